@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backend "json:PATH": opening, locking, closing, and when to save. In between everything is
+ * done by the engine in memory.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* renameat2 */
+#endif
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "util/place.h"
+
+#define ORIGIN SFS_JSON_ORIGIN
+
+static const struct sfs_option_rule rules[] = {
+    {"pretty", SFS_OPTION_BOOL, offsetof(struct sfs_json_options, pretty), NULL,
+     "lay values out with 2 spaces; their white space is then not kept"},
+    {"autosave", SFS_OPTION_BOOL, offsetof(struct sfs_json_options, autosave), NULL,
+     "write the file at every change (default), or only at sync and close"},
+    {"atomic", SFS_OPTION_BOOL, offsetof(struct sfs_json_options, atomic), NULL,
+     "replace the file by rename (default), or overwrite it, which a crash can tear"},
+    {"recover", SFS_OPTION_BOOL, offsetof(struct sfs_json_options, recover), NULL,
+     "set a damaged file aside as PATH.corrupt-N and begin an empty one"},
+    {0},
+};
+
+/* --- saving: called by the engine, one at a time --- */
+
+static int persist(void *context, struct sfs_cursor *state, uint64_t sequence, bool durable,
+                   struct sfs_error *error)
+{
+    struct sfs_json_store *store = context;
+    if (store->options.autosave || durable)
+        return sfs_json_save(store, state, sequence, error);
+    store->dirty = true;
+    return 0;
+}
+
+static int save_present(void *context, struct sfs_error *error)
+{
+    struct sfs_json_store *store = context;
+    struct sfs_storage *storage = &store->base.storage;
+    struct sfs_cursor *cursor = NULL;
+    uint64_t sequence = 0;
+    if (!store->dirty || storage->read_only)
+        return 0;
+    int result = sfs_memory_time_operations()->sequence(storage, &sequence, error);
+    if (!result)
+        result = sfs_memory_read_operations()->scan(storage, (struct sfs_range){0}, SFS_WANT_VALUE,
+                                                    &cursor, error);
+    if (result)
+        return result;
+    result = sfs_json_save(store, cursor, sequence, error);
+    sfs_cursor_close(cursor);
+    return result;
+}
+
+/* --- the store --- */
+
+static void free_store(struct sfs_json_store *store)
+{
+    sfs_memory_engine_free(store->base.engine);
+    sfs_lock_file_release(&store->lock);
+    free(store->path);
+    free(store->attributes);
+    free(store->previous);
+    free(store);
+}
+
+static int json_close(struct sfs_storage *storage, struct sfs_error *error)
+{
+    struct sfs_json_store *store = (struct sfs_json_store *)storage;
+    int result = save_present(store, error);
+    free_store(store);
+    return result;
+}
+
+static int new_engine(struct sfs_json_store *store, struct sfs_error *error)
+{
+    const struct sfs_memory_hooks hooks = {persist, save_present, store};
+    struct sfs_memory_engine *engine = NULL;
+    int result = sfs_memory_engine_new(&engine, &hooks, error);
+    if (result)
+        return result;
+    sfs_memory_engine_free(store->base.engine);
+    store->base.engine = engine;
+    return 0;
+}
+
+static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct sfs_error *error)
+{
+    static const struct sfs_override_operations overrides = {.totals = sfs_memory_totals};
+    struct sfs_json_store *store = calloc(1, sizeof(*store));
+    if (!store)
+        return sfs_fail_memory(error, ORIGIN);
+    store->lock.fd = -1;
+    store->options = (struct sfs_json_options){.autosave = true, .atomic = true};
+    store->operations = (struct sfs_storage_operations){
+        .name = "json",
+        .read = sfs_memory_read_operations(),
+        .write = sfs_memory_write_operations(),
+        .time = sfs_memory_time_operations(),
+        .override = &overrides,
+        .close = json_close,
+    };
+    store->base.storage.operations = &store->operations;
+    store->base.storage.read_only = flags & SFS_OPEN_READ_ONLY;
+    store->base.storage.capabilities = SFS_CAN_SNAPSHOT | SFS_CAN_CHANGES | SFS_CAN_PERSIST;
+    int result = new_engine(store, error);
+    if (result) {
+        free_store(store);
+        return result;
+    }
+    *ret_store = store;
+    return 0;
+}
+
+/* --- opening --- */
+
+static int add_suffix(const char *path, const char *suffix, char **ret_path,
+                      struct sfs_error *error)
+{
+    struct sfs_buffer name = {0};
+    if (sfs_buffer_printf(&name, "%s%s", path, suffix) || sfs_buffer_text(&name)) {
+        sfs_buffer_free(&name);
+        return sfs_fail_memory(error, ORIGIN);
+    }
+    *ret_path = name.data;
+    return 0;
+}
+
+static int find_places(struct sfs_json_store *store, const char *path, bool create,
+                       struct sfs_error *error)
+{
+    if (!create && access(path, F_OK) && errno == ENOENT)
+        return sfs_fail(error, SFS_E_NOT_FOUND, ORIGIN, "'%s' does not exist", path);
+    int result = create ? sfs_place_make_parents(path, error) : 0;
+    if (!result)
+        result = sfs_place_resolve(path, &store->path, error);
+    if (!result)
+        result = add_suffix(store->path, ".attrs", &store->attributes, error);
+    if (!result)
+        result = add_suffix(store->path, ".attrs~", &store->previous, error);
+    store->base.storage.location = store->path;
+    return result;
+}
+
+static int take_lock(struct sfs_json_store *store, struct sfs_error *error)
+{
+    char *name = NULL;
+    int result = add_suffix(store->path, ".lock", &name, error);
+    if (!result)
+        result = sfs_lock_file_take(name, store->base.storage.read_only, store->path, &store->lock,
+                                    error);
+    free(name);
+    return result;
+}
+
+/* Gives a file the first free name FILE.corrupt-N; one that is not there needs none. */
+static int set_aside(const char *path, struct sfs_error *error)
+{
+    for (unsigned n = 1; n < 100000; n++) {
+        char suffix[32];
+        char *name = NULL;
+        snprintf(suffix, sizeof(suffix), ".corrupt-%u", n);
+        int result = add_suffix(path, suffix, &name, error);
+        if (result)
+            return result;
+        int failed = renameat2(AT_FDCWD, path, AT_FDCWD, name, RENAME_NOREPLACE) ? errno : 0;
+        free(name);
+        if (!failed || failed == ENOENT)
+            return 0;
+        if (failed != EEXIST)
+            return sfs_fail_errno(error, failed, ORIGIN, "cannot set '%s' aside", path);
+    }
+    return sfs_fail(error, SFS_E_EXISTS, ORIGIN, "'%s' has been set aside too often", path);
+}
+
+/* A damaged store makes room for an empty one; nothing is lost, only renamed. */
+static int recover(struct sfs_json_store *store, struct sfs_error *error)
+{
+    int result = set_aside(store->path, error);
+    if (!result)
+        result = set_aside(store->attributes, error);
+    if (!result)
+        result = set_aside(store->previous, error);
+    if (!result)
+        result = new_engine(store, error);
+    if (result)
+        return result;
+    store->exists = false;
+    store->attributes_fit = false;
+    store->dirty = true;
+    return save_present(store, error);
+}
+
+static int adopt(struct sfs_json_store *store, struct sfs_error *error)
+{
+    uint64_t sequence = 0;
+    if (store->attributes_known || store->base.storage.read_only)
+        return 0;
+    int result = sfs_memory_time_operations()->sequence(&store->base.storage, &sequence, error);
+    return result ? result : sfs_json_save_adopt(store, sequence, error);
+}
+
+/* Loads what is there. Where nothing is, the file is made, so that a place that cannot be written
+ * shows at once. */
+static int load(struct sfs_json_store *store, bool create, struct sfs_error *error)
+{
+    struct sfs_error failure = {0};
+    if (create && access(store->path, F_OK) && errno == ENOENT) {
+        store->dirty = true;
+        return save_present(store, error);
+    }
+    int result = sfs_json_load(store, &failure);
+    if (!result)
+        return adopt(store, error);
+    if (result == SFS_E_CORRUPT && store->options.recover && !store->base.storage.read_only)
+        return recover(store, error);
+    if (error)
+        *error = failure;
+    return result;
+}
+
+static int json_open(struct sfs_storage **ret_store, const struct sfs_location *location,
+                     unsigned flags, struct sfs_error *error)
+{
+    struct sfs_json_store *store = NULL;
+    bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
+    if (!location->path || !location->path[0])
+        return sfs_fail(error, SFS_E_INVALID, ORIGIN, "json: needs a path, as in json:store.json");
+    int result = store_new(flags, &store, error);
+    if (result)
+        return result;
+    result = sfs_options_parse(location, rules, &store->options, error);
+    if (!result)
+        result = find_places(store, location->path, create, error);
+    if (!result)
+        result = take_lock(store, error);
+    if (!result)
+        result = load(store, create, error);
+    if (result) {
+        free_store(store);
+        return result;
+    }
+    *ret_store = &store->base.storage;
+    return 0;
+}
+
+const struct sfs_backend sfs_json_backend = {
+    .info =
+        {
+            .scheme = "json",
+            .summary = "one JSON object file, for stores that fit into memory",
+            .options = "pretty=BOOL (2-space layout; white space of values is not kept); "
+                       "autosave=BOOL (write the file at every change, default yes); "
+                       "atomic=BOOL (replace the file by rename, default yes); "
+                       "recover=BOOL (set a damaged file aside and begin anew)",
+        },
+    .open = json_open,
+};

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The primitives with which sfs_apply_run() executes a batch: single records. Pre-images go to
+ * history, and only while a lease needs them.
+ */
+#include "backends/sqlite/internal.h"
+
+static struct sfs_sqlite_run *run_of(struct sfs_apply_run *base)
+{
+    return (struct sfs_sqlite_run *)base;
+}
+
+/* --- history --- */
+
+int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error)
+{
+    if (run->transaction->needed < 0)
+        return 0;
+    return sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD, error, 2, id,
+                          (int64_t)run->run.sequence);
+}
+
+int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
+                              struct sfs_error *error)
+{
+    if (run->transaction->needed < 0)
+        return 0;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(run->transaction->connection, SFS_SQL_HISTORY_ADD_ABSENT,
+                                    &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(statement, 1, name);
+    sqlite3_bind_int64(statement, 2, (int64_t)run->run.sequence);
+    return sfs_sqlite_step(run->transaction->connection, statement, error);
+}
+
+/* --- records --- */
+
+void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *record, int sign)
+{
+    struct sfs_sqlite_state *state = &run->transaction->state;
+    state->records += sign;
+    state->keys += sfs_record_is_key(record) ? sign : 0;
+    state->bytes += sign * (int64_t)record->size;
+    run->changed = true;
+}
+
+int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
+                        struct sfs_error *error)
+{
+    int64_t row[2];
+    int found = sfs_sqlite_integers(run->transaction->connection, SFS_SQL_RECORD_PLACE, &id, 1, row,
+                                    2, error);
+    if (found == 0)
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                        "%s is damaged: record %lld is gone; check it", run->transaction->store->path,
+                        (long long)id);
+    if (found < 0)
+        return found;
+    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0};
+    return 0;
+}
+
+static int64_t allot_id(struct sfs_sqlite_run *run, const struct sfs_record *record)
+{
+    struct sfs_sqlite_state *state = &run->transaction->state;
+    int64_t id = (int64_t)record->attributes.id;
+    if (id == 0)
+        return ++state->last_id;
+    if (id > state->last_id)
+        state->last_id = id;
+    return id;
+}
+
+int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before, const struct sfs_record *record,
+                             struct sfs_sqlite_place place, struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    struct sfs_sqlite_connection *connection = run->transaction->connection;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_UPDATE, &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
+    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 1, before);
+    return sfs_sqlite_step(connection, statement, error);
+}
+
+static int record_add(struct sfs_sqlite_run *run, const struct sfs_record *record,
+                      struct sfs_sqlite_place place, struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    struct sfs_sqlite_connection *connection = run->transaction->connection;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_ADD, &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
+    return sfs_sqlite_step(connection, statement, error);
+}
+
+static int fetch(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
+                 const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    sqlite3_bind_int64(statement, 9, (want & SFS_WANT_VALUE) != 0);
+    int found = sfs_sqlite_step(connection, statement, error);
+    if (found == 0)
+        return sfs_fail(error, SFS_E_NOT_FOUND, SFS_SQLITE_ORIGIN, "there is no such record");
+    if (found < 0)
+        return found;
+    struct sfs_sqlite_row row;
+    int code = sfs_sqlite_row(connection, statement, want, SFS_SQLITE_LATEST, &row, error);
+    sqlite3_reset(statement);
+    if (code == 0)
+        *ret_record = row.record;
+    return code;
+}
+
+static int run_lookup(struct sfs_apply_run *base, struct sfs_bytes name, unsigned want,
+                      const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = run_of(base)->transaction->connection;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_GET, &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(statement, 1, name);
+    return fetch(connection, statement, want, ret_record, error);
+}
+
+static int run_first(struct sfs_apply_run *base, struct sfs_range range,
+                     const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = run_of(base)->transaction->connection;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_SCAN, &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(statement, 1, range.from);
+    sfs_sqlite_bind(statement, 2, sfs_sqlite_range_end(range));
+    sqlite3_bind_int64(statement, 3, 0);
+    sqlite3_bind_int64(statement, 4, 1);
+    return fetch(connection, statement, SFS_WANT_RECORD, ret_record, error);
+}
+
+static int set_value(struct sfs_sqlite_run *run, const struct sfs_record *record,
+                     enum sfs_value_change change, struct sfs_sqlite_place *place,
+                     struct sfs_error *error)
+{
+    switch (change) {
+    case SFS_VALUE_KEPT:
+        return 0;
+    case SFS_VALUE_STAGED:
+        return sfs_sqlite_content_stage(run, run->run.stage, place, error);
+    case SFS_VALUE_WHOLE:
+        break;
+    }
+    return sfs_sqlite_content_set(run, sfs_blob_bytes(record->blob), place, error);
+}
+
+static int run_store(struct sfs_apply_run *base, const struct sfs_record *before,
+                     const struct sfs_record *record, enum sfs_value_change change,
+                     struct sfs_error *error)
+{
+    struct sfs_sqlite_run *run = run_of(base);
+    struct sfs_sqlite_place place = {0};
+    int code;
+    if (before) {
+        int64_t id = (int64_t)before->attributes.id;
+        code = sfs_sqlite_history_record(run, id, error);
+        if (code == 0)
+            code = sfs_sqlite_place_of(run, id, &place, error);
+    } else {
+        code = sfs_sqlite_history_absent(run, record->name, error);
+    }
+    if (code == 0)
+        code = set_value(run, record, change, &place, error);
+    if (code == 0 && before)
+        code = sfs_sqlite_record_update(run, (int64_t)before->attributes.id, record, place, error);
+    else if (code == 0)
+        code = record_add(run, record, place, error);
+    if (code != 0)
+        return code;
+    if (before)
+        sfs_sqlite_count(run, before, -1);
+    sfs_sqlite_count(run, record, 1);
+    return 0;
+}
+
+static int run_remove(struct sfs_apply_run *base, const struct sfs_record *before,
+                      struct sfs_error *error)
+{
+    struct sfs_sqlite_run *run = run_of(base);
+    struct sfs_sqlite_place place;
+    int64_t id = (int64_t)before->attributes.id;
+    int code = sfs_sqlite_history_record(run, id, error);
+    if (code == 0)
+        code = sfs_sqlite_place_of(run, id, &place, error);
+    if (code == 0)
+        code = sfs_sqlite_content_drop(run, place, error);
+    if (code == 0)
+        code = sfs_sqlite_run(run->transaction->connection, SFS_SQL_RECORD_REMOVE, error, 1, id);
+    if (code != 0)
+        return code;
+    sfs_sqlite_count(run, before, -1);
+    run->vacated = true;
+    return 0;
+}
+
+static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
+                    const struct sfs_record *record, struct sfs_error *error)
+{
+    struct sfs_sqlite_run *run = run_of(base);
+    struct sfs_sqlite_connection *connection = run->transaction->connection;
+    sqlite3_stmt *statement;
+    int64_t id = (int64_t)before->attributes.id;
+    int code = sfs_sqlite_history_record(run, id, error);
+    if (code == 0)
+        code = sfs_sqlite_history_absent(run, record->name, error);
+    if (code == 0)
+        code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_MOVE, &statement, error);
+    if (code != 0)
+        return code;
+    sqlite3_bind_int64(statement, 1, id);
+    sfs_sqlite_bind(statement, 2, record->name);
+    sqlite3_bind_int64(statement, 3, (int64_t)run->run.sequence);
+    sqlite3_bind_int64(statement, 4, record->attributes.changed);
+    run->changed = true;
+    run->vacated = true;
+    return sfs_sqlite_step(connection, statement, error);
+}
+
+static int run_lease(struct sfs_apply_run *base, uint64_t lease, struct sfs_error *error)
+{
+    struct sfs_sqlite_transaction *transaction = run_of(base)->transaction;
+    const int64_t id = (int64_t)lease;
+    int64_t row[3];
+    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_READ, &id, 1, row, 3, error);
+    if (found < 0)
+        return found;
+    if (found == 1 && row[0] > transaction->now && row[1] >= transaction->state.kept_contents)
+        return 0;
+    return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
+                    "the snapshot that this change is based on has expired; begin anew");
+}
+
+const struct sfs_apply_operations sfs_sqlite_apply_operations = {
+    .lookup = run_lookup,
+    .store = run_store,
+    .remove = run_remove,
+    .move = run_move,
+    .first = run_first,
+    .changed = sfs_sqlite_changed,
+    .lease = run_lease,
+    .patch = sfs_sqlite_patch,
+    .move_prefix = sfs_sqlite_move_prefix,
+    .clear = sfs_sqlite_clear,
+    .longest = sfs_sqlite_longest,
+};

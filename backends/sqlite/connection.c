@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections: opening and setting up, the busy handler, prepared statements and how they are run,
+ * and the pool of readers.
+ */
+#include "backends/sqlite/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "util/clock.h"
+
+/* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
+ * against a process that commits without pause. */
+static int wait_for_lock(void *context, int count)
+{
+    struct sfs_sqlite_connection *connection = context;
+    int64_t now = sfs_clock_monotonic();
+    if (count == 0)
+        connection->busy_since = now;
+    int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
+    if (now - connection->busy_since >= limit)
+        return 0;
+    int64_t slice = count < 6 ? INT64_C(100000) << count : 5 * SFS_NS_PER_MS;
+    nanosleep(&(struct timespec){.tv_nsec = slice}, NULL);
+    return 1;
+}
+
+/* Readers share what the option gives for pages: with mmap they hold few of their own. */
+static int set_up(struct sfs_sqlite_connection *connection, bool reader, struct sfs_error *error)
+{
+    const struct sfs_sqlite_options *options = &connection->store->options;
+    uint64_t cache = options->cache / 1024 / (reader ? SFS_SQLITE_READERS : 1);
+    char sql[512];
+    sqlite3_busy_handler(connection->db, wait_for_lock, connection);
+    sqlite3_extended_result_codes(connection->db, 1);
+    snprintf(sql, sizeof(sql),
+             "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu;"
+             "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
+             "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
+             "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s; PRAGMA query_only = %d;",
+             (unsigned long long)(cache < 256 ? 256 : cache), (unsigned long long)options->mmap,
+             options->synchronous ? "FULL" : "NORMAL", reader);
+    return sfs_sqlite_execute(connection, sql, error);
+}
+
+int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,
+                       struct sfs_sqlite_connection **ret_connection, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = calloc(1, sizeof(*connection));
+    if (!connection)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    connection->store = store;
+    int result = sqlite3_open_v2(store->uri, &connection->db,
+                                 store->open_flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+    int code = 0;
+    if (result != SQLITE_OK)
+        code = sfs_sqlite_fail(connection, result, "open the database", error);
+    if (code == 0)
+        code = set_up(connection, reader, error);
+    if (code != 0) {
+        sfs_sqlite_disconnect(connection);
+        return code;
+    }
+    *ret_connection = connection;
+    return 0;
+}
+
+void sfs_sqlite_disconnect(struct sfs_sqlite_connection *connection)
+{
+    if (!connection)
+        return;
+    for (size_t i = 0; i < SFS_SQLITE_STATEMENTS; i++)
+        sqlite3_finalize(connection->statements[i]);
+    sqlite3_close_v2(connection->db);
+    free(connection);
+}
+
+/* --- the pool --- */
+
+int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
+                           struct sfs_error *error)
+{
+    pthread_mutex_lock(&store->pool_mutex);
+    while (!store->idle && store->readers >= SFS_SQLITE_READERS)
+        pthread_cond_wait(&store->pool_free, &store->pool_mutex);
+    struct sfs_sqlite_connection *connection = store->idle;
+    if (connection)
+        store->idle = connection->next;
+    else
+        store->readers++;
+    pthread_mutex_unlock(&store->pool_mutex);
+    if (connection) {
+        *ret_connection = connection;
+        return 0;
+    }
+    int code = sfs_sqlite_connect(store, true, ret_connection, error);
+    if (code != 0) {
+        pthread_mutex_lock(&store->pool_mutex);
+        store->readers--;
+        pthread_cond_signal(&store->pool_free);
+        pthread_mutex_unlock(&store->pool_mutex);
+    }
+    return code;
+}
+
+void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection)
+{
+    struct sfs_sqlite *store = connection->store;
+    pthread_mutex_lock(&store->pool_mutex);
+    connection->next = store->idle;
+    store->idle = connection;
+    pthread_cond_signal(&store->pool_free);
+    pthread_mutex_unlock(&store->pool_mutex);
+}
+
+void sfs_sqlite_readers_close(struct sfs_sqlite *store)
+{
+    while (store->idle) {
+        struct sfs_sqlite_connection *connection = store->idle;
+        store->idle = connection->next;
+        sfs_sqlite_disconnect(connection);
+    }
+    store->readers = 0;
+}
+
+/* --- statements --- */
+
+int sfs_sqlite_statement(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
+                         sqlite3_stmt **ret_statement, struct sfs_error *error)
+{
+    if (!connection->statements[sql]) {
+        int result = sqlite3_prepare_v3(connection->db, sfs_sqlite_sql_text(sql), -1,
+                                        SQLITE_PREPARE_PERSISTENT, &connection->statements[sql], NULL);
+        if (result != SQLITE_OK)
+            return sfs_sqlite_fail(connection, result, "read the tables", error);
+    }
+    *ret_statement = connection->statements[sql];
+    return 0;
+}
+
+int sfs_sqlite_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
+                    struct sfs_error *error)
+{
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return 1;
+    int code = 0;
+    if (result != SQLITE_DONE)
+        code = sfs_sqlite_fail(connection, result,
+                               sqlite3_stmt_readonly(statement) ? "read" : "write", error);
+    sqlite3_reset(statement);
+    return code;
+}
+
+int sfs_sqlite_run(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
+                   struct sfs_error *error, int count, ...)
+{
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, sql, &statement, error);
+    if (code != 0)
+        return code;
+    va_list arguments;
+    va_start(arguments, count);
+    for (int i = 1; i <= count; i++)
+        sqlite3_bind_int64(statement, i, va_arg(arguments, int64_t));
+    va_end(arguments);
+    do {
+        code = sfs_sqlite_step(connection, statement, error);
+    } while (code == 1);
+    return code;
+}
+
+int sfs_sqlite_integers(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
+                        const int64_t *arguments, int argument_count, int64_t *ret, int ret_count,
+                        struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, sql, &statement, error);
+    if (code != 0)
+        return code;
+    for (int i = 0; i < argument_count; i++)
+        sqlite3_bind_int64(statement, i + 1, arguments[i]);
+    int found = sfs_sqlite_step(connection, statement, error);
+    if (found != 1)
+        return found;
+    for (int i = 0; i < ret_count; i++)
+        ret[i] = sqlite3_column_type(statement, i) == SQLITE_NULL ? -1
+                                                                  : sqlite3_column_int64(statement, i);
+    sqlite3_reset(statement);
+    return 1;
+}
+
+int sfs_sqlite_execute(struct sfs_sqlite_connection *connection, const char *sql,
+                       struct sfs_error *error)
+{
+    int result = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? 0 : sfs_sqlite_fail(connection, result, "set up the database", error);
+}
+
+/* The bytes must stay until the statement has been reset. An empty run is an empty BLOB, not NULL. */
+void sfs_sqlite_bind(sqlite3_stmt *statement, int at, struct sfs_bytes bytes)
+{
+    sqlite3_bind_blob64(statement, at, bytes.data ? bytes.data : "", bytes.size, SQLITE_STATIC);
+}
+
+struct sfs_bytes sfs_sqlite_column(sqlite3_stmt *statement, int at)
+{
+    const void *data = sqlite3_column_blob(statement, at);
+    return sfs_bytes(data, data ? (size_t)sqlite3_column_bytes(statement, at) : 0);
+}
+
+/* Names have at most SFS_KEY_MAX + 1 bytes, so one more 0xff is above all of them. */
+static char above_names[SFS_KEY_MAX + 2];
+
+static void fill_above_names(void)
+{
+    memset(above_names, 0xff, sizeof(above_names));
+}
+
+struct sfs_bytes sfs_sqlite_range_end(struct sfs_range range)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill_above_names);
+    return range.to.size ? range.to : sfs_bytes(above_names, sizeof(above_names));
+}

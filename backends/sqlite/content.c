@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where values lie: one block under 1 MiB, chunks from there on. A block is overwritten in place
+ * unless a snapshot may need it.
+ */
+#include "backends/sqlite/internal.h"
+
+#include <stdlib.h>
+
+int sfs_sqlite_block_set(struct sfs_sqlite_connection *connection, int64_t block,
+                         struct sfs_bytes data, struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_BLOCK_SET, &statement, error);
+    if (code != 0)
+        return code;
+    sqlite3_bind_int64(statement, 1, block);
+    sfs_sqlite_bind(statement, 2, data);
+    return sfs_sqlite_step(connection, statement, error);
+}
+
+int sfs_sqlite_block_add(struct sfs_sqlite_transaction *transaction, struct sfs_bytes data,
+                         int64_t *ret_block, struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(transaction->connection, SFS_SQL_BLOCK_ADD, &statement, error);
+    if (code != 0)
+        return code;
+    int64_t block = ++transaction->state.last_content;
+    sqlite3_bind_int64(statement, 1, block);
+    sfs_sqlite_bind(statement, 2, data);
+    code = sfs_sqlite_step(transaction->connection, statement, error);
+    if (code == 0)
+        *ret_block = block;
+    return code;
+}
+
+int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t content, int64_t first,
+                          int64_t begun, struct sfs_bytes bytes, struct sfs_error *error)
+{
+    const char *data = bytes.data;
+    size_t left = bytes.size;
+    int code = 0;
+    for (int64_t part = first; left > 0 && code == 0; part++) {
+        size_t size = left < (size_t)SFS_SQLITE_CHUNK ? left : (size_t)SFS_SQLITE_CHUNK;
+        int64_t block;
+        code = sfs_sqlite_block_add(transaction, sfs_bytes(data, size), &block, error);
+        if (code == 0)
+            code = sfs_sqlite_run(transaction->connection, SFS_SQL_CHUNK_ADD, error, 4, content, part,
+                                  begun, block);
+        data += size;
+        left -= size;
+    }
+    return code;
+}
+
+int sfs_sqlite_content_drop(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                            struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = run->transaction->connection;
+    if (place.content == 0)
+        return 0;
+    bool needed = run->transaction->needed_contents >= 0 && place.content <= run->first_content;
+    if (needed || place.chunked)
+        return sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4, (int64_t)run->run.sequence,
+                              place.content, (int64_t)-1, (int64_t)0);
+    return sfs_sqlite_run(connection, SFS_SQL_BLOCK_REMOVE, error, 1, place.content);
+}
+
+static bool can_overwrite(const struct sfs_sqlite_run *run, struct sfs_sqlite_place place)
+{
+    return place.content != 0 && !place.chunked &&
+           (run->transaction->needed_contents < 0 || place.content > run->first_content);
+}
+
+static int add_content(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
+                       struct sfs_sqlite_place *ret_place, struct sfs_error *error)
+{
+    struct sfs_sqlite_place place = {0};
+    int code = 0;
+    if ((int64_t)bytes.size >= SFS_SQLITE_LARGE) {
+        place = (struct sfs_sqlite_place){++run->transaction->state.last_content, true};
+        code = sfs_sqlite_chunks_add(run->transaction, place.content, 0, (int64_t)run->run.sequence,
+                                     bytes, error);
+    } else if (bytes.size > 0) {
+        code = sfs_sqlite_block_add(run->transaction, bytes, &place.content, error);
+    }
+    if (code == 0)
+        *ret_place = place;
+    return code;
+}
+
+int sfs_sqlite_content_set(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
+                           struct sfs_sqlite_place *place, struct sfs_error *error)
+{
+    bool small = bytes.size > 0 && (int64_t)bytes.size < SFS_SQLITE_LARGE;
+    if (small && can_overwrite(run, *place))
+        return sfs_sqlite_block_set(run->transaction->connection, place->content, bytes, error);
+    int code = sfs_sqlite_content_drop(run, *place, error);
+    if (code == 0)
+        code = add_content(run, bytes, place, error);
+    return code;
+}
+
+/* --- stages --- */
+
+/* Fills `data` from the stage; what it does not give is an error, since the size is promised. */
+static int read_stage(struct sfs_stage *stage, uint64_t offset, char *data, size_t size,
+                      struct sfs_error *error)
+{
+    for (size_t filled = 0; filled < size;) {
+        size_t got = 0;
+        int code = stage->operations->read(stage, offset + filled, data + filled, size - filled, &got,
+                                           error);
+        if (code != 0)
+            return code;
+        if (got == 0)
+            return sfs_fail(error, SFS_E_IO, SFS_SQLITE_ORIGIN,
+                            "the staged value ended %zu bytes too early", size - filled);
+        filled += got;
+    }
+    return 0;
+}
+
+static int copy_large_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
+                            struct sfs_sqlite_place *ret_place, char *data, struct sfs_error *error)
+{
+    struct sfs_sqlite_place place = {++run->transaction->state.last_content, true};
+    int code = 0;
+    int64_t part = 0;
+    for (uint64_t offset = 0; offset < stage->size && code == 0; part++) {
+        uint64_t left = stage->size - offset;
+        size_t size = left < (uint64_t)SFS_SQLITE_CHUNK ? (size_t)left : (size_t)SFS_SQLITE_CHUNK;
+        code = read_stage(stage, offset, data, size, error);
+        if (code == 0)
+            code = sfs_sqlite_chunks_add(run->transaction, place.content, part,
+                                         (int64_t)run->run.sequence, sfs_bytes(data, size), error);
+        offset += size;
+    }
+    if (code == 0)
+        *ret_place = place;
+    return code;
+}
+
+/* A stage that is small or another store's. */
+static int copy_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
+                      struct sfs_sqlite_place *place, struct sfs_error *error)
+{
+    bool large = stage->size >= (uint64_t)SFS_SQLITE_LARGE;
+    size_t room = large ? (size_t)SFS_SQLITE_CHUNK : (size_t)stage->size;
+    char *data = malloc(room + 1);
+    if (!data)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    int code;
+    if (large) {
+        code = sfs_sqlite_content_drop(run, *place, error);
+        if (code == 0)
+            code = copy_large_stage(run, stage, place, data, error);
+    } else {
+        code = read_stage(stage, 0, data, room, error);
+        if (code == 0)
+            code = sfs_sqlite_content_set(run, sfs_bytes(data, room), place, error);
+    }
+    free(data);
+    return code;
+}
+
+int sfs_sqlite_content_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
+                             struct sfs_sqlite_place *place, struct sfs_error *error)
+{
+    int64_t content;
+    int own = sfs_sqlite_stage_content(run, stage, &content, error);
+    if (own < 0)
+        return own;
+    if (own == 0)
+        return copy_stage(run, stage, place, error);
+    int code = sfs_sqlite_content_drop(run, *place, error);
+    if (code == 0)
+        *place = (struct sfs_sqlite_place){content, true};
+    return code;
+}

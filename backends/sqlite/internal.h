@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_SQLITE_INTERNAL_H
+#define SFS_SQLITE_INTERNAL_H
+
+/*
+ * What the files of the SQLite backend share. The store owns one write connection, which one thread
+ * holds at a time (write.c), and a pool of read connections (connection.c). Sequence numbers, ids and
+ * sizes are int64_t here, as they are in SQLite; they are never negative.
+ */
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "storefs/backend.h"
+#include "backends/sqlite/sql.h"
+
+#define SFS_SQLITE_ORIGIN "sqlite"
+#define SFS_SQLITE_CHUNK ((int64_t)256 * 1024)  /* bytes of a part of a large value */
+#define SFS_SQLITE_LARGE ((int64_t)1024 * 1024) /* values from this size on are kept in parts */
+#define SFS_SQLITE_FOREVER INT64_MAX            /* the end of a part that is current */
+#define SFS_SQLITE_LATEST (INT64_MAX - 1)       /* the version that sees what is current */
+#define SFS_SQLITE_READERS 8
+#define SFS_SQLITE_LEASE_MS ((uint64_t)10 * 60 * 1000)
+
+struct sfs_sqlite;
+
+/* --- connections (connection.c) --- */
+
+struct sfs_sqlite_connection {
+    sqlite3 *db;
+    struct sfs_sqlite *store;
+    struct sfs_sqlite_connection *next; /* in the pool's list of idle ones */
+    int64_t busy_since;                 /* monotonic, of the wait that the busy handler is in */
+    sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
+};
+
+struct sfs_sqlite_options {
+    int synchronous; /* 0 normal, 1 full */
+    uint64_t cache;  /* bytes */
+    uint64_t mmap;   /* bytes */
+    uint64_t busy_timeout; /* milliseconds */
+};
+
+struct sfs_sqlite_request; /* write.c */
+struct sfs_sqlite_feed;    /* feed.c */
+
+struct sfs_sqlite {
+    struct sfs_storage storage;
+    char *path;
+    char *uri; /* what the connections open: PATH, or a URI that marks the file as immutable */
+    int open_flags;
+    struct sfs_sqlite_options options;
+
+    pthread_mutex_t pool_mutex;
+    pthread_cond_t pool_free;
+    struct sfs_sqlite_connection *idle;
+    unsigned readers;
+
+    pthread_mutex_t queue_mutex; /* guards what follows; never held across I/O */
+    struct sfs_sqlite_request *queue_first;
+    struct sfs_sqlite_request *queue_last;
+    bool writing;                         /* somebody holds the write connection */
+    struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
+    int64_t synced;                       /* known to be on disk up to here */
+
+    _Atomic uint64_t commits; /* of this process: what cursors have read ahead is old then */
+
+    pthread_mutex_t feed_mutex;
+    struct sfs_sqlite_feed *feeds;
+};
+
+/* Opens one connection and sets it up; a reader refuses to write. */
+int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,
+                       struct sfs_sqlite_connection **ret_connection, struct sfs_error *error);
+void sfs_sqlite_disconnect(struct sfs_sqlite_connection *connection);
+/* Takes a read connection out of the pool, waits where all are in use; gives it back. No statement
+ * may be left active then: it would pin the write-ahead log. */
+int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
+                           struct sfs_error *error);
+void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection);
+void sfs_sqlite_readers_close(struct sfs_sqlite *store);
+
+/* The prepared statement, ready for binding; owned by the connection. */
+int sfs_sqlite_statement(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
+                         sqlite3_stmt **ret_statement, struct sfs_error *error);
+/* 1 a row, 0 done, or an error. After 0 and errors the statement has been reset. */
+int sfs_sqlite_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
+                    struct sfs_error *error);
+/* Binds the integers (at ?1, ?2 …) and runs the statement to its end. */
+int sfs_sqlite_run(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
+                   struct sfs_error *error, int count, ...);
+/* Binds the integers and reads one row's integers into `ret`; NULL columns are -1. 1, 0 or an error. */
+int sfs_sqlite_integers(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
+                        const int64_t *arguments, int argument_count, int64_t *ret, int ret_count,
+                        struct sfs_error *error);
+/* A statement without parameters that is run rarely. */
+int sfs_sqlite_execute(struct sfs_sqlite_connection *connection, const char *sql,
+                       struct sfs_error *error);
+void sfs_sqlite_bind(sqlite3_stmt *statement, int at, struct sfs_bytes bytes);
+struct sfs_bytes sfs_sqlite_column(sqlite3_stmt *statement, int at);
+/* A bound above every name, for ranges without an end. */
+struct sfs_bytes sfs_sqlite_range_end(struct sfs_range range);
+
+/* --- errors (error.c) --- */
+
+/* Our code and sentence for a result of SQLite; `doing` completes "cannot …". */
+int sfs_sqlite_fail(struct sfs_sqlite_connection *connection, int result, const char *doing,
+                    struct sfs_error *error);
+int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *doing,
+                       struct sfs_error *error);
+
+/* --- the file (schema.c, open.c) --- */
+
+/* 1 the database is a store of ours, 0 it is empty, or NOT_A_STORE, TOO_NEW, CORRUPT … */
+int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Makes the tables, unless somebody else just did. */
+int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Judges the bytes of the file before SQLite sees it: 1 a database, 0 an empty file. */
+int sfs_sqlite_file_check(const char *path, struct sfs_error *error);
+
+/* --- rows and values (row.c, value.c) --- */
+
+struct sfs_sqlite_row {
+    const struct sfs_record *record; /* owned */
+    int64_t content;                 /* 0: an empty value */
+    bool chunked;
+};
+/* The record in the statement's present row. With SFS_WANT_VALUE its value as of `version`. */
+int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
+                   int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error);
+/* Binds a record's columns from ?1 on, in the order of SFS_SQLITE_COLUMNS. */
+void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
+                            int64_t content, bool chunked);
+/* Reads a part of a value; what was never written reads as zeros. */
+int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection, const struct sfs_sqlite_row *row,
+                          int64_t version, int64_t offset, void *data, size_t size,
+                          struct sfs_error *error);
+
+/* --- write transactions (transaction.c) --- */
+
+struct sfs_sqlite_state {
+    int64_t sequence;
+    int64_t last_id;
+    int64_t last_content;
+    int64_t last_lease;
+    int64_t keys;
+    int64_t records;
+    int64_t bytes;
+    int64_t kept;          /* history is whole after this sequence number */
+    int64_t kept_contents; /* and so are the values that it refers to */
+};
+#define SFS_SQLITE_STATE_COLUMNS 9
+
+struct sfs_sqlite_transaction {
+    struct sfs_sqlite *store;
+    struct sfs_sqlite_connection *connection;
+    struct sfs_sqlite_state state;
+    int64_t now;            /* wall clock at the beginning */
+    int64_t needed;         /* smallest position of a live lease, -1: none */
+    int64_t needed_contents; /* the same of those that need values */
+    bool lapsed;            /* there are leases that have expired */
+    bool leases_changed;
+    bool more_garbage;      /* after the commit: there is more to prune */
+};
+
+/* Holds the write connection for the caller: for everything that is not an apply. */
+void sfs_sqlite_writer_enter(struct sfs_sqlite *store);
+void sfs_sqlite_writer_leave(struct sfs_sqlite *store);
+/* The caller holds the write connection. After a failure there is no transaction. */
+int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
+                     struct sfs_sqlite_transaction *ret_transaction, struct sfs_error *error);
+int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
+void sfs_sqlite_rollback(struct sfs_sqlite_transaction *transaction);
+/* enter, begin, `work`, commit (rollback where it fails), leave. */
+typedef int sfs_sqlite_work(struct sfs_sqlite_transaction *transaction, void *context,
+                            struct sfs_error *error);
+int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
+                        struct sfs_error *error);
+/* Removes in small transactions what no lease needs, until done or `budget_ms` are over. */
+int sfs_sqlite_prune(struct sfs_sqlite *store, int64_t budget_ms, struct sfs_error *error);
+/* One bounded step inside a transaction. */
+int sfs_sqlite_prune_step(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
+
+/* --- one batch (apply.c, content.c, patch.c) --- */
+
+struct sfs_sqlite_run {
+    struct sfs_apply_run run;
+    struct sfs_sqlite_transaction *transaction;
+    int64_t first_content; /* contents above were made by this batch */
+    bool changed;
+    bool vacated; /* a name was given up */
+};
+extern const struct sfs_apply_operations sfs_sqlite_apply_operations;
+
+/* Where a value lies. */
+struct sfs_sqlite_place {
+    int64_t content; /* 0: an empty value */
+    bool chunked;
+};
+int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
+                        struct sfs_error *error);
+/* Makes `bytes` the value in place of `*place`, which becomes the new one. */
+int sfs_sqlite_content_set(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
+                           struct sfs_sqlite_place *place, struct sfs_error *error);
+int sfs_sqlite_content_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
+                             struct sfs_sqlite_place *place, struct sfs_error *error);
+int sfs_sqlite_content_drop(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                            struct sfs_error *error);
+/* Inserts a block of data; ret_block may not be NULL. */
+int sfs_sqlite_block_add(struct sfs_sqlite_transaction *transaction, struct sfs_bytes data,
+                         int64_t *ret_block, struct sfs_error *error);
+int sfs_sqlite_block_set(struct sfs_sqlite_connection *connection, int64_t block,
+                         struct sfs_bytes data, struct sfs_error *error);
+/* Adds the parts of `bytes` from part `first` on, visible from version `begun` on. */
+int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t content, int64_t first,
+                          int64_t begun, struct sfs_bytes bytes, struct sfs_error *error);
+/* Changes a part of a value in chunks, or cuts it off at `size`. Where a snapshot may need what was
+ * there, the chunks get a new version, else they are changed in place. */
+int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t offset,
+                            struct sfs_bytes bytes, struct sfs_error *error);
+int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t size,
+                          struct sfs_error *error);
+/* The pre-image of a record (by id), and of a name that was free; nothing where no lease needs it. */
+int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error);
+int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
+                              struct sfs_error *error);
+void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *record, int sign);
+/* UPDATE of all columns of the record with the id `before`. */
+int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before, const struct sfs_record *record,
+                             struct sfs_sqlite_place place, struct sfs_error *error);
+int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before,
+                     const struct sfs_record *record, const struct sfs_operation *operation,
+                     struct sfs_error *error);
+int sfs_sqlite_move_prefix(struct sfs_apply_run *base, struct sfs_bytes from, struct sfs_bytes to,
+                           int64_t time, uint64_t *ret_count, struct sfs_error *error);
+int sfs_sqlite_clear(struct sfs_apply_run *base, struct sfs_range range, uint64_t *ret_count,
+                     struct sfs_error *error);
+int sfs_sqlite_longest(struct sfs_apply_run *base, struct sfs_range range,
+                       const struct sfs_record **ret_record, struct sfs_error *error);
+int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint64_t sequence,
+                       int (*visit)(void *context, struct sfs_bytes name,
+                                    const struct sfs_record *before, const struct sfs_record *after,
+                                    uint64_t revision, struct sfs_error *error),
+                       void *context, struct sfs_error *error);
+
+/* --- leases (lease.c) --- */
+
+/* Held by a snapshot or a feed; `renewed` may be touched by several threads. */
+struct sfs_sqlite_lease {
+    struct sfs_sqlite *store;
+    int64_t id;
+    int64_t sequence;
+    int64_t duration; /* nanoseconds */
+    bool contents;    /* values are needed too, not only names and attributes */
+    _Atomic int64_t renewed;
+};
+/* Writes a lease from `since` on (-1: now) in a transaction of its own. TOO_OLD. */
+int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since, uint64_t lease_ms, bool contents,
+                          struct sfs_sqlite_lease *ret_lease, struct sfs_error *error);
+/* Renews where a tenth of its time has passed; EXPIRED. */
+int sfs_sqlite_lease_use(struct sfs_sqlite_lease *lease, struct sfs_error *error);
+/* Gives up history before `sequence`, and renews. EXPIRED: the caller may take a new lease. */
+int sfs_sqlite_lease_advance(struct sfs_sqlite_lease *lease, int64_t sequence,
+                             struct sfs_error *error);
+/* Checks in a read transaction that it holds, which it leaves open by an active statement. */
+int sfs_sqlite_lease_anchor(struct sfs_sqlite_lease *lease, struct sfs_sqlite_connection *connection,
+                            sqlite3_stmt **ret_anchor, struct sfs_error *error);
+void sfs_sqlite_lease_drop(struct sfs_sqlite_lease *lease);
+
+/* --- reads (read.c, scan.c), of the present state or of a snapshot --- */
+
+struct sfs_sqlite_view {
+    struct sfs_sqlite *store;
+    struct sfs_sqlite_lease *lease; /* NULL: the present state */
+};
+int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsigned want,
+                        const struct sfs_record **ret_record, struct sfs_error *error);
+int sfs_sqlite_view_read(struct sfs_sqlite_view view, struct sfs_bytes name, uint64_t revision,
+                         uint64_t offset, void *data, size_t size, size_t *ret_size,
+                         struct sfs_error *error);
+int sfs_sqlite_view_scan(struct sfs_sqlite_view view, struct sfs_range range, unsigned want,
+                         struct sfs_cursor **ret_cursor, struct sfs_error *error);
+int sfs_sqlite_sequence(struct sfs_storage *base, uint64_t *ret_sequence, struct sfs_error *error);
+
+/* --- the groups of operations, and what serves them --- */
+
+int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
+                     const struct sfs_apply_options *options, uint64_t *ret_sequence,
+                     struct sfs_error *error);
+int sfs_sqlite_sync(struct sfs_storage *base, uint64_t sequence, struct sfs_error *error);
+int sfs_sqlite_stage(struct sfs_storage *base, struct sfs_stage **ret_stage, struct sfs_error *error);
+int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
+                        struct sfs_error *error);
+int sfs_sqlite_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
+                       struct sfs_error *error);
+int sfs_sqlite_totals(struct sfs_storage *base, struct sfs_totals *ret_totals,
+                      struct sfs_error *error);
+int sfs_sqlite_backup(struct sfs_storage *base, const char *path, sfs_progress_function *progress,
+                      void *context, struct sfs_error *error);
+int sfs_sqlite_check(struct sfs_storage *base, bool repair, sfs_report_function *report,
+                     void *context, uint64_t *ret_found, uint64_t *ret_repaired,
+                     struct sfs_error *error);
+/* Tells waiting feeds of this process that a commit is visible. */
+void sfs_sqlite_feeds_notify(struct sfs_sqlite *store);
+/* 1 and the stage's content where it is one of this store that is kept in parts; 0: copy it. */
+int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *stage,
+                             int64_t *ret_content, struct sfs_error *error);
+/* Its content belongs to a record now. */
+void sfs_sqlite_stage_spend(struct sfs_sqlite *store, struct sfs_stage *stage);
+
+static inline struct sfs_sqlite *sfs_sqlite_of(struct sfs_storage *base)
+{
+    return (struct sfs_sqlite *)base;
+}
+
+#endif

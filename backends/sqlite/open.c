@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening and closing: the file, the options, the tables of operations. */
+#include "backends/sqlite/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/sqlite/internal.h"
+
+static int sqlite_get(struct sfs_storage *base, struct sfs_bytes name, unsigned want,
+                      const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_sqlite_view view = {sfs_sqlite_of(base), NULL};
+    return sfs_sqlite_view_get(view, name, want, ret_record, error);
+}
+
+static int sqlite_read(struct sfs_storage *base, struct sfs_bytes name, uint64_t revision,
+                       uint64_t offset, void *data, size_t size, size_t *ret_size,
+                       struct sfs_error *error)
+{
+    struct sfs_sqlite_view view = {sfs_sqlite_of(base), NULL};
+    return sfs_sqlite_view_read(view, name, revision, offset, data, size, ret_size, error);
+}
+
+static int sqlite_scan(struct sfs_storage *base, struct sfs_range range, unsigned want,
+                       struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct sfs_sqlite_view view = {sfs_sqlite_of(base), NULL};
+    return sfs_sqlite_view_scan(view, range, want, ret_cursor, error);
+}
+
+static void free_store(struct sfs_sqlite *store)
+{
+    sfs_sqlite_readers_close(store);
+    sfs_sqlite_disconnect(store->writer);
+    pthread_mutex_destroy(&store->pool_mutex);
+    pthread_cond_destroy(&store->pool_free);
+    pthread_mutex_destroy(&store->queue_mutex);
+    pthread_mutex_destroy(&store->feed_mutex);
+    free(store->uri);
+    free(store->path);
+    free(store);
+}
+
+/* The log goes back into the file, where nobody else uses it: a closed store is one file. */
+static int checkpoint(struct sfs_sqlite *store, struct sfs_error *error)
+{
+    int result = sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                           NULL);
+    if (result == SQLITE_OK || (result & 0xff) == SQLITE_BUSY || (result & 0xff) == SQLITE_LOCKED)
+        return 0;
+    return sfs_sqlite_fail(store->writer, result, "write everything to disk", error);
+}
+
+static int sqlite_close(struct sfs_storage *base, struct sfs_error *error)
+{
+    struct sfs_sqlite *store = sfs_sqlite_of(base);
+    int code = 0;
+    sfs_sqlite_readers_close(store);
+    if (store->writer) {
+        sqlite3_busy_timeout(store->writer->db, 0); /* closing waits for nobody */
+        (void)sfs_sqlite_prune(store, 200, NULL);
+        code = checkpoint(store, error);
+    }
+    free_store(store);
+    return code;
+}
+
+static const struct sfs_read_operations read_operations = {
+    .get = sqlite_get,
+    .read = sqlite_read,
+    .scan = sqlite_scan,
+};
+
+static const struct sfs_write_operations write_operations = {
+    .apply = sfs_sqlite_apply,
+    .stage = sfs_sqlite_stage,
+    .sync = sfs_sqlite_sync,
+};
+
+static const struct sfs_time_operations time_operations = {
+    .sequence = sfs_sqlite_sequence,
+    .snapshot = sfs_sqlite_snapshot,
+    .changes = sfs_sqlite_changes,
+};
+
+static const struct sfs_override_operations override_operations = {
+    .totals = sfs_sqlite_totals,
+    .backup = sfs_sqlite_backup,
+    .check = sfs_sqlite_check,
+};
+
+static const struct sfs_storage_operations operations = {
+    .name = "sqlite",
+    .read = &read_operations,
+    .write = &write_operations,
+    .time = &time_operations,
+    .override = &override_operations,
+    .close = sqlite_close,
+};
+
+/* --- opening --- */
+
+static const struct sfs_option_rule option_rules[] = {
+    {"synchronous", SFS_OPTION_CHOICE, offsetof(struct sfs_sqlite_options, synchronous),
+     "normal|full", "whether every commit waits for the disk"},
+    {"cache", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, cache), NULL,
+     "memory for pages of the file, 64M unless given"},
+    {"mmap", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, mmap), NULL,
+     "how much of the file is mapped into memory, 256M unless given, 0 none"},
+    {"busy-timeout", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, busy_timeout), NULL,
+     "milliseconds to wait for another process's lock, 5000 unless given"},
+    {0},
+};
+
+/* Makes the file, whatever the umask; SQLite gives its companions the same mode. */
+static int make_file(const char *path, struct sfs_error *error)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return 0;
+    if (fd < 0)
+        return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot make %s", path);
+    int code = 0;
+    if (fchmod(fd, 0600) != 0)
+        code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot make %s", path);
+    close(fd);
+    return code;
+}
+
+/* Finds or makes the file, and its absolute path: connections are opened later too, when the process
+ * may have another working directory. */
+static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
+                     struct sfs_error *error)
+{
+    struct stat status;
+    bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
+    if (path[0] == '\0')
+        return sfs_fail(error, SFS_E_INVALID, SFS_SQLITE_ORIGIN, "the path of the store is missing");
+    if (create) {
+        int code = make_file(path, error);
+        if (code != 0)
+            return code;
+    }
+    if (stat(path, &status) != 0)
+        return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
+    if (!S_ISREG(status.st_mode))
+        return sfs_fail(error, S_ISDIR(status.st_mode) ? SFS_E_IS_DIRECTORY : SFS_E_NOT_A_STORE,
+                        SFS_SQLITE_ORIGIN, "%s is no store: it is no regular file", path);
+    store->path = realpath(path, NULL);
+    if (!store->path)
+        return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
+    int content = sfs_sqlite_file_check(store->path, error);
+    if (content == 0 && !create)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
+                        path);
+    return content < 0 ? content : 0;
+}
+
+static bool is_unreserved(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || strchr("/-._~", byte) != NULL;
+}
+
+/* "file:" and the path; immutable where not even SQLite's index of the log could be made. */
+static int make_uri(struct sfs_sqlite *store, bool immutable, struct sfs_error *error)
+{
+    struct sfs_buffer uri = {0};
+    int code = sfs_buffer_append(&uri, "file:", 5);
+    for (const char *at = store->path; *at && code == 0; at++) {
+        if (is_unreserved(*at))
+            code = sfs_buffer_byte(&uri, *at);
+        else
+            code = sfs_buffer_printf(&uri, "%%%02X", (unsigned)(unsigned char)*at);
+    }
+    if (code == 0 && immutable)
+        code = sfs_buffer_printf(&uri, "?immutable=1");
+    if (code == 0)
+        code = sfs_buffer_text(&uri);
+    if (code != 0) {
+        sfs_buffer_free(&uri);
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    }
+    free(store->uri);
+    store->uri = uri.data;
+    return 0;
+}
+
+static int sync_directory(const char *path, struct sfs_error *error)
+{
+    struct sfs_buffer directory = {0};
+    size_t size = (size_t)(strrchr(path, '/') - path);
+    int code = sfs_buffer_append(&directory, path, size ? size : 1);
+    if (code == 0)
+        code = sfs_buffer_text(&directory);
+    if (code != 0) {
+        sfs_buffer_free(&directory);
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    }
+    int fd = open(directory.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot write the directory %s",
+                              directory.data);
+    if (fd >= 0)
+        close(fd);
+    sfs_buffer_free(&directory);
+    return code;
+}
+
+static int set_log_mode(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    int result = sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail(connection, result, "open the database", error);
+    int found = sfs_sqlite_step(connection, statement, error);
+    const char *mode = found == 1 ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    int code = found < 0 ? found : 0;
+    if (found == 1 && (!mode || strcmp(mode, "wal") != 0))
+        code = sfs_fail(error, SFS_E_UNSUPPORTED, SFS_SQLITE_ORIGIN,
+                        "%s lies on a file system without shared memory, which a store needs",
+                        connection->store->path);
+    sqlite3_finalize(statement);
+    return code;
+}
+
+/* A new file, or an old one: the write connection, and the tables. */
+static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *error)
+{
+    store->open_flags = SQLITE_OPEN_READWRITE;
+    int code = sfs_sqlite_connect(store, false, &store->writer, error);
+    if (code != 0)
+        return code;
+    int there = sfs_sqlite_schema_check(store->writer, error);
+    if (there < 0)
+        return there;
+    if (there == 0 && !create)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
+                        store->path);
+    code = set_log_mode(store->writer, error);
+    if (code == 0 && there == 0) {
+        code = sfs_sqlite_schema_create(store->writer, error);
+        if (code == 0)
+            code = sync_directory(store->path, error);
+    }
+    return code;
+}
+
+static bool is_writable(const char *path)
+{
+    struct sfs_buffer directory = {0};
+    size_t size = (size_t)(strrchr(path, '/') - path);
+    bool writable = access(path, W_OK) == 0 &&
+                    sfs_buffer_append(&directory, path, size ? size : 1) == 0 &&
+                    sfs_buffer_text(&directory) == 0 && access(directory.data, W_OK) == 0;
+    sfs_buffer_free(&directory);
+    return writable;
+}
+
+/* For a file that we cannot write. Without a log, and where none can be made, nobody else writes it
+ * either, as far as can be told. */
+static int open_unwritable(struct sfs_sqlite *store, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection;
+    store->open_flags = SQLITE_OPEN_READONLY;
+    int code = sfs_sqlite_reader_take(store, &connection, NULL);
+    int there = code == 0 ? sfs_sqlite_schema_check(connection, error) : code;
+    if (code == 0)
+        sfs_sqlite_reader_give(connection);
+    if (there == SFS_E_NOT_A_STORE || there == SFS_E_TOO_NEW || there == 1)
+        return there == 1 ? 0 : there;
+    sfs_sqlite_readers_close(store);
+    code = make_uri(store, true, error);
+    if (code == 0)
+        code = sfs_sqlite_reader_take(store, &connection, error);
+    if (code != 0)
+        return code;
+    there = sfs_sqlite_schema_check(connection, error);
+    sfs_sqlite_reader_give(connection);
+    if (there == 0)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
+                        store->path);
+    return there < 0 ? there : 0;
+}
+
+static struct sfs_sqlite *new_store(void)
+{
+    struct sfs_sqlite *store = calloc(1, sizeof(*store));
+    if (!store)
+        return NULL;
+    pthread_mutex_init(&store->pool_mutex, NULL);
+    pthread_cond_init(&store->pool_free, NULL);
+    pthread_mutex_init(&store->queue_mutex, NULL);
+    pthread_mutex_init(&store->feed_mutex, NULL);
+    store->options = (struct sfs_sqlite_options){
+        .cache = UINT64_C(64) << 20, .mmap = UINT64_C(256) << 20, .busy_timeout = 5000};
+    return store;
+}
+
+static int open_file(struct sfs_sqlite *store, const struct sfs_location *location, unsigned flags,
+                     struct sfs_error *error)
+{
+    int code = sfs_options_parse(location, option_rules, &store->options, error);
+    if (code == 0)
+        code = find_file(store, location->path, flags, error);
+    if (code == 0)
+        code = make_uri(store, false, error);
+    if (code != 0)
+        return code;
+    /* A store that is opened read-only is still written for leases, where that is possible. */
+    if (!(flags & SFS_OPEN_READ_ONLY) || is_writable(store->path))
+        code = open_writer(store, (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY), error);
+    else
+        code = open_unwritable(store, error);
+    if (code == 0 && store->writer)
+        code = sfs_sqlite_prune(store, 200, NULL) == SFS_E_CORRUPT
+                   ? sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged; restore a backup",
+                              store->path)
+                   : 0;
+    return code;
+}
+
+static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location *location,
+                       unsigned flags, struct sfs_error *error)
+{
+    struct sfs_sqlite *store = new_store();
+    if (!store)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    int code = open_file(store, location, flags, error);
+    if (code != 0) {
+        free_store(store);
+        return code;
+    }
+    unsigned leases = store->writer ? SFS_CAN_SNAPSHOT | SFS_CAN_CHANGES : 0;
+    store->storage = (struct sfs_storage){
+        .operations = &operations,
+        .read_only = (flags & SFS_OPEN_READ_ONLY) != 0,
+        .capabilities = SFS_CAN_SHARE | SFS_CAN_PERSIST | leases,
+        .key_max = SFS_KEY_MAX,
+        .location = store->path,
+    };
+    *ret_store = &store->storage;
+    return 0;
+}
+
+const struct sfs_backend sfs_sqlite_backend = {
+    .info = {.scheme = "sqlite",
+             .summary = "one SQLite database file, which several processes may share",
+             .options = "synchronous=normal|full (whether every commit waits for the disk); "
+                        "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
+                        "busy-timeout=MS (how long to wait for another process's lock, 5000)"},
+    .open = sqlite_open,
+};

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changing a part of a large value: only the chunks concerned are touched. A chunk that a snapshot
+ * may need gets a new version; else its block is changed in place, which writes the pages concerned
+ * and no more. A chunk that grows is filled up with zeros, so that the next append is in place.
+ */
+#include "backends/sqlite/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct chunk {
+    int64_t content;
+    int64_t part;
+    bool exists;
+    int64_t block;
+    int64_t begun;
+    int64_t size; /* of its data */
+};
+
+static struct sfs_sqlite_connection *connection_of(struct sfs_sqlite_run *run)
+{
+    return run->transaction->connection;
+}
+
+static int find_chunk(struct sfs_sqlite_run *run, int64_t content, int64_t part,
+                      struct chunk *ret_chunk, struct sfs_error *error)
+{
+    const int64_t arguments[] = {content, part};
+    int64_t row[3];
+    int found = sfs_sqlite_integers(connection_of(run), SFS_SQL_CHUNK_FIND, arguments, 2, row, 3, error);
+    if (found < 0)
+        return found;
+    *ret_chunk = (struct chunk){.content = content, .part = part, .exists = found == 1};
+    if (found == 1) {
+        ret_chunk->block = row[0];
+        ret_chunk->begun = row[1];
+        ret_chunk->size = row[2];
+    }
+    return 0;
+}
+
+static bool in_place(const struct sfs_sqlite_run *run, const struct chunk *chunk)
+{
+    return run->transaction->needed_contents < 0 || chunk->begun == (int64_t)run->run.sequence;
+}
+
+/* Gives the chunk this data: in place, or as a new version. */
+static int set_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, struct sfs_bytes data,
+                     struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = connection_of(run);
+    int64_t sequence = (int64_t)run->run.sequence;
+    int code = 0;
+    if (chunk->exists && in_place(run, chunk))
+        return sfs_sqlite_block_set(connection, chunk->block, data, error);
+    if (chunk->exists) {
+        code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_END, error, 4, chunk->content, chunk->part,
+                              chunk->begun, sequence);
+        if (code == 0)
+            code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4, sequence, chunk->content,
+                                  chunk->part, chunk->begun);
+    }
+    if (code == 0)
+        code = sfs_sqlite_chunks_add(run->transaction, chunk->content, chunk->part, sequence, data,
+                                     error);
+    return code;
+}
+
+static int write_in_block(struct sfs_sqlite_run *run, const struct chunk *chunk, int64_t at,
+                          struct sfs_bytes bytes, struct sfs_error *error)
+{
+    sqlite3_blob *blob;
+    sqlite3 *db = connection_of(run)->db;
+    int result = sqlite3_blob_open(db, "main", "block", "data", chunk->block, 1, &blob);
+    if (result == SQLITE_OK)
+        result = sqlite3_blob_write(blob, bytes.data, (int)bytes.size, (int)at);
+    int closed = sqlite3_blob_close(blob);
+    if (result == SQLITE_OK)
+        result = closed;
+    return result == SQLITE_OK ? 0
+                               : sfs_sqlite_fail(connection_of(run), result, "write a value", error);
+}
+
+static int read_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, char *data,
+                      struct sfs_error *error)
+{
+    const struct sfs_sqlite_row row = {.content = chunk->content, .chunked = true};
+    return sfs_sqlite_value_read(connection_of(run), &row, SFS_SQLITE_LATEST,
+                                 chunk->part * SFS_SQLITE_CHUNK, data, (size_t)SFS_SQLITE_CHUNK, error);
+}
+
+/* `data` has room for one chunk. */
+static int write_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, int64_t at,
+                       struct sfs_bytes bytes, char *data, struct sfs_error *error)
+{
+    int64_t end = at + (int64_t)bytes.size;
+    if ((int64_t)bytes.size == SFS_SQLITE_CHUNK)
+        return set_chunk(run, chunk, bytes, error);
+    if (chunk->exists && in_place(run, chunk) && end <= chunk->size)
+        return write_in_block(run, chunk, at, bytes, error);
+    int code = read_chunk(run, chunk, data, error);
+    if (code != 0)
+        return code;
+    memcpy(data + at, bytes.data, bytes.size);
+    int64_t size = end > chunk->size ? SFS_SQLITE_CHUNK : chunk->size;
+    return set_chunk(run, chunk, sfs_bytes(data, (size_t)size), error);
+}
+
+int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t offset,
+                            struct sfs_bytes bytes, struct sfs_error *error)
+{
+    const char *from = bytes.data;
+    size_t left = bytes.size;
+    char *data = malloc((size_t)SFS_SQLITE_CHUNK);
+    int code = data ? 0 : sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    while (left > 0 && code == 0) {
+        struct chunk chunk;
+        int64_t at = offset % SFS_SQLITE_CHUNK;
+        size_t room = (size_t)(SFS_SQLITE_CHUNK - at);
+        size_t size = left < room ? left : room;
+        code = find_chunk(run, content, offset / SFS_SQLITE_CHUNK, &chunk, error);
+        if (code == 0)
+            code = write_chunk(run, &chunk, at, sfs_bytes(from, size), data, error);
+        from += size;
+        offset += (int64_t)size;
+        left -= size;
+    }
+    free(data);
+    return code;
+}
+
+/* The chunk in which the value now ends loses what is behind, so that it cannot come back. */
+static int cut_chunk(struct sfs_sqlite_run *run, int64_t content, int64_t size,
+                     struct sfs_error *error)
+{
+    struct chunk chunk;
+    int64_t kept = size % SFS_SQLITE_CHUNK;
+    int code = find_chunk(run, content, size / SFS_SQLITE_CHUNK, &chunk, error);
+    if (code != 0 || !chunk.exists || kept == 0 || chunk.size <= kept)
+        return code;
+    char *data = malloc((size_t)SFS_SQLITE_CHUNK);
+    if (!data)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    code = read_chunk(run, &chunk, data, error);
+    if (code == 0)
+        code = set_chunk(run, &chunk, sfs_bytes(data, (size_t)kept), error);
+    free(data);
+    return code;
+}
+
+int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t size,
+                          struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = connection_of(run);
+    int64_t first = (size + SFS_SQLITE_CHUNK - 1) / SFS_SQLITE_CHUNK;
+    int64_t sequence = (int64_t)run->run.sequence;
+    /* What this batch itself has made nobody else has seen. */
+    int code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_BLOCKS_REMOVE, error, 3, content, first,
+                              sequence);
+    if (code == 0)
+        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_REMOVE, error, 3, content, first, sequence);
+    if (code == 0)
+        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_GARBAGE, error, 3, content, first, sequence);
+    if (code == 0)
+        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_END, error, 3, content, first, sequence);
+    if (code == 0)
+        code = cut_chunk(run, content, size, error);
+    return code;
+}
+
+/* A value in one block becomes one in chunks. */
+static int convert(struct sfs_sqlite_run *run, int64_t size, struct sfs_sqlite_place *place,
+                   struct sfs_error *error)
+{
+    int64_t content = ++run->transaction->state.last_content;
+    char *data = malloc((size_t)size + 1);
+    if (!data)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    int code = 0;
+    if (size > 0) {
+        struct sfs_record head = {.size = (uint64_t)size};
+        const struct sfs_sqlite_row row = {.record = &head, .content = place->content};
+        code = sfs_sqlite_value_read(connection_of(run), &row, SFS_SQLITE_LATEST, 0, data,
+                                     (size_t)size, error);
+    }
+    if (code == 0)
+        code = sfs_sqlite_chunks_add(run->transaction, content, 0, (int64_t)run->run.sequence,
+                                     sfs_bytes(data, (size_t)size), error);
+    free(data);
+    if (code == 0)
+        code = sfs_sqlite_content_drop(run, *place, error);
+    if (code == 0)
+        *place = (struct sfs_sqlite_place){content, true};
+    return code;
+}
+
+static int change_chunks(struct sfs_sqlite_run *run, int64_t content, const struct sfs_record *before,
+                         const struct sfs_record *record, const struct sfs_operation *operation,
+                         struct sfs_error *error)
+{
+    struct sfs_bytes bytes = sfs_blob_bytes(operation->value);
+    if (record->size < before->size)
+        return sfs_sqlite_chunks_cut(run, content, (int64_t)record->size, error);
+    if (operation->kind == SFS_OPERATION_TRUNCATE || bytes.size == 0)
+        return 0;
+    uint64_t offset = operation->kind == SFS_OPERATION_APPEND ? before->size : operation->offset;
+    return sfs_sqlite_chunks_write(run, content, (int64_t)offset, bytes, error);
+}
+
+int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before,
+                     const struct sfs_record *record, const struct sfs_operation *operation,
+                     struct sfs_error *error)
+{
+    struct sfs_sqlite_run *run = (struct sfs_sqlite_run *)base;
+    struct sfs_sqlite_place place;
+    int64_t id = (int64_t)before->attributes.id;
+    int code = sfs_sqlite_place_of(run, id, &place, error);
+    if (code != 0)
+        return code;
+    if (!place.chunked && record->size < (uint64_t)SFS_SQLITE_LARGE)
+        return SFS_E_UNSUPPORTED;
+    code = sfs_sqlite_history_record(run, id, error);
+    if (code == 0 && !place.chunked)
+        code = convert(run, (int64_t)before->size, &place, error);
+    if (code == 0)
+        code = change_chunks(run, place.content, before, record, operation, error);
+    if (code == 0)
+        code = sfs_sqlite_record_update(run, id, record, place, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_count(run, before, -1);
+    sfs_sqlite_count(run, record, 1);
+    return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking up and reading. Each call borrows a read connection. Several statements of one call see one
+ * state because the first stays active until the end; between calls nothing does.
+ */
+#include "backends/sqlite/internal.h"
+
+#include <string.h>
+
+struct lookup {
+    struct sfs_sqlite_connection *connection;
+    sqlite3_stmt *anchor;
+    sqlite3_stmt *statement;
+    int64_t version;
+};
+
+static void lookup_end(struct lookup *lookup)
+{
+    if (lookup->statement)
+        sqlite3_reset(lookup->statement);
+    if (lookup->anchor)
+        sqlite3_reset(lookup->anchor);
+    if (lookup->connection)
+        sfs_sqlite_reader_give(lookup->connection);
+}
+
+static int absent(struct sfs_bytes name, struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_NOT_FOUND, SFS_SQLITE_ORIGIN, "there is no '%s'",
+                    error ? sfs_name_show(name, shown, sizeof(shown)) : "");
+}
+
+static int find(struct lookup *lookup, enum sfs_sqlite_sql sql, struct sfs_bytes name, unsigned want,
+                struct sfs_error *error)
+{
+    int code = sfs_sqlite_statement(lookup->connection, sql, &lookup->statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(lookup->statement, 1, name);
+    sqlite3_bind_int64(lookup->statement, 9, (want & SFS_WANT_VALUE) != 0);
+    if (sql == SFS_SQL_HISTORY_GET)
+        sqlite3_bind_int64(lookup->statement, 2, lookup->version);
+    return sfs_sqlite_step(lookup->connection, lookup->statement, error);
+}
+
+/* The row of a name: from history where it has changed since, else the present one. */
+static int lookup_row(struct lookup *lookup, struct sfs_sqlite_view view, struct sfs_bytes name,
+                      unsigned want, struct sfs_sqlite_row *ret_row, struct sfs_error *error)
+{
+    int found = 0;
+    if (view.lease) {
+        found = find(lookup, SFS_SQL_HISTORY_GET, name, want, error);
+        if (found == 1 && !sqlite3_column_int(lookup->statement, SFS_SQLITE_COLUMN_EXISTED))
+            return absent(name, error);
+    }
+    if (found == 0)
+        found = find(lookup, SFS_SQL_GET, name, want, error);
+    if (found < 0)
+        return found;
+    if (found == 0)
+        return absent(name, error);
+    return sfs_sqlite_row(lookup->connection, lookup->statement, want, lookup->version, ret_row, error);
+}
+
+static int lookup_begin(struct lookup *lookup, struct sfs_sqlite_view view, struct sfs_error *error)
+{
+    *lookup = (struct lookup){.version = SFS_SQLITE_LATEST};
+    int code = 0;
+    if (view.lease) {
+        lookup->version = view.lease->sequence;
+        code = sfs_sqlite_lease_use(view.lease, error);
+    }
+    if (code == 0)
+        code = sfs_sqlite_reader_take(view.store, &lookup->connection, error);
+    if (code == 0 && view.lease)
+        code = sfs_sqlite_lease_anchor(view.lease, lookup->connection, &lookup->anchor, error);
+    return code;
+}
+
+int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsigned want,
+                        const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct lookup lookup;
+    struct sfs_sqlite_row row;
+    int code = lookup_begin(&lookup, view, error);
+    if (code == 0)
+        code = lookup_row(&lookup, view, name, want, &row, error);
+    if (code == 0)
+        *ret_record = row.record;
+    lookup_end(&lookup);
+    return code;
+}
+
+static int moved_on(const struct sfs_record *record, uint64_t revision, struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_CONFLICT, SFS_SQLITE_ORIGIN,
+                    "'%s' has changed: its revision is %llu, not %llu",
+                    sfs_name_show(record->name, shown, sizeof(shown)),
+                    (unsigned long long)record->revision, (unsigned long long)revision);
+}
+
+static int read_part(struct lookup *lookup, const struct sfs_sqlite_row *row, uint64_t revision,
+                     uint64_t offset, void *data, size_t size, size_t *ret_size,
+                     struct sfs_error *error)
+{
+    if (revision != 0 && revision != row->record->revision)
+        return moved_on(row->record, revision, error);
+    uint64_t left = offset < row->record->size ? row->record->size - offset : 0;
+    size_t count = left < size ? (size_t)left : size;
+    int code = sfs_sqlite_value_read(lookup->connection, row, lookup->version, (int64_t)offset, data,
+                                     count, error);
+    if (code == 0)
+        *ret_size = count;
+    return code;
+}
+
+int sfs_sqlite_view_read(struct sfs_sqlite_view view, struct sfs_bytes name, uint64_t revision,
+                         uint64_t offset, void *data, size_t size, size_t *ret_size,
+                         struct sfs_error *error)
+{
+    struct lookup lookup;
+    struct sfs_sqlite_row row;
+    int code = lookup_begin(&lookup, view, error);
+    if (code == 0)
+        code = lookup_row(&lookup, view, name, SFS_WANT_RECORD, &row, error);
+    if (code == 0) {
+        code = read_part(&lookup, &row, revision, offset, data, size, ret_size, error);
+        sfs_record_unref(row.record);
+    }
+    lookup_end(&lookup);
+    return code;
+}
+
+static int read_counters(struct sfs_storage *base, enum sfs_sqlite_sql sql, int64_t *ret, int count,
+                         struct sfs_error *error)
+{
+    struct sfs_sqlite *store = sfs_sqlite_of(base);
+    struct sfs_sqlite_connection *connection;
+    int code = sfs_sqlite_reader_take(store, &connection, error);
+    if (code != 0)
+        return code;
+    code = sfs_sqlite_integers(connection, sql, NULL, 0, ret, count, error);
+    sfs_sqlite_reader_give(connection);
+    if (code == 0)
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged: it has no counters",
+                        store->path);
+    return code < 0 ? code : 0;
+}
+
+int sfs_sqlite_sequence(struct sfs_storage *base, uint64_t *ret_sequence, struct sfs_error *error)
+{
+    int64_t sequence;
+    int code = read_counters(base, SFS_SQL_SEQUENCE, &sequence, 1, error);
+    if (code == 0)
+        *ret_sequence = (uint64_t)sequence;
+    return code;
+}
+
+int sfs_sqlite_totals(struct sfs_storage *base, struct sfs_totals *ret_totals, struct sfs_error *error)
+{
+    int64_t totals[3];
+    int code = read_counters(base, SFS_SQL_TOTALS, totals, 3, error);
+    if (code == 0)
+        *ret_totals = (struct sfs_totals){.keys = (uint64_t)totals[0],
+                                          .records = (uint64_t)totals[1],
+                                          .bytes = (uint64_t)totals[2]};
+    return code;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows to records and back, and reading values: blocks and chunks. */
+#include "backends/sqlite/internal.h"
+
+#include <string.h>
+
+enum column {
+    ID, NAME, REVISION, SIZE, CONTENT, CHUNKED, KIND, TYPE, TYPE_SET, MODE, UID, GID, DEVICE,
+    CREATED, ACCESSED, MODIFIED, CHANGED, XATTRS
+};
+
+static struct sfs_attributes attributes_of(sqlite3_stmt *row)
+{
+    return (struct sfs_attributes){
+        .id = (uint64_t)sqlite3_column_int64(row, ID),
+        .kind = (enum sfs_kind)sqlite3_column_int(row, KIND),
+        .type = (enum sfs_type)sqlite3_column_int(row, TYPE),
+        .type_set = sqlite3_column_int(row, TYPE_SET) != 0,
+        .mode = (uint32_t)sqlite3_column_int64(row, MODE),
+        .uid = (uint32_t)sqlite3_column_int64(row, UID),
+        .gid = (uint32_t)sqlite3_column_int64(row, GID),
+        .device = (uint64_t)sqlite3_column_int64(row, DEVICE),
+        .created = sqlite3_column_int64(row, CREATED),
+        .accessed = sqlite3_column_int64(row, ACCESSED),
+        .modified = sqlite3_column_int64(row, MODIFIED),
+        .changed = sqlite3_column_int64(row, CHANGED),
+    };
+}
+
+static int damaged(struct sfs_sqlite_connection *connection, struct sfs_bytes name, const char *what,
+                   struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged: %s of '%s'",
+                    connection->store->path, what, sfs_name_show(name, shown, sizeof(shown)));
+}
+
+/* The whole value of the present row. NULL stays NULL for an empty one. */
+static int value_of(struct sfs_sqlite_connection *connection, sqlite3_stmt *row,
+                    const struct sfs_sqlite_row *place, int64_t version, struct sfs_bytes name,
+                    int64_t size, struct sfs_blob **ret_blob, struct sfs_error *error)
+{
+    void *data;
+    struct sfs_bytes stored = sfs_sqlite_column(row, SFS_SQLITE_COLUMN_DATA);
+    if (size == 0)
+        return 0;
+    if (!place->chunked && stored.size != (size_t)size)
+        return damaged(connection, name, "it does not hold the whole value", error);
+    struct sfs_blob *blob = sfs_blob_alloc((size_t)size, &data);
+    if (!blob)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    int code = 0;
+    if (place->chunked)
+        code = sfs_sqlite_value_read(connection, place, version, 0, data, (size_t)size, error);
+    else
+        memcpy(data, stored.data, stored.size);
+    if (code != 0) {
+        sfs_blob_unref(blob);
+        return code;
+    }
+    *ret_blob = blob;
+    return 0;
+}
+
+int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
+                   int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error)
+{
+    struct sfs_bytes name = sfs_sqlite_column(statement, NAME);
+    struct sfs_attributes attributes = attributes_of(statement);
+    int64_t size = sqlite3_column_int64(statement, SIZE);
+    struct sfs_sqlite_row row = {.content = sqlite3_column_int64(statement, CONTENT),
+                                 .chunked = sqlite3_column_int(statement, CHUNKED) != 0};
+    struct sfs_blob *blob = NULL;
+    if (size < 0 || name.size == 0)
+        return damaged(connection, name, "wrong size or name in the record", error);
+    if (want & SFS_WANT_VALUE) {
+        int code = value_of(connection, statement, &row, version, name, size, &blob, error);
+        if (code != 0)
+            return code;
+    }
+    row.record = sfs_record_new(name, (uint64_t)sqlite3_column_int64(statement, REVISION),
+                                (uint64_t)size, &attributes, sfs_sqlite_column(statement, XATTRS),
+                                blob);
+    sfs_blob_unref(blob);
+    if (!row.record)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    *ret_row = row;
+    return 0;
+}
+
+void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
+                            int64_t content, bool chunked)
+{
+    const struct sfs_attributes *attributes = &record->attributes;
+    const int64_t numbers[] = {
+        [ID] = id,
+        [REVISION] = (int64_t)record->revision,
+        [SIZE] = (int64_t)record->size,
+        [CONTENT] = content,
+        [CHUNKED] = chunked,
+        [KIND] = attributes->kind,
+        [TYPE] = attributes->type,
+        [TYPE_SET] = attributes->type_set,
+        [MODE] = attributes->mode,
+        [UID] = attributes->uid,
+        [GID] = attributes->gid,
+        [DEVICE] = (int64_t)attributes->device,
+        [CREATED] = attributes->created,
+        [ACCESSED] = attributes->accessed,
+        [MODIFIED] = attributes->modified,
+        [CHANGED] = attributes->changed,
+    };
+    for (int i = 0; i < XATTRS; i++) {
+        if (i != NAME && (i != CONTENT || content != 0))
+            sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    }
+    if (content == 0)
+        sqlite3_bind_null(statement, CONTENT + 1);
+    sfs_sqlite_bind(statement, NAME + 1, record->name);
+    if (record->xattrs.size)
+        sfs_sqlite_bind(statement, XATTRS + 1, record->xattrs);
+    else
+        sqlite3_bind_null(statement, XATTRS + 1);
+}
+
+/* --- parts of values --- */
+
+/* Copies [offset, offset + size) of a block into `data`, which has zeros for what is not there. */
+static int read_block(struct sfs_sqlite_connection *connection, int64_t block, int64_t offset,
+                      void *data, size_t size, struct sfs_error *error)
+{
+    bool whole = offset == 0 && (int64_t)size >= SFS_SQLITE_CHUNK / 2;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, whole ? SFS_SQL_BLOCK_READ : SFS_SQL_BLOCK_PART,
+                                    &statement, error);
+    if (code != 0)
+        return code;
+    sqlite3_bind_int64(statement, 1, block);
+    if (!whole) {
+        sqlite3_bind_int64(statement, 2, offset + 1);
+        sqlite3_bind_int64(statement, 3, (int64_t)size);
+    }
+    int found = sfs_sqlite_step(connection, statement, error);
+    if (found == 1) {
+        struct sfs_bytes part = sfs_sqlite_column(statement, 0);
+        if (part.size)
+            memcpy(data, part.data, part.size < size ? part.size : size);
+        sqlite3_reset(statement);
+        return 0;
+    }
+    return found ? found
+                 : sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                            "%s is damaged: part of a value is missing; check it",
+                            connection->store->path);
+}
+
+/* A part of a large block: SQLite's own incremental reading, which leaves out the rest of it. */
+static int read_block_part(struct sfs_sqlite_connection *connection, int64_t block, int64_t offset,
+                           void *data, size_t size, struct sfs_error *error)
+{
+    sqlite3_blob *handle;
+    int result = sqlite3_blob_open(connection->db, "main", "block", "data", block, 0, &handle);
+    if (result == SQLITE_OK) {
+        int64_t available = sqlite3_blob_bytes(handle) - offset;
+        int64_t count = available < (int64_t)size ? available : (int64_t)size;
+        if (count > 0)
+            result = sqlite3_blob_read(handle, data, (int)count, (int)offset);
+    }
+    sqlite3_blob_close(handle);
+    return result == SQLITE_OK ? 0 : sfs_sqlite_fail(connection, result, "read a value", error);
+}
+
+static int read_chunks(struct sfs_sqlite_connection *connection, int64_t content, int64_t version,
+                       int64_t offset, char *data, int64_t size, struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_CHUNKS_READ, &statement, error);
+    if (code != 0)
+        return code;
+    sqlite3_bind_int64(statement, 1, content);
+    sqlite3_bind_int64(statement, 2, offset / SFS_SQLITE_CHUNK);
+    sqlite3_bind_int64(statement, 3, (offset + size - 1) / SFS_SQLITE_CHUNK);
+    sqlite3_bind_int64(statement, 4, version);
+    while ((code = sfs_sqlite_step(connection, statement, error)) == 1) {
+        int64_t begin = sqlite3_column_int64(statement, 0) * SFS_SQLITE_CHUNK;
+        int64_t end = begin + sqlite3_column_int64(statement, 2);
+        int64_t from = begin > offset ? begin : offset;
+        int64_t to = end < offset + size ? end : offset + size;
+        int64_t block = sqlite3_column_int64(statement, 1);
+        if (from >= to)
+            continue;
+        bool part = to - from < SFS_SQLITE_CHUNK / 2;
+        code = (part ? read_block_part : read_block)(connection, block, from - begin,
+                                                     data + (from - offset), (size_t)(to - from), error);
+        if (code != 0)
+            break;
+    }
+    sqlite3_reset(statement);
+    return code;
+}
+
+int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection, const struct sfs_sqlite_row *row,
+                          int64_t version, int64_t offset, void *data, size_t size,
+                          struct sfs_error *error)
+{
+    if (size == 0)
+        return 0;
+    memset(data, 0, size);
+    if (row->content == 0)
+        return 0;
+    if (row->chunked)
+        return read_chunks(connection, row->content, version, offset, data, (int64_t)size, error);
+    /* Opening a handle costs more than reading a few pages too many. */
+    bool part = row->record->size > 65536 && size < row->record->size / 2;
+    return (part ? read_block_part : read_block)(connection, row->content, offset, data, size, error);
+}

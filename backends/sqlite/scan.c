@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cursors: records in the order of names, fetched some at a time in short read transactions, each of
+ * which seeks anew. What was read ahead is dropped when this process commits, so that a record is
+ * shown as it is when it is reached.
+ */
+#include "backends/sqlite/internal.h"
+
+#include <stdlib.h>
+
+#define FETCH_FIRST 32
+#define FETCH_MOST 256
+#define FETCH_LEAST 4
+#define FETCH_BYTES ((uint64_t)1024 * 1024) /* of values */
+
+struct scan {
+    struct sfs_cursor cursor;
+    struct sfs_sqlite_view view;
+    unsigned want;
+    struct sfs_buffer from; /* the range; an empty `to` has no end */
+    struct sfs_buffer to;
+    struct sfs_buffer position; /* the next fetch begins here */
+    const struct sfs_record *records[FETCH_MOST];
+    size_t count;
+    size_t at; /* the next to show; the one before is still the caller's */
+    size_t fetch;
+    uint64_t commits; /* of the store when it was fetched */
+    bool exhausted;   /* nothing is behind what was fetched */
+};
+
+static void drop_records(struct scan *scan)
+{
+    for (size_t i = 0; i < scan->count; i++)
+        sfs_record_unref(scan->records[i]);
+    scan->count = 0;
+    scan->at = 0;
+}
+
+static int set_bytes(struct sfs_buffer *buffer, struct sfs_bytes bytes, struct sfs_error *error)
+{
+    buffer->size = 0;
+    return sfs_buffer_add(buffer, bytes) == 0 ? 0 : sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+}
+
+/* The smallest name behind `name` is the name with a NUL added. */
+static int set_behind(struct scan *scan, struct sfs_bytes name, struct sfs_error *error)
+{
+    int code = set_bytes(&scan->position, name, error);
+    if (code == 0 && sfs_buffer_byte(&scan->position, '\0') != 0)
+        code = sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    return code;
+}
+
+static void bind(struct scan *scan, sqlite3_stmt *statement)
+{
+    struct sfs_range range = {sfs_buffer_bytes(&scan->position), sfs_buffer_bytes(&scan->to)};
+    sfs_sqlite_bind(statement, 1, range.from);
+    sfs_sqlite_bind(statement, 2, sfs_sqlite_range_end(range));
+    sqlite3_bind_int64(statement, 3, (scan->want & SFS_WANT_KEYS) != 0);
+    sqlite3_bind_int64(statement, 4, (int64_t)scan->fetch);
+    sqlite3_bind_int64(statement, 9, (scan->want & SFS_WANT_VALUE) != 0);
+    if (scan->view.lease)
+        sqlite3_bind_int64(statement, 5, scan->view.lease->sequence);
+}
+
+static int read_rows(struct scan *scan, struct sfs_sqlite_connection *connection,
+                     sqlite3_stmt *statement, struct sfs_error *error)
+{
+    int64_t version = scan->view.lease ? scan->view.lease->sequence : SFS_SQLITE_LATEST;
+    uint64_t bytes = 0;
+    bool more = true;
+    while (more && scan->count < scan->fetch) {
+        int found = sfs_sqlite_step(connection, statement, error);
+        if (found <= 0) {
+            scan->exhausted = true;
+            return found;
+        }
+        struct sfs_sqlite_row row;
+        int code = sfs_sqlite_row(connection, statement, scan->want, version, &row, error);
+        if (code != 0)
+            return code;
+        scan->records[scan->count++] = row.record;
+        bytes += row.record->size;
+        more = !(scan->want & SFS_WANT_VALUE) || bytes < FETCH_BYTES;
+    }
+    return 0;
+}
+
+static int fetch_from(struct scan *scan, struct sfs_sqlite_connection *connection,
+                      struct sfs_error *error)
+{
+    sqlite3_stmt *anchor = NULL;
+    sqlite3_stmt *statement;
+    int code = 0;
+    if (scan->view.lease)
+        code = sfs_sqlite_lease_anchor(scan->view.lease, connection, &anchor, error);
+    if (code == 0)
+        code = sfs_sqlite_statement(connection,
+                                    scan->view.lease ? SFS_SQL_HISTORY_SCAN : SFS_SQL_SCAN,
+                                    &statement, error);
+    if (code == 0) {
+        bind(scan, statement);
+        code = read_rows(scan, connection, statement, error);
+        sqlite3_reset(statement);
+    }
+    if (anchor)
+        sqlite3_reset(anchor);
+    return code;
+}
+
+static int fetch(struct scan *scan, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection;
+    drop_records(scan);
+    scan->commits = atomic_load(&scan->view.store->commits);
+    int code = scan->view.lease ? sfs_sqlite_lease_use(scan->view.lease, error) : 0;
+    if (code == 0)
+        code = sfs_sqlite_reader_take(scan->view.store, &connection, error);
+    if (code != 0)
+        return code;
+    code = fetch_from(scan, connection, error);
+    sfs_sqlite_reader_give(connection);
+    scan->fetch = scan->fetch * 4 < FETCH_MOST ? scan->fetch * 4 : FETCH_MOST;
+    if (code == 0 && scan->count > 0)
+        code = set_behind(scan, scan->records[scan->count - 1]->name, error);
+    if (code != 0)
+        drop_records(scan);
+    return code;
+}
+
+/* What was read ahead is dropped where a commit of this process may have changed it. */
+static int drop_old(struct scan *scan, struct sfs_error *error)
+{
+    if (scan->view.lease || scan->commits == atomic_load(&scan->view.store->commits))
+        return 0;
+    if (scan->at > 0) {
+        int code = set_behind(scan, scan->records[scan->at - 1]->name, error);
+        if (code != 0)
+            return code;
+    } else if (scan->count > 0) {
+        int code = set_bytes(&scan->position, scan->records[0]->name, error);
+        if (code != 0)
+            return code;
+    }
+    scan->exhausted = false;
+    scan->fetch = FETCH_LEAST;
+    drop_records(scan);
+    return 0;
+}
+
+static int scan_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
+                     struct sfs_error *error)
+{
+    struct scan *scan = (struct scan *)cursor;
+    int code = drop_old(scan, error);
+    if (code == 0 && scan->at == scan->count) {
+        if (scan->exhausted)
+            return 0;
+        code = fetch(scan, error);
+    }
+    if (code != 0)
+        return code;
+    if (scan->count == 0)
+        return 0;
+    *ret_record = scan->records[scan->at++];
+    return 1;
+}
+
+static int scan_seek(struct sfs_cursor *cursor, struct sfs_bytes name, struct sfs_error *error)
+{
+    struct scan *scan = (struct scan *)cursor;
+    struct sfs_bytes first = sfs_buffer_bytes(&scan->from);
+    struct sfs_bytes begin = sfs_bytes_compare(name, first) < 0 ? first : name;
+    /* A short way ahead it is among what has been read already. */
+    size_t at = scan->at;
+    while (at > 0 && at < scan->count && sfs_bytes_compare(scan->records[at]->name, begin) < 0)
+        at++;
+    if (at > 0 && at < scan->count && sfs_bytes_compare(scan->records[at - 1]->name, begin) < 0) {
+        scan->at = at;
+        return 0;
+    }
+    int code = set_bytes(&scan->position, begin, error);
+    if (code != 0)
+        return code;
+    drop_records(scan);
+    scan->exhausted = false;
+    scan->fetch = FETCH_LEAST;
+    return 0;
+}
+
+static void scan_close(struct sfs_cursor *cursor)
+{
+    struct scan *scan = (struct scan *)cursor;
+    drop_records(scan);
+    sfs_buffer_free(&scan->from);
+    sfs_buffer_free(&scan->to);
+    sfs_buffer_free(&scan->position);
+    free(scan);
+}
+
+static const struct sfs_cursor_operations scan_operations = {scan_next, scan_seek, scan_close};
+
+int sfs_sqlite_view_scan(struct sfs_sqlite_view view, struct sfs_range range, unsigned want,
+                         struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct scan *scan = calloc(1, sizeof(*scan));
+    if (!scan)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    scan->cursor.operations = &scan_operations;
+    scan->view = view;
+    scan->want = want;
+    scan->fetch = FETCH_FIRST;
+    scan->commits = atomic_load(&view.store->commits);
+    int code = set_bytes(&scan->from, range.from, error);
+    if (code == 0)
+        code = set_bytes(&scan->to, range.to, error);
+    if (code == 0)
+        code = set_bytes(&scan->position, range.from, error);
+    if (code != 0) {
+        scan_close(&scan->cursor);
+        return code;
+    }
+    *ret_cursor = &scan->cursor;
+    return 0;
+}

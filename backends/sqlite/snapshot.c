@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Snapshots: read-only stores that see the state at their lease's sequence number. */
+#include "backends/sqlite/internal.h"
+
+#include <stdlib.h>
+
+struct snapshot {
+    struct sfs_storage storage;
+    struct sfs_sqlite_lease lease;
+};
+
+static struct sfs_sqlite_view view_of(struct sfs_storage *base)
+{
+    struct snapshot *snapshot = (struct snapshot *)base;
+    return (struct sfs_sqlite_view){snapshot->lease.store, &snapshot->lease};
+}
+
+static int snapshot_get(struct sfs_storage *base, struct sfs_bytes name, unsigned want,
+                        const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    return sfs_sqlite_view_get(view_of(base), name, want, ret_record, error);
+}
+
+static int snapshot_read(struct sfs_storage *base, struct sfs_bytes name, uint64_t revision,
+                         uint64_t offset, void *data, size_t size, size_t *ret_size,
+                         struct sfs_error *error)
+{
+    return sfs_sqlite_view_read(view_of(base), name, revision, offset, data, size, ret_size, error);
+}
+
+static int snapshot_scan(struct sfs_storage *base, struct sfs_range range, unsigned want,
+                         struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    return sfs_sqlite_view_scan(view_of(base), range, want, ret_cursor, error);
+}
+
+static int snapshot_sequence(struct sfs_storage *base, uint64_t *ret_sequence,
+                             struct sfs_error *error)
+{
+    (void)error;
+    *ret_sequence = (uint64_t)view_of(base).lease->sequence;
+    return 0;
+}
+
+/* Another snapshot of the same state. */
+static int snapshot_snapshot(struct sfs_storage *base, uint64_t lease_ms,
+                             struct sfs_storage **ret_snapshot, struct sfs_error *error);
+
+static int snapshot_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
+                            struct sfs_error *error)
+{
+    (void)base;
+    (void)since;
+    (void)ret_feed;
+    return sfs_fail(error, SFS_E_UNSUPPORTED, SFS_SQLITE_ORIGIN, "a snapshot does not change");
+}
+
+static int snapshot_close(struct sfs_storage *base, struct sfs_error *error)
+{
+    struct snapshot *snapshot = (struct snapshot *)base;
+    (void)error;
+    sfs_sqlite_lease_drop(&snapshot->lease);
+    free(snapshot);
+    return 0;
+}
+
+static const struct sfs_read_operations read_operations = {
+    .get = snapshot_get,
+    .read = snapshot_read,
+    .scan = snapshot_scan,
+};
+
+static const struct sfs_time_operations time_operations = {
+    .sequence = snapshot_sequence,
+    .snapshot = snapshot_snapshot,
+    .changes = snapshot_changes,
+};
+
+static const struct sfs_storage_operations operations = {
+    .name = "sqlite",
+    .read = &read_operations,
+    .time = &time_operations,
+    .close = snapshot_close,
+};
+
+static int open_snapshot(struct sfs_sqlite *store, int64_t since, uint64_t lease_ms,
+                         struct sfs_storage **ret_snapshot, struct sfs_error *error)
+{
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    if (!snapshot)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    int code = sfs_sqlite_lease_take(store, since, lease_ms, true, &snapshot->lease, error);
+    if (code != 0) {
+        free(snapshot);
+        return code;
+    }
+    snapshot->storage = (struct sfs_storage){
+        .operations = &operations,
+        .read_only = true,
+        .capabilities = SFS_CAN_PERSIST | SFS_CAN_SHARE,
+        .key_max = SFS_KEY_MAX,
+        .location = store->path,
+        .lease = (uint64_t)snapshot->lease.id,
+    };
+    *ret_snapshot = &snapshot->storage;
+    return 0;
+}
+
+static int snapshot_snapshot(struct sfs_storage *base, uint64_t lease_ms,
+                             struct sfs_storage **ret_snapshot, struct sfs_error *error)
+{
+    struct sfs_sqlite_view view = view_of(base);
+    return open_snapshot(view.store, view.lease->sequence, lease_ms, ret_snapshot, error);
+}
+
+int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
+                        struct sfs_error *error)
+{
+    return open_snapshot(sfs_sqlite_of(base), -1, lease_ms, ret_snapshot, error);
+}

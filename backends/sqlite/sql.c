@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The text of every prepared statement. The tables are described in schema.c. Parameters are
+ * numbered; ?9 asks for the value (a subquery that is only evaluated then, so that a listing never
+ * reads values), and a range is [?1, ?2), ?2 being a bound above all names where it has no end.
+ */
+#include "backends/sqlite/internal.h"
+
+#define COLUMNS SFS_SQLITE_COLUMNS
+#define DATA "CASE WHEN ?9 THEN (SELECT data FROM block WHERE block = content) END"
+#define IN_RANGE "name >= ?1 AND name < ?2"
+
+static const char *const texts[SFS_SQLITE_STATEMENTS] = {
+    [SFS_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SFS_SQL_COMMIT] = "COMMIT",
+    [SFS_SQL_ROLLBACK] = "ROLLBACK",
+    [SFS_SQL_SAVEPOINT] = "SAVEPOINT batch",
+    [SFS_SQL_RELEASE] = "RELEASE batch",
+    [SFS_SQL_ROLLBACK_TO] = "ROLLBACK TO batch",
+    [SFS_SQL_STATE_READ] = "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
+                           " kept, kept_contents FROM state",
+    [SFS_SQL_STATE_WRITE] = "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
+                            " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
+                            " kept_contents = ?9",
+    [SFS_SQL_SEQUENCE] = "SELECT sequence FROM state",
+    [SFS_SQL_TOTALS] = "SELECT keys, records, bytes FROM state",
+
+    [SFS_SQL_LEASE_SUMMARY] = "SELECT min(iif(expires > ?1, sequence, NULL)),"
+                              " min(iif(expires > ?1 AND contents, sequence, NULL)),"
+                              " count(iif(expires <= ?1, 1, NULL)) FROM lease",
+    [SFS_SQL_LEASE_ADD] = "INSERT INTO lease(lease, sequence, contents, expires)"
+                          " VALUES(?1, ?2, ?3, ?4)",
+    [SFS_SQL_LEASE_RENEW] = "UPDATE lease SET expires = ?2, sequence = max(sequence, ?3)"
+                            " WHERE lease = ?1 AND expires > ?4 RETURNING 1",
+    [SFS_SQL_LEASE_READ] = "SELECT expires, sequence, contents FROM lease WHERE lease = ?1",
+    [SFS_SQL_LEASE_ANCHOR] = "SELECT kept, kept_contents, expires, state.sequence FROM state"
+                             " LEFT JOIN lease ON lease = ?1",
+    [SFS_SQL_LEASE_DROP] = "DELETE FROM lease WHERE lease = ?1",
+    [SFS_SQL_LEASE_DROP_LAPSED] = "DELETE FROM lease WHERE expires <= ?1",
+
+    [SFS_SQL_GET] = "SELECT " COLUMNS ", " DATA " FROM record WHERE name = ?1",
+    [SFS_SQL_SCAN] = "SELECT " COLUMNS ", " DATA " FROM record WHERE " IN_RANGE
+                     " AND (kind = 0 OR NOT ?3) ORDER BY name LIMIT ?4",
+    [SFS_SQL_HISTORY_GET] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+                            " WHERE name = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 1",
+    [SFS_SQL_HISTORY_SCAN] =
+        "SELECT " COLUMNS ", " DATA " FROM record WHERE " IN_RANGE
+        " AND (kind = 0 OR NOT ?3) AND revision <= ?5"
+        " UNION ALL SELECT " COLUMNS ", " DATA " FROM history WHERE " IN_RANGE
+        " AND (kind = 0 OR NOT ?3) AND sequence > ?5 AND existed AND revision <= ?5"
+        " ORDER BY 2 LIMIT ?4",
+    [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked FROM record WHERE id = ?1",
+    [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+                           " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    [SFS_SQL_RECORD_UPDATE] =
+        "UPDATE record SET id = ?1, revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7,"
+        " type = ?8, type_set = ?9, mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14,"
+        " accessed = ?15, modified = ?16, changed = ?17, xattrs = ?18 WHERE id = ?19",
+    [SFS_SQL_RECORD_MOVE] = "UPDATE record SET name = ?2, revision = ?3, changed = ?4 WHERE id = ?1",
+    [SFS_SQL_RECORD_REMOVE] = "DELETE FROM record WHERE id = ?1",
+    [SFS_SQL_RANGE_TOTALS] = "SELECT count(*), count(iif(kind = 0, 1, NULL)),"
+                             " coalesce(sum(size), 0), count(iif(chunked, 1, NULL))"
+                             " FROM record WHERE " IN_RANGE,
+    [SFS_SQL_RANGE_MOVE] = "UPDATE record SET name = CAST(?3 || substr(name, ?4) AS BLOB),"
+                           " revision = ?5, changed = ?6 WHERE " IN_RANGE,
+    [SFS_SQL_RANGE_REMOVE] = "DELETE FROM record WHERE " IN_RANGE,
+    [SFS_SQL_RANGE_BLOCKS_REMOVE] = "DELETE FROM block WHERE block IN (SELECT content FROM record"
+                                    " WHERE " IN_RANGE " AND NOT chunked AND content IS NOT NULL)",
+    [SFS_SQL_RANGE_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun)"
+                              " SELECT ?3, content, -1, 0 FROM record WHERE " IN_RANGE
+                              " AND content IS NOT NULL AND (chunked OR ?4)",
+    [SFS_SQL_RANGE_LONGEST] = "SELECT " COLUMNS ", NULL FROM record WHERE " IN_RANGE
+                              " ORDER BY length(name) DESC LIMIT 1",
+
+    [SFS_SQL_BLOCK_READ] = "SELECT data FROM block WHERE block = ?1",
+    [SFS_SQL_BLOCK_PART] = "SELECT substr(data, ?2, ?3) FROM block WHERE block = ?1",
+    [SFS_SQL_BLOCK_ADD] = "INSERT INTO block(block, data) VALUES(?1, ?2)",
+    [SFS_SQL_BLOCK_SET] = "UPDATE block SET data = ?2 WHERE block = ?1",
+    [SFS_SQL_BLOCK_REMOVE] = "DELETE FROM block WHERE block = ?1",
+    [SFS_SQL_CHUNKS_READ] = "SELECT part, block, length(data) FROM chunk JOIN block USING (block)"
+                            " WHERE content = ?1 AND part BETWEEN ?2 AND ?3"
+                            " AND begun <= ?4 AND ended > ?4 ORDER BY part",
+    [SFS_SQL_CHUNK_FIND] = "SELECT block, begun, length(data) FROM chunk JOIN block USING (block)"
+                           " WHERE content = ?1 AND part = ?2 AND ended = 9223372036854775807",
+    [SFS_SQL_CHUNK_ADD] = "INSERT INTO chunk(content, part, begun, ended, block)"
+                          " VALUES(?1, ?2, ?3, 9223372036854775807, ?4)",
+    [SFS_SQL_CHUNK_END] = "UPDATE chunk SET ended = ?4 WHERE content = ?1 AND part = ?2 AND begun = ?3",
+    [SFS_SQL_CHUNKS_NEW_BLOCKS_REMOVE] =
+        "DELETE FROM block WHERE block IN (SELECT chunk.block FROM chunk WHERE content = ?1"
+        " AND part >= ?2 AND begun = ?3)",
+    [SFS_SQL_CHUNKS_NEW_REMOVE] = "DELETE FROM chunk WHERE content = ?1 AND part >= ?2 AND begun = ?3",
+    [SFS_SQL_CHUNKS_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun)"
+                               " SELECT ?3, content, part, begun FROM chunk WHERE content = ?1"
+                               " AND part >= ?2 AND ended = 9223372036854775807",
+    [SFS_SQL_CHUNKS_END] = "UPDATE chunk SET ended = ?3 WHERE content = ?1 AND part >= ?2"
+                           " AND ended = 9223372036854775807",
+    [SFS_SQL_CHUNKS_OF] = "SELECT part, begun, block FROM chunk WHERE content = ?1"
+                          " AND (?2 < 0 OR (part = ?2 AND begun = ?3)) LIMIT 1",
+    [SFS_SQL_CHUNK_REMOVE] = "DELETE FROM chunk WHERE content = ?1 AND part = ?2 AND begun = ?3",
+
+    [SFS_SQL_HISTORY_ADD_RECORD] = "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
+                                   " SELECT ?2, 1, " COLUMNS " FROM record WHERE id = ?1",
+    [SFS_SQL_HISTORY_ADD_ABSENT] = "INSERT OR IGNORE INTO history(sequence, existed, name)"
+                                   " VALUES(?2, 0, ?1)",
+    [SFS_SQL_HISTORY_ADD_RANGE] = "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
+                                  " SELECT ?3, 1, " COLUMNS " FROM record WHERE " IN_RANGE,
+    [SFS_SQL_HISTORY_ADD_TARGETS] = "INSERT OR IGNORE INTO history(sequence, existed, name)"
+                                    " SELECT ?5, 0, CAST(?3 || substr(name, ?4) AS BLOB)"
+                                    " FROM record WHERE " IN_RANGE,
+    [SFS_SQL_HISTORY_DROP_PASSING] =
+        "DELETE FROM history WHERE sequence = ?1 AND NOT existed"
+        " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = history.name)",
+    [SFS_SQL_HISTORY_CHANGED] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+                                " WHERE " IN_RANGE " AND sequence > ?3 ORDER BY name, sequence",
+    [SFS_SQL_HISTORY_CHANGED_ALL] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+                                    " WHERE sequence > ?3 ORDER BY sequence, name",
+    [SFS_SQL_HISTORY_FEED] =
+        "SELECT " COLUMNS ", NULL, existed, sequence, coalesce((SELECT n.existed FROM history AS n"
+        " WHERE n.name = history.name AND n.sequence > history.sequence ORDER BY n.sequence LIMIT 1),"
+        " EXISTS(SELECT 1 FROM record WHERE record.name = history.name))"
+        " FROM history WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
+    [SFS_SQL_HISTORY_PRUNE] =
+        "DELETE FROM history WHERE (sequence, name) IN"
+        " (SELECT sequence, name FROM history WHERE sequence <= ?1 ORDER BY sequence, name LIMIT ?2)"
+        " RETURNING 1",
+    [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
+                            " VALUES(?1, ?2, ?3, ?4)",
+    [SFS_SQL_GARBAGE_READ] = "SELECT ended, content, part, begun FROM garbage WHERE ended <= ?1"
+                             " ORDER BY ended, content, part, begun LIMIT 1",
+    [SFS_SQL_GARBAGE_REMOVE] = "DELETE FROM garbage WHERE ended = ?1 AND content = ?2 AND part = ?3"
+                               " AND begun = ?4",
+    [SFS_SQL_PRUNABLE] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence <= ?1),"
+                         " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2)",
+
+    [SFS_SQL_STAGE_ADD] = "INSERT INTO stage(content, expires) VALUES(?1, ?2)",
+    [SFS_SQL_STAGE_RENEW] = "UPDATE stage SET expires = ?2 WHERE content = ?1 RETURNING 1",
+    [SFS_SQL_STAGE_SPEND] = "DELETE FROM stage WHERE content = ?1 RETURNING 1",
+    [SFS_SQL_STAGE_LAPSED] = "DELETE FROM stage WHERE content IN"
+                             " (SELECT content FROM stage WHERE expires <= ?1 LIMIT 16)"
+                             " RETURNING content",
+};
+
+const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql)
+{
+    return texts[sql];
+}

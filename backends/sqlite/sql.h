@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_SQLITE_SQL_H
+#define SFS_SQLITE_SQL_H
+
+/*
+ * The prepared statements by name; their text is in sql.c, at the same name. Each connection prepares
+ * what it needs once and keeps it.
+ */
+enum sfs_sqlite_sql {
+    /* state and transactions */
+    SFS_SQL_BEGIN,
+    SFS_SQL_COMMIT,
+    SFS_SQL_ROLLBACK,
+    SFS_SQL_SAVEPOINT,
+    SFS_SQL_RELEASE,
+    SFS_SQL_ROLLBACK_TO,
+    SFS_SQL_STATE_READ,
+    SFS_SQL_STATE_WRITE,
+    SFS_SQL_SEQUENCE,
+    SFS_SQL_TOTALS,
+
+    /* leases */
+    SFS_SQL_LEASE_SUMMARY,
+    SFS_SQL_LEASE_ADD,
+    SFS_SQL_LEASE_RENEW,
+    SFS_SQL_LEASE_READ,
+    SFS_SQL_LEASE_ANCHOR,
+    SFS_SQL_LEASE_DROP,
+    SFS_SQL_LEASE_DROP_LAPSED,
+
+    /* records */
+    SFS_SQL_GET,
+    SFS_SQL_SCAN,
+    SFS_SQL_HISTORY_GET,
+    SFS_SQL_HISTORY_SCAN,
+    SFS_SQL_RECORD_PLACE,
+    SFS_SQL_RECORD_ADD,
+    SFS_SQL_RECORD_UPDATE,
+    SFS_SQL_RECORD_MOVE,
+    SFS_SQL_RECORD_REMOVE,
+    SFS_SQL_RANGE_TOTALS,
+    SFS_SQL_RANGE_MOVE,
+    SFS_SQL_RANGE_REMOVE,
+    SFS_SQL_RANGE_BLOCKS_REMOVE,
+    SFS_SQL_RANGE_GARBAGE,
+    SFS_SQL_RANGE_LONGEST,
+
+    /* values */
+    SFS_SQL_BLOCK_READ,
+    SFS_SQL_BLOCK_PART,
+    SFS_SQL_BLOCK_ADD,
+    SFS_SQL_BLOCK_SET,
+    SFS_SQL_BLOCK_REMOVE,
+    SFS_SQL_CHUNKS_READ,
+    SFS_SQL_CHUNK_FIND,
+    SFS_SQL_CHUNK_ADD,
+    SFS_SQL_CHUNK_END,
+    SFS_SQL_CHUNKS_NEW_BLOCKS_REMOVE,
+    SFS_SQL_CHUNKS_NEW_REMOVE,
+    SFS_SQL_CHUNKS_GARBAGE,
+    SFS_SQL_CHUNKS_END,
+    SFS_SQL_CHUNKS_OF,
+    SFS_SQL_CHUNK_REMOVE,
+
+    /* history and what nobody needs any more */
+    SFS_SQL_HISTORY_ADD_RECORD,
+    SFS_SQL_HISTORY_ADD_ABSENT,
+    SFS_SQL_HISTORY_ADD_RANGE,
+    SFS_SQL_HISTORY_ADD_TARGETS,
+    SFS_SQL_HISTORY_DROP_PASSING,
+    SFS_SQL_HISTORY_CHANGED,
+    SFS_SQL_HISTORY_CHANGED_ALL,
+    SFS_SQL_HISTORY_FEED,
+    SFS_SQL_HISTORY_PRUNE,
+    SFS_SQL_GARBAGE_ADD,
+    SFS_SQL_GARBAGE_READ,
+    SFS_SQL_GARBAGE_REMOVE,
+    SFS_SQL_PRUNABLE,
+
+    /* stages */
+    SFS_SQL_STAGE_ADD,
+    SFS_SQL_STAGE_RENEW,
+    SFS_SQL_STAGE_SPEND,
+    SFS_SQL_STAGE_LAPSED,
+
+    SFS_SQLITE_STATEMENTS
+};
+
+/* The columns of a record, in `record` and `history`, as row.c reads and binds them. */
+#define SFS_SQLITE_COLUMNS \
+    "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, " \
+    "created, accessed, modified, changed, xattrs"
+#define SFS_SQLITE_COLUMN_COUNT 18
+/* Behind them, in statements that read: the value of a record that is kept in one block, and in
+ * those over history whether the name existed and at which sequence number it changed. */
+#define SFS_SQLITE_COLUMN_DATA 18
+#define SFS_SQLITE_COLUMN_EXISTED 19
+#define SFS_SQLITE_COLUMN_SEQUENCE 20
+
+const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Group commit. Callers of apply and sync queue up; the first becomes the leader, takes what is
+ * queued, executes each batch in a savepoint of its own inside one transaction, commits, and tells
+ * every caller its own result. With one batch there is no savepoint. Where the transaction as a whole
+ * fails, each batch is tried again alone, so that no batch suffers from its neighbours.
+ */
+#include "backends/sqlite/internal.h"
+
+#define GROUP_MAX 256
+
+struct sfs_sqlite_request {
+    struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
+    bool exclusive;
+    bool durable;
+    bool done;
+    bool leader;
+    int code;
+    int64_t sequence;
+    struct sfs_error *error;
+    pthread_cond_t wake;
+    struct sfs_sqlite_request *next;
+};
+
+static void enqueue(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
+{
+    if (store->queue_last)
+        store->queue_last->next = request;
+    else
+        store->queue_first = request;
+    store->queue_last = request;
+}
+
+/* Takes the requests at the queue's beginning that can be committed together. */
+static size_t take_group(struct sfs_sqlite *store, struct sfs_sqlite_request **group)
+{
+    size_t count = 0;
+    while (store->queue_first && !store->queue_first->exclusive && count < GROUP_MAX) {
+        group[count++] = store->queue_first;
+        store->queue_first = store->queue_first->next;
+    }
+    if (!store->queue_first)
+        store->queue_last = NULL;
+    return count;
+}
+
+/* Makes the first in the queue the next holder of the write connection. */
+static void pass_on(struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_request *next = store->queue_first;
+    store->writing = next != NULL;
+    if (!next)
+        return;
+    next->leader = true;
+    if (next->exclusive) {
+        store->queue_first = next->next;
+        if (!store->queue_first)
+            store->queue_last = NULL;
+    }
+    pthread_cond_signal(&next->wake);
+}
+
+void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_request request = {.exclusive = true, .wake = PTHREAD_COND_INITIALIZER};
+    pthread_mutex_lock(&store->queue_mutex);
+    if (store->writing) {
+        enqueue(store, &request);
+        while (!request.leader)
+            pthread_cond_wait(&request.wake, &store->queue_mutex);
+    }
+    store->writing = true;
+    pthread_mutex_unlock(&store->queue_mutex);
+    pthread_cond_destroy(&request.wake);
+}
+
+void sfs_sqlite_writer_leave(struct sfs_sqlite *store)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    pass_on(store);
+    pthread_mutex_unlock(&store->queue_mutex);
+}
+
+/* --- one batch inside the transaction --- */
+
+static void spend_stages(struct sfs_sqlite *store, struct sfs_batch *batch)
+{
+    size_t count;
+    struct sfs_operation *operations = sfs_batch_operations(batch, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (operations[i].stage)
+            sfs_sqlite_stage_spend(store, operations[i].stage);
+    }
+}
+
+static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite_request *request,
+                   bool *changed)
+{
+    struct sfs_sqlite_run run = {
+        .run = {.operations = &sfs_sqlite_apply_operations,
+                .sequence = (uint64_t)transaction->state.sequence + 1,
+                .key_max = SFS_KEY_MAX},
+        .transaction = transaction,
+        .first_content = transaction->state.last_content,
+    };
+    int code = sfs_apply_run(&run.run, request->batch, request->error);
+    /* A name that was made and given up again in one batch, as those are under which records change
+     * places, has not changed. */
+    if (code == 0 && run.vacated && transaction->needed >= 0)
+        code = sfs_sqlite_run(transaction->connection, SFS_SQL_HISTORY_DROP_PASSING, request->error, 1,
+                              (int64_t)run.run.sequence);
+    if (code != 0)
+        return code;
+    struct sfs_sqlite_state *state = &transaction->state;
+    if (run.changed) {
+        *changed = true;
+        state->sequence++;
+        /* History that was not written must not be promised to a later batch of the same group. */
+        if (transaction->needed < 0)
+            state->kept = state->sequence;
+        if (transaction->needed_contents < 0)
+            state->kept_contents = state->sequence;
+    }
+    request->sequence = state->sequence;
+    return 0;
+}
+
+static int execute_saved(struct sfs_sqlite_transaction *transaction,
+                         struct sfs_sqlite_request *request, bool *changed)
+{
+    struct sfs_sqlite_connection *connection = transaction->connection;
+    struct sfs_sqlite_state before = transaction->state;
+    int code = sfs_sqlite_run(connection, SFS_SQL_SAVEPOINT, request->error, 0);
+    if (code != 0)
+        return code;
+    bool batch_changed = false;
+    code = execute(transaction, request, &batch_changed);
+    if (sqlite3_get_autocommit(connection->db))
+        return code; /* the failure has rolled back everything */
+    int ended = 0;
+    if (code != 0) {
+        transaction->state = before;
+        ended = sfs_sqlite_run(connection, SFS_SQL_ROLLBACK_TO, NULL, 0);
+    }
+    if (ended == 0)
+        ended = sfs_sqlite_run(connection, SFS_SQL_RELEASE, NULL, 0);
+    if (ended != 0)
+        sfs_sqlite_rollback(transaction); /* nothing half-done is committed: each is tried alone */
+    *changed |= code == 0 && batch_changed;
+    return code ? code : ended;
+}
+
+/* Whether the transaction still stands. */
+static bool execute_all(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite_request **group,
+                        size_t count, bool *changed)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct sfs_sqlite_request *request = group[i];
+        request->sequence = transaction->state.sequence;
+        request->code = 0;
+        if (!request->batch)
+            *changed |= request->durable; /* a sync needs a commit to sync with */
+        else if (count == 1)
+            request->code = execute(transaction, request, changed);
+        else
+            request->code = execute_saved(transaction, request, changed);
+        if (sqlite3_get_autocommit(transaction->connection->db))
+            return false;
+    }
+    return true;
+}
+
+static void fail_all(struct sfs_sqlite_request **group, size_t count, int code,
+                     const struct sfs_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (group[i]->code != 0 && group[i]->batch)
+            continue; /* it has a reason of its own */
+        group[i]->code = code;
+        if (group[i]->error)
+            *group[i]->error = *error;
+    }
+}
+
+static int commit_group(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite_request **group,
+                        size_t count, bool durable, bool changed, struct sfs_error *error)
+{
+    struct sfs_sqlite *store = transaction->store;
+    bool failed_alone = count == 1 && group[0]->code != 0;
+    if (!changed || failed_alone) {
+        sfs_sqlite_rollback(transaction);
+        return 0;
+    }
+    int code = sfs_sqlite_commit(transaction, error);
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < count; i++) {
+        if (group[i]->code == 0 && group[i]->batch)
+            spend_stages(store, group[i]->batch);
+    }
+    if (durable || store->options.synchronous) {
+        pthread_mutex_lock(&store->queue_mutex);
+        store->synced = transaction->state.sequence;
+        pthread_mutex_unlock(&store->queue_mutex);
+    }
+    atomic_fetch_add(&store->commits, 1);
+    sfs_sqlite_feeds_notify(store);
+    return 0;
+}
+
+static void process(struct sfs_sqlite *store, struct sfs_sqlite_request **group, size_t count)
+{
+    struct sfs_sqlite_transaction transaction;
+    struct sfs_error error = {0};
+    bool durable = false;
+    bool changed = false;
+    for (size_t i = 0; i < count; i++)
+        durable |= group[i]->durable;
+    int code = sfs_sqlite_begin(store, durable, &transaction, &error);
+    if (code != 0) {
+        fail_all(group, count, code, &error);
+        return;
+    }
+    bool stands = execute_all(&transaction, group, count, &changed);
+    if (stands)
+        code = commit_group(&transaction, group, count, durable, changed, &error);
+    if (stands && code == 0)
+        return;
+    if (count > 1) {
+        for (size_t i = 0; i < count; i++)
+            process(store, &group[i], 1);
+        return;
+    }
+    if (code != 0)
+        fail_all(group, count, code, &error);
+}
+
+static void lead(struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_request *group[GROUP_MAX];
+    size_t count = take_group(store, group);
+    pthread_mutex_unlock(&store->queue_mutex);
+    process(store, group, count);
+    pthread_mutex_lock(&store->queue_mutex);
+    for (size_t i = 0; i < count; i++) {
+        group[i]->done = true;
+        pthread_cond_signal(&group[i]->wake);
+    }
+    pass_on(store);
+}
+
+static int submit(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
+{
+    pthread_cond_init(&request->wake, NULL);
+    pthread_mutex_lock(&store->queue_mutex);
+    enqueue(store, request);
+    if (!store->writing) {
+        store->writing = true;
+        request->leader = true;
+    }
+    while (!request->done) {
+        if (request->leader)
+            lead(store);
+        else
+            pthread_cond_wait(&request->wake, &store->queue_mutex);
+    }
+    pthread_mutex_unlock(&store->queue_mutex);
+    pthread_cond_destroy(&request->wake);
+    return request->code;
+}
+
+int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
+                     const struct sfs_apply_options *options, uint64_t *ret_sequence,
+                     struct sfs_error *error)
+{
+    struct sfs_sqlite_request request = {
+        .batch = batch, .durable = options && options->durable, .error = error};
+    int code = submit(sfs_sqlite_of(base), &request);
+    if (code == 0 && ret_sequence)
+        *ret_sequence = (uint64_t)request.sequence;
+    return code;
+}
+
+int sfs_sqlite_sync(struct sfs_storage *base, uint64_t sequence, struct sfs_error *error)
+{
+    struct sfs_sqlite *store = sfs_sqlite_of(base);
+    if (!store->writer)
+        return 0;
+    pthread_mutex_lock(&store->queue_mutex);
+    bool synced = sequence != 0 && sequence <= (uint64_t)store->synced;
+    pthread_mutex_unlock(&store->queue_mutex);
+    if (synced)
+        return 0;
+    struct sfs_sqlite_request request = {.durable = true, .error = error};
+    return submit(store, &request);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Committing an open file: its dirty extents as one batch on the latest value.
+ */
+#include <stdlib.h>
+
+#include "fs/file.h"
+#include "fs/keys.h"
+
+static struct sfs_bytes piece(const struct fs_file *file, const struct fs_extent *extent)
+{
+    return sfs_bytes(file->content.data + extent->offset, (size_t)extent->size);
+}
+
+/* The whole content, with the attributes that go with it. */
+static int batch_whole(struct fs_file *file, struct sfs_bytes key, struct sfs_batch *batch,
+                       struct sfs_error *error)
+{
+    struct sfs_attributes attributes = file->pending;
+    unsigned mask = file->pending_mask;
+    if ((mask & SFS_ATTRIBUTE_MODIFIED) == 0)
+        attributes.modified = file->written;
+    return sfs_batch_put(batch, key, sfs_buffer_bytes(&file->content), &attributes,
+                         mask | SFS_ATTRIBUTE_MODIFIED, error);
+}
+
+/* Truncation first, then the written parts; the end last where it is not reached by one. */
+static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_batch *batch,
+                       struct sfs_error *error)
+{
+    const struct fs_dirty *dirty = &file->dirty;
+    int code = 0;
+    if (dirty->cut)
+        code = sfs_batch_truncate(batch, key, dirty->low, error);
+    for (size_t i = 0; code == 0 && i < dirty->count; i++) {
+        const struct fs_extent *extent = &dirty->extents[i];
+        if (dirty->appended)
+            code = sfs_batch_append(batch, key, piece(file, extent), error);
+        else
+            code = sfs_batch_write(batch, key, extent->offset, piece(file, extent), error);
+    }
+    if (code == 0 && dirty->cut)
+        code = sfs_batch_truncate(batch, key, file->content.size, error);
+    if (code == 0 && file->pending_mask != 0)
+        code = sfs_batch_attributes(batch, key, &file->pending, file->pending_mask, error);
+    return code;
+}
+
+int fs_file_batch(struct fs_file *file, struct sfs_bytes key, bool exact, struct sfs_batch *batch,
+                  struct fs_dirty *ret_taken, struct sfs_error *error)
+{
+    int code = 0;
+    pthread_mutex_lock(&file->lock);
+    if (file->dirty.level != FS_CLEAN && !file->unlinked) {
+        const struct sfs_record *known = file->created ? NULL : file->record;
+        if (known != NULL && exact && !file->dirty.whole)
+            code = sfs_batch_require_revision(batch, key, known->revision, error);
+        else if (known != NULL)
+            code = sfs_batch_require_id(batch, key, known->attributes.id, error);
+        if (code == 0 && file->dirty.whole)
+            code = batch_whole(file, key, batch, error);
+        else if (code == 0)
+            code = batch_parts(file, key, batch, error);
+    }
+    if (code == 0) {
+        *ret_taken = file->dirty;
+        file->dirty = (struct fs_dirty){0};
+    }
+    pthread_mutex_unlock(&file->lock);
+    return code;
+}
+
+void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, uint64_t sequence,
+                       const struct sfs_record *record)
+{
+    pthread_mutex_lock(&file->lock);
+    if (code < 0) {
+        fs_dirty_merge(&file->dirty, taken);
+    } else if (taken->level != FS_CLEAN) {
+        file->created = false;
+        if (file->dirty.level == FS_CLEAN)
+            file->pending_mask = 0;
+        if (record != NULL) {
+            /* The kernel's pages hold what was committed only if nobody else wrote meanwhile. */
+            bool ours = record->revision == sequence && record->size == file->content.size;
+            file->node->page_revision = ours ? record->revision : 0;
+            file->node->attribute_revision = ours ? record->revision : 0;
+            sfs_record_unref(file->record);
+            file->record = sfs_record_ref(record);
+        }
+    }
+    pthread_mutex_unlock(&file->lock);
+    fs_dirty_free(taken);
+}
+
+/* `exact`: only onto the revision that this mount knows. */
+static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, bool exact,
+                      bool durable)
+{
+    struct sfs_batch *batch;
+    struct fs_dirty taken = {0};
+    const struct sfs_record *after = NULL;
+    uint64_t sequence = 0;
+    int code = sfs_batch_new(&batch, &call->error);
+    if (code < 0)
+        return code;
+    code = fs_file_batch(file, key, exact, batch, &taken, &call->error);
+    if (code < 0) {
+        sfs_batch_free(batch);
+        return code;
+    }
+    code = fs_keys_apply(call, file->space, batch, durable, &sequence);
+    /* Without the record (another mount has deleted it already) the file keeps what it knew. */
+    if (code == 0)
+        (void)sfs_get(file->space->store, key, SFS_WANT_RECORD, &after, NULL);
+    fs_file_committed(file, &taken, code, sequence, after);
+    sfs_record_unref(after);
+    return code;
+}
+
+void fs_file_forget_content(struct fs_file *file)
+{
+    pthread_mutex_lock(&file->lock);
+    if (file->dirty.level == FS_CLEAN && !file->created && !file->unlinked)
+        file->loaded = false;
+    file->node->page_revision = 0;
+    pthread_mutex_unlock(&file->lock);
+}
+
+/* Onto the revision that is known; where somebody else wrote since, onto theirs, and what this mount
+ * shows is then read anew. */
+static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, bool durable)
+{
+    int code = apply_once(call, file, key, true, durable);
+    if (code != SFS_E_CONFLICT)
+        return code;
+    code = apply_once(call, file, key, false, durable);
+    if (code == SFS_E_CONFLICT)
+        return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                        "the key was deleted or replaced by somebody else while the file was open; "
+                        "what was written to it is not in the store");
+    fs_file_forget_content(file);
+    return code;
+}
+
+int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable)
+{
+    fs_file_hold(file);
+    pthread_mutex_lock(&file->lock);
+    bool needed = file->dirty.level >= level && file->dirty.level != FS_CLEAN && !file->unlinked;
+    pthread_mutex_unlock(&file->lock);
+    int code = 0;
+    if (needed) {
+        struct sfs_buffer key = {0};
+        code = fs_keys_key(call, file->node, &key);
+        if (code == 0)
+            code = apply_dirty(call, file, sfs_buffer_bytes(&key), durable);
+        sfs_buffer_free(&key);
+    }
+    fs_file_let_go(file);
+    return code;
+}
+
+struct fs_file **fs_files_take(struct fs_space *space, size_t *ret_count)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&space->lock);
+    for (struct fs_file *file = space->files; file != NULL; file = file->next)
+        count++;
+    struct fs_file **files = calloc(count + 1, sizeof(struct fs_file *));
+    count = 0;
+    for (struct fs_file *file = space->files; files != NULL && file != NULL; file = file->next) {
+        file->opens++;
+        files[count++] = file;
+    }
+    pthread_mutex_unlock(&space->lock);
+    *ret_count = count;
+    return files;
+}
+
+int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
+{
+    size_t count;
+    struct fs_file **files = fs_files_take(space, &count);
+    if (files == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    int first = 0;
+    struct sfs_error first_error = {0};
+    for (size_t i = 0; i < count; i++) {
+        int code = fs_file_commit(call, files[i], FS_OPENED, false);
+        if (code < 0 && first == 0) {
+            first = code;
+            first_error = call->error;
+        }
+        fs_file_release(files[i]);
+    }
+    free(files);
+    if (first < 0)
+        call->error = first_error;
+    return first;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_FILE_H
+#define STOREFS_FS_FILE_H
+
+/*
+ * An open file of a keys tree: what was written and is not yet committed, shared by all handles of one
+ * node. Writes gather here and are seen at once by every reader of the node; a commit sends the
+ * written extents, so that writers of other mounts lose nothing, and is one batch.
+ *
+ * `lock` guards the members and is held for copying only. `busy` marks the one call that is loading,
+ * committing or moving the file; others that need the same wait for it, readers and writers do not.
+ */
+#include "fs/node.h"
+
+struct fs_extent {
+    uint64_t offset;
+    uint64_t size;
+};
+
+/* How much there is to commit: a flush commits what was written, only the release of a handle what
+ * an open made or emptied (a shell opens, flushes and only then writes). */
+enum fs_dirt { FS_CLEAN, FS_OPENED, FS_WRITTEN };
+
+struct fs_dirty {
+    enum fs_dirt level;
+    bool whole;     /* the content replaces the value, whatever it is now */
+    bool cut;       /* it was truncated: to `low` at the least, and ends where the content ends */
+    bool appended;  /* all extents were appended, none written elsewhere */
+    uint64_t low;
+    struct fs_extent *extents; /* ascending, apart */
+    size_t count;
+    size_t capacity;
+};
+
+struct fs_file {
+    struct fs_node *node;
+    struct fs_space *space; /* counted */
+    struct fs_file *next;   /* in space->files; guarded by space->lock */
+    struct fs_file **previous;
+    unsigned opens;         /* guarded by space->lock */
+
+    pthread_mutex_t lock;
+    pthread_cond_t settled;
+    bool busy;
+    bool created;  /* never committed: only this mount sees it */
+    bool unlinked; /* its name is gone: nothing is committed any more */
+    bool loaded;   /* `content` is the value with all that was written */
+    struct sfs_buffer content;
+    const struct sfs_record *record; /* as last committed or seen; NULL while created */
+    struct sfs_attributes pending;   /* set while dirty: committed with the content */
+    unsigned pending_mask;
+    int64_t written; /* time of the last write */
+    struct fs_dirty dirty;
+};
+
+/* The node's file, made if it is not open; one open more. NULL: no memory. */
+struct fs_file *fs_file_acquire(struct fs_node *node);
+/* One open less; the last one frees it. */
+void fs_file_release(struct fs_file *file);
+/* The node's file if it is open, with one open more; else NULL. */
+struct fs_file *fs_file_peek(struct fs_node *node);
+
+/* Waits until nobody else loads, commits or moves it, and keeps others from that. */
+void fs_file_hold(struct fs_file *file);
+void fs_file_let_go(struct fs_file *file);
+
+/* Gives what was seen of the record (may be NULL); content that is clean and of another revision is
+ * dropped. */
+void fs_file_saw(struct fs_file *file, const struct sfs_record *record);
+/* Makes it a new file, or empties it, as open does. */
+void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes);
+void fs_file_empty(struct fs_file *file);
+
+/* Reads the value into `content` unless it is there; held or not (`held`). */
+int fs_file_load(struct fs_call *call, struct fs_file *file, bool held);
+/* 1 and bytes where the content is loaded, else 0. */
+int fs_file_read(struct fs_file *file, char *data, size_t size, uint64_t offset, size_t *ret_size);
+int fs_file_write(struct fs_call *call, struct fs_file *file, struct sfs_bytes data, uint64_t offset,
+                  bool append);
+int fs_file_truncate(struct fs_call *call, struct fs_file *file, uint64_t size);
+
+/* What is dirty as operations on `key`, added to a batch; held. *ret_taken is given back by
+ * fs_file_committed, which tells how it went: 0, or the failure that puts it back. `exact`: parts go
+ * only onto the revision that is known. */
+int fs_file_batch(struct fs_file *file, struct sfs_bytes key, bool exact, struct sfs_batch *batch,
+                  struct fs_dirty *ret_taken, struct sfs_error *error);
+void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, uint64_t sequence,
+                       const struct sfs_record *record);
+/* Clean content is read anew by the next reader. */
+void fs_file_forget_content(struct fs_file *file);
+/* Commits what is dirty at `level` and above. */
+int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable);
+/* The space's open files, each with one open more, so that they can be worked on without the lock; the
+ * caller releases each and frees the array. NULL: no memory. */
+struct fs_file **fs_files_take(struct fs_space *space, size_t *ret_count);
+/* Commits every dirty file of a space: before a transaction's commit, and at the end of a mount.
+ * The first failure is returned, after all were tried. */
+int fs_file_commit_all(struct fs_call *call, struct fs_space *space);
+
+/* --- the set of what is dirty: dirty.c --- */
+int fs_dirty_add(struct fs_dirty *dirty, uint64_t offset, uint64_t size, bool append);
+/* Extents behind `size` are gone. */
+void fs_dirty_cut(struct fs_dirty *dirty, uint64_t size);
+/* Puts back what could not be committed. */
+void fs_dirty_merge(struct fs_dirty *dirty, struct fs_dirty *taken);
+void fs_dirty_free(struct fs_dirty *dirty);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_FS_H
+#define STOREFS_FS_FS_H
+
+/*
+ * What the parts of the mount share: the mount, a call, the class of a node, a directory listing.
+ *
+ * A request comes in at operations.c, which finds the node, calls the operation of the node's class
+ * and replies: the only place that replies, once. Classes (keys_*.c, query.c, tx.c, admin.c, …) turn
+ * an operation into storage calls and return 0 or a storefs code with a sentence; they know nothing
+ * of replies. No lock of the mount is held while a store is called.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include "storefs/storefs.h"
+
+struct fs_call;
+struct fs_class;
+struct fs_node;
+struct fs_open;
+struct fs_list;
+struct fs_errors;
+struct fs_nodes;
+struct fs_notifier;
+struct fs_transactions;
+
+/*
+ * A space is a store as a tree of files: the mount's keys/, and each transaction's. Counted: nodes of
+ * an ended transaction may outlive it, and what they are asked then is EXPIRED.
+ */
+struct fs_space {
+    struct fs *fs;
+    struct sfs_storage *store;
+    double timeout;        /* seconds that the kernel may keep names and attributes; 0 in transactions */
+    bool shared;           /* others may change the store: O_EXCL must commit at once */
+    uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
+    _Atomic unsigned references;
+    pthread_mutex_t lock;  /* the members below; may be taken inside the node table's lock */
+    pthread_cond_t idle;
+    unsigned users;        /* calls inside the store now */
+    bool ended;
+    struct fs_file *files; /* open files: pending creations, and what a commit has to flush */
+};
+
+struct fs {
+    struct fuse_session *session;
+    struct fs_nodes *nodes;
+    struct fs_errors *errors;
+    struct fs_notifier *notifier;
+    struct fs_transactions *transactions;
+    struct fs_space *space; /* of keys/ and query/ */
+    const char *uri;
+    uid_t uid; /* owner of what nobody else owns */
+    gid_t gid;
+    int64_t begun; /* ns since the epoch */
+    bool read_only;
+    _Atomic uint64_t next_salt;
+};
+
+/* One request on its way. */
+struct fs_call {
+    struct fs *fs;
+    fuse_req_t request;
+    uid_t uid;
+    gid_t gid;
+    struct sfs_error error;
+};
+
+/* What a look-up or a creation gives; `node` has one look-up more. */
+struct fs_entry {
+    struct fs_node *node;
+    struct stat st;
+    double timeout;
+};
+
+/* A thing to make: mkdir, mknod, symlink. `mode` has the type; `target` of links. */
+struct fs_make {
+    mode_t mode;
+    dev_t device;
+    const char *target;
+};
+
+/*
+ * The operations of one kind of node. Unset ones answer: lookup ENOENT or ENOTDIR, the changing ones
+ * PERMISSION, xattrs none. `open` may be NULL where a node is asked without a handle.
+ */
+struct fs_class {
+    const char *name;
+    int (*lookup)(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
+    int (*stat)(struct fs_call *call, struct fs_node *node, struct stat *st);
+    int (*set)(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
+               struct stat *st);
+    int (*readlink)(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target);
+    int (*make)(struct fs_call *call, struct fs_node *dir, const char *name, const struct fs_make *make,
+                struct fs_entry *entry);
+    int (*remove)(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);
+    int (*rename)(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_node *to_dir,
+                  const char *to_name, unsigned flags);
+    int (*open)(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                struct fuse_file_info *info);
+    int (*create)(struct fs_call *call, struct fs_node *dir, const char *name, mode_t mode,
+                  struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry);
+    int (*read)(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
+                size_t *ret_size);
+    int (*write)(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset);
+    int (*flush)(struct fs_call *call, struct fs_open *open);
+    int (*sync)(struct fs_call *call, struct fs_node *node);
+    void (*release)(struct fs_call *call, struct fs_open *open);
+    int (*list)(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
+    int (*xattr_get)(struct fs_call *call, struct fs_node *node, const char *name,
+                     struct sfs_buffer *value);
+    int (*xattr_set)(struct fs_call *call, struct fs_node *node, const char *name,
+                     struct sfs_bytes value, unsigned flags); /* value.data NULL: remove */
+    int (*xattr_list)(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names);
+    void (*forget)(struct fs_node *node); /* frees node->data */
+};
+
+/* An open file or directory: what fi->fh points to. Which members are used is the class's affair. */
+struct fs_open {
+    struct fs_node *node;
+    const struct fs_class *class;
+    int flags;                       /* of open(2) */
+    const struct sfs_record *record; /* the value as it was at open, when it is small */
+    struct fs_dir *dir;              /* a listing under way */
+    struct sfs_buffer text;          /* a generated file, whole */
+    struct sfs_text *stream;         /* … or made as it is read */
+    uint64_t position;               /* of the stream */
+    pthread_mutex_t lock;            /* of the stream: reads of one handle come one by one */
+};
+
+/* One entry of a listing. `st` needs st_ino and st_mode; where `class` is set it is whole, and the
+ * kernel may be told of the node at once. `next` is the offset behind the entry. */
+struct fs_dirent {
+    const char *name;
+    struct stat st;
+    uint64_t next;
+    const struct fs_class *class;
+    struct fs_space *space;
+    struct sfs_bytes text;
+    int kind;
+    uint64_t revision;
+    double timeout;
+};
+/* 1: the reply is full, the entry was not taken and comes first next time; 0: taken. */
+int fs_list_add(struct fs_list *list, const struct fs_dirent *entry);
+
+/* --- spaces: space.c --- */
+struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double timeout);
+struct fs_space *fs_space_ref(struct fs_space *space);
+void fs_space_unref(struct fs_space *space);
+/* Around every use of space->store: EXPIRED once the transaction has ended. */
+int fs_space_enter(struct fs_space *space, struct sfs_error *error);
+void fs_space_leave(struct fs_space *space);
+/* No new users; returns when the last has left. */
+void fs_space_end(struct fs_space *space);
+
+/* --- errors: errors.c --- */
+struct fs_errors *fs_errors_new(void);
+void fs_errors_free(struct fs_errors *errors);
+/* Keeps the sentence for the node and for admin/errors. NOT_FOUND of look-ups is nothing to keep. */
+void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, const char *name,
+                    const struct sfs_error *error);
+int fs_errors_text(struct fs_errors *errors, struct sfs_buffer *out);
+
+/* --- invalidation: notifier.c --- */
+struct fs_notifier *fs_notifier_new(struct fs *fs);
+void fs_notifier_free(struct fs_notifier *notifier);
+/* Queue: attributes (and pages) of a node; a name in a directory. Done by the notifier's own thread. */
+void fs_notify_attributes(struct fs_notifier *notifier, uint64_t id);
+void fs_notify_inode(struct fs_notifier *notifier, uint64_t id);
+void fs_notify_entry(struct fs_notifier *notifier, uint64_t parent, const char *name);
+/* Waits until what was queued is done, at most a second. */
+void fs_notify_flush(struct fs_notifier *notifier);
+
+/* --- generated files and fixed directories: generated.c --- */
+struct fs_fixed {
+    const char *name;
+    const struct fs_class *class;
+    mode_t mode;       /* with its type */
+    bool shared_space; /* in the mount's space; else in that of its directory */
+};
+/* A directory whose entries are a table; ends with name NULL. */
+int fs_fixed_lookup(struct fs_call *call, struct fs_node *dir, const struct fs_fixed *table,
+                    const char *name, struct fs_entry *entry);
+int fs_fixed_list(struct fs_open *open, const struct fs_fixed *table, uint64_t offset,
+                  struct fs_list *list);
+/* "." and "..": offsets 1 and 2; a listing's own entries follow. */
+int fs_list_dots(struct fs_node *dir, uint64_t offset, struct fs_list *list);
+/* Attributes of a generated node, owned by the mount's owner. */
+void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, struct stat *st);
+/* Reads from open->text. */
+int fs_text_read(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
+                 size_t *ret_size);
+void fs_text_release(struct fs_call *call, struct fs_open *open);
+/* Marks a handle as generated: no page cache, any size. */
+void fs_open_generated(struct fuse_file_info *info);
+
+/* --- the classes --- */
+extern const struct fs_class fs_root_class;
+extern const struct fs_class fs_readme_class;
+extern const struct fs_class fs_keys_directory_class;
+extern const struct fs_class fs_keys_leaf_class;
+extern const struct fs_class fs_query_class;
+extern const struct fs_class fs_tx_root_class;
+extern const struct fs_class fs_admin_class;
+
+struct fs_transactions *fs_transactions_new(struct fs *fs);
+/* Rolls back those still open. */
+void fs_transactions_free(struct fs_transactions *transactions);
+
+extern const struct fuse_lowlevel_ops fs_operations;
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What generated nodes share: fixed directories, texts made at open or while they are read.
+ */
+#include "fs/keys.h"
+
+void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, struct stat *st)
+{
+    memset(st, 0, sizeof(*st));
+    st->st_ino = (ino_t)(node->id | (UINT64_C(3) << 62));
+    st->st_mode = mode;
+    st->st_nlink = 1;
+    st->st_uid = fs->uid;
+    st->st_gid = fs->gid;
+    st->st_blksize = 4096;
+    st->st_atim = st->st_mtim = st->st_ctim = fs_time(fs->begun);
+}
+
+int fs_fixed_lookup(struct fs_call *call, struct fs_node *dir, const struct fs_fixed *table,
+                    const char *name, struct fs_entry *entry)
+{
+    for (const struct fs_fixed *row = table; row->name != NULL; row++) {
+        if (strcmp(row->name, name) != 0)
+            continue;
+        bool keys = row->class == &fs_keys_directory_class;
+        struct fs_node *node =
+            fs_node_intern(call->fs, dir, name, row->class, row->shared_space ? call->fs->space : dir->space,
+                           keys ? FS_KIND_ROOT : FS_KIND_PLAIN, sfs_bytes(NULL, 0));
+        if (node == NULL)
+            return sfs_fail_memory(&call->error, "mount");
+        entry->node = node;
+        entry->timeout = 1;
+        int code = row->class->stat(call, node, &entry->st);
+        if (code < 0)
+            fs_node_forget(call->fs, node->id, 1);
+        return code;
+    }
+    return SFS_E_NOT_FOUND;
+}
+
+int fs_list_dots(struct fs_node *dir, uint64_t offset, struct fs_list *list)
+{
+    static const char *const names[] = {".", ".."};
+    for (uint64_t i = offset; i < 2; i++) {
+        const struct fs_node *node = i == 1 && dir->parent != NULL ? dir->parent : dir;
+        struct fs_dirent entry = {.name = names[i], .next = i + 1};
+        entry.st.st_ino = (ino_t)(node->ino != 0 ? node->ino : node->id | (UINT64_C(3) << 62));
+        entry.st.st_mode = S_IFDIR;
+        if (fs_list_add(list, &entry))
+            return 1;
+    }
+    return 0;
+}
+
+int fs_fixed_list(struct fs_open *open, const struct fs_fixed *table, uint64_t offset,
+                  struct fs_list *list)
+{
+    if (fs_list_dots(open->node, offset, list) == 1)
+        return 0;
+    uint64_t next = 3;
+    for (const struct fs_fixed *row = table; row->name != NULL; row++, next++) {
+        /* The number is known only once the kernel has looked the name up; any other than 0 will do. */
+        struct fs_dirent entry = {.name = row->name, .next = next, .st = {.st_ino = next, .st_mode = row->mode}};
+        if (next > offset && fs_list_add(list, &entry))
+            return 0;
+    }
+    return 0;
+}
+
+void fs_open_generated(struct fuse_file_info *info)
+{
+    info->direct_io = 1;
+    info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
+}
+
+/* A stream goes forward only; what lies behind it is an error, what lies before it is stepped over. */
+static int stream_to(struct fs_call *call, struct fs_open *open, uint64_t offset)
+{
+    char skipped[4096];
+    if (offset < open->position)
+        return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount",
+                        "a query's result is made while it is read and cannot be read backwards: open "
+                        "it again");
+    while (open->position < offset) {
+        uint64_t left = offset - open->position;
+        size_t got;
+        int code = sfs_text_read(open->stream, skipped, left < sizeof(skipped) ? (size_t)left : sizeof(skipped),
+                                 &got, &call->error);
+        if (code < 0 || got == 0)
+            return code;
+        open->position += got;
+    }
+    return 0;
+}
+
+static int stream_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,
+                       uint64_t offset, size_t *ret_size)
+{
+    int code = stream_to(call, open, offset);
+    *ret_size = 0;
+    /* A reply that is shorter than asked for would be taken for the end. */
+    while (code == 0 && open->position == offset + *ret_size && *ret_size < size) {
+        size_t got;
+        code = sfs_text_read(open->stream, data + *ret_size, size - *ret_size, &got, &call->error);
+        if (code < 0 || got == 0)
+            break;
+        open->position += got;
+        *ret_size += got;
+    }
+    return code;
+}
+
+int fs_text_read(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
+                 size_t *ret_size)
+{
+    if (open->stream != NULL) {
+        pthread_mutex_lock(&open->lock);
+        int code = stream_read(call, open, data, size, offset, ret_size);
+        pthread_mutex_unlock(&open->lock);
+        return code;
+    }
+    uint64_t left = offset < open->text.size ? open->text.size - offset : 0;
+    *ret_size = left < size ? (size_t)left : size;
+    if (*ret_size > 0)
+        memcpy(data, open->text.data + offset, *ret_size);
+    return 0;
+}
+
+void fs_text_release(struct fs_call *call, struct fs_open *open)
+{
+    (void)call;
+    sfs_text_close(open->stream);
+    sfs_buffer_free(&open->text);
+}

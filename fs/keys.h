@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_KEYS_H
+#define STOREFS_FS_KEYS_H
+
+/*
+ * The keys tree: which names of the store a node stands for, what is there, and how it looks. Shared
+ * by the keys_*.c files.
+ */
+#include "fs/file.h"
+
+/* --- names: keys_name.c --- */
+
+/* The place (see storefs/path.h) of a directory node: base bytes are appended to `base`. NOT_FOUND
+ * once it, or one above it, was removed. */
+int fs_keys_place(struct fs_call *call, struct fs_node *dir, struct sfs_buffer *base,
+                  struct sfs_place *place);
+/* The key of a leaf node, or of a directory without its last '/'; appended. NOT_FOUND as above. */
+int fs_keys_key(struct fs_call *call, struct fs_node *node, struct sfs_buffer *key);
+
+/* What a name in a directory stands for. Owns its buffers: fs_keys_target_free. */
+struct fs_target {
+    struct fs_name name;
+    struct sfs_buffer base;   /* of the directory */
+    struct sfs_place place;
+    struct sfs_buffer text;   /* key bytes of the name */
+    struct sfs_buffer key;    /* of the leaf */
+    struct sfs_buffer prefix; /* of the directory: key and '/' (a piece directory: its base) */
+    bool exists;
+    bool directory;
+    const struct sfs_record *leaf;   /* the record of `key`, also beside a directory */
+    const struct sfs_record *marker; /* of the directory */
+};
+/* Decodes a name: INVALID or NAME_TOO_LONG where no key can have it. */
+int fs_keys_decode(struct fs_call *call, struct fs_node *dir, const char *name,
+                   struct fs_target *target);
+/* Decodes, and looks in the store what is there: sets exists, directory, leaf, marker. */
+int fs_keys_find(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_target *target);
+void fs_target_free(struct fs_target *target);
+/* True where the kernel knows the name as a file that was made and is not committed. */
+bool fs_keys_is_pending(struct fs_call *call, struct fs_node *dir, const char *name);
+
+/* The marker's name of a prefix: prefix and NUL; appended. */
+int fs_keys_marker(struct sfs_bytes prefix, struct sfs_buffer *name);
+/* Records below a prefix but its marker: two ranges, of the key `prefix` itself ("%empty") and of all
+ * behind the marker. Bounds are built in buffer. */
+struct fs_below {
+    struct sfs_buffer bounds;
+    struct sfs_range empty_part;
+    struct sfs_range rest;
+};
+int fs_keys_below(struct sfs_bytes prefix, struct fs_below *below);
+/* 1: a record or pending file is below the prefix (not counting its marker), 0: none. */
+int fs_keys_occupied(struct fs_call *call, struct fs_space *space, struct sfs_bytes prefix);
+/* Adds to a batch that takes `key` and what is below it away: a marker of its directory, where nothing
+ * else would be left in it, so that the directory stays. */
+int fs_keys_keep_parent(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                        struct sfs_batch *batch);
+
+/* --- looks: keys_stat.c --- */
+void fs_keys_stat_record(struct fs_space *space, const struct sfs_record *record, struct stat *st);
+/* Of a directory with this prefix; marker may be NULL. Does not set st_ino of one with neither. */
+void fs_keys_stat_directory(struct fs_space *space, struct sfs_bytes prefix,
+                            const struct sfs_record *marker, struct stat *st);
+/* What an open file shows that the store does not have yet. */
+void fs_keys_stat_file(struct fs_file *file, struct stat *st);
+int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st);
+int fs_keys_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
+                struct stat *st);
+/* st_ino as it was first shown, a directory's times after changes through this mount. */
+void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st);
+/* Changes the record that carries the node's attributes, by what `add` puts into a batch; a directory
+ * without a marker gets one in the same batch. */
+typedef int fs_keys_add(void *context, struct sfs_bytes name, struct sfs_batch *batch,
+                        struct sfs_error *error);
+int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add, void *context);
+/* Makes the entry of what is there. */
+int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entry *entry);
+mode_t fs_keys_type(enum sfs_kind kind);
+/* A change of a directory's entries: its time. */
+void fs_keys_touch(struct fs_node *dir);
+struct timespec fs_time(int64_t nanoseconds);
+int64_t fs_nanoseconds(struct timespec time);
+int64_t fs_now(void);
+
+/* --- operations, by file --- */
+int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
+int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
+                 const struct fs_make *make, struct fs_entry *entry);
+int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);
+int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_node *to_dir,
+                   const char *to_name, unsigned flags);
+int fs_keys_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
+void fs_keys_list_release(struct fs_call *call, struct fs_open *open);
+int fs_keys_xattr_get(struct fs_call *call, struct fs_node *node, const char *name,
+                      struct sfs_buffer *value);
+int fs_keys_xattr_set(struct fs_call *call, struct fs_node *node, const char *name,
+                      struct sfs_bytes value, unsigned flags);
+int fs_keys_xattr_list(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names);
+/* The open file of a name, with one open more; NULL where it is not open. */
+struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name);
+/* Before the name of an open file goes: its content is loaded, so that those who have it open can go on;
+ * held. After it: done or not, let go and released. NULL is allowed. */
+int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file);
+void fs_keys_finish_unlink(struct fs_file *file, bool done);
+/* The owner and mode of what the caller makes in a directory (set-group-id is inherited). */
+void fs_keys_new_attributes(struct fs_call *call, struct fs_node *dir, mode_t mode,
+                            struct sfs_attributes *attributes);
+/* One batch of one store call: apply, and free the batch. */
+int fs_keys_apply(struct fs_call *call, struct fs_space *space, struct sfs_batch *batch, bool durable,
+                  uint64_t *ret_sequence);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of the keys tree: open, create, read, write, close; and the two classes of the tree.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "fs/keys.h"
+
+#define WHOLE_VALUE (1u << 20) /* smaller values are read at once and kept with the handle, bytes */
+
+/* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
+static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision,
+                       struct fuse_file_info *info)
+{
+    fs_nodes_lock(call->fs->nodes);
+    bool pages = node->page_revision == revision && revision != 0;
+    bool attributes = node->attribute_revision == revision || node->attribute_revision == 0;
+    node->page_revision = revision;
+    node->attribute_revision = revision;
+    fs_nodes_unlock(call->fs->nodes);
+    info->keep_cache = pages;
+    if (!attributes) {
+        /* The kernel still believes in an older size, and would cut what is read by it. */
+        info->direct_io = 1;
+        fs_notify_attributes(call->fs->notifier, node->id);
+    }
+}
+
+static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_file *file,
+                         struct fs_open *open, struct fuse_file_info *info)
+{
+    struct sfs_buffer key = {0};
+    int code = 0;
+    pthread_mutex_lock(&file->lock);
+    bool local = file->created || file->unlinked;
+    pthread_mutex_unlock(&file->lock);
+    if (!local) {
+        code = fs_keys_key(call, node, &key);
+        if (code == 0)
+            code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &open->record,
+                           &call->error);
+        sfs_buffer_free(&key);
+        if (code < 0)
+            return code;
+        fs_file_saw(file, open->record);
+        revalidate(call, node, open->record->revision, info);
+    }
+    if (info->flags & O_TRUNC)
+        fs_file_empty(file);
+    return 0;
+}
+
+static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                     struct fuse_file_info *info)
+{
+    struct fs_file *file = fs_file_acquire(node);
+    if (file == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = open_existing(call, node, file, open, info);
+    if (code < 0) {
+        fs_file_release(file);
+        return code;
+    }
+    info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
+    if (node->space->timeout <= 0)
+        info->direct_io = 1;
+    return 0;
+}
+
+/* A store that others share must know at once that the name is taken, or two could make it. */
+static int commit_empty(struct fs_call *call, struct fs_target *target,
+                        const struct sfs_attributes *attributes)
+{
+    struct sfs_batch *batch;
+    struct sfs_bytes key = sfs_buffer_bytes(&target->key);
+    int code = sfs_batch_new(&batch, &call->error);
+    if (code < 0)
+        return code;
+    code = sfs_batch_require_absent(batch, key, &call->error);
+    if (code == 0)
+        code = sfs_batch_put(batch, key, sfs_bytes(NULL, 0), attributes,
+                             SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID, &call->error);
+    if (code < 0) {
+        sfs_batch_free(batch);
+        return code;
+    }
+    return fs_keys_apply(call, target->name.parent->space, batch, false, NULL);
+}
+
+static int create_pending(struct fs_call *call, struct fs_target *target,
+                          const struct sfs_attributes *attributes, struct fs_entry *entry)
+{
+    struct fs_node *node =
+        fs_node_intern(call->fs, target->name.parent, target->name.name, &fs_keys_leaf_class,
+                       target->name.parent->space, target->name.kind, target->name.text);
+    struct fs_file *file = node != NULL ? fs_file_acquire(node) : NULL;
+    if (file == NULL) {
+        if (node != NULL)
+            fs_node_forget(call->fs, node->id, 1);
+        return sfs_fail_memory(&call->error, "mount");
+    }
+    fs_file_create(file, attributes);
+    entry->node = node;
+    entry->timeout = node->space->timeout;
+    return fs_keys_stat(call, node, &entry->st);
+}
+
+/* As made by an O_EXCL open: committed, and opened like any other. */
+static int create_committed(struct fs_call *call, struct fs_target *target,
+                            const struct sfs_attributes *attributes, struct fs_open *open,
+                            struct fuse_file_info *info, struct fs_entry *entry)
+{
+    int code = commit_empty(call, target, attributes);
+    if (code == 0)
+        code = fs_keys_lookup(call, target->name.parent, target->name.name, entry);
+    if (code < 0)
+        return code;
+    code = keys_open(call, entry->node, open, info);
+    if (code < 0)
+        fs_node_forget(call->fs, entry->node->id, 1);
+    return code;
+}
+
+static int keys_create(struct fs_call *call, struct fs_node *dir, const char *name, mode_t mode,
+                       struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry)
+{
+    struct fs_target target = {0};
+    struct sfs_attributes attributes = {.kind = SFS_KIND_VALUE};
+    int code = fs_keys_find(call, dir, name, &target);
+    bool taken = code == 0 && (target.exists || fs_keys_is_pending(call, dir, name));
+    if (code == 0 && !taken) /* "%empty" right below keys/ is a directory only: no key is empty */
+        code = sfs_key_check(sfs_buffer_bytes(&target.key), &call->error);
+    if (taken && info->flags & O_EXCL)
+        code = sfs_fail(&call->error, SFS_E_EXISTS, "mount", "'%s' exists", name);
+    else if (taken && target.directory)
+        code = sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "mount", "'%s' is a directory", name);
+    fs_keys_new_attributes(call, dir, mode, &attributes);
+    if (code == 0 && taken) { /* somebody was faster than the kernel's look-up */
+        code = fs_keys_lookup(call, dir, name, entry);
+        if (code == 0 && (code = keys_open(call, entry->node, open, info)) < 0)
+            fs_node_forget(call->fs, entry->node->id, 1);
+    } else if (code == 0 && info->flags & O_EXCL && dir->space->shared) {
+        code = create_committed(call, &target, &attributes, open, info, entry);
+    } else if (code == 0) {
+        code = create_pending(call, &target, &attributes, entry);
+    }
+    fs_target_free(&target);
+    if (code == 0) {
+        if (dir->space->timeout <= 0)
+            info->direct_io = 1;
+        fs_keys_touch(dir);
+    }
+    return code;
+}
+
+/* --- reading --- */
+
+static void copy_part(struct sfs_bytes value, char *data, size_t size, uint64_t offset,
+                      size_t *ret_size)
+{
+    uint64_t left = offset < value.size ? value.size - offset : 0;
+    *ret_size = left < size ? (size_t)left : size;
+    if (*ret_size > 0)
+        memcpy(data, (const char *)value.data + offset, *ret_size);
+}
+
+/* The handle's own record with its value, for values that are small. Reads of one handle may come at
+ * the same time: the first one's record is kept. */
+static int whole_record(struct fs_call *call, struct fs_open *open, const struct sfs_record **ret_record)
+{
+    struct sfs_buffer key = {0};
+    const struct sfs_record *record = NULL;
+    pthread_mutex_lock(&open->lock);
+    if (open->record != NULL && sfs_record_has_value(open->record))
+        record = sfs_record_ref(open->record);
+    pthread_mutex_unlock(&open->lock);
+    if (record != NULL) {
+        *ret_record = record;
+        return 0;
+    }
+    int code = fs_keys_key(call, open->node, &key);
+    if (code == 0)
+        code = sfs_get(open->node->space->store, sfs_buffer_bytes(&key), SFS_WANT_VALUE, &record,
+                       &call->error);
+    sfs_buffer_free(&key);
+    if (code < 0)
+        return code;
+    pthread_mutex_lock(&open->lock);
+    sfs_record_unref(open->record);
+    open->record = sfs_record_ref(record);
+    pthread_mutex_unlock(&open->lock);
+    *ret_record = record;
+    return 0;
+}
+
+static int read_store(struct fs_call *call, struct fs_open *open, char *data, size_t size,
+                      uint64_t offset, size_t *ret_size)
+{
+    const struct sfs_record *record;
+    pthread_mutex_lock(&open->lock);
+    bool small = open->record == NULL || open->record->size < WHOLE_VALUE;
+    pthread_mutex_unlock(&open->lock);
+    if (small) {
+        int code = whole_record(call, open, &record);
+        if (code < 0)
+            return code;
+        copy_part(sfs_record_value(record), data, size, offset, ret_size);
+        sfs_record_unref(record);
+        return 0;
+    }
+    struct sfs_buffer key = {0};
+    int code = fs_keys_key(call, open->node, &key);
+    if (code == 0)
+        code = sfs_read(open->node->space->store, sfs_buffer_bytes(&key), 0, offset, data, size,
+                        ret_size, &call->error);
+    sfs_buffer_free(&key);
+    return code;
+}
+
+/* A committed change through another handle of this node shows here too. */
+static void drop_older(struct fs_open *open, struct fs_file *file)
+{
+    pthread_mutex_lock(&file->lock);
+    uint64_t revision = file->record != NULL ? file->record->revision : 0;
+    pthread_mutex_unlock(&file->lock);
+    pthread_mutex_lock(&open->lock);
+    if (open->record != NULL && open->record->revision != revision) {
+        sfs_record_unref(open->record);
+        open->record = NULL;
+    }
+    pthread_mutex_unlock(&open->lock);
+}
+
+static int keys_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,
+                     uint64_t offset, size_t *ret_size)
+{
+    struct fs_file *file = open->node->file; /* an open handle keeps it */
+    if (fs_file_read(file, data, size, offset, ret_size))
+        return 0;
+    drop_older(open, file);
+    int code = read_store(call, open, data, size, offset, ret_size);
+    if (code == SFS_E_NOT_FOUND)
+        return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                        "the key was deleted by somebody else while the file was open");
+    return code;
+}
+
+/* --- writing and closing --- */
+
+static int keys_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
+{
+    return fs_file_write(call, open->node->file, data, offset, (open->flags & O_APPEND) != 0);
+}
+
+static int keys_flush(struct fs_call *call, struct fs_open *open)
+{
+    return fs_file_commit(call, open->node->file, FS_WRITTEN, false);
+}
+
+static int keys_sync(struct fs_call *call, struct fs_node *node)
+{
+    struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
+    int code = 0;
+    if (file != NULL)
+        code = fs_file_commit(call, file, FS_OPENED, true);
+    fs_file_release(file);
+    return code == 0 ? sfs_sync(node->space->store, 0, &call->error) : code;
+}
+
+static void keys_release(struct fs_call *call, struct fs_open *open)
+{
+    struct fs_file *file = open->node->file;
+    int code = fs_space_enter(open->node->space, &call->error);
+    if (code == 0) {
+        code = fs_file_commit(call, file, FS_OPENED, false);
+        fs_space_leave(open->node->space);
+    }
+    if (code < 0)
+        fs_errors_keep(call->fs, open->node, "release", open->node->name, &call->error);
+    sfs_record_unref(open->record);
+    fs_file_release(file);
+}
+
+static int keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target)
+{
+    struct sfs_buffer key = {0};
+    int code = fs_keys_key(call, node, &key);
+    const struct sfs_record *record;
+    if (code == 0)
+        code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_VALUE, &record,
+                       &call->error);
+    sfs_buffer_free(&key);
+    if (code < 0)
+        return code;
+    if (record->attributes.kind != SFS_KIND_SYMLINK)
+        code = sfs_fail(&call->error, SFS_E_INVALID, "mount", "this is not a symbolic link");
+    else if (sfs_buffer_add(target, sfs_record_value(record)) != 0)
+        code = sfs_fail_memory(&call->error, "mount");
+    sfs_record_unref(record);
+    return code;
+}
+
+const struct fs_class fs_keys_directory_class = {
+    .name = "keys directory",
+    .lookup = fs_keys_lookup,
+    .stat = fs_keys_stat,
+    .set = fs_keys_set,
+    .make = fs_keys_make,
+    .remove = fs_keys_remove,
+    .rename = fs_keys_rename,
+    .create = keys_create,
+    .sync = keys_sync,
+    .list = fs_keys_list,
+    .release = fs_keys_list_release,
+    .xattr_get = fs_keys_xattr_get,
+    .xattr_set = fs_keys_xattr_set,
+    .xattr_list = fs_keys_xattr_list,
+};
+
+const struct fs_class fs_keys_leaf_class = {
+    .name = "key",
+    .stat = fs_keys_stat,
+    .set = fs_keys_set,
+    .readlink = keys_readlink,
+    .open = keys_open,
+    .read = keys_read,
+    .write = keys_write,
+    .flush = keys_flush,
+    .sync = keys_sync,
+    .release = keys_release,
+    .xattr_get = fs_keys_xattr_get,
+    .xattr_set = fs_keys_xattr_set,
+    .xattr_list = fs_keys_xattr_list,
+};

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listing a directory of the keys tree: one ascending scan that steps over what lies deeper. Bounded
+ * memory: the scan's own chunk, the names of the last reply, and a mark every so many entries for a
+ * reader that seeks back.
+ */
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "fs/keys.h"
+
+#define MARK_EVERY 512 /* entries between two marks that are kept for good */
+
+/* Where the scan goes on behind an entry. */
+struct mark {
+    uint64_t offset; /* of the entry, as readdir gave it */
+    char *resume;
+    size_t size;
+};
+
+struct fs_dir {
+    struct sfs_buffer base;
+    struct sfs_place place;
+    struct sfs_range range;
+    struct sfs_buffer bound;
+    struct sfs_cursor *cursor;
+    const struct sfs_record *ahead; /* read and not yet used; NULL: none */
+    uint64_t position;              /* offset of the last entry given */
+    bool ended;
+    struct sfs_buffer piece;        /* the piece directory shown last */
+    char **pending;                 /* files of this mount that are not committed, shown first */
+    size_t pending_count;
+    struct mark *marks;
+    size_t mark_count;
+    size_t mark_capacity;
+};
+
+/* An entry found: its name, and where the scan goes on behind it. */
+struct found {
+    struct sfs_buffer name;
+    struct sfs_buffer resume;
+    struct fs_dirent entry;
+};
+
+static void dir_free(struct fs_dir *dir)
+{
+    if (dir == NULL)
+        return;
+    sfs_cursor_close(dir->cursor);
+    sfs_record_unref(dir->ahead);
+    sfs_buffer_free(&dir->base);
+    sfs_buffer_free(&dir->bound);
+    sfs_buffer_free(&dir->piece);
+    for (size_t i = 0; i < dir->pending_count; i++)
+        free(dir->pending[i]);
+    free(dir->pending);
+    for (size_t i = 0; i < dir->mark_count; i++)
+        free(dir->marks[i].resume);
+    free(dir->marks);
+    free(dir);
+}
+
+/* The uncommitted files right in this directory. */
+static int collect_pending(struct fs_call *call, struct fs_node *node, struct fs_dir *dir)
+{
+    size_t count;
+    struct fs_file **files = fs_files_take(node->space, &count);
+    dir->pending = calloc(count + 1, sizeof(char *));
+    bool failed = files == NULL || dir->pending == NULL;
+    for (size_t i = 0; files != NULL && i < count; i++) {
+        struct fs_file *file = files[i];
+        fs_nodes_lock(call->fs->nodes);
+        bool here = file->created && file->node->parent == node && file->node->name != NULL;
+        char *name = here && !failed ? strdup(file->node->name) : NULL;
+        fs_nodes_unlock(call->fs->nodes);
+        failed = failed || (here && name == NULL);
+        if (name != NULL)
+            dir->pending[dir->pending_count++] = name;
+        fs_file_release(file);
+    }
+    free(files);
+    return failed ? sfs_fail_memory(&call->error, "mount") : 0;
+}
+
+static int dir_new(struct fs_call *call, struct fs_node *node, struct fs_dir **ret_dir)
+{
+    struct fs_dir *dir = calloc(1, sizeof(*dir));
+    if (dir == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = fs_keys_place(call, node, &dir->base, &dir->place);
+    if (code == 0 && sfs_range_prefix(dir->place.base, &dir->bound, &dir->range) != 0)
+        code = sfs_fail_memory(&call->error, "mount");
+    if (code == 0)
+        code = collect_pending(call, node, dir);
+    if (code == 0)
+        code = sfs_scan(node->space->store, dir->range, SFS_WANT_RECORD, &dir->cursor, &call->error);
+    if (code < 0) {
+        dir_free(dir);
+        return code;
+    }
+    *ret_dir = dir;
+    return 0;
+}
+
+/* --- the scan --- */
+
+static int step(struct fs_call *call, struct fs_dir *dir, const struct sfs_record **ret_record)
+{
+    if (dir->ahead != NULL) {
+        *ret_record = dir->ahead;
+        dir->ahead = NULL;
+        return 1;
+    }
+    const struct sfs_record *record;
+    int code = sfs_cursor_next(dir->cursor, &record, &call->error);
+    if (code == 1)
+        *ret_record = sfs_record_ref(record);
+    return code;
+}
+
+static int seek(struct fs_call *call, struct fs_dir *dir, struct sfs_bytes name)
+{
+    sfs_record_unref(dir->ahead);
+    dir->ahead = NULL;
+    return sfs_cursor_seek(dir->cursor, name, &call->error);
+}
+
+/* What lies below a name: any record in [name '/', name '0')? Only asked where the scan cannot tell. */
+static int below(struct fs_call *call, struct fs_node *node, struct sfs_bytes name)
+{
+    struct sfs_buffer bound = {0};
+    struct sfs_range range;
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record;
+    struct sfs_buffer prefix = {0};
+    int code = sfs_buffer_add(&prefix, name) != 0 || sfs_buffer_byte(&prefix, '/') != 0 ||
+                       sfs_range_prefix(sfs_buffer_bytes(&prefix), &bound, &range) != 0
+                   ? sfs_fail_memory(&call->error, "mount")
+                   : sfs_scan(node->space->store, range, SFS_WANT_RECORD, &cursor, &call->error);
+    if (code == 0) {
+        code = sfs_cursor_next(cursor, &record, &call->error);
+        sfs_cursor_close(cursor);
+    }
+    sfs_buffer_free(&bound);
+    sfs_buffer_free(&prefix);
+    return code;
+}
+
+/* Whether a leaf is a directory too; the record after it usually tells. */
+static int also_directory(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
+                          const struct sfs_record *leaf)
+{
+    const struct sfs_record *next = NULL;
+    int code = step(call, dir, &next);
+    if (code <= 0)
+        return code;
+    dir->ahead = next;
+    if (!sfs_bytes_starts(next->name, leaf->name))
+        return 0;
+    char after = ((const char *)next->name.data)[leaf->name.size];
+    if (after == '/')
+        return 1;
+    return (unsigned char)after > '/' ? 0 : below(call, node, leaf->name);
+}
+
+/* The marker of the directory whose first record was reached: that record, or the one behind the
+ * key `a/`. */
+static const struct sfs_record *marker_of(struct fs_node *node, const struct sfs_record *first,
+                                          struct sfs_bytes prefix)
+{
+    const struct sfs_record *marker = NULL;
+    struct sfs_buffer name = {0};
+    if (sfs_name_is_marker(first->name) && first->name.size == prefix.size + 1)
+        return sfs_record_ref(first);
+    if (sfs_bytes_equal(first->name, prefix) && fs_keys_marker(prefix, &name) == 0)
+        (void)sfs_get(node->space->store, sfs_buffer_bytes(&name), SFS_WANT_RECORD, &marker, NULL);
+    sfs_buffer_free(&name);
+    return marker;
+}
+
+static void describe_directory(struct fs_node *node, struct found *found, struct sfs_bytes prefix,
+                               const struct sfs_record *marker)
+{
+    struct fs_dirent *entry = &found->entry;
+    fs_keys_stat_directory(node->space, prefix, marker, &entry->st);
+    entry->class = &fs_keys_directory_class;
+    entry->kind = FS_KIND_PART;
+}
+
+/* The part behind the base, up to the next '/'; the whole prefix of the directory it would be. */
+static struct sfs_bytes part_of(const struct fs_dir *dir, struct sfs_bytes name, bool *ret_deeper)
+{
+    struct sfs_bytes rest = sfs_bytes((const char *)name.data + dir->base.size, name.size - dir->base.size);
+    const char *slash = rest.size > 0 ? memchr(rest.data, '/', rest.size) : NULL;
+    *ret_deeper = slash != NULL;
+    if (slash != NULL)
+        rest.size = (size_t)(slash - (const char *)rest.data);
+    return rest;
+}
+
+/* A name with something below it: shown as a directory unless its own record showed it before. */
+static int take_directory(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
+                          const struct sfs_record *record, struct sfs_bytes part, struct found *found)
+{
+    struct sfs_bytes leaf = sfs_bytes(record->name.data, dir->base.size + part.size);
+    struct sfs_bytes prefix = sfs_bytes(record->name.data, leaf.size + 1);
+    const struct sfs_record *own = NULL;
+    int code = 0;
+    if (sfs_buffer_add(&found->resume, leaf) != 0 || sfs_buffer_byte(&found->resume, '0') != 0)
+        return sfs_fail_memory(&call->error, "mount");
+    /* The empty part has no record of its own in this place: `a/` is "%empty" as a leaf as well. */
+    if (leaf.size > 0)
+        code = sfs_get(node->space->store, leaf, SFS_WANT_RECORD, &own, NULL);
+    bool shown = leaf.size > 0 && code == 0;
+    sfs_record_unref(own);
+    if (!shown) {
+        const struct sfs_record *marker = marker_of(node, record, prefix);
+        describe_directory(node, found, prefix, marker);
+        sfs_record_unref(marker);
+    }
+    code = seek(call, dir, sfs_buffer_bytes(&found->resume));
+    return code < 0 ? code : !shown;
+}
+
+static int take_leaf(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
+                     const struct sfs_record *record, struct found *found)
+{
+    struct sfs_buffer *resume = &found->resume;
+    if (sfs_buffer_add(resume, record->name) != 0 || sfs_buffer_byte(resume, '\0') != 0)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = also_directory(call, node, dir, record);
+    if (code < 0)
+        return code;
+    if (code == 1) {
+        const struct sfs_record *marker = NULL;
+        struct sfs_buffer name = {0};
+        struct sfs_buffer prefix = {0};
+        if (sfs_buffer_add(&prefix, record->name) == 0 && sfs_buffer_byte(&prefix, '/') == 0 &&
+            fs_keys_marker(sfs_buffer_bytes(&prefix), &name) == 0)
+            (void)sfs_get(node->space->store, sfs_buffer_bytes(&name), SFS_WANT_RECORD, &marker, NULL);
+        describe_directory(node, found, sfs_buffer_bytes(&prefix), marker);
+        sfs_record_unref(marker);
+        sfs_buffer_free(&name);
+        sfs_buffer_free(&prefix);
+        return 1;
+    }
+    fs_keys_stat_record(node->space, record, &found->entry.st);
+    found->entry.class = &fs_keys_leaf_class;
+    found->entry.kind = FS_KIND_PART;
+    found->entry.revision = record->revision;
+    return 1;
+}
+
+static int take_piece(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
+                      const struct sfs_record *record, struct found *found)
+{
+    struct sfs_bytes name = sfs_buffer_bytes(&found->name);
+    if (sfs_bytes_equal(name, sfs_buffer_bytes(&dir->piece)))
+        return 0;
+    dir->piece.size = 0;
+    if (sfs_buffer_add(&dir->piece, name) != 0 || sfs_buffer_add(&found->resume, record->name) != 0 ||
+        sfs_buffer_byte(&found->resume, '\0') != 0)
+        return sfs_fail_memory(&call->error, "mount");
+    struct sfs_bytes base = sfs_bytes(record->name.data, dir->base.size + SFS_PATH_PIECE);
+    fs_keys_stat_directory(node->space, base, NULL, &found->entry.st);
+    found->entry.class = &fs_keys_directory_class;
+    found->entry.kind = FS_KIND_PIECE;
+    return 1;
+}
+
+/* 1: an entry, 0: this record shows nothing here. */
+static int take_record(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
+                       const struct sfs_record *record, struct found *found)
+{
+    bool deeper;
+    struct sfs_bytes part = part_of(dir, record->name, &deeper);
+    if (part.size == 1 && *(const char *)part.data == '\0')
+        return 0; /* the directory's own marker */
+    int code = sfs_path_encode(dir->place, part, &found->name);
+    if (code == SFS_E_NOT_FOUND)
+        return 0;
+    if (code < 0)
+        return sfs_fail_memory(&call->error, "mount");
+    if (code == 1)
+        return take_piece(call, node, dir, record, found);
+    found->entry.text = sfs_bytes(part.data, part.size);
+    return deeper ? take_directory(call, node, dir, record, part, found)
+                  : take_leaf(call, node, dir, record, found);
+}
+
+/* --- replies --- */
+
+static bool is_pending_name(const struct fs_dir *dir, const char *name)
+{
+    for (size_t i = 0; i < dir->pending_count; i++)
+        if (strcmp(dir->pending[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Keeps where to go on behind an entry; marks of older replies are thinned out. */
+static int keep_mark(struct fs_dir *dir, uint64_t offset, struct sfs_bytes resume)
+{
+    if (dir->mark_count == dir->mark_capacity) {
+        size_t capacity = dir->mark_capacity != 0 ? dir->mark_capacity * 2 : 64;
+        struct mark *marks = realloc(dir->marks, capacity * sizeof(*marks));
+        if (marks == NULL)
+            return SFS_E_NO_MEMORY;
+        dir->marks = marks;
+        dir->mark_capacity = capacity;
+    }
+    struct mark *mark = &dir->marks[dir->mark_count];
+    mark->resume = malloc(resume.size + 1);
+    if (mark->resume == NULL)
+        return SFS_E_NO_MEMORY;
+    memcpy(mark->resume, resume.data, resume.size);
+    mark->size = resume.size;
+    mark->offset = offset;
+    dir->mark_count++;
+    return 0;
+}
+
+static void thin_marks(struct fs_dir *dir)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < dir->mark_count; i++) {
+        bool keep = i == 0 || i + 1 == dir->mark_count ||
+                    dir->marks[i].offset / MARK_EVERY != dir->marks[i - 1].offset / MARK_EVERY;
+        if (keep)
+            dir->marks[kept++] = dir->marks[i];
+        else
+            free(dir->marks[i].resume);
+    }
+    dir->mark_count = kept;
+}
+
+/* Gives one entry to the reply: 1 full, 0 taken. */
+static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, struct found *found,
+                struct fs_list *list)
+{
+    struct fs_dirent *entry = &found->entry;
+    if (sfs_buffer_text(&found->name) != 0)
+        return sfs_fail_memory(&call->error, "mount");
+    if (is_pending_name(dir, found->name.data))
+        return 0;
+    entry->name = found->name.data;
+    entry->next = dir->position + 1;
+    entry->space = node->space;
+    entry->timeout = node->space->timeout;
+    if (entry->kind == FS_KIND_PIECE)
+        entry->text = sfs_bytes(found->name.data, SFS_PATH_PIECE);
+    entry->st.st_ino = (ino_t)fs_node_ino(call->fs, node, entry->name, entry->st.st_ino);
+    if (fs_list_add(list, entry))
+        return 1;
+    if (keep_mark(dir, entry->next, sfs_buffer_bytes(&found->resume)) != 0)
+        return sfs_fail_memory(&call->error, "mount");
+    dir->position++;
+    return 0;
+}
+
+/* One step of the scan: 1 the reply is full, 0 go on, SFS_E_NOT_FOUND the end. */
+static int advance(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, struct fs_list *list)
+{
+    const struct sfs_record *record = NULL;
+    struct found found = {0};
+    int code = step(call, dir, &record);
+    if (code == 0)
+        return SFS_E_NOT_FOUND;
+    if (code < 0)
+        return code;
+    code = take_record(call, node, dir, record, &found);
+    if (code == 1) {
+        code = give(call, node, dir, &found, list);
+        if (code == 1) { /* it comes first next time */
+            int again = seek(call, dir, record->name);
+            dir->piece.size = 0;
+            code = again < 0 ? again : 1;
+        }
+    }
+    sfs_record_unref(record);
+    sfs_buffer_free(&found.name);
+    sfs_buffer_free(&found.resume);
+    return code;
+}
+
+/* Goes to just behind an entry that was given: to its mark, or to the one before and on from there. */
+static int go_to(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, uint64_t offset)
+{
+    while (dir->mark_count > 0 && dir->marks[dir->mark_count - 1].offset > offset)
+        free(dir->marks[--dir->mark_count].resume);
+    const struct mark *mark = dir->mark_count > 0 ? &dir->marks[dir->mark_count - 1] : NULL;
+    uint64_t first = 2 + 1 + dir->pending_count; /* dots, own value, pending files */
+    int code = seek(call, dir, mark != NULL ? sfs_bytes(mark->resume, mark->size) : dir->range.from);
+    dir->piece.size = 0;
+    dir->position = mark != NULL ? mark->offset : first;
+    while (code == 0 && dir->position < offset)
+        code = advance(call, node, dir, NULL);
+    dir->ended = false;
+    return code == SFS_E_NOT_FOUND ? 0 : code;
+}
+
+/* An entry that is no result of the scan: the directory's own value, a pending file. */
+static int give_named(struct fs_call *call, struct fs_node *node, const char *name, uint64_t offset,
+                      struct fs_list *list)
+{
+    struct fs_entry entry = {0};
+    int code = fs_keys_lookup(call, node, name, &entry);
+    if (code == SFS_E_NOT_FOUND)
+        return 0;
+    if (code < 0)
+        return code;
+    struct fs_dirent dirent = {.name = name, .st = entry.st, .next = offset};
+    code = fs_list_add(list, &dirent);
+    fs_node_forget(call->fs, entry.node->id, 1);
+    return code;
+}
+
+/* Offsets 1 and 2 are the dots, 3 the own value, then pending files, then the scan. */
+static int list_head(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, uint64_t *offset,
+                     struct fs_list *list)
+{
+    int code = 0;
+    if (*offset == 2) {
+        if (dir->base.size > 0 && dir->place.pieces == 0)
+            code = give_named(call, node, SFS_PATH_VALUE, 3, list);
+        *offset += code == 0;
+    }
+    while (code == 0 && *offset >= 3 && *offset < 3 + dir->pending_count) {
+        code = give_named(call, node, dir->pending[*offset - 3], *offset + 1, list);
+        *offset += code == 0;
+    }
+    return code;
+}
+
+int fs_keys_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list)
+{
+    struct fs_node *node = open->node;
+    if (offset == 0 && open->dir != NULL) { /* rewinddir(3): as it is now */
+        dir_free(open->dir);
+        open->dir = NULL;
+    }
+    int code = open->dir == NULL ? dir_new(call, node, &open->dir) : 0;
+    if (code < 0)
+        return code;
+    struct fs_dir *dir = open->dir;
+    if (fs_list_dots(node, offset, list) == 1)
+        return 0;
+    if (offset < 2)
+        offset = 2;
+    code = list_head(call, node, dir, &offset, list);
+    if (code != 0)
+        return code < 0 ? code : 0;
+    if (dir->position != offset)
+        code = go_to(call, node, dir, offset);
+    else
+        thin_marks(dir);
+    while (code == 0 && !dir->ended) {
+        code = advance(call, node, dir, list);
+        if (code == SFS_E_NOT_FOUND) {
+            dir->ended = true;
+            code = 0;
+        }
+    }
+    return code < 0 ? code : 0;
+}
+
+void fs_keys_list_release(struct fs_call *call, struct fs_open *open)
+{
+    (void)call;
+    dir_free(open->dir);
+    open->dir = NULL;
+}

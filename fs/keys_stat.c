@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attributes in the keys tree: records as struct stat, and setattr as batches.
+ */
+#include <sys/stat.h>
+#include <time.h>
+
+#include "fs/keys.h"
+
+#define NANOSECONDS 1000000000
+
+struct timespec fs_time(int64_t nanoseconds)
+{
+    int64_t seconds = nanoseconds / NANOSECONDS;
+    int64_t rest = nanoseconds % NANOSECONDS;
+    if (rest < 0) {
+        rest += NANOSECONDS;
+        seconds--;
+    }
+    return (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)rest};
+}
+
+int64_t fs_nanoseconds(struct timespec time)
+{
+    return (int64_t)time.tv_sec * NANOSECONDS + time.tv_nsec;
+}
+
+int64_t fs_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return fs_nanoseconds(now);
+}
+
+mode_t fs_keys_type(enum sfs_kind kind)
+{
+    static const mode_t types[] = {
+        [SFS_KIND_VALUE] = S_IFREG,     [SFS_KIND_MARKER] = S_IFDIR,    [SFS_KIND_SYMLINK] = S_IFLNK,
+        [SFS_KIND_FIFO] = S_IFIFO,      [SFS_KIND_SOCKET] = S_IFSOCK,   [SFS_KIND_CHARACTER] = S_IFCHR,
+        [SFS_KIND_BLOCK] = S_IFBLK,
+    };
+    return types[kind];
+}
+
+static void set_size(struct stat *st, uint64_t size)
+{
+    st->st_size = (off_t)size;
+    st->st_blksize = 4096;
+    st->st_blocks = (blkcnt_t)((size + 511) / 512);
+}
+
+/* Inode numbers of spaces differ in the upper bits; record ids stay below them. */
+static ino_t ino_of(const struct fs_space *space, uint64_t id)
+{
+    return (ino_t)(id ^ space->salt);
+}
+
+void fs_keys_stat_record(struct fs_space *space, const struct sfs_record *record, struct stat *st)
+{
+    const struct sfs_attributes *attributes = &record->attributes;
+    st->st_ino = ino_of(space, attributes->id);
+    st->st_mode = fs_keys_type(attributes->kind) | (attributes->mode & 07777);
+    st->st_nlink = 1;
+    st->st_uid = attributes->uid == SFS_OWNER_NONE ? space->fs->uid : attributes->uid;
+    st->st_gid = attributes->gid == SFS_OWNER_NONE ? space->fs->gid : attributes->gid;
+    st->st_rdev = (dev_t)attributes->device;
+    st->st_atim = fs_time(attributes->accessed);
+    st->st_mtim = fs_time(attributes->modified);
+    st->st_ctim = fs_time(attributes->changed);
+    set_size(st, record->size);
+}
+
+/* The inode number of a directory that no record stands for: FNV-1a of its prefix, in a range of its
+ * own. */
+static ino_t implicit_ino(const struct fs_space *space, struct sfs_bytes prefix)
+{
+    uint64_t hash = UINT64_C(14695981039346656037) ^ space->salt;
+    const unsigned char *data = prefix.data;
+    for (size_t i = 0; i < prefix.size; i++)
+        hash = (hash ^ data[i]) * UINT64_C(1099511628211);
+    return (ino_t)(hash | (UINT64_C(1) << 63));
+}
+
+void fs_keys_stat_directory(struct fs_space *space, struct sfs_bytes prefix,
+                            const struct sfs_record *marker, struct stat *st)
+{
+    if (marker != NULL) {
+        fs_keys_stat_record(space, marker, st);
+    } else {
+        st->st_ino = implicit_ino(space, prefix);
+        st->st_mode = S_IFDIR | SFS_MODE_MARKER_DEFAULT;
+        st->st_uid = space->fs->uid;
+        st->st_gid = space->fs->gid;
+        st->st_atim = st->st_mtim = st->st_ctim = fs_time(space->fs->begun);
+    }
+    st->st_nlink = 1; /* the number of subdirectories is not kept: 1 says so */
+    set_size(st, 0);
+}
+
+void fs_keys_stat_file(struct fs_file *file, struct stat *st)
+{
+    struct fs_space *space = file->space;
+    pthread_mutex_lock(&file->lock);
+    if (file->record != NULL) {
+        fs_keys_stat_record(space, file->record, st);
+    } else {
+        st->st_ino = (ino_t)(file->node->id | (UINT64_C(1) << 62));
+        st->st_mode = S_IFREG;
+        st->st_nlink = 1;
+        st->st_atim = st->st_mtim = st->st_ctim = fs_time(file->written);
+    }
+    if (file->loaded)
+        set_size(st, file->content.size);
+    if (file->dirty.level != FS_CLEAN)
+        st->st_mtim = st->st_ctim = fs_time(file->written);
+    if (file->pending_mask & SFS_ATTRIBUTE_MODE)
+        st->st_mode = (st->st_mode & S_IFMT) | (file->pending.mode & 07777);
+    if (file->pending_mask & SFS_ATTRIBUTE_UID)
+        st->st_uid = file->pending.uid;
+    if (file->pending_mask & SFS_ATTRIBUTE_GID)
+        st->st_gid = file->pending.gid;
+    if (file->pending_mask & SFS_ATTRIBUTE_MODIFIED)
+        st->st_mtim = fs_time(file->pending.modified);
+    if (file->pending_mask & SFS_ATTRIBUTE_ACCESSED)
+        st->st_atim = fs_time(file->pending.accessed);
+    if (file->unlinked)
+        st->st_nlink = 0;
+    pthread_mutex_unlock(&file->lock);
+}
+
+/* st_ino is what was shown first, for as long as the node lives; entries changed through this mount
+ * give a directory its times. */
+void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    fs_nodes_lock(call->fs->nodes);
+    if (node->ino == 0)
+        node->ino = st->st_ino;
+    st->st_ino = (ino_t)node->ino;
+    if (S_ISDIR(st->st_mode) && node->directory_time > fs_nanoseconds(st->st_mtim))
+        st->st_mtim = st->st_ctim = fs_time(node->directory_time);
+    fs_nodes_unlock(call->fs->nodes);
+}
+
+void fs_keys_touch(struct fs_node *dir)
+{
+    struct fs *fs = dir->space->fs;
+    int64_t now = fs_now();
+    fs_nodes_lock(fs->nodes);
+    dir->directory_time = now;
+    fs_nodes_unlock(fs->nodes);
+}
+
+static int stat_directory(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    struct sfs_buffer base = {0}, name = {0};
+    struct sfs_place place;
+    const struct sfs_record *marker = NULL;
+    int code = fs_keys_place(call, node, &base, &place);
+    if (code == 0 && place.pieces == 0) {
+        code = fs_keys_marker(place.base, &name);
+        if (code == 0)
+            code = sfs_get(node->space->store, sfs_buffer_bytes(&name), SFS_WANT_RECORD, &marker,
+                           &call->error);
+        if (code == SFS_E_NOT_FOUND)
+            code = 0;
+    }
+    if (code == 0)
+        fs_keys_stat_directory(node->space, place.base, marker, st);
+    sfs_record_unref(marker);
+    sfs_buffer_free(&base);
+    sfs_buffer_free(&name);
+    return code;
+}
+
+static int stat_leaf(struct fs_call *call, struct fs_node *node, struct fs_file *file, struct stat *st)
+{
+    const struct sfs_record *record;
+    if (file != NULL && (file->created || file->unlinked)) {
+        fs_keys_stat_file(file, st);
+        return 0;
+    }
+    struct sfs_buffer key = {0};
+    int code = fs_keys_key(call, node, &key);
+    if (code == 0)
+        code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &record,
+                       &call->error);
+    sfs_buffer_free(&key);
+    if (code < 0)
+        return code;
+    fs_keys_stat_record(node->space, record, st);
+    node->attribute_revision = record->revision;
+    if (file != NULL) {
+        fs_file_saw(file, record);
+        fs_keys_stat_file(file, st);
+    }
+    sfs_record_unref(record);
+    return 0;
+}
+
+int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    int code;
+    memset(st, 0, sizeof(*st));
+    if (node->class == &fs_keys_directory_class) {
+        code = stat_directory(call, node, st);
+    } else {
+        struct fs_file *file = fs_file_peek(node);
+        code = stat_leaf(call, node, file, st);
+        fs_file_release(file);
+    }
+    if (code == 0)
+        fs_keys_settle(call, node, st);
+    return code;
+}
+
+/* --- setattr --- */
+
+static unsigned wanted(const struct stat *want, int mask, struct sfs_attributes *attributes)
+{
+    unsigned out = 0;
+    if (mask & FUSE_SET_ATTR_MODE) {
+        attributes->mode = want->st_mode & 07777;
+        out |= SFS_ATTRIBUTE_MODE;
+    }
+    if (mask & FUSE_SET_ATTR_UID) {
+        attributes->uid = want->st_uid;
+        out |= SFS_ATTRIBUTE_UID;
+    }
+    if (mask & FUSE_SET_ATTR_GID) {
+        attributes->gid = want->st_gid;
+        out |= SFS_ATTRIBUTE_GID;
+    }
+    if (mask & FUSE_SET_ATTR_ATIME) {
+        attributes->accessed = mask & FUSE_SET_ATTR_ATIME_NOW ? fs_now() : fs_nanoseconds(want->st_atim);
+        out |= SFS_ATTRIBUTE_ACCESSED;
+    }
+    if (mask & FUSE_SET_ATTR_MTIME) {
+        attributes->modified = mask & FUSE_SET_ATTR_MTIME_NOW ? fs_now() : fs_nanoseconds(want->st_mtim);
+        out |= SFS_ATTRIBUTE_MODIFIED;
+    }
+    return out;
+}
+
+/* What is done to a dirty file commits with its content. */
+static bool set_pending(struct fs_file *file, const struct sfs_attributes *attributes, unsigned mask)
+{
+    pthread_mutex_lock(&file->lock);
+    bool dirty = file->dirty.level != FS_CLEAN || file->unlinked;
+    if (dirty) {
+        struct sfs_attributes *pending = &file->pending;
+        if (mask & SFS_ATTRIBUTE_MODE)
+            pending->mode = attributes->mode;
+        if (mask & SFS_ATTRIBUTE_UID)
+            pending->uid = attributes->uid;
+        if (mask & SFS_ATTRIBUTE_GID)
+            pending->gid = attributes->gid;
+        if (mask & SFS_ATTRIBUTE_ACCESSED)
+            pending->accessed = attributes->accessed;
+        if (mask & SFS_ATTRIBUTE_MODIFIED)
+            pending->modified = attributes->modified;
+        file->pending_mask |= mask;
+    }
+    pthread_mutex_unlock(&file->lock);
+    return dirty;
+}
+
+/* The record that carries a node's attributes: its own, or a directory's marker. */
+static int carrier(struct fs_call *call, struct fs_node *node, struct sfs_buffer *name)
+{
+    struct sfs_place place;
+    if (node->class != &fs_keys_directory_class)
+        return fs_keys_key(call, node, name);
+    int code = fs_keys_place(call, node, name, &place);
+    if (code == 0 && place.pieces > 0)
+        return sfs_fail(&call->error, SFS_E_PERMISSION, "mount",
+                        "this directory is a piece of a long name and has no attributes of its own");
+    if (code == 0 && sfs_buffer_byte(name, '\0') != 0)
+        code = sfs_fail_memory(&call->error, "mount");
+    return code;
+}
+
+int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add, void *context)
+{
+    struct sfs_buffer name = {0};
+    struct sfs_batch *batch = NULL;
+    struct sfs_storage *store = node->space->store;
+    const struct sfs_record *record = NULL;
+    int code = carrier(call, node, &name);
+    if (code == 0)
+        code = sfs_batch_new(&batch, &call->error);
+    struct sfs_bytes bytes = sfs_buffer_bytes(&name);
+    if (code == 0 && sfs_name_is_marker(bytes)) {
+        int found = sfs_get(store, bytes, SFS_WANT_RECORD, &record, NULL);
+        struct sfs_attributes marker = {.kind = SFS_KIND_MARKER};
+        if (found == SFS_E_NOT_FOUND)
+            code = sfs_batch_put(batch, bytes, sfs_bytes(NULL, 0), &marker, SFS_ATTRIBUTE_KIND,
+                                 &call->error);
+        sfs_record_unref(record);
+    }
+    if (code == 0)
+        code = add(context, bytes, batch, &call->error);
+    if (code == 0)
+        code = fs_keys_apply(call, node->space, batch, false, NULL);
+    else
+        sfs_batch_free(batch);
+    sfs_buffer_free(&name);
+    return code;
+}
+
+struct update {
+    struct sfs_attributes attributes;
+    unsigned mask;
+};
+
+static int add_update(void *context, struct sfs_bytes name, struct sfs_batch *batch,
+                      struct sfs_error *error)
+{
+    const struct update *update = context;
+    return sfs_batch_attributes(batch, name, &update->attributes, update->mask, error);
+}
+
+/* truncate(2) commits at once where no handle is open; with one, it is a write like others. */
+static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size)
+{
+    struct fs_file *file = fs_file_acquire(node);
+    if (file == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = fs_file_truncate(call, file, size);
+    if (code == 0 && file->opens == 1)
+        code = fs_file_commit(call, file, FS_WRITTEN, false);
+    fs_file_release(file);
+    return code;
+}
+
+static int set_attributes(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask)
+{
+    struct update update = {0};
+    update.mask = wanted(want, mask, &update.attributes);
+    if (update.mask == 0)
+        return 0;
+    if (node->class == &fs_keys_directory_class && update.mask & SFS_ATTRIBUTE_MODIFIED) {
+        fs_nodes_lock(call->fs->nodes);
+        node->directory_time = 0;
+        fs_nodes_unlock(call->fs->nodes);
+    }
+    struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
+    bool done = file != NULL && set_pending(file, &update.attributes, update.mask);
+    fs_file_release(file);
+    return done ? 0 : fs_keys_update(call, node, add_update, &update);
+}
+
+int fs_keys_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
+                struct stat *st)
+{
+    int code = 0;
+    if (mask & FUSE_SET_ATTR_SIZE) {
+        if (node->class == &fs_keys_directory_class)
+            return sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "mount", "a directory has no size to set");
+        code = set_size_of(call, node, (uint64_t)want->st_size);
+    }
+    if (code == 0)
+        code = set_attributes(call, node, want, mask);
+    return code == 0 ? fs_keys_stat(call, node, st) : code;
+}
+
+int fs_keys_apply(struct fs_call *call, struct fs_space *space, struct sfs_batch *batch, bool durable,
+                  uint64_t *ret_sequence)
+{
+    struct sfs_apply_options options = {.durable = durable};
+    uint64_t sequence = 0;
+    int code = sfs_apply(space->store, batch, &options, &sequence, &call->error);
+    sfs_batch_free(batch);
+    if (code == 0 && ret_sequence != NULL)
+        *ret_sequence = sequence;
+    return code;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keys tree: look-up, making and removing of files and directories.
+ */
+#include <sys/stat.h>
+
+#include "fs/keys.h"
+
+/* What a name shows as: a directory where keys are below it, else its own record. */
+int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entry *entry)
+{
+    struct fs_space *space = target->name.parent->space;
+    const struct fs_class *class =
+        target->directory ? &fs_keys_directory_class : &fs_keys_leaf_class;
+    struct fs_node *node = fs_node_intern(call->fs, target->name.parent, target->name.name, class, space,
+                                          target->name.kind, target->name.text);
+    if (node == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    memset(&entry->st, 0, sizeof(entry->st));
+    entry->node = node;
+    entry->timeout = space->timeout;
+    if (target->directory) {
+        fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, &entry->st);
+    } else {
+        fs_keys_stat_record(space, target->leaf, &entry->st);
+        node->attribute_revision = target->leaf->revision;
+        struct fs_file *file = fs_file_peek(node);
+        if (file != NULL) {
+            fs_file_saw(file, target->leaf);
+            fs_keys_stat_file(file, &entry->st);
+            fs_file_release(file);
+        }
+    }
+    fs_keys_settle(call, node, &entry->st);
+    return 0;
+}
+
+/* The entry of a file that this mount made and has not committed. */
+static int pending_entry(struct fs_call *call, struct fs_target *target, struct fs_entry *entry)
+{
+    struct fs_node *node =
+        fs_node_intern(call->fs, target->name.parent, target->name.name, &fs_keys_leaf_class,
+                       target->name.parent->space, target->name.kind, target->name.text);
+    if (node == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    entry->node = node;
+    entry->timeout = node->space->timeout;
+    int code = fs_keys_stat(call, node, &entry->st);
+    if (code < 0)
+        fs_node_forget(call->fs, node->id, 1);
+    return code;
+}
+
+int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
+{
+    struct fs_target target = {0};
+    int code = fs_keys_find(call, dir, name, &target);
+    /* To look for a name that no key can have is no fault: it is not there. */
+    if (code == SFS_E_INVALID)
+        code = SFS_E_NOT_FOUND;
+    if (code == 0 && target.exists)
+        code = fs_keys_entry(call, &target, entry);
+    else if (code == 0 && fs_keys_is_pending(call, dir, name))
+        code = pending_entry(call, &target, entry);
+    else if (code == 0)
+        code = SFS_E_NOT_FOUND;
+    fs_target_free(&target);
+    return code;
+}
+
+void fs_keys_new_attributes(struct fs_call *call, struct fs_node *dir, mode_t mode,
+                            struct sfs_attributes *attributes)
+{
+    struct stat st;
+    struct fs_call quiet = *call;
+    attributes->mode = mode & 07777;
+    attributes->uid = call->uid;
+    attributes->gid = call->gid;
+    if (fs_keys_stat(&quiet, dir, &st) == 0 && st.st_mode & S_ISGID) {
+        attributes->gid = st.st_gid;
+        if (S_ISDIR(mode))
+            attributes->mode |= S_ISGID;
+    }
+}
+
+static int exists(struct fs_call *call, const char *name)
+{
+    return sfs_fail(&call->error, SFS_E_EXISTS, "mount", "'%s' exists", name);
+}
+
+/* Decodes a name that is to be made, and refuses one that is taken. */
+static int find_free(struct fs_call *call, struct fs_node *dir, const char *name,
+                     struct fs_target *target)
+{
+    int code = fs_keys_find(call, dir, name, target);
+    if (code < 0)
+        return code;
+    if (target->exists || fs_keys_is_pending(call, dir, name))
+        return exists(call, name);
+    return 0;
+}
+
+static enum sfs_kind kind_of(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFDIR:
+        return SFS_KIND_MARKER;
+    case S_IFLNK:
+        return SFS_KIND_SYMLINK;
+    case S_IFIFO:
+        return SFS_KIND_FIFO;
+    case S_IFSOCK:
+        return SFS_KIND_SOCKET;
+    case S_IFCHR:
+        return SFS_KIND_CHARACTER;
+    case S_IFBLK:
+        return SFS_KIND_BLOCK;
+    default:
+        return SFS_KIND_VALUE;
+    }
+}
+
+static int put_new(struct fs_call *call, struct fs_target *target, const struct fs_make *make)
+{
+    struct sfs_attributes attributes = {.kind = kind_of(make->mode), .device = make->device};
+    struct sfs_bytes value = make->target != NULL ? sfs_string(make->target) : sfs_bytes(NULL, 0);
+    struct sfs_buffer *name = &target->key;
+    struct sfs_batch *batch;
+    fs_keys_new_attributes(call, target->name.parent, make->mode, &attributes);
+    if (attributes.kind == SFS_KIND_MARKER) {
+        name = &target->prefix;
+        if (sfs_buffer_byte(name, '\0') != 0)
+            return sfs_fail_memory(&call->error, "mount");
+    }
+    int code = sfs_batch_new(&batch, &call->error);
+    if (code < 0)
+        return code;
+    struct sfs_bytes bytes = sfs_buffer_bytes(name);
+    code = sfs_batch_require_absent(batch, bytes, &call->error);
+    if (code == 0 && attributes.kind == SFS_KIND_MARKER) /* nor may a plain file have the name */
+        code = sfs_batch_require_absent(batch, sfs_buffer_bytes(&target->key), &call->error);
+    if (code == 0)
+        code = sfs_batch_put(batch, bytes, value, &attributes,
+                             SFS_ATTRIBUTE_KIND | SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID |
+                                 SFS_ATTRIBUTE_GID | SFS_ATTRIBUTE_DEVICE,
+                             &call->error);
+    if (code < 0) {
+        sfs_batch_free(batch);
+        return code;
+    }
+    return fs_keys_apply(call, target->name.parent->space, batch, false, NULL);
+}
+
+int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
+                 const struct fs_make *make, struct fs_entry *entry)
+{
+    struct fs_target target = {0};
+    int code = find_free(call, dir, name, &target);
+    if (code == 0 && S_ISDIR(make->mode) && target.name.kind == FS_KIND_OWN)
+        code = sfs_fail(&call->error, SFS_E_INVALID, "mount",
+                        "'%s' is the directory's own value and cannot be a directory", name);
+    if (code == 0)
+        code = put_new(call, &target, make);
+    fs_target_free(&target);
+    if (code < 0)
+        return code;
+    fs_keys_touch(dir);
+    return fs_keys_lookup(call, dir, name, entry);
+}
+
+/* --- removing --- */
+
+static int remove_directory(struct fs_call *call, struct fs_target *target, struct sfs_batch *batch)
+{
+    struct sfs_bytes prefix = sfs_buffer_bytes(&target->prefix);
+    struct fs_space *space = target->name.parent->space;
+    struct fs_below below = {0};
+    struct sfs_buffer marker = {0};
+    int code = target->leaf != NULL ? 1 : fs_keys_occupied(call, space, prefix);
+    if (code == 1)
+        code = sfs_fail(&call->error, SFS_E_NOT_EMPTY, "mount", "directory '%s' is not empty",
+                        target->name.name);
+    if (code == 0 && (fs_keys_below(prefix, &below) != 0 || fs_keys_marker(prefix, &marker) != 0))
+        code = sfs_fail_memory(&call->error, "mount");
+    if (code == 0)
+        code = sfs_batch_require_empty(batch, below.empty_part, &call->error);
+    if (code == 0)
+        code = sfs_batch_require_empty(batch, below.rest, &call->error);
+    if (code == 0)
+        code = sfs_batch_delete(batch, sfs_buffer_bytes(&marker), 0, &call->error);
+    if (code == 0)
+        code = fs_keys_keep_parent(call, space, sfs_buffer_bytes(&target->key), batch);
+    sfs_buffer_free(&below.bounds);
+    sfs_buffer_free(&marker);
+    return code;
+}
+
+static int remove_leaf(struct fs_call *call, struct fs_target *target, struct sfs_batch *batch)
+{
+    struct sfs_bytes key = sfs_buffer_bytes(&target->key);
+    int code = sfs_batch_delete(batch, key, target->exists ? SFS_BATCH_MUST_EXIST : 0, &call->error);
+    if (code == 0 && target->name.kind == FS_KIND_PART)
+        code = fs_keys_keep_parent(call, target->name.parent->space, key, batch);
+    return code;
+}
+
+static int check_kind(struct fs_call *call, const struct fs_target *target, bool pending, bool directory)
+{
+    if (!target->exists && !pending)
+        return SFS_E_NOT_FOUND;
+    if (directory && !target->directory)
+        return sfs_fail(&call->error, SFS_E_NOT_DIRECTORY, "mount", "'%s' is not a directory",
+                        target->name.name);
+    if (!directory && target->directory)
+        return sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "mount", "'%s' is a directory",
+                        target->name.name);
+    if (directory && target->name.kind == FS_KIND_PIECE)
+        return sfs_fail(&call->error, SFS_E_PERMISSION, "mount",
+                        "a piece of a long name always exists and cannot be removed");
+    return 0;
+}
+
+struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name)
+{
+    struct fs_file *file = NULL;
+    fs_nodes_lock(call->fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(call->fs, name->parent, name->name);
+    if (node != NULL && node->class == &fs_keys_leaf_class && node->space == name->parent->space)
+        file = fs_file_peek(node);
+    fs_nodes_unlock(call->fs->nodes);
+    return file;
+}
+
+int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file)
+{
+    if (file == NULL)
+        return 0;
+    fs_file_hold(file);
+    int code = fs_file_load(call, file, true);
+    if (code == SFS_E_NOT_FOUND)
+        code = 0;
+    if (code < 0)
+        fs_file_let_go(file);
+    return code;
+}
+
+void fs_keys_finish_unlink(struct fs_file *file, bool done)
+{
+    if (file == NULL)
+        return;
+    if (done) {
+        pthread_mutex_lock(&file->lock);
+        file->unlinked = true;
+        pthread_mutex_unlock(&file->lock);
+    }
+    fs_file_let_go(file);
+    fs_file_release(file);
+}
+
+int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+{
+    struct fs_target target = {0};
+    struct sfs_batch *batch = NULL;
+    int code = fs_keys_find(call, dir, name, &target);
+    if (code == SFS_E_INVALID)
+        code = SFS_E_NOT_FOUND;
+    if (code == 0)
+        code = check_kind(call, &target, fs_keys_is_pending(call, dir, name), directory);
+    if (code < 0) {
+        fs_target_free(&target);
+        return code;
+    }
+    struct fs_file *file = directory ? NULL : fs_keys_open_file(call, &target.name);
+    code = fs_keys_prepare_unlink(call, file);
+    if (code < 0) {
+        fs_file_release(file);
+        fs_target_free(&target);
+        return code;
+    }
+    code = sfs_batch_new(&batch, &call->error);
+    if (code == 0)
+        code = directory ? remove_directory(call, &target, batch) : remove_leaf(call, &target, batch);
+    if (code == 0) {
+        code = fs_keys_apply(call, dir->space, batch, false, NULL);
+        batch = NULL;
+    }
+    sfs_batch_free(batch);
+    fs_keys_finish_unlink(file, code == 0);
+    if (code == 0) {
+        fs_node_detach(call->fs, dir, name);
+        fs_keys_touch(dir);
+    }
+    fs_target_free(&target);
+    return code;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a mount: build, serve, drain, take down.
+ */
+#include "fs/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fs/keys.h"
+
+#define THREADS_MAX 32
+#define TIMEOUT_SHARED 1.0    /* seconds that names may be stale where others can change the store */
+#define TIMEOUT_EXCLUSIVE 60.0
+
+struct mount {
+    struct fs fs;
+    struct sfs_storage *store;
+    const char *directory;
+    void (*ready)(void *context);
+    void *context;
+    pthread_t prober;
+    bool probing;
+};
+
+/* --- arguments --- */
+
+/* The source as it is shown: a password in a URI is nobody's business; commas would end the option. */
+static int add_source(struct sfs_buffer *out, const char *uri)
+{
+    const char *authority = strstr(uri, "://");
+    const char *at = authority != NULL ? strchr(authority + 3, '@') : NULL;
+    const char *colon = at != NULL ? memchr(authority + 3, ':', (size_t)(at - authority - 3)) : NULL;
+    int code = 0;
+    for (const char *c = uri; *c != '\0' && code == 0; c++) {
+        if (colon != NULL && c > colon && c < at)
+            continue;
+        if (*c == ',' || *c == '\\')
+            code = sfs_buffer_byte(out, '\\');
+        if (code == 0)
+            code = sfs_buffer_byte(out, *c);
+    }
+    return code;
+}
+
+static int add_options(struct sfs_buffer *out, const char *uri, const struct fs_options *options)
+{
+    int code = sfs_buffer_printf(out, "subtype=storefs,default_permissions,nosuid,nodev%s%s,fsname=",
+                                 options->allow_other ? ",allow_other" : "",
+                                 options->read_only ? ",ro" : "");
+    if (code == 0)
+        code = add_source(out, uri);
+    return code == 0 ? sfs_buffer_text(out) : code;
+}
+
+static int session_new(struct mount *mount, const struct fs_options *options, struct sfs_error *error)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    struct sfs_buffer text = {0};
+    int code = add_options(&text, mount->fs.uri, options);
+    if (code == 0 &&
+        (fuse_opt_add_arg(&args, "storefs") != 0 || fuse_opt_add_arg(&args, "-o") != 0 ||
+         fuse_opt_add_arg(&args, text.data) != 0 || (options->debug && fuse_opt_add_arg(&args, "-d") != 0)))
+        code = SFS_E_NO_MEMORY;
+    sfs_buffer_free(&text);
+    if (code == 0)
+        mount->fs.session = fuse_session_new(&args, &fs_operations, sizeof(fs_operations), &mount->fs);
+    fuse_opt_free_args(&args);
+    if (code != 0)
+        return sfs_fail_memory(error, "mount");
+    if (mount->fs.session == NULL)
+        return sfs_fail(error, SFS_E_INVALID, "mount", "the FUSE session could not be made");
+    return 0;
+}
+
+/* --- building --- */
+
+static int build(struct mount *mount, const struct fs_options *options, struct sfs_error *error)
+{
+    struct fs *fs = &mount->fs;
+    bool shared = (sfs_storage_capabilities(mount->store) & SFS_CAN_SHARE) != 0;
+    fs->uid = getuid();
+    fs->gid = getgid();
+    fs->begun = fs_now();
+    fs->read_only = options->read_only;
+    fs->space = fs_space_new(fs, mount->store, shared ? TIMEOUT_SHARED : TIMEOUT_EXCLUSIVE);
+    fs->nodes = fs_nodes_new(fs);
+    fs->errors = fs_errors_new();
+    fs->transactions = fs_transactions_new(fs);
+    if (fs->space == NULL || fs->nodes == NULL || fs->errors == NULL || fs->transactions == NULL)
+        return sfs_fail_memory(error, "mount");
+    return session_new(mount, options, error);
+}
+
+static void take_down(struct mount *mount)
+{
+    struct fs *fs = &mount->fs;
+    fs_notifier_free(fs->notifier);
+    fs_transactions_free(fs->transactions);
+    if (fs->session != NULL)
+        fuse_session_destroy(fs->session);
+    fs_nodes_free(fs->nodes);
+    fs_errors_free(fs->errors);
+    fs_space_unref(fs->space);
+}
+
+/* --- serving --- */
+
+/* The mount answers when its README can be looked up, through the kernel. */
+static void *probe(void *context)
+{
+    struct mount *mount = context;
+    struct sfs_buffer path = {0};
+    if (sfs_buffer_printf(&path, "%s/README", mount->directory) == 0 && sfs_buffer_text(&path) == 0 &&
+        access(path.data, F_OK) == 0 && mount->ready != NULL)
+        mount->ready(mount->context);
+    sfs_buffer_free(&path);
+    return NULL;
+}
+
+static int serve(struct mount *mount, struct sfs_error *error)
+{
+    struct fs *fs = &mount->fs;
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    if (config == NULL)
+        return sfs_fail_memory(error, "mount");
+    fuse_loop_cfg_set_max_threads(config, THREADS_MAX);
+    fs->notifier = fs_notifier_new(fs);
+    mount->probing = fs->notifier != NULL && pthread_create(&mount->prober, NULL, probe, mount) == 0;
+    int result = mount->probing ? fuse_session_loop_mt(fs->session, config) : -ENOMEM;
+    fuse_loop_cfg_destroy(config);
+    if (mount->probing)
+        pthread_join(mount->prober, NULL);
+    if (result < 0)
+        return sfs_fail_errno(error, -result, "mount", "the mount at %s stopped", mount->directory);
+    return 0;
+}
+
+/* What programs wrote and did not close is committed: nothing that was taken is lost. */
+static int drain(struct mount *mount, struct sfs_error *error)
+{
+    struct fs_call call = {.fs = &mount->fs};
+    int code = fs_file_commit_all(&call, mount->fs.space);
+    if (code < 0 && error != NULL)
+        *error = call.error;
+    return code;
+}
+
+static int run_session(struct mount *mount, struct sfs_error *error)
+{
+    struct fuse_session *session = mount->fs.session;
+    if (fuse_set_signal_handlers(session) != 0)
+        return sfs_fail(error, SFS_E_IO, "mount", "signal handlers could not be set");
+    int code = 0;
+    if (fuse_session_mount(session, mount->directory) != 0)
+        code = sfs_fail(error, SFS_E_PERMISSION, "mount",
+                        "could not mount at %s: is /dev/fuse there, fusermount3 installed, and the "
+                        "directory yours?",
+                        mount->directory);
+    if (code == 0) {
+        code = serve(mount, error);
+        int drained = drain(mount, code == 0 ? error : NULL);
+        fuse_session_unmount(session);
+        code = code == 0 ? drained : code;
+    }
+    fuse_remove_signal_handlers(session);
+    return code;
+}
+
+int fs_mount_run(struct sfs_storage *store, const char *uri, const char *directory,
+                 const struct fs_options *options, void (*ready)(void *context), void *context,
+                 struct sfs_error *error)
+{
+    struct mount *mount = calloc(1, sizeof(*mount));
+    int code = mount == NULL ? sfs_fail_memory(error, "mount") : 0;
+    if (code == 0)
+        code = sfs_metrics_layer(&store, store, error);
+    if (code == 0) {
+        mount->store = store;
+        mount->directory = directory;
+        mount->ready = ready;
+        mount->context = context;
+        mount->fs.uri = uri;
+        code = build(mount, options, error);
+        if (code == 0)
+            code = run_session(mount, error);
+        take_down(mount);
+    }
+    struct sfs_error closing;
+    int closed = sfs_close(store, &closing);
+    if (code == 0 && closed < 0) {
+        code = closed;
+        if (error != NULL)
+            *error = closing;
+    }
+    free(mount);
+    return code;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_MOUNT_H
+#define STOREFS_FS_MOUNT_H
+
+#include "storefs/storage.h"
+
+/*
+ * The one door into fs/: runs a mount until it is unmounted or told to stop.
+ */
+struct fs_options {
+    bool read_only;
+    bool allow_other;
+    bool nonempty; /* mount over a directory that has entries */
+    bool debug;    /* print every request to standard error (with -f) */
+};
+
+/*
+ * Mounts `store` at `directory` and serves it in this process. `uri` is shown as the mount's source
+ * (without passwords). `ready` is called once, when the mount answers. Returns when it was unmounted
+ * or SIGTERM, SIGINT or SIGHUP came: everything written was then committed and the store closed.
+ * The store is closed in any case. Returns 0 or a negative code; threads are started inside, so a
+ * daemon forks before it calls.
+ */
+int fs_mount_run(struct sfs_storage *store, const char *uri, const char *directory,
+                 const struct fs_options *options, void (*ready)(void *context), void *context,
+                 struct sfs_error *error);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The node table: numbers to nodes, (parent, name) to nodes. Look-up counting after libfuse's
+ * passthrough_ll, but with numbers that are never reused in place of pointers.
+ */
+#include "fs/node.h"
+
+#include <stdlib.h>
+
+/* uthash reports a failed allocation by leaving the element out; that is what is tested for. */
+struct fs_nodes {
+    pthread_mutex_t lock;
+    struct fs_node *by_id;
+    struct fs_node *by_name;
+    uint64_t next_id;
+};
+
+struct fs_nodes *fs_nodes_new(struct fs *fs)
+{
+    struct fs_nodes *nodes = calloc(1, sizeof(*nodes));
+    struct fs_node *root = calloc(1, sizeof(*root));
+    if (nodes == NULL || root == NULL) {
+        free(nodes);
+        free(root);
+        return NULL;
+    }
+    (void)fs;
+    pthread_mutex_init(&nodes->lock, NULL);
+    nodes->next_id = FUSE_ROOT_ID + 1;
+    root->id = FUSE_ROOT_ID;
+    root->class = &fs_root_class;
+    root->lookups = 1;
+    HASH_ADD(by_id, nodes->by_id, id, sizeof(root->id), root);
+    if (nodes->by_id == NULL) {
+        free(root);
+        free(nodes);
+        return NULL;
+    }
+    return nodes;
+}
+
+void fs_nodes_lock(struct fs_nodes *nodes)
+{
+    pthread_mutex_lock(&nodes->lock);
+}
+
+void fs_nodes_unlock(struct fs_nodes *nodes)
+{
+    pthread_mutex_unlock(&nodes->lock);
+}
+
+/* A hash key of the parent's number and the name. NULL: no memory. */
+static char *name_key_new(const struct fs_node *parent, const char *name, size_t *ret_size)
+{
+    size_t length = strlen(name);
+    char *key = malloc(sizeof(parent->id) + length + 1);
+    if (key == NULL)
+        return NULL;
+    memcpy(key, &parent->id, sizeof(parent->id));
+    memcpy(key + sizeof(parent->id), name, length + 1);
+    *ret_size = sizeof(parent->id) + length;
+    return key;
+}
+
+static void node_free(struct fs_node *node)
+{
+    if (node->class->forget != NULL)
+        node->class->forget(node);
+    fs_space_unref(node->space);
+    sfs_buffer_free(&node->text);
+    free(node->name_key);
+    free(node->error);
+    free(node);
+}
+
+/* Takes the node out of the name table; it keeps its parent, whose number it may still need. */
+static void unname(struct fs_nodes *nodes, struct fs_node *node)
+{
+    if (node->name_key == NULL)
+        return;
+    HASH_DELETE(by_name, nodes->by_name, node);
+    free(node->name_key);
+    node->name_key = NULL;
+    node->name = NULL;
+}
+
+/* True if the node is in the name table afterwards. Takes over `key` in any case. */
+static bool give_name(struct fs_nodes *nodes, struct fs_node *node, char *key, size_t size)
+{
+    node->name_key = key;
+    node->name_key_size = size;
+    node->name = key + sizeof(node->id);
+    node->by_name.tbl = NULL;
+    HASH_ADD_KEYPTR(by_name, nodes->by_name, node->name_key, node->name_key_size, node);
+    if (node->by_name.tbl != NULL)
+        return true;
+    free(key);
+    node->name_key = NULL;
+    node->name = NULL;
+    return false;
+}
+
+/* Frees nodes that nobody knows any more, upwards; returns a list (through `data`'s place) of none:
+ * freeing happens outside the lock, so the dead are chained by their parent pointer. */
+static struct fs_node *collect(struct fs_nodes *nodes, struct fs_node *node, struct fs_node *dead)
+{
+    while (node != NULL && node->lookups == 0 && node->children == 0 && node->id != FUSE_ROOT_ID) {
+        struct fs_node *parent = node->parent;
+        unname(nodes, node);
+        HASH_DELETE(by_id, nodes->by_id, node);
+        if (parent != NULL)
+            parent->children--;
+        node->parent = dead;
+        dead = node;
+        node = parent;
+    }
+    return dead;
+}
+
+static void bury(struct fs_node *dead)
+{
+    while (dead != NULL) {
+        struct fs_node *next = dead->parent;
+        node_free(dead);
+        dead = next;
+    }
+}
+
+void fs_nodes_free(struct fs_nodes *nodes)
+{
+    if (nodes == NULL)
+        return;
+    struct fs_node *node, *next;
+    HASH_CLEAR(by_name, nodes->by_name);
+    HASH_ITER(by_id, nodes->by_id, node, next)
+    {
+        HASH_DELETE(by_id, nodes->by_id, node);
+        node_free(node);
+    }
+    pthread_mutex_destroy(&nodes->lock);
+    free(nodes);
+}
+
+struct fs_node *fs_node_find(struct fs *fs, uint64_t id)
+{
+    struct fs_node *node;
+    fs_nodes_lock(fs->nodes);
+    HASH_FIND(by_id, fs->nodes->by_id, &id, sizeof(id), node);
+    fs_nodes_unlock(fs->nodes);
+    return node;
+}
+
+static struct fs_node *find_name(struct fs_nodes *nodes, const char *key, size_t size)
+{
+    struct fs_node *node;
+    HASH_FIND(by_name, nodes->by_name, key, size, node);
+    return node;
+}
+
+struct fs_node *fs_node_peek_locked(struct fs *fs, const struct fs_node *parent, const char *name)
+{
+    size_t size;
+    char *key = name_key_new(parent, name, &size);
+    if (key == NULL)
+        return NULL;
+    struct fs_node *node = find_name(fs->nodes, key, size);
+    free(key);
+    return node;
+}
+
+uint64_t fs_node_ino(struct fs *fs, const struct fs_node *parent, const char *name, uint64_t otherwise)
+{
+    fs_nodes_lock(fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(fs, parent, name);
+    uint64_t ino = node != NULL && node->ino != 0 ? node->ino : otherwise;
+    fs_nodes_unlock(fs->nodes);
+    return ino;
+}
+
+static struct fs_node *node_new(const struct fs_class *class, struct fs_space *space,
+                                enum fs_kind kind, struct sfs_bytes text)
+{
+    struct fs_node *node = calloc(1, sizeof(*node));
+    if (node == NULL)
+        return NULL;
+    node->class = class;
+    node->kind = kind;
+    if (sfs_buffer_add(&node->text, text) != 0) {
+        free(node);
+        return NULL;
+    }
+    node->space = space != NULL ? fs_space_ref(space) : NULL;
+    return node;
+}
+
+/* Puts a new node into both tables; false (and the node is in neither): no memory. */
+static bool enlist(struct fs_nodes *nodes, struct fs_node *node, struct fs_node *parent, char *key,
+                   size_t size)
+{
+    node->id = nodes->next_id++;
+    if (!give_name(nodes, node, key, size))
+        return false;
+    node->by_id.tbl = NULL;
+    HASH_ADD(by_id, nodes->by_id, id, sizeof(node->id), node);
+    if (node->by_id.tbl == NULL) {
+        unname(nodes, node);
+        return false;
+    }
+    node->parent = parent;
+    parent->children++;
+    node->lookups = 1;
+    return true;
+}
+
+struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char *name,
+                               const struct fs_class *class, struct fs_space *space,
+                               enum fs_kind kind, struct sfs_bytes text)
+{
+    struct fs_nodes *nodes = fs->nodes;
+    size_t size;
+    char *key = name_key_new(parent, name, &size);
+    if (key == NULL)
+        return NULL;
+    fs_nodes_lock(nodes);
+    struct fs_node *node = find_name(nodes, key, size);
+    if (node != NULL && node->class == class && node->space == space && node->kind == kind) {
+        node->lookups++;
+        fs_nodes_unlock(nodes);
+        free(key);
+        return node;
+    }
+    struct fs_node *old = node;
+    struct fs_node *made = node_new(class, space, kind, text);
+    if (made == NULL) {
+        free(key);
+    } else {
+        if (old != NULL)
+            unname(nodes, old);
+        if (!enlist(nodes, made, parent, key, size)) {
+            fs_nodes_unlock(nodes);
+            node_free(made);
+            return NULL;
+        }
+    }
+    fs_nodes_unlock(nodes);
+    return made;
+}
+
+void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count)
+{
+    struct fs_nodes *nodes = fs->nodes;
+    struct fs_node *node;
+    struct fs_node *dead = NULL;
+    fs_nodes_lock(nodes);
+    HASH_FIND(by_id, nodes->by_id, &id, sizeof(id), node);
+    if (node != NULL) {
+        node->lookups -= count < node->lookups ? count : node->lookups;
+        dead = collect(nodes, node, NULL);
+    }
+    fs_nodes_unlock(nodes);
+    bury(dead);
+}
+
+void fs_node_detach(struct fs *fs, struct fs_node *parent, const char *name)
+{
+    fs_nodes_lock(fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(fs, parent, name);
+    if (node != NULL)
+        unname(fs->nodes, node);
+    fs_nodes_unlock(fs->nodes);
+}
+
+/* One side of a move: the node that has the name now, and its hash key. */
+struct move_side {
+    struct fs_node *node;
+    char *key;
+    size_t size;
+    struct sfs_buffer text;
+};
+
+static int move_side_init(struct fs *fs, struct move_side *side, const struct fs_name *name)
+{
+    side->key = name_key_new(name->parent, name->name, &side->size);
+    if (side->key == NULL || sfs_buffer_add(&side->text, name->text) != 0)
+        return SFS_E_NO_MEMORY;
+    side->node = find_name(fs->nodes, side->key, side->size);
+    return 0;
+}
+
+/* Hangs a node (out of the name table) where `side` says. With the lock held. A node that gets no
+ * name (no memory) is as if its file had been unlinked; the next look-up makes another. */
+static void adopt(struct fs_nodes *nodes, struct fs_node *node, const struct fs_name *name,
+                  struct move_side *side)
+{
+    struct sfs_buffer old = node->text;
+    node->parent->children--;
+    name->parent->children++;
+    node->parent = name->parent;
+    node->kind = name->kind;
+    node->text = side->text;
+    side->text = old;
+    (void)give_name(nodes, node, side->key, side->size);
+    side->key = NULL;
+}
+
+static void move_both(struct fs_nodes *nodes, const struct fs_name *from, const struct fs_name *to,
+                      struct move_side *source, struct move_side *target, bool exchange)
+{
+    if (source->node != NULL)
+        unname(nodes, source->node);
+    if (target->node != NULL)
+        unname(nodes, target->node);
+    if (source->node != NULL)
+        adopt(nodes, source->node, to, target);
+    if (exchange && target->node != NULL)
+        adopt(nodes, target->node, from, source);
+}
+
+int fs_node_move(struct fs *fs, const struct fs_name *from, const struct fs_name *to, bool exchange,
+                 struct sfs_error *error)
+{
+    struct move_side source = {0}, target = {0};
+    fs_nodes_lock(fs->nodes);
+    int code = move_side_init(fs, &source, from);
+    if (code == 0)
+        code = move_side_init(fs, &target, to);
+    if (code == 0)
+        move_both(fs->nodes, from, to, &source, &target, exchange);
+    fs_nodes_unlock(fs->nodes);
+    free(source.key);
+    free(target.key);
+    sfs_buffer_free(&source.text);
+    sfs_buffer_free(&target.text);
+    return code != 0 ? sfs_fail_memory(error, "mount") : 0;
+}
+
+size_t fs_node_count(struct fs *fs)
+{
+    fs_nodes_lock(fs->nodes);
+    size_t count = HASH_CNT(by_id, fs->nodes->by_id);
+    fs_nodes_unlock(fs->nodes);
+    return count;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_NODE_H
+#define STOREFS_FS_NODE_H
+
+/*
+ * Nodes: what the kernel knows by number. A number is never used again; a node lives while the kernel
+ * has look-ups of it or a child of it is alive. The table's lock guards place, name and look-ups, and
+ * is never held across a store call.
+ */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "fs/fs.h"
+
+/* The part that a node of a keys tree plays: see storefs/path.h. */
+enum fs_kind {
+    FS_KIND_PLAIN, /* not in a keys tree */
+    FS_KIND_ROOT,  /* keys/ itself */
+    FS_KIND_PART,  /* a directory or leaf named by a whole part (or last piece) */
+    FS_KIND_PIECE, /* a piece directory */
+    FS_KIND_OWN,   /* %value */
+};
+
+struct fs_node {
+    uint64_t id;
+    const struct fs_class *class;
+    struct fs_node *parent; /* NULL: the root, or detached */
+    char *name;             /* file name in the parent */
+    struct fs_space *space; /* counted; NULL outside of spaces */
+    enum fs_kind kind;
+    struct sfs_buffer text; /* keys trees: the key bytes of the name; elsewhere what the class keeps */
+    void *data;             /* the class's */
+    uint64_t lookups;
+    unsigned children;
+    uint64_t ino;           /* st_ino, fixed at the first sight for the node's life; 0: not seen */
+    uint64_t page_revision; /* of the value that the kernel's pages show */
+    uint64_t attribute_revision; /* of the record whose attributes the kernel was told */
+    int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
+    struct fs_file *file;   /* while open */
+    UT_hash_handle by_id;   /* number -> node */
+    UT_hash_handle by_name; /* (parent, name) -> node, while attached */
+    char *name_key;         /* parent number and name */
+    size_t name_key_size;
+    char *error;            /* the last failure's sentence */
+};
+
+struct fs_nodes *fs_nodes_new(struct fs *fs);
+void fs_nodes_free(struct fs_nodes *nodes);
+void fs_nodes_lock(struct fs_nodes *nodes);
+void fs_nodes_unlock(struct fs_nodes *nodes);
+
+/* The node of a number that the kernel holds; NULL for one that it cannot know. */
+struct fs_node *fs_node_find(struct fs *fs, uint64_t id);
+/* The node of a name, made where there is none of this class and kind (one of another class is detached);
+ * one look-up more. NULL: no memory. */
+struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char *name,
+                               const struct fs_class *class, struct fs_space *space,
+                               enum fs_kind kind, struct sfs_bytes text);
+/* The node of a name if the kernel has one: its number and class, no look-up more. With the lock held. */
+struct fs_node *fs_node_peek_locked(struct fs *fs, const struct fs_node *parent, const char *name);
+/* st_ino of a name: the node's if there is one, else `otherwise`. */
+uint64_t fs_node_ino(struct fs *fs, const struct fs_node *parent, const char *name, uint64_t otherwise);
+void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count);
+/* The name is gone: the node stays for those who hold it. */
+void fs_node_detach(struct fs *fs, struct fs_node *parent, const char *name);
+/* A name in a directory, with what it stands for. */
+struct fs_name {
+    struct fs_node *parent;
+    const char *name;
+    enum fs_kind kind;
+    struct sfs_bytes text;
+};
+/* Moves what the kernel knows as `from` to `to`, detaching what was there; `exchange` swaps the two. */
+int fs_node_move(struct fs *fs, const struct fs_name *from, const struct fs_name *to, bool exchange,
+                 struct sfs_error *error);
+size_t fs_node_count(struct fs *fs);
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests that name things: look-up, attributes, making, removing, renaming, extended attributes.
+ * Thin: each finds its node, asks the class and replies once.
+ */
+#include "fs/operations.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#define ERROR_XATTR "user.storefs.error"
+
+struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node)
+{
+    const struct fuse_ctx *context = fuse_req_ctx(request);
+    struct fs_call call = {.fs = fuse_req_userdata(request), .request = request,
+                           .uid = context->uid, .gid = context->gid};
+    *ret_node = fs_node_find(call.fs, id);
+    return call;
+}
+
+int fs_call_enter(struct fs_call *call, struct fs_node *node)
+{
+    if (node == NULL)
+        return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the kernel asked for an unknown node");
+    return node->space != NULL ? fs_space_enter(node->space, &call->error) : 0;
+}
+
+void fs_call_leave(struct fs_node *node)
+{
+    if (node != NULL && node->space != NULL)
+        fs_space_leave(node->space);
+}
+
+void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *operation,
+                      const char *name, int code)
+{
+    if (call->error.code != code)
+        sfs_fail(&call->error, code, "mount", "%s",
+                 code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
+    if (code != SFS_E_NOT_FOUND && code != SFS_E_NO_ATTRIBUTE)
+        fs_errors_keep(call->fs, node, operation, name, &call->error);
+    fuse_reply_err(call->request, sfs_code_errno(code));
+}
+
+void fs_reply_code(struct fs_call *call, struct fs_node *node, const char *operation,
+                   const char *name, int code)
+{
+    if (code < 0)
+        fs_reply_failure(call, node, operation, name, code);
+    else
+        fuse_reply_err(call->request, 0);
+}
+
+int fs_unsupported(struct fs_call *call, const struct fs_node *node, const char *operation)
+{
+    return sfs_fail(&call->error, SFS_E_PERMISSION, "mount", "%s does not work here: %s", operation,
+                    node->class->name);
+}
+
+struct fuse_entry_param fs_entry_param(const struct fs_entry *entry)
+{
+    return (struct fuse_entry_param){
+        .ino = entry->node->id,
+        .attr = entry->st,
+        .attr_timeout = entry->timeout,
+        .entry_timeout = entry->timeout,
+    };
+}
+
+static void reply_entry(struct fs_call *call, struct fs_node *dir, const char *operation,
+                        const char *name, struct fs_entry *entry, int code)
+{
+    if (code < 0) {
+        fs_reply_failure(call, dir, operation, name, code);
+        return;
+    }
+    struct fuse_entry_param param = fs_entry_param(entry);
+    /* A request that was interrupted leaves no entry with the kernel, which will not forget it. */
+    if (fuse_reply_entry(call->request, &param) == -ENOENT)
+        fs_node_forget(call->fs, entry->node->id, 1);
+}
+
+static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+    struct fs_node *dir;
+    struct fs_call call = fs_call_begin(request, parent, &dir);
+    struct fs_entry entry = {0};
+    int code = fs_call_enter(&call, dir);
+    if (code == 0) {
+        code = dir->class->lookup != NULL ? dir->class->lookup(&call, dir, name, &entry)
+                                          : SFS_E_NOT_DIRECTORY;
+        fs_call_leave(dir);
+    }
+    reply_entry(&call, dir, "lookup", name, &entry, code);
+}
+
+static void op_forget(fuse_req_t request, fuse_ino_t id, uint64_t count)
+{
+    fs_node_forget(fuse_req_userdata(request), id, count);
+    fuse_reply_none(request);
+}
+
+static void op_forget_multi(fuse_req_t request, size_t count, struct fuse_forget_data *forgets)
+{
+    for (size_t i = 0; i < count; i++)
+        fs_node_forget(fuse_req_userdata(request), forgets[i].ino, forgets[i].nlookup);
+    fuse_reply_none(request);
+}
+
+static double timeout_of(const struct fs_node *node)
+{
+    return node->space != NULL ? node->space->timeout : 0;
+}
+
+static void reply_stat(struct fs_call *call, struct fs_node *node, const char *operation,
+                       struct stat *st, int code)
+{
+    if (code < 0)
+        fs_reply_failure(call, node, operation, NULL, code);
+    else
+        fuse_reply_attr(call->request, st, timeout_of(node));
+}
+
+static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct stat st = {0};
+    (void)info;
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = node->class->stat(&call, node, &st);
+        fs_call_leave(node);
+    }
+    reply_stat(&call, node, "stat", &st, code);
+}
+
+static void op_setattr(fuse_req_t request, fuse_ino_t id, struct stat *want, int mask,
+                       struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct stat st = {0};
+    (void)info;
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = node->class->set != NULL ? node->class->set(&call, node, want, mask, &st)
+                                        : fs_unsupported(&call, node, "setting attributes");
+        fs_call_leave(node);
+    }
+    reply_stat(&call, node, "setattr", &st, code);
+}
+
+static void op_readlink(fuse_req_t request, fuse_ino_t id)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct sfs_buffer target = {0};
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = node->class->readlink != NULL ? node->class->readlink(&call, node, &target)
+                                             : SFS_E_INVALID;
+        fs_call_leave(node);
+    }
+    if (code == 0 && sfs_buffer_text(&target) != 0)
+        code = sfs_fail_memory(&call.error, "mount");
+    if (code < 0)
+        fs_reply_failure(&call, node, "readlink", NULL, code);
+    else
+        fuse_reply_readlink(request, target.data);
+    sfs_buffer_free(&target);
+}
+
+static void make(fuse_req_t request, fuse_ino_t parent, const char *name, const char *operation,
+                 const struct fs_make *what)
+{
+    struct fs_node *dir;
+    struct fs_call call = fs_call_begin(request, parent, &dir);
+    struct fs_entry entry = {0};
+    int code = fs_call_enter(&call, dir);
+    if (code == 0) {
+        code = dir->class->make != NULL ? dir->class->make(&call, dir, name, what, &entry)
+                                        : fs_unsupported(&call, dir, operation);
+        fs_call_leave(dir);
+    }
+    reply_entry(&call, dir, operation, name, &entry, code);
+}
+
+static void op_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+    make(request, parent, name, "mknod", &(struct fs_make){.mode = mode, .device = device});
+}
+
+static void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    make(request, parent, name, "mkdir", &(struct fs_make){.mode = S_IFDIR | (mode & 07777)});
+}
+
+static void op_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name)
+{
+    make(request, parent, name, "symlink", &(struct fs_make){.mode = S_IFLNK | 0777, .target = target});
+}
+
+static void take_away(fuse_req_t request, fuse_ino_t parent, const char *name, bool directory)
+{
+    struct fs_node *dir;
+    struct fs_call call = fs_call_begin(request, parent, &dir);
+    const char *operation = directory ? "rmdir" : "unlink";
+    int code = fs_call_enter(&call, dir);
+    if (code == 0) {
+        code = dir->class->remove != NULL ? dir->class->remove(&call, dir, name, directory)
+                                          : fs_unsupported(&call, dir, operation);
+        fs_call_leave(dir);
+    }
+    fs_reply_code(&call, dir, operation, name, code);
+}
+
+static void op_unlink(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+    take_away(request, parent, name, false);
+}
+
+static void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+    take_away(request, parent, name, true);
+}
+
+static void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
+                      const char *to_name, unsigned flags)
+{
+    struct fs_node *dir, *to_dir;
+    struct fs_call call = fs_call_begin(request, parent, &dir);
+    to_dir = fs_node_find(call.fs, to_parent);
+    int code = fs_call_enter(&call, dir);
+    if (code == 0) {
+        if (to_dir == NULL || dir->space != to_dir->space || dir->class != to_dir->class)
+            code = sfs_fail(&call.error, SFS_E_CROSS, "mount",
+                            "a file cannot be renamed from one store or transaction to another: copy it");
+        else if (dir->class->rename == NULL)
+            code = fs_unsupported(&call, dir, "rename");
+        else
+            code = dir->class->rename(&call, dir, name, to_dir, to_name, flags);
+        fs_call_leave(dir);
+    }
+    fs_reply_code(&call, dir, "rename", name, code);
+}
+
+static void op_link(fuse_req_t request, fuse_ino_t id, fuse_ino_t parent, const char *name)
+{
+    struct fs_node *dir;
+    struct fs_call call = fs_call_begin(request, parent, &dir);
+    (void)id;
+    fs_reply_failure(&call, dir, "link", name,
+                     sfs_fail(&call.error, SFS_E_PERMISSION, "mount",
+                              "a key has one name: hard links are not possible, make a symbolic link"));
+}
+
+static void op_statfs(fuse_req_t request, fuse_ino_t id)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct sfs_storage *store = call.fs->space->store;
+    struct sfs_totals totals = {0};
+    struct statvfs vfs = {0};
+    const char *location = sfs_storage_location(store);
+    int code = sfs_totals(store, &totals, &call.error);
+    if (code < 0) {
+        fs_reply_failure(&call, node, "statfs", NULL, code);
+        return;
+    }
+    if (statvfs(location[0] != '\0' ? location : "/dev/shm", &vfs) != 0)
+        vfs = (struct statvfs){.f_bsize = 4096, .f_frsize = 4096};
+    /* The room is the file system's that the store lies on; the files are the store's. */
+    vfs.f_files = totals.records + vfs.f_ffree;
+    vfs.f_namemax = SFS_PATH_NAME_MAX;
+    fuse_reply_statfs(request, &vfs);
+}
+
+static int reply_bytes(struct fs_call *call, const struct sfs_buffer *bytes, size_t size)
+{
+    if (size == 0)
+        return fuse_reply_xattr(call->request, bytes->size);
+    if (bytes->size > size)
+        return fuse_reply_err(call->request, ERANGE);
+    return fuse_reply_buf(call->request, bytes->data, bytes->size);
+}
+
+/* The last failure's sentence of a node, NO_ATTRIBUTE where there was none. */
+static int error_text(struct fs_call *call, struct fs_node *node, struct sfs_buffer *out)
+{
+    int code = SFS_E_NO_ATTRIBUTE;
+    fs_nodes_lock(call->fs->nodes);
+    if (node->error != NULL)
+        code = sfs_buffer_add(out, sfs_string(node->error));
+    fs_nodes_unlock(call->fs->nodes);
+    return code;
+}
+
+static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct sfs_buffer value = {0};
+    int code;
+    if (node != NULL && strcmp(name, ERROR_XATTR) == 0) {
+        code = error_text(&call, node, &value);
+    } else if ((code = fs_call_enter(&call, node)) == 0) {
+        code = node->class->xattr_get != NULL ? node->class->xattr_get(&call, node, name, &value)
+                                              : SFS_E_NO_ATTRIBUTE;
+        fs_call_leave(node);
+    }
+    if (code < 0)
+        fs_reply_failure(&call, node, "getxattr", name, code);
+    else
+        reply_bytes(&call, &value, size);
+    sfs_buffer_free(&value);
+}
+
+static void op_listxattr(fuse_req_t request, fuse_ino_t id, size_t size)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct sfs_buffer names = {0};
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = node->class->xattr_list != NULL ? node->class->xattr_list(&call, node, &names) : 0;
+        fs_call_leave(node);
+    }
+    if (code < 0)
+        fs_reply_failure(&call, node, "listxattr", NULL, code);
+    else
+        reply_bytes(&call, &names, size);
+    sfs_buffer_free(&names);
+}
+
+static void change_xattr(fuse_req_t request, fuse_ino_t id, const char *name, struct sfs_bytes value,
+                         unsigned flags, const char *operation)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        if (strcmp(name, ERROR_XATTR) == 0)
+            code = sfs_fail(&call.error, SFS_E_PERMISSION, "mount", "'%s' cannot be set", name);
+        else if (node->class->xattr_set == NULL)
+            code = fs_unsupported(&call, node, operation);
+        else
+            code = node->class->xattr_set(&call, node, name, value, flags);
+        fs_call_leave(node);
+    }
+    fs_reply_code(&call, node, operation, name, code);
+}
+
+static void op_setxattr(fuse_req_t request, fuse_ino_t id, const char *name, const char *value,
+                        size_t size, int flags)
+{
+    change_xattr(request, id, name, sfs_bytes(size > 0 ? value : "", size), (unsigned)flags, "setxattr");
+}
+
+static void op_removexattr(fuse_req_t request, fuse_ino_t id, const char *name)
+{
+    change_xattr(request, id, name, sfs_bytes(NULL, 0), 0, "removexattr");
+}
+
+static void op_init(void *context, struct fuse_conn_info *connection)
+{
+    (void)context;
+    connection->max_write = 1u << 20;
+}
+
+const struct fuse_lowlevel_ops fs_operations = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .readlink = op_readlink,
+    .mknod = op_mknod,
+    .mkdir = op_mkdir,
+    .symlink = op_symlink,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
+    .rename = op_rename,
+    .link = op_link,
+    .statfs = op_statfs,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
+    .setxattr = op_setxattr,
+    .removexattr = op_removexattr,
+    .open = fs_op_open,
+    .create = fs_op_create,
+    .read = fs_op_read,
+    .write = fs_op_write,
+    .flush = fs_op_flush,
+    .fsync = fs_op_fsync,
+    .release = fs_op_release,
+    .opendir = fs_op_opendir,
+    .readdir = fs_op_readdir,
+    .readdirplus = fs_op_readdirplus,
+    .releasedir = fs_op_release,
+    .fsyncdir = fs_op_fsync,
+};

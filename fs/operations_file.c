@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests on open files and directories. A handle is a struct fs_open; the class owns what it holds.
+ */
+#include "fs/operations.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct fs_open *handle(const struct fuse_file_info *info)
+{
+    return (struct fs_open *)(uintptr_t)info->fh;
+}
+
+static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, struct fuse_file_info *info)
+{
+    struct fs_open *open = calloc(1, sizeof(*open));
+    if (open == NULL) {
+        sfs_fail_memory(&call->error, "mount");
+        return NULL;
+    }
+    open->node = node;
+    open->class = node->class;
+    open->flags = info->flags;
+    pthread_mutex_init(&open->lock, NULL);
+    info->fh = (uint64_t)(uintptr_t)open;
+    return open;
+}
+
+static void open_free(struct fs_open *open)
+{
+    if (open == NULL)
+        return;
+    pthread_mutex_destroy(&open->lock);
+    free(open);
+}
+
+static void release(struct fs_call *call, struct fs_open *open)
+{
+    if (open->class->release != NULL)
+        open->class->release(call, open);
+    open_free(open);
+}
+
+void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct fs_open *open = NULL;
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        open = open_new(&call, node, info);
+        code = open == NULL ? call.error.code : 0;
+        if (code == 0)
+            code = node->class->open != NULL ? node->class->open(&call, node, open, info)
+                                             : fs_unsupported(&call, node, "open");
+        fs_call_leave(node);
+    }
+    if (code < 0) {
+        if (open != NULL)
+            sfs_record_unref(open->record);
+        open_free(open);
+        fs_reply_failure(&call, node, "open", NULL, code);
+    } else if (fuse_reply_open(request, info) == -ENOENT) {
+        release(&call, open); /* interrupted: no release will come */
+    }
+}
+
+void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
+                  struct fuse_file_info *info)
+{
+    struct fs_node *dir;
+    struct fs_call call = fs_call_begin(request, parent, &dir);
+    struct fs_entry entry = {0};
+    struct fs_open *open = NULL;
+    int code = fs_call_enter(&call, dir);
+    if (code == 0) {
+        open = open_new(&call, dir, info);
+        code = open == NULL ? call.error.code : 0;
+        if (code == 0)
+            code = dir->class->create != NULL
+                       ? dir->class->create(&call, dir, name, mode, open, info, &entry)
+                       : fs_unsupported(&call, dir, "making a file");
+        fs_call_leave(dir);
+    }
+    if (code < 0) {
+        if (open != NULL)
+            sfs_record_unref(open->record);
+        open_free(open);
+        fs_reply_failure(&call, dir, "create", name, code);
+        return;
+    }
+    open->node = entry.node;
+    open->class = entry.node->class;
+    struct fuse_entry_param param = fs_entry_param(&entry);
+    if (fuse_reply_create(request, &param, info) == -ENOENT) {
+        release(&call, open);
+        fs_node_forget(call.fs, entry.node->id, 1);
+    }
+}
+
+void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
+                struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct fs_open *open = handle(info);
+    size_t got = 0;
+    char *data = malloc(size != 0 ? size : 1);
+    int code = data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
+    if (code == 0) {
+        code = open->class->read != NULL
+                   ? open->class->read(&call, open, data, size, (uint64_t)offset, &got)
+                   : fs_unsupported(&call, node, "read");
+        fs_call_leave(node);
+    }
+    if (code < 0)
+        fs_reply_failure(&call, node, "read", NULL, code);
+    else
+        fuse_reply_buf(request, data, got);
+    free(data);
+}
+
+void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset,
+                 struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct fs_open *open = handle(info);
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = open->class->write != NULL
+                   ? open->class->write(&call, open, sfs_bytes(data, size), (uint64_t)offset)
+                   : fs_unsupported(&call, node, "write");
+        fs_call_leave(node);
+    }
+    if (code < 0)
+        fs_reply_failure(&call, node, "write", NULL, code);
+    else
+        fuse_reply_write(request, size);
+}
+
+void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct fs_open *open = handle(info);
+    int code = 0;
+    if (open->class->flush != NULL && (code = fs_call_enter(&call, node)) == 0) {
+        code = open->class->flush(&call, open);
+        fs_call_leave(node);
+    }
+    fs_reply_code(&call, node, "close", NULL, code);
+}
+
+void fs_op_fsync(fuse_req_t request, fuse_ino_t id, int datasync, struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    (void)datasync;
+    (void)info;
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = node->class->sync != NULL ? node->class->sync(&call, node) : 0;
+        fs_call_leave(node);
+    }
+    fs_reply_code(&call, node, "fsync", NULL, code);
+}
+
+void fs_op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    release(&call, handle(info));
+    fuse_reply_err(request, 0);
+}
+
+/* --- directories --- */
+
+void fs_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        if (node->class->list == NULL)
+            code = SFS_E_NOT_DIRECTORY;
+        else if (open_new(&call, node, info) == NULL)
+            code = call.error.code;
+        fs_call_leave(node);
+    }
+    if (code < 0)
+        fs_reply_failure(&call, node, "opendir", NULL, code);
+    else if (fuse_reply_open(request, info) == -ENOENT)
+        open_free(handle(info));
+}
+
+/* What the kernel is told of an entry right away: a node, where the class gave all of it. */
+static struct fuse_entry_param plus_param(struct fs_list *list, const struct fs_dirent *entry)
+{
+    struct fuse_entry_param param = {.attr = entry->st};
+    if (entry->class == NULL)
+        return param;
+    struct fs_node *node = fs_node_intern(list->call->fs, list->dir, entry->name, entry->class,
+                                          entry->space, (enum fs_kind)entry->kind, entry->text);
+    if (node == NULL)
+        return param;
+    fs_nodes_lock(list->call->fs->nodes);
+    if (node->ino == 0)
+        node->ino = entry->st.st_ino;
+    if (entry->revision != 0)
+        node->attribute_revision = entry->revision;
+    fs_nodes_unlock(list->call->fs->nodes);
+    param.ino = node->id;
+    param.attr_timeout = param.entry_timeout = entry->timeout;
+    return param;
+}
+
+static int add_plus(struct fs_list *list, const struct fs_dirent *entry)
+{
+    size_t room = list->size - list->used;
+    struct fuse_entry_param param = {.attr = entry->st};
+    if (fuse_add_direntry_plus(list->call->request, NULL, 0, entry->name, &param,
+                               (off_t)entry->next) > room)
+        return 1;
+    param = plus_param(list, entry);
+    list->used += fuse_add_direntry_plus(list->call->request, list->data + list->used, room,
+                                         entry->name, &param, (off_t)entry->next);
+    return 0;
+}
+
+int fs_list_add(struct fs_list *list, const struct fs_dirent *entry)
+{
+    if (list == NULL)
+        return 0; /* stepping over entries that were given before */
+    if (list->plus)
+        return add_plus(list, entry);
+    size_t room = list->size - list->used;
+    size_t need = fuse_add_direntry(list->call->request, list->data + list->used, room, entry->name,
+                                    &entry->st, (off_t)entry->next);
+    if (need > room)
+        return 1;
+    list->used += need;
+    return 0;
+}
+
+static void read_directory(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
+                           struct fuse_file_info *info, bool plus)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct fs_list list = {.call = &call, .dir = node, .data = malloc(size), .size = size, .plus = plus};
+    struct fs_open *open = handle(info);
+    int code = list.data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
+    if (code == 0) {
+        pthread_mutex_lock(&open->lock);
+        code = open->class->list(&call, open, (uint64_t)offset, &list);
+        pthread_mutex_unlock(&open->lock);
+        fs_call_leave(node);
+    }
+    /* What is in the reply already is good; the failure comes again with the next request. */
+    if (code < 0 && list.used == 0)
+        fs_reply_failure(&call, node, "readdir", NULL, code);
+    else
+        fuse_reply_buf(request, list.data, list.used);
+    free(list.data);
+}
+
+void fs_op_readdir(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
+                   struct fuse_file_info *info)
+{
+    read_directory(request, id, size, offset, info, false);
+}
+
+void fs_op_readdirplus(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
+                       struct fuse_file_info *info)
+{
+    read_directory(request, id, size, offset, info, true);
+}

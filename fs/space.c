@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spaces: counting who refers to a store as a tree, and who is inside it right now, so that a
+ * transaction can end while nodes of it are still known.
+ */
+#include <stdlib.h>
+
+#include "fs/fs.h"
+
+struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double timeout)
+{
+    struct fs_space *space = calloc(1, sizeof(*space));
+    if (space == NULL)
+        return NULL;
+    space->fs = fs;
+    space->store = store;
+    space->timeout = timeout;
+    space->shared = (sfs_storage_capabilities(store) & SFS_CAN_SHARE) != 0;
+    space->salt = atomic_fetch_add(&fs->next_salt, 1) << 48;
+    space->references = 1;
+    pthread_mutex_init(&space->lock, NULL);
+    pthread_cond_init(&space->idle, NULL);
+    return space;
+}
+
+struct fs_space *fs_space_ref(struct fs_space *space)
+{
+    atomic_fetch_add(&space->references, 1);
+    return space;
+}
+
+void fs_space_unref(struct fs_space *space)
+{
+    if (space == NULL || atomic_fetch_sub(&space->references, 1) != 1)
+        return;
+    pthread_mutex_destroy(&space->lock);
+    pthread_cond_destroy(&space->idle);
+    free(space);
+}
+
+int fs_space_enter(struct fs_space *space, struct sfs_error *error)
+{
+    pthread_mutex_lock(&space->lock);
+    bool ended = space->ended;
+    if (!ended)
+        space->users++;
+    pthread_mutex_unlock(&space->lock);
+    if (!ended)
+        return 0;
+    return sfs_fail(error, SFS_E_EXPIRED, "mount", "this transaction has ended: begin another one");
+}
+
+void fs_space_leave(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    if (--space->users == 0)
+        pthread_cond_broadcast(&space->idle);
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_end(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->ended = true;
+    while (space->users > 0)
+        pthread_cond_wait(&space->idle, &space->lock);
+    pthread_mutex_unlock(&space->lock);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Export of a whole store as NDJSON to a file descriptor: one state of the store, record by record;
+ * what is kept in memory is a block of output and the largest value.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "bulk/line.h"
+#include "storefs/backend.h"
+#include "util/file.h"
+
+#define BLOCK ((size_t)256 << 10)
+/* After a large value the output buffer is given back. */
+#define KEPT ((size_t)4 << 20)
+
+struct export {
+    int descriptor;
+    const struct sfs_bulk_options *options;
+    struct sfs_bulk_result *result;
+    struct sfs_buffer out;
+    uint64_t pending; /* records in `out` */
+    uint64_t total;   /* records there are, 0: unknown */
+};
+
+static int write_out(struct export *export, struct sfs_error *error)
+{
+    struct sfs_buffer *out = &export->out;
+    int code = sfs_write_all(export->descriptor, sfs_buffer_bytes(out), "the export", error);
+    if (code && errno == EPIPE)
+        return sfs_fail(error, SFS_E_IO, "export",
+                        "whoever read the export stopped reading after %" PRIu64 " records",
+                        export->result->records);
+    if (code)
+        return code;
+    export->result->bytes += out->size;
+    export->result->records += export->pending;
+    export->pending = 0;
+    out->size = 0;
+    if (out->capacity > KEPT)
+        sfs_buffer_free(out);
+    const struct sfs_bulk_options *options = export->options;
+    if (options->progress &&
+        options->progress(options->context, export->result->records, export->total))
+        return sfs_fail(error, SFS_E_CANCELLED, "export", "the export was stopped after %" PRIu64
+                        " records", export->result->records);
+    return 0;
+}
+
+static int add_record(struct export *export, const struct sfs_record *record,
+                      struct sfs_error *error)
+{
+    char shown[128];
+    size_t before = export->out.size;
+    int code = sfs_line_write(&export->out, record, true, error);
+    if (code)
+        return sfs_error_context(error, code, "\"%s\"",
+                                 sfs_name_show(record->name, shown, sizeof(shown)));
+    export->pending++;
+    if (export->out.size - before > SFS_LINE_MAX)
+        return sfs_fail(error, SFS_E_TOO_LARGE, "export",
+                        "the line of \"%s\" would be longer than the %zu bytes that an import takes",
+                        sfs_name_show(record->name, shown, sizeof(shown)), SFS_LINE_MAX);
+    return export->out.size >= BLOCK ? write_out(export, error) : 0;
+}
+
+static int export_cursor(struct export *export, struct sfs_cursor *cursor, struct sfs_error *error)
+{
+    for (;;) {
+        const struct sfs_record *record;
+        int code = sfs_cursor_next(cursor, &record, error);
+        if (code > 0)
+            code = add_record(export, record, error);
+        else if (code == 0)
+            return write_out(export, error);
+        if (code)
+            return code;
+    }
+}
+
+static int export_state(struct export *export, struct sfs_storage *state, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor;
+    int code = sfs_scan(state, (struct sfs_range){0}, SFS_WANT_VALUE, &cursor, error);
+    if (code)
+        return code;
+    code = export_cursor(export, cursor, error);
+    sfs_cursor_close(cursor);
+    sfs_buffer_free(&export->out);
+    return code;
+}
+
+/* How many records there are, where the store knows it at once: only for the progress. */
+static uint64_t records_ahead(struct sfs_storage *store, const struct sfs_bulk_options *options)
+{
+    struct sfs_totals totals;
+    const struct sfs_override_operations *override = store->operations->override;
+    if (!options->progress || !override || !override->totals || sfs_totals(store, &totals, NULL))
+        return 0;
+    return totals.records;
+}
+
+int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
+               struct sfs_bulk_result *ret_result, struct sfs_error *error)
+{
+    static const struct sfs_bulk_options defaults;
+    struct sfs_bulk_result unwanted;
+    struct export export = {
+        .descriptor = descriptor,
+        .options = options ? options : &defaults,
+        .result = ret_result ? ret_result : &unwanted,
+        .total = records_ahead(store, options ? options : &defaults),
+    };
+    struct sfs_storage *snapshot = NULL;
+    *export.result = (struct sfs_bulk_result){0};
+    int code = 0;
+    if (sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT)
+        code = sfs_snapshot(store, 0, &snapshot, error);
+    if (code)
+        return code;
+    code = export_state(&export, snapshot ? snapshot : store, error);
+    int close_code = sfs_close(snapshot, code ? NULL : error);
+    return code ? code : close_code;
+}

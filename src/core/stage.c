@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stages: the public calls, the stage that keeps its content in memory, and finding a content's
+ * type.
+ */
+#include <stdlib.h>
+
+#include "core/stage.h"
+#include "util/utf8.h"
+
+#define PIECE 65536
+
+static int check_extent(uint64_t offset, uint64_t size, struct sfs_error *error)
+{
+    if (offset > INT64_MAX || size > (uint64_t)INT64_MAX - offset)
+        return sfs_fail(error, SFS_E_TOO_LARGE, "stage",
+                        "a value cannot be larger than 2^63 - 1 bytes");
+    return 0;
+}
+
+int sfs_stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
+                    struct sfs_error *error)
+{
+    int rc = check_extent(offset, bytes.size, error);
+    if (rc || bytes.size == 0)
+        return rc;
+    return stage->operations->write(stage, offset, bytes, error);
+}
+
+int sfs_stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error)
+{
+    int rc = check_extent(size, 0, error);
+    return rc ? rc : stage->operations->truncate(stage, size, error);
+}
+
+uint64_t sfs_stage_size(const struct sfs_stage *stage)
+{
+    return stage->size;
+}
+
+void sfs_stage_close(struct sfs_stage *stage)
+{
+    if (stage)
+        stage->operations->close(stage);
+}
+
+/* --- in memory --- */
+
+struct memory_stage {
+    struct sfs_stage stage; /* its size is the content's */
+    struct sfs_buffer content;
+};
+
+static struct memory_stage *memory_of(struct sfs_stage *stage)
+{
+    return (struct memory_stage *)stage;
+}
+
+static int memory_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error)
+{
+    struct sfs_buffer *content = &memory_of(stage)->content;
+    if (size > content->size) {
+        if (size - content->size > SIZE_MAX / 2 ||
+            sfs_buffer_reserve(content, (size_t)size - content->size))
+            return sfs_fail_memory(error, "stage");
+        memset(content->data + content->size, 0, (size_t)size - content->size);
+    }
+    content->size = (size_t)size;
+    stage->size = size;
+    return 0;
+}
+
+static int memory_write(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
+                        struct sfs_error *error)
+{
+    uint64_t end = offset + bytes.size;
+    int rc = end > stage->size ? memory_truncate(stage, end, error) : 0;
+    if (rc == 0 && bytes.size)
+        memcpy(memory_of(stage)->content.data + offset, bytes.data, bytes.size);
+    return rc;
+}
+
+static int memory_read(struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
+                       size_t *ret_size, struct sfs_error *error)
+{
+    (void)error;
+    uint64_t left = offset < stage->size ? stage->size - offset : 0;
+    size_t taken = left < size ? (size_t)left : size;
+    if (taken)
+        memcpy(data, memory_of(stage)->content.data + offset, taken);
+    *ret_size = taken;
+    return 0;
+}
+
+static void memory_close(struct sfs_stage *stage)
+{
+    sfs_buffer_free(&memory_of(stage)->content);
+    free(stage);
+}
+
+int sfs_stage_memory(struct sfs_stage **ret_stage, struct sfs_error *error)
+{
+    static const struct sfs_stage_operations operations = {
+        .write = memory_write,
+        .truncate = memory_truncate,
+        .read = memory_read,
+        .close = memory_close,
+    };
+    struct memory_stage *stage = calloc(1, sizeof(*stage));
+    if (!stage)
+        return sfs_fail_memory(error, "stage");
+    stage->stage.operations = &operations;
+    *ret_stage = &stage->stage;
+    return 0;
+}
+
+/* --- the type of a content --- */
+
+/* Reads `size` bytes from `offset` on; short only at the end. */
+static int read_full(struct sfs_stage *stage, uint64_t offset, char *data, size_t size,
+                     size_t *ret_size, struct sfs_error *error)
+{
+    size_t filled = 0, got = 1;
+    while (filled < size && got) {
+        int rc = stage->operations->read(stage, offset + filled, data + filled, size - filled, &got,
+                                         error);
+        if (rc)
+            return rc;
+        filled += got;
+    }
+    *ret_size = filled;
+    return 0;
+}
+
+/* Whether all of it is UTF-8; a character may lie across two pieces. */
+static int find_text(struct sfs_stage *stage, char *piece, bool *ret_text, struct sfs_error *error)
+{
+    uint64_t offset = 0;
+    while (offset < stage->size) {
+        size_t size, good = 0, length = 1;
+        uint32_t point;
+        int rc = read_full(stage, offset, piece, PIECE, &size, error);
+        if (rc)
+            return rc;
+        while (good < size && (length = sfs_utf8_decode(piece + good, size - good, &point)) > 0)
+            good += length;
+        bool last = offset + size >= stage->size;
+        if (good < size && (last || size - good > 3))
+            break;
+        if (size == 0)
+            break;
+        offset += good;
+    }
+    *ret_text = offset >= stage->size;
+    return 0;
+}
+
+/* What a JSON value can begin with, behind white space. */
+static bool may_be_json(const char *data, size_t size)
+{
+    size_t at = 0;
+    while (at < size && strchr(" \t\r\n", data[at]) && data[at])
+        at++;
+    return at == size || (data[at] && strchr("{[\"-0123456789tfn", data[at]));
+}
+
+static int whole_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct sfs_error *error)
+{
+    size_t size = (size_t)stage->size;
+    char *data = malloc(size + 1);
+    if (!data)
+        return sfs_fail_memory(error, "stage");
+    int rc = read_full(stage, 0, data, size, &size, error);
+    if (rc == 0)
+        *ret_type = sfs_type_of(sfs_bytes(data, size));
+    free(data);
+    return rc;
+}
+
+int sfs_stage_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct sfs_error *error)
+{
+    bool text = false;
+    size_t size;
+    char *piece = malloc(PIECE);
+    if (!piece)
+        return sfs_fail_memory(error, "stage");
+    int rc = read_full(stage, 0, piece, PIECE, &size, error);
+    if (rc == 0 && stage->size <= SFS_STAGE_JSON_MAX && may_be_json(piece, size)) {
+        free(piece);
+        return whole_type(stage, ret_type, error);
+    }
+    if (rc == 0)
+        rc = find_text(stage, piece, &text, error);
+    free(piece);
+    if (rc == 0)
+        *ret_type = text ? SFS_TYPE_TEXT : SFS_TYPE_BYTES;
+    return rc;
+}

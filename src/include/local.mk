@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# Public headers, installed as <storefs/NAME.h>:  storefsinclude_HEADERS += src/include/storefs/NAME.h
+storefsinclude_HEADERS += src/include/storefs/batch.h
+storefsinclude_HEADERS += src/include/storefs/bytes.h
+storefsinclude_HEADERS += src/include/storefs/error.h
+storefsinclude_HEADERS += src/include/storefs/export.h
+storefsinclude_HEADERS += src/include/storefs/record.h
+storefsinclude_HEADERS += src/include/storefs/storage.h
+storefsinclude_HEADERS += src/include/storefs/backend.h
+storefsinclude_HEADERS += src/include/storefs/bulk.h
+storefsinclude_HEADERS += src/include/storefs/layers.h
+storefsinclude_HEADERS += src/include/storefs/path.h
+storefsinclude_HEADERS += src/include/storefs/query.h
+storefsinclude_HEADERS += src/include/storefs/storefs.h
+storefsinclude_HEADERS += src/include/storefs/transaction.h

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_BACKEND_H
+#define STOREFS_BACKEND_H
+
+#include "storefs/storage.h"
+
+/*
+ * For those who implement a backend or a layer. Programs that use a store need nothing of this.
+ *
+ * The tables below are the contract. A backend fills the groups; a layer is a store over a store and
+ * fills only the groups it intercepts, but those whole: an unset group is answered by the store below,
+ * and a group with a hole is refused when the layer is put on (sfs_layer_init), so that a new write
+ * call can never slip past an events or cache layer. (Pass-through defaults: curl's connection
+ * filters; comments that are the contract: git's odb/source.h.)
+ *
+ * Every call may come from several threads at once, except those on one cursor, stage or feed.
+ * Arguments have been checked (names are names, ranges are ordered); implementations need not again.
+ * `ret_` outputs are set on success only. The public functions hold no lock while they call.
+ */
+struct sfs_query;
+struct sfs_push_down;
+
+struct sfs_read_operations {
+    int (*get)(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
+               const struct sfs_record **ret_record, struct sfs_error *error);
+    int (*read)(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
+                uint64_t offset, void *data, size_t size, size_t *ret_size,
+                struct sfs_error *error);
+    int (*scan)(struct sfs_storage *store, struct sfs_range range, unsigned want,
+                struct sfs_cursor **ret_cursor, struct sfs_error *error);
+};
+
+struct sfs_write_operations {
+    int (*apply)(struct sfs_storage *store, struct sfs_batch *batch,
+                 const struct sfs_apply_options *options, uint64_t *ret_sequence,
+                 struct sfs_error *error);
+    int (*stage)(struct sfs_storage *store, struct sfs_stage **ret_stage, struct sfs_error *error);
+    int (*sync)(struct sfs_storage *store, uint64_t sequence, struct sfs_error *error);
+};
+
+struct sfs_time_operations {
+    int (*sequence)(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error);
+    int (*snapshot)(struct sfs_storage *store, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
+                    struct sfs_error *error);
+    int (*changes)(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
+                   struct sfs_error *error);
+};
+
+/* What an engine may do better than the derived form. Each may be NULL. Layers: a layer that
+ * intercepts reads (writes) also cuts off the overrides of the stores below that read (write). */
+struct sfs_override_operations {
+    /* Counts at once. */
+    int (*totals)(struct sfs_storage *store, struct sfs_totals *ret_totals, struct sfs_error *error);
+    /* A consistent copy in the backend's own format. */
+    int (*backup)(struct sfs_storage *store, const char *path, sfs_progress_function *progress,
+                  void *context, struct sfs_error *error);
+    /* Checks what the derived form (a scan that reads every value) cannot see. */
+    int (*check)(struct sfs_storage *store, bool repair, sfs_report_function *report, void *context,
+                 uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
+    /* Query push-down: see storefs/query.h. */
+    int (*push_down)(struct sfs_storage *store, const struct sfs_query *query,
+                     struct sfs_push_down *ret_taken, struct sfs_error *error);
+};
+
+struct sfs_storage_operations {
+    const char *name;
+    const struct sfs_read_operations *read;
+    const struct sfs_write_operations *write; /* NULL in a backend: read-only */
+    const struct sfs_time_operations *time;   /* NULL in a backend: neither snapshots nor changes */
+    const struct sfs_override_operations *override;
+    /* Frees the store itself; a layer does not close `below`, sfs_close() does. */
+    int (*close)(struct sfs_storage *store, struct sfs_error *error);
+};
+
+/* The first member of every backend's and layer's own struct. */
+struct sfs_storage {
+    const struct sfs_storage_operations *operations;
+    struct sfs_storage *below; /* layers: the store below, owned unless borrowed_below; backends: NULL */
+    bool borrowed_below;
+    bool read_only;            /* changes are refused before they reach the operations */
+    unsigned capabilities;     /* enum sfs_capability */
+    size_t key_max;            /* 0: SFS_KEY_MAX */
+    const char *location;      /* path for messages; owned by the implementation; NULL: none */
+    uint64_t lease;            /* of a snapshot */
+};
+
+/* Fills the common part of a layer over `below` and checks that its groups have no holes (INVALID).
+ * capabilities, key_max and location are taken from below. On failure `below` still is the caller's. */
+SFS_API int sfs_layer_init(struct sfs_storage *layer, const struct sfs_storage_operations *operations,
+                           struct sfs_storage *below, struct sfs_error *error);
+
+/* First member of every cursor, stage and feed. */
+struct sfs_cursor_operations {
+    int (*next)(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
+                struct sfs_error *error);
+    int (*seek)(struct sfs_cursor *cursor, struct sfs_bytes name, struct sfs_error *error);
+    void (*close)(struct sfs_cursor *cursor);
+};
+struct sfs_cursor {
+    const struct sfs_cursor_operations *operations;
+};
+
+struct sfs_stage_operations {
+    int (*write)(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
+                 struct sfs_error *error);
+    int (*truncate)(struct sfs_stage *stage, uint64_t size, struct sfs_error *error);
+    /* The whole content, for a store that takes a stage that is not its own. */
+    int (*read)(struct sfs_stage *stage, uint64_t offset, void *data, size_t size, size_t *ret_size,
+                struct sfs_error *error);
+    void (*close)(struct sfs_stage *stage);
+};
+struct sfs_stage {
+    const struct sfs_stage_operations *operations;
+    uint64_t size;
+};
+/* A stage in memory, for stores that keep their values there (and for any that has nothing better). */
+SFS_API int sfs_stage_memory(struct sfs_stage **ret_stage, struct sfs_error *error);
+
+struct sfs_feed_operations {
+    int (*next)(struct sfs_feed *feed, struct sfs_change *ret_change, struct sfs_error *error);
+    int (*wait)(struct sfs_feed *feed, uint64_t timeout_ms, struct sfs_error *error);
+    void (*wake)(struct sfs_feed *feed);
+    void (*close)(struct sfs_feed *feed);
+};
+struct sfs_feed {
+    const struct sfs_feed_operations *operations;
+};
+
+/* --- what is in a batch --- */
+
+enum sfs_operation_kind {
+    SFS_OPERATION_PUT,
+    SFS_OPERATION_WRITE,
+    SFS_OPERATION_APPEND,
+    SFS_OPERATION_TRUNCATE,
+    SFS_OPERATION_ATTRIBUTES,
+    SFS_OPERATION_XATTR,
+    SFS_OPERATION_DELETE,
+    SFS_OPERATION_RENAME,
+    SFS_OPERATION_EXCHANGE,
+    SFS_OPERATION_RENAME_PREFIX,
+    SFS_OPERATION_EXCHANGE_PREFIX,
+    SFS_OPERATION_CLEAR_RANGE,
+};
+
+struct sfs_operation {
+    enum sfs_operation_kind kind;
+    unsigned flags;                   /* enum sfs_batch_flags; XATTR: enum sfs_xattr_flags */
+    int64_t time;                     /* when it was added */
+    struct sfs_bytes name;            /* also: from, a, range.from */
+    struct sfs_bytes target;          /* to, b, range.to, the extended attribute's name */
+    struct sfs_blob *value;           /* PUT (never NULL without a stage), WRITE, APPEND, XATTR (NULL: remove) */
+    struct sfs_stage *stage;          /* PUT of a stage */
+    uint64_t offset;                  /* WRITE; TRUNCATE: the size */
+    struct sfs_attributes attributes; /* those in mask; of PUT also the type found from the content */
+    unsigned mask;
+    uint64_t affected;                /* set by apply */
+};
+
+enum sfs_precondition_kind {
+    SFS_REQUIRE_ABSENT,
+    SFS_REQUIRE_REVISION,
+    SFS_REQUIRE_ID,
+    SFS_REQUIRE_EMPTY,
+    SFS_REQUIRE_UNCHANGED,
+    SFS_REQUIRE_NO_MATCH,
+    SFS_REQUIRE_LEASE,
+};
+
+struct sfs_precondition {
+    enum sfs_precondition_kind kind;
+    struct sfs_range range; /* range.from is the name, where there is one */
+    uint64_t number;        /* revision, id, sequence or lease */
+    int (*matches)(void *context, const struct sfs_record *record); /* 1, 0, or an error */
+    void *context;
+};
+
+SFS_API struct sfs_operation *sfs_batch_operations(struct sfs_batch *batch, size_t *ret_count);
+SFS_API const struct sfs_precondition *sfs_batch_preconditions(const struct sfs_batch *batch,
+                                                               size_t *ret_count);
+/* Appends the operations of `from` with their times, not its preconditions. */
+SFS_API int sfs_batch_add_operations(struct sfs_batch *batch, const struct sfs_batch *from,
+                                     struct sfs_error *error);
+/* Drops the operations from `size` on: a savepoint's rollback. Preconditions stay. */
+SFS_API void sfs_batch_cut(struct sfs_batch *batch, size_t size);
+
+/* --- what a batch means: written once, run by every engine inside its own write transaction --- */
+
+/*
+ * The engine's primitives. `run` is one execution of one batch. The meaning of each operation and
+ * precondition is in sfs_apply_run(); an engine only looks up, stores and removes single records, and
+ * may set the optional ones where it can do better.
+ */
+struct sfs_apply_run;
+
+/*
+ * A temporary name: NUL, '/', and any bytes. No name can be one, so that records that change places
+ * can stand under it for a moment. An engine sees them only inside a run, in `move`, `move_prefix`,
+ * `lookup` and `first`; none is left at its end, and the change feed need not leave them out
+ * (sfs_feed_next() does). One may be two bytes longer than a name.
+ */
+#define SFS_TEMPORARY_PREFIX "\0/"
+static inline bool sfs_name_is_temporary(struct sfs_bytes name)
+{
+    return sfs_bytes_starts(name, SFS_LITERAL(SFS_TEMPORARY_PREFIX));
+}
+
+enum sfs_value_change {
+    SFS_VALUE_KEPT,   /* only attributes differ; the new record may have no blob */
+    SFS_VALUE_WHOLE,  /* the new record's blob (NULL: empty) is the value */
+    SFS_VALUE_STAGED, /* the value is run->stage's content; the new record has its size, no blob */
+};
+struct sfs_apply_operations {
+    /* The record as it now is in this run, NOT_FOUND. */
+    int (*lookup)(struct sfs_apply_run *run, struct sfs_bytes name, unsigned want,
+                  const struct sfs_record **ret_record, struct sfs_error *error);
+    /* Makes `record` (id 0 means: allot a new one; revision is the run's sequence) the one of its name, in place of `before`
+     * (NULL: none; same name). Called for new records and changed ones. */
+    int (*store)(struct sfs_apply_run *run, const struct sfs_record *before,
+                 const struct sfs_record *record, enum sfs_value_change change,
+                 struct sfs_error *error);
+    int (*remove)(struct sfs_apply_run *run, const struct sfs_record *before,
+                  struct sfs_error *error);
+    /* Gives the record another name, which is free; id and value stay, revision becomes the run's,
+     * changed `record->attributes.changed`. `record` is the new form. */
+    int (*move)(struct sfs_apply_run *run, const struct sfs_record *before,
+                const struct sfs_record *record, struct sfs_error *error);
+    /* The first record of the range as it now is, NOT_FOUND. */
+    int (*first)(struct sfs_apply_run *run, struct sfs_range range,
+                 const struct sfs_record **ret_record, struct sfs_error *error);
+    /* Calls `visit` with each change in the range since `sequence`, with the record before (may be
+     * NULL) and the present record (may be NULL); TOO_OLD where they are no longer known. A visit
+     * that returns not 0 ends it, and that is returned. */
+    int (*changed)(struct sfs_apply_run *run, struct sfs_range range, uint64_t sequence,
+                   int (*visit)(void *context, struct sfs_bytes name, const struct sfs_record *before,
+                                const struct sfs_record *after, uint64_t revision,
+                                struct sfs_error *error),
+                   void *context, struct sfs_error *error);
+    int (*lease)(struct sfs_apply_run *run, uint64_t lease, struct sfs_error *error); /* 0, EXPIRED */
+
+    /* Optional. */
+    /* WRITE, APPEND or TRUNCATE on a value that the engine keeps in chunks; `record` is the new form
+     * (size, times, no blob; type as before unless the engine sets it). UNSUPPORTED: do it whole. */
+    int (*patch)(struct sfs_apply_run *run, const struct sfs_record *before,
+                 const struct sfs_record *record, const struct sfs_operation *operation,
+                 struct sfs_error *error);
+    /* Moves all names below a prefix at once; preconditions of the operation have been checked. */
+    int (*move_prefix)(struct sfs_apply_run *run, struct sfs_bytes from, struct sfs_bytes to,
+                       int64_t time, uint64_t *ret_count, struct sfs_error *error);
+    int (*clear)(struct sfs_apply_run *run, struct sfs_range range, uint64_t *ret_count,
+                 struct sfs_error *error);
+    /* The longest name below a prefix, in bytes, 0 if none (to refuse a rename that makes keys too long). */
+    int (*longest)(struct sfs_apply_run *run, struct sfs_range range, const struct sfs_record **ret_record,
+                   struct sfs_error *error);
+};
+struct sfs_apply_run {
+    const struct sfs_apply_operations *operations;
+    uint64_t sequence; /* that the batch will have */
+    size_t key_max;
+    struct sfs_stage *stage;
+    /* The engine's own members follow in the struct that embeds this one. */
+};
+/* Checks the preconditions, then executes the operations through run->operations. On failure the
+ * engine rolls back what was done. Never calls back into the store. */
+SFS_API int sfs_apply_run(struct sfs_apply_run *run, struct sfs_batch *batch, struct sfs_error *error);
+
+/* --- an engine in memory: the copy-on-write ordered tree, for backends that hold everything there --- */
+
+/*
+ * Reads, writes, snapshots in O(1) and the change feed over a persistent tree. A backend that keeps
+ * its content elsewhere gives `persist`, which is called inside apply with a cursor over the new
+ * state before anyone can see it: where it fails, the batch fails and nothing changed.
+ */
+struct sfs_memory_engine;
+struct sfs_memory_hooks {
+    int (*persist)(void *context, struct sfs_cursor *state, uint64_t sequence, bool durable,
+                   struct sfs_error *error);
+    int (*sync)(void *context, struct sfs_error *error);
+    void *context;
+};
+SFS_API int sfs_memory_engine_new(struct sfs_memory_engine **ret_engine,
+                                  const struct sfs_memory_hooks *hooks, struct sfs_error *error);
+SFS_API void sfs_memory_engine_free(struct sfs_memory_engine *engine);
+/* Puts a record as it is (id, revision, times) while nobody else uses the engine: for loading. */
+SFS_API int sfs_memory_engine_load(struct sfs_memory_engine *engine, const struct sfs_record *record,
+                                   struct sfs_error *error);
+/* Raises the counters to at least these after loading. */
+SFS_API void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64_t sequence,
+                                        uint64_t last_id);
+SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
+/* The groups; the engine is found through the store: it must be the member right behind `struct
+ * sfs_storage` in the backend's struct (struct sfs_memory_storage). */
+struct sfs_memory_storage {
+    struct sfs_storage storage;
+    struct sfs_memory_engine *engine;
+};
+SFS_API const struct sfs_read_operations *sfs_memory_read_operations(void);
+SFS_API const struct sfs_write_operations *sfs_memory_write_operations(void);
+SFS_API const struct sfs_time_operations *sfs_memory_time_operations(void);
+SFS_API int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
+                              struct sfs_error *error);
+
+/* --- opening by URI --- */
+
+/* One option of a URI: "?name=value". Values are decoded. */
+struct sfs_option {
+    const char *name;
+    const char *value;
+};
+struct sfs_location {
+    const char *scheme;
+    const char *path; /* decoded; what is between "scheme:" and "?" */
+    const struct sfs_option *options;
+    size_t option_count;
+};
+enum sfs_option_type { SFS_OPTION_BOOL, SFS_OPTION_SIZE, SFS_OPTION_TEXT, SFS_OPTION_CHOICE };
+/* A backend's table of options; ends with name NULL. `offset` is where the value lies in the struct
+ * that sfs_options_parse() fills: bool, uint64_t, const char * (borrowed from the location), int
+ * (index in `choices`, separated by '|'). */
+struct sfs_option_rule {
+    const char *name;
+    enum sfs_option_type type;
+    size_t offset;
+    const char *choices;
+    const char *meaning; /* for help */
+};
+/* Unknown names and bad values are INVALID, and the sentence names them and what there is. Sizes
+ * take K, M and G (1024). Bools: 1 0 yes no true false on off. */
+SFS_API int sfs_options_parse(const struct sfs_location *location, const struct sfs_option_rule *rules,
+                              void *values, struct sfs_error *error);
+
+struct sfs_backend {
+    struct sfs_backend_info info;
+    int (*open)(struct sfs_storage **ret_store, const struct sfs_location *location, unsigned flags,
+                struct sfs_error *error);
+};
+/* backends/registry.c: the one table that names the backends; ends with NULL. */
+extern const struct sfs_backend *const sfs_backend_registry[];
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_BATCH_H
+#define STOREFS_BATCH_H
+
+#include "storefs/record.h"
+
+/*
+ * Batch: an ordered list of changes and the preconditions under which they are to happen. Applying
+ * one is the only way to change a store; it happens whole or not at all. Operations see the effect of
+ * those before them; preconditions are all checked first, against the state before the batch, inside
+ * the engine's own write transaction.
+ *
+ * A batch copies what it is given. It belongs to one thread at a time. It may be applied again, also
+ * to another store. Adding returns 0, NO_MEMORY, or the validation error of the name; a batch to
+ * which something could not be added must not be applied and refuses it (INVALID).
+ *
+ * The time of an operation is the moment it was added, so that a transaction that is replayed at its
+ * commit gives the times that were seen in it.
+ */
+struct sfs_batch;
+struct sfs_stage;
+
+/* [from, to) in byte order; an empty `to` means no upper bound. {{0}} is everything. */
+struct sfs_range {
+    struct sfs_bytes from;
+    struct sfs_bytes to;
+};
+
+SFS_API int sfs_batch_new(struct sfs_batch **ret_batch, struct sfs_error *error);
+SFS_API void sfs_batch_free(struct sfs_batch *batch);
+SFS_API void sfs_batch_clear(struct sfs_batch *batch); /* empties it for reuse */
+SFS_API size_t sfs_batch_size(const struct sfs_batch *batch); /* operations, not preconditions */
+
+/*
+ * Sets the value. A record that exists keeps its id, times of creation and access, mode, owner and
+ * extended attributes; modified and changed become the operation's time; its type is found anew
+ * unless it was set. A new one gets defaults. `attributes` (may be NULL) gives those in `mask`
+ * instead, in either case. A put over a record of another kind (a symbolic link, say) replaces it.
+ * A marker is put under its marker name, with an empty value.
+ */
+SFS_API int sfs_batch_put(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes value,
+                          const struct sfs_attributes *attributes, unsigned mask,
+                          struct sfs_error *error);
+/* As sfs_batch_put; the value is what was staged. The stage must be of the store that the batch is
+ * applied to, outlive the apply, and is spent by a successful one. The type is found when it is added
+ * to the batch, so the content must be whole by then; over 64 MiB are never found to be JSON. */
+SFS_API int sfs_batch_put_stage(struct sfs_batch *batch, struct sfs_bytes name,
+                                struct sfs_stage *stage, const struct sfs_attributes *attributes,
+                                unsigned mask, struct sfs_error *error);
+
+/* Changes a part of the latest value; the record must exist (NOT_FOUND). A gap reads as zeros. The
+ * type is found anew, but a value that has 1 MiB or more afterwards keeps the one it had. */
+SFS_API int sfs_batch_write(struct sfs_batch *batch, struct sfs_bytes name, uint64_t offset,
+                            struct sfs_bytes bytes, struct sfs_error *error);
+SFS_API int sfs_batch_append(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes bytes,
+                             struct sfs_error *error);
+SFS_API int sfs_batch_truncate(struct sfs_batch *batch, struct sfs_bytes name, uint64_t size,
+                               struct sfs_error *error);
+
+/* Updates attributes in `mask` (not KIND) of a record that exists; changed becomes the operation's
+ * time unless it is in the mask. */
+SFS_API int sfs_batch_attributes(struct sfs_batch *batch, struct sfs_bytes name,
+                                 const struct sfs_attributes *attributes, unsigned mask,
+                                 struct sfs_error *error);
+/* Sets (value.data not NULL) or removes an extended attribute; flags: enum sfs_xattr_flags. */
+SFS_API int sfs_batch_xattr(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes xattr,
+                            struct sfs_bytes value, unsigned flags, struct sfs_error *error);
+
+enum sfs_batch_flags {
+    SFS_BATCH_MUST_EXIST = 1, /* delete: NOT_FOUND where there is nothing */
+    SFS_BATCH_NO_REPLACE = 2, /* rename: EXISTS where the target is taken */
+};
+SFS_API int sfs_batch_delete(struct sfs_batch *batch, struct sfs_bytes name, unsigned flags,
+                             struct sfs_error *error);
+/* Moves one record (NOT_FOUND); one at the target is replaced. Renaming to itself changes nothing. */
+SFS_API int sfs_batch_rename(struct sfs_batch *batch, struct sfs_bytes from, struct sfs_bytes to,
+                             unsigned flags, struct sfs_error *error);
+/* Both must exist (NOT_FOUND); each keeps its id under the other's name. */
+SFS_API int sfs_batch_exchange(struct sfs_batch *batch, struct sfs_bytes a, struct sfs_bytes b,
+                               struct sfs_error *error);
+/*
+ * Moves every name that begins with `from` (ends in '/') so that it begins with `to` (ends in '/').
+ * Nothing may begin with `to` (NOT_EMPTY), neither may contain the other (INVALID), and none may
+ * become too long (NAME_TOO_LONG, names the key). Nothing below `from` is no error.
+ */
+SFS_API int sfs_batch_rename_prefix(struct sfs_batch *batch, struct sfs_bytes from,
+                                    struct sfs_bytes to, struct sfs_error *error);
+/* Everything below `a` goes below `b` and the other way round. Neither may contain the other. */
+SFS_API int sfs_batch_exchange_prefix(struct sfs_batch *batch, struct sfs_bytes a,
+                                      struct sfs_bytes b, struct sfs_error *error);
+/* Deletes every record in the range, markers and links too. */
+SFS_API int sfs_batch_clear_range(struct sfs_batch *batch, struct sfs_range range,
+                                  struct sfs_error *error);
+
+/* Preconditions. One that does not hold fails the batch: CONFLICT, with a sentence that names the
+ * key and both revisions; except EXISTS (absent), NOT_EMPTY (range_empty), EXPIRED (lease). */
+SFS_API int sfs_batch_require_absent(struct sfs_batch *batch, struct sfs_bytes name,
+                                     struct sfs_error *error);
+/* `revision` 0: the name must be absent, but where it is not that is a CONFLICT. */
+SFS_API int sfs_batch_require_revision(struct sfs_batch *batch, struct sfs_bytes name,
+                                       uint64_t revision, struct sfs_error *error);
+/* The name must still be held by the record with this id. */
+SFS_API int sfs_batch_require_id(struct sfs_batch *batch, struct sfs_bytes name, uint64_t id,
+                                 struct sfs_error *error);
+SFS_API int sfs_batch_require_empty(struct sfs_batch *batch, struct sfs_range range,
+                                    struct sfs_error *error);
+/* No name in the range was written, made or deleted after `sequence`; TOO_OLD where that is no
+ * longer known. */
+SFS_API int sfs_batch_require_unchanged(struct sfs_batch *batch, struct sfs_range range,
+                                        uint64_t sequence, struct sfs_error *error);
+/* As require_unchanged, of the whole store, but only changes whose old or new record satisfies the
+ * filter count. `matches` is called with each, holds the caller's rule, must be thread-safe and must
+ * not use the store; `context` must outlive the apply. */
+SFS_API int sfs_batch_require_no_match(struct sfs_batch *batch, uint64_t sequence,
+                                       int (*matches)(void *context, const struct sfs_record *record),
+                                       void *context, struct sfs_error *error);
+/* The snapshot lease with this id has not expired. */
+SFS_API int sfs_batch_require_lease(struct sfs_batch *batch, uint64_t lease, struct sfs_error *error);
+
+/* After a successful apply: how many records operation `index` (from 0) changed or removed. */
+SFS_API uint64_t sfs_batch_affected(const struct sfs_batch *batch, size_t index);
+
+#endif

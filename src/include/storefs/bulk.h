@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_BULK_H
+#define STOREFS_BULK_H
+
+#include "storefs/storage.h"
+
+/*
+ * Import and export as NDJSON, one record a line, in the form that query results have:
+ *
+ *   {"key":KEY,"value":VALUE}
+ *
+ * VALUE is compact, numbers keep their text. Where the stored bytes differ from it, more members
+ * restore them exactly: "text" (a string: the stored bytes, of JSON with white space, whose value still
+ * stands in "value"), or value {"__type":"text","__value":…} (UTF-8 that is not JSON) or
+ * {"__type":"bytes","__value":base64}. A JSON object that holds "__type" is itself wrapped as text. KEY
+ * is a string, or {"__type":"bytes","__value":base64} where it is not UTF-8. Attributes that are not
+ * default follow in "attributes" (mode, uid, gid, times as decimal strings of ns, xattrs as base64, kind,
+ * device, type); markers have "kind":"marker" and the key without its NUL.
+ * A reader takes any member order and white space, and refuses what it does not know.
+ */
+
+/* Appends the line for a record that has its value, with a newline. `attributes` false leaves them
+ * out (query results show content only). */
+SFS_API int sfs_line_write(struct sfs_buffer *out, const struct sfs_record *record, bool attributes,
+                           struct sfs_error *error);
+/* Adds one line (without its newline) to a batch. INVALID says what is wrong with it. */
+SFS_API int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct sfs_error *error);
+
+struct sfs_bulk_options {
+    sfs_progress_function *progress; /* bytes (import) or records (export) done, and in all (0: unknown) */
+    void *context;
+    bool keep_going;   /* import: report bad lines and go on; they are counted in `refused` */
+    sfs_report_function *report;
+    size_t batch_bytes; /* import: commit about this much at a time; 0: 4 MiB */
+};
+struct sfs_bulk_result {
+    uint64_t records;
+    uint64_t bytes;
+    uint64_t refused;
+};
+/* Reads lines from a file descriptor until its end. Each commit is whole lines; what was committed
+ * before a failure stays and is counted in *ret_result (set in any case); the sentence names the line. */
+SFS_API int sfs_import(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
+                       struct sfs_bulk_result *ret_result, struct sfs_error *error);
+/* Writes every record, of one state where the store has snapshots. */
+SFS_API int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
+                       struct sfs_bulk_result *ret_result, struct sfs_error *error);
+
+#endif

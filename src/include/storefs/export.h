@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_EXPORT_H
+#define STOREFS_EXPORT_H
+
+/*
+ * The library is compiled with hidden visibility; SFS_API marks what a program may link to.
+ * SFS_PRINTF lets the compiler check the arguments of a format.
+ */
+#define SFS_API __attribute__((visibility("default")))
+#define SFS_PRINTF(at, first) __attribute__((format(printf, at, first)))
+#define SFS_MUST_CHECK __attribute__((warn_unused_result))
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_STORAGE_H
+#define STOREFS_STORAGE_H
+
+#include "storefs/batch.h"
+
+/*
+ * Storage: a versioned, ordered map from names to records, over any backend or layer.
+ *
+ * The primitive calls (get, read, scan; apply, stage, sync; snapshot, changes) are what a backend
+ * implements; everything below "Derived" is written once, in terms of them. A store may be used by
+ * several threads at once; cursors, batches, stages and feeds belong to one thread at a time and must
+ * be closed before their store.
+ */
+struct sfs_storage;
+struct sfs_cursor;
+struct sfs_feed;
+
+/* What the store can do beyond the primitives. */
+enum sfs_capability {
+    SFS_CAN_SNAPSHOT = 1 << 0,    /* snapshot() works: snapshot isolation can be given */
+    SFS_CAN_CHANGES = 1 << 1,     /* changes() works */
+    SFS_CAN_SHARE = 1 << 2,       /* other processes may have the same store open */
+    SFS_CAN_PERSIST = 1 << 3,     /* content outlives the process */
+    SFS_CAN_PUSH_DOWN = 1 << 4,   /* evaluates query stages itself */
+};
+
+enum sfs_open_flags {
+    SFS_OPEN_CREATE = 1,    /* make the store where there is none (mode 0600) */
+    SFS_OPEN_READ_ONLY = 2, /* every change is READ_ONLY */
+};
+
+/*
+ * Opens the store that a URI names: "memory:", "json:PATH", "sqlite:PATH", or a bare path, which is
+ * sqlite; "?name=value&name=value" behind it are options, an unknown one is refused by name
+ * (INVALID). %XX escapes in PATH and in values. Errors: INVALID, NOT_FOUND (no CREATE), NOT_A_STORE,
+ * TOO_NEW, CORRUPT, BUSY (another process holds it), PERMISSION, NO_SPACE, IO, UNSUPPORTED (unknown
+ * scheme; the sentence lists those there are).
+ */
+SFS_API int sfs_open(struct sfs_storage **ret_store, const char *uri, unsigned flags,
+                     struct sfs_error *error);
+/* Writes what is not yet written and frees the store, whatever it returns; an error tells that
+ * something could not be written. NULL is allowed. Closes the layers below too. */
+SFS_API int sfs_close(struct sfs_storage *store, struct sfs_error *error);
+
+SFS_API const char *sfs_storage_name(const struct sfs_storage *store);     /* "sqlite" */
+SFS_API const char *sfs_storage_location(const struct sfs_storage *store); /* path, or "" */
+SFS_API unsigned sfs_storage_capabilities(const struct sfs_storage *store);
+SFS_API size_t sfs_storage_key_max(const struct sfs_storage *store);       /* bytes */
+
+/* --- read --- */
+
+enum sfs_want {
+    SFS_WANT_RECORD = 0, /* attributes, size, times, revision; a listing never reads values */
+    SFS_WANT_VALUE = 1,  /* the value too */
+    SFS_WANT_KEYS = 2,   /* scan: only records that are keys (kind VALUE) */
+};
+
+/* The record of a name; NOT_FOUND. The value may be there though it was not asked for. */
+SFS_API int sfs_get(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
+                    const struct sfs_record **ret_record, struct sfs_error *error);
+/*
+ * Reads up to `size` bytes of a value from `offset` on; returns how many in *ret_size (0 at or past
+ * the end). `revision` 0 reads the latest; another must be the record's present one (CONFLICT).
+ */
+SFS_API int sfs_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
+                     uint64_t offset, void *data, size_t size, size_t *ret_size,
+                     struct sfs_error *error);
+/*
+ * A cursor over the records of a range, ascending. Outside a snapshot it shows each record as it is
+ * when reached: it holds no lock and pins nothing. The range is copied.
+ */
+SFS_API int sfs_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
+                     struct sfs_cursor **ret_cursor, struct sfs_error *error);
+/* 1 and the next record (borrowed until the next step), 0 at the end, or an error. */
+SFS_API int sfs_cursor_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
+                            struct sfs_error *error);
+/* The next step will show the first record whose name is not below `name` (clipped to the range);
+ * backwards too. */
+SFS_API int sfs_cursor_seek(struct sfs_cursor *cursor, struct sfs_bytes name, struct sfs_error *error);
+SFS_API void sfs_cursor_close(struct sfs_cursor *cursor);
+
+/* The smallest range that holds every name beginning with `prefix`; `to` is built in `buffer`. */
+SFS_API int sfs_range_prefix(struct sfs_bytes prefix, struct sfs_buffer *buffer,
+                             struct sfs_range *ret_range);
+SFS_API bool sfs_range_has(struct sfs_range range, struct sfs_bytes name);
+
+/* --- write --- */
+
+struct sfs_apply_options {
+    bool durable; /* on disk when apply returns, not only committed */
+};
+/* All or nothing. *ret_sequence (may be NULL): the commit's sequence number. `options` NULL: not
+ * durable. Errors: those of the operations and preconditions; READ_ONLY, NO_SPACE, IO, BUSY. */
+SFS_API int sfs_apply(struct sfs_storage *store, struct sfs_batch *batch,
+                      const struct sfs_apply_options *options, uint64_t *ret_sequence,
+                      struct sfs_error *error);
+/* A large value on its way: nothing refers to it until a batch puts it. */
+SFS_API int sfs_stage_open(struct sfs_storage *store, struct sfs_stage **ret_stage,
+                           struct sfs_error *error);
+SFS_API int sfs_stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
+                            struct sfs_error *error);
+SFS_API int sfs_stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error);
+SFS_API uint64_t sfs_stage_size(const struct sfs_stage *stage);
+/* Abandons what no batch has put; NULL allowed. */
+SFS_API void sfs_stage_close(struct sfs_stage *stage);
+/* Returns when everything up to `sequence` is on disk. 0: everything committed so far. */
+SFS_API int sfs_sync(struct sfs_storage *store, uint64_t sequence, struct sfs_error *error);
+
+/* --- time --- */
+
+/* The sequence number of the last commit. */
+SFS_API int sfs_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error);
+/*
+ * A read-only store as of now. It stops no writer: the store keeps what the snapshot still needs.
+ * `lease_ms` (0: ten minutes) is how long it lives without being used; each use renews it; after
+ * that every call is EXPIRED. Close it with sfs_close(). UNSUPPORTED without SFS_CAN_SNAPSHOT.
+ */
+SFS_API int sfs_snapshot(struct sfs_storage *store, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
+                         struct sfs_error *error);
+/* Of a snapshot: the sequence it shows is sfs_sequence(); the lease's id, for require_lease. */
+SFS_API uint64_t sfs_snapshot_lease(const struct sfs_storage *snapshot);
+
+/* One name that one commit changed. `before` is the record before (no value), NULL where there was
+ * none; `revision` the one after, 0 where it is gone. Borrowed until the feed's next step. */
+struct sfs_change {
+    uint64_t sequence;
+    struct sfs_bytes name;
+    const struct sfs_record *before;
+    uint64_t revision;
+};
+/*
+ * The change feed: what was committed after `since` (a sequence number; UINT64_MAX: from now on),
+ * by this process or another, in order; names of one commit come together. An open feed is a lease: the store keeps
+ * rows for it. TOO_OLD when `since` is no longer kept: follow from now and drop every cache.
+ */
+SFS_API int sfs_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
+                        struct sfs_error *error);
+/* 1 and a change, 0 when there is none at present, or an error (TOO_OLD: the feed fell behind). */
+SFS_API int sfs_feed_next(struct sfs_feed *feed, struct sfs_change *ret_change, struct sfs_error *error);
+/* Waits for a commit: 1 something came, 0 `timeout_ms` passed, or CANCELLED after sfs_feed_wake(). */
+SFS_API int sfs_feed_wait(struct sfs_feed *feed, uint64_t timeout_ms, struct sfs_error *error);
+/* Makes a wait in another thread return CANCELLED, now and from then on. */
+SFS_API void sfs_feed_wake(struct sfs_feed *feed);
+SFS_API void sfs_feed_close(struct sfs_feed *feed);
+
+/* --- derived: written once over the calls above; of keys only, never markers or links --- */
+
+/* The value, owned by the caller; NOT_FOUND. */
+SFS_API int sfs_get_value(struct sfs_storage *store, struct sfs_bytes key, struct sfs_buffer *ret_value,
+                          struct sfs_error *error);
+SFS_API int sfs_set(struct sfs_storage *store, struct sfs_bytes key, struct sfs_bytes value,
+                    struct sfs_error *error);
+/* 1 it existed, 0 it did not. */
+SFS_API int sfs_delete(struct sfs_storage *store, struct sfs_bytes key, struct sfs_error *error);
+SFS_API int sfs_has(struct sfs_storage *store, struct sfs_bytes key, struct sfs_error *error);
+/* Deletes every record, markers and links too. */
+SFS_API int sfs_clear(struct sfs_storage *store, struct sfs_error *error);
+
+struct sfs_entry {
+    struct sfs_bytes key;
+    struct sfs_bytes value;
+};
+/* ret_records[i] is the record of keys[i] with its value, or NULL; unref each. All from one state
+ * where the store has snapshots. */
+SFS_API int sfs_get_many(struct sfs_storage *store, const struct sfs_bytes *keys, size_t count,
+                         const struct sfs_record **ret_records, struct sfs_error *error);
+SFS_API int sfs_set_many(struct sfs_storage *store, const struct sfs_entry *entries, size_t count,
+                         struct sfs_error *error);
+/* How many there were, in *ret_count. */
+SFS_API int sfs_delete_many(struct sfs_storage *store, const struct sfs_bytes *keys, size_t count,
+                            uint64_t *ret_count, struct sfs_error *error);
+
+struct sfs_totals {
+    uint64_t keys;    /* records that are keys */
+    uint64_t records; /* all */
+    uint64_t bytes;   /* of all values */
+};
+/* How much is in the store: at once where the backend keeps count, else by a scan. */
+SFS_API int sfs_totals(struct sfs_storage *store, struct sfs_totals *ret_totals, struct sfs_error *error);
+/* The number of keys. */
+SFS_API int sfs_size(struct sfs_storage *store, uint64_t *ret_size, struct sfs_error *error);
+/* Cursors over keys whose name begins with `prefix` (empty: all): without, and with their values. */
+SFS_API int sfs_keys(struct sfs_storage *store, struct sfs_bytes prefix, struct sfs_cursor **ret_cursor,
+                     struct sfs_error *error);
+SFS_API int sfs_entries(struct sfs_storage *store, struct sfs_bytes prefix,
+                        struct sfs_cursor **ret_cursor, struct sfs_error *error);
+
+/* --- looking after a store --- */
+
+/* Writes one consistent copy of a store in use to a new file (0600, EXISTS if it is there).
+ * `progress` (may be NULL) is called now and then; anything but 0 stops with CANCELLED and leaves no file. */
+typedef int sfs_progress_function(void *context, uint64_t done, uint64_t total);
+SFS_API int sfs_backup(struct sfs_storage *store, const char *path, sfs_progress_function *progress,
+                       void *context, struct sfs_error *error);
+/* Checks the store: `report` gets one sentence a finding. *ret_found and *ret_repaired count them. */
+typedef void sfs_report_function(void *context, const char *sentence);
+SFS_API int sfs_check(struct sfs_storage *store, bool repair, sfs_report_function *report, void *context,
+                      uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
+
+/* The backends there are: one row each, ends with scheme NULL. */
+struct sfs_backend_info {
+    const char *scheme;  /* "sqlite" */
+    const char *summary; /* one line */
+    const char *options; /* "name=value (meaning); …" for help */
+};
+SFS_API const struct sfs_backend_info *sfs_backends(void);
+
+#endif

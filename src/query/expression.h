@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_QUERY_EXPRESSION_H
+#define SFS_QUERY_EXPRESSION_H
+
+/*
+ * Expression: a condition on one record, as a tree. From loosest to tightest: or, and, not, one test.
+ *
+ *   FIELD OP LITERAL     = != < <= > >=; false where the field is missing; all but = and != also
+ *                        where the types differ (true and false are one type)
+ *   FIELD in [LITERAL…]  equal to one of these
+ *   FIELD has LITERAL    an array with an equal element, an object with a member of that name, or a
+ *                        string with that text in it
+ *   FIELD ~ "GLOB"       a string that matches (util/glob.h)
+ *   FIELD exists         also where it is null
+ *   FIELD                is true
+ *
+ * Equality is that of the total order: 1.0 = 1. Trees are at most SFS_EXPRESSION_DEPTH deep, so that
+ * walking one cannot use up the stack; and and or take any number of operands. Immutable once built.
+ */
+#include "query/field.h"
+
+#define SFS_EXPRESSION_DEPTH 100
+
+enum sfs_node_kind {
+    SFS_NODE_OR,
+    SFS_NODE_AND,
+    SFS_NODE_NOT,
+    SFS_NODE_TRUE,
+    SFS_NODE_EXISTS,
+    SFS_NODE_EQUAL,
+    SFS_NODE_NOT_EQUAL,
+    SFS_NODE_LESS,
+    SFS_NODE_LESS_EQUAL,
+    SFS_NODE_GREATER,
+    SFS_NODE_GREATER_EQUAL,
+    SFS_NODE_IN,
+    SFS_NODE_HAS,
+    SFS_NODE_GLOB,
+};
+
+struct sfs_node {
+    enum sfs_node_kind kind;
+    struct sfs_node *first; /* OR, AND, NOT: the operands, a list; none is of OR in OR, AND in AND */
+    struct sfs_node *last;
+    struct sfs_node *next;
+    struct sfs_field field; /* the tests */
+    struct sfs_value value; /* the tests with a literal; IN: an array; GLOB: TEXT */
+};
+
+/* Builds the tree in the arena, which must outlive it; `text` may go. Sentences begin with "where:".
+ * INVALID, NO_MEMORY. */
+int sfs_expression_parse(struct sfs_bytes text, struct sfs_arena *arena,
+                         const struct sfs_node **ret_node, struct sfs_error *error);
+/* Appends the expression in its plain form, which parses to the same tree. */
+int sfs_expression_print(const struct sfs_node *node, struct sfs_buffer *out);
+/* How an operator is written: ">=", "has". */
+const char *sfs_node_symbol(enum sfs_node_kind kind);
+/* 1, 0, or NO_MEMORY. */
+int sfs_expression_matches(const struct sfs_node *node, struct sfs_subject *subject);
+/* Whether it looks into values, not only at properties. */
+bool sfs_expression_reads_value(const struct sfs_node *node);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* The grammar of query paths: one table, and the parser that it drives. */
+#include <stdio.h>
+
+#include "query/stages.h"
+#include "storefs/path.h"
+
+static int add_by(struct sfs_query *query, const struct sfs_bytes *arguments,
+                  struct sfs_error *error)
+{
+    return sfs_query_by(query, arguments[0], arguments[1], error);
+}
+
+static int add_where(struct sfs_query *query, const struct sfs_bytes *arguments,
+                     struct sfs_error *error)
+{
+    return sfs_query_where(query, arguments[0], error);
+}
+
+static int add_order(struct sfs_query *query, const struct sfs_bytes *arguments,
+                     struct sfs_error *error)
+{
+    return sfs_query_order(query, arguments[0], error);
+}
+
+/* A number of any length; what is beyond 64 bits is more records than a store can hold. */
+static int parse_number(const char *stage, struct sfs_bytes text, uint64_t *ret_number,
+                        struct sfs_error *error)
+{
+    const char *data = text.data;
+    uint64_t number = 0;
+    bool valid = text.size > 0;
+    for (size_t i = 0; i < text.size && valid; i++) {
+        uint64_t digit = (uint64_t)(data[i] - '0');
+        valid = data[i] >= '0' && data[i] <= '9';
+        number = number > (UINT64_MAX - digit) / 10 ? UINT64_MAX : number * 10 + digit;
+    }
+    if (!valid)
+        return sfs_fail(error, SFS_E_INVALID, "query", "%s: expected a whole number, not '%.*s'",
+                        stage, (int)(text.size < 64 ? text.size : 64), text.size ? data : "");
+    *ret_number = number;
+    return 0;
+}
+
+static int add_limit(struct sfs_query *query, const struct sfs_bytes *arguments,
+                     struct sfs_error *error)
+{
+    uint64_t count;
+    int result = parse_number("limit", arguments[0], &count, error);
+    return result ? result : sfs_query_limit(query, count, error);
+}
+
+static int add_offset(struct sfs_query *query, const struct sfs_bytes *arguments,
+                      struct sfs_error *error)
+{
+    uint64_t count;
+    int result = parse_number("offset", arguments[0], &count, error);
+    return result ? result : sfs_query_offset(query, count, error);
+}
+
+static const struct sfs_grammar grammar[] = {
+    {"by", 2, SFS_SINK_NONE, "by/FIELD/VALUE", "records whose FIELD equals VALUE", add_by},
+    {"where", 1, SFS_SINK_NONE, "where/EXPR", "records for which EXPR holds", add_where},
+    {"order", 1, SFS_SINK_NONE, "order/FIELD[:desc][,FIELD...]",
+     "sorted by these fields; ties keep the order they had", add_order},
+    {"limit", 1, SFS_SINK_NONE, "limit/N", "the first N records", add_limit},
+    {"offset", 1, SFS_SINK_NONE, "offset/N", "all but the first N records", add_offset},
+    {"keys", 0, SFS_SINK_KEYS, "keys", "symbolic links to the keys, in order", NULL},
+    {"values.json", 0, SFS_SINK_VALUES_JSON, "values.json",
+     "an array of {\"key\":...,\"value\":...}", NULL},
+    {"values.ndjson", 0, SFS_SINK_VALUES_NDJSON, "values.ndjson",
+     "one {\"key\":...,\"value\":...} a line, as import takes it", NULL},
+    {"count", 0, SFS_SINK_COUNT, "count", "the number of records", NULL},
+    {"explain", 0, SFS_SINK_EXPLAIN, "explain", "who does each stage, and how", NULL},
+    {NULL, 0, SFS_SINK_NONE, NULL, NULL, NULL},
+};
+#define MOST_ARGUMENTS 2
+
+const struct sfs_grammar *sfs_query_grammar(void)
+{
+    return grammar;
+}
+
+const struct sfs_grammar *sfs_query_grammar_find(struct sfs_bytes name)
+{
+    for (const struct sfs_grammar *row = grammar; row->name; row++) {
+        if (sfs_bytes_equal(name, sfs_string(row->name)))
+            return row;
+    }
+    return NULL;
+}
+
+/* --- paths --- */
+
+struct walk {
+    struct sfs_bytes path;
+    size_t at;
+    bool ended;
+    struct sfs_error *error;
+};
+
+/* The next element as it stands in the path; false at the end. */
+static bool next_element(struct walk *walk, struct sfs_bytes *ret_element)
+{
+    if (walk->ended)
+        return false;
+    const char *start = (const char *)walk->path.data + walk->at;
+    size_t size = walk->path.size - walk->at;
+    const char *slash = memchr(start, '/', size);
+    walk->ended = !slash;
+    if (slash)
+        size = (size_t)(slash - start);
+    walk->at += size + (slash != NULL);
+    *ret_element = sfs_bytes(start, size);
+    return true;
+}
+
+static int fail_name(const struct walk *walk, struct sfs_bytes name)
+{
+    char names[160] = "";
+    size_t used = 0;
+    for (const struct sfs_grammar *row = grammar; row->name; row++) {
+        int size = snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", row->name);
+        used += (size_t)size < sizeof(names) - used ? (size_t)size : 0;
+    }
+    return sfs_fail(walk->error, SFS_E_INVALID, "query",
+                    "'%.*s' is no stage and no result of a query: there are %s",
+                    (int)(name.size < 64 ? name.size : 64), (const char *)name.data, names);
+}
+
+static int fail_missing(const struct walk *walk, const struct sfs_grammar *row)
+{
+    return sfs_fail(walk->error, SFS_E_INVALID, "query", "'%s' is not complete: it is written %s",
+                    row->name, row->usage);
+}
+
+static int add_stage(struct walk *walk, const struct sfs_grammar *row, struct sfs_query *query)
+{
+    struct sfs_buffer texts[MOST_ARGUMENTS] = {{0}};
+    struct sfs_bytes arguments[MOST_ARGUMENTS] = {{0}};
+    struct sfs_bytes element;
+    int result = 0;
+    for (unsigned i = 0; i < row->arguments && result == 0; i++) {
+        if (!next_element(walk, &element) || element.size == 0)
+            result = fail_missing(walk, row);
+        else if (sfs_path_unescape(element, &texts[i]))
+            result = sfs_fail_memory(walk->error, "query");
+        arguments[i] = sfs_buffer_bytes(&texts[i]);
+    }
+    if (result == 0)
+        result = row->add(query, arguments, walk->error);
+    for (unsigned i = 0; i < MOST_ARGUMENTS; i++)
+        sfs_buffer_free(&texts[i]);
+    return result;
+}
+
+static int parse_elements(struct walk *walk, struct sfs_query *query, enum sfs_sink *ret_sink)
+{
+    struct sfs_bytes name;
+    while (next_element(walk, &name)) {
+        const struct sfs_grammar *row = sfs_query_grammar_find(name);
+        if (!row)
+            return fail_name(walk, name);
+        if (row->sink == SFS_SINK_NONE) {
+            int result = add_stage(walk, row, query);
+            if (result)
+                return result;
+            continue;
+        }
+        if (!walk->ended)
+            return sfs_fail(walk->error, SFS_E_INVALID, "query",
+                            "nothing can follow '%s' in a query", row->name);
+        *ret_sink = row->sink;
+    }
+    return 0;
+}
+
+int sfs_query_parse(struct sfs_bytes path, struct sfs_query **ret_query, enum sfs_sink *ret_sink,
+                    struct sfs_error *error)
+{
+    struct walk walk = {.path = path, .ended = path.size == 0, .error = error};
+    struct sfs_query *query = NULL;
+    enum sfs_sink sink = SFS_SINK_NONE;
+    int result = sfs_query_new(&query, error);
+    if (result == 0)
+        result = parse_elements(&walk, query, &sink);
+    if (result) {
+        sfs_query_free(query);
+        return result;
+    }
+    *ret_query = query;
+    *ret_sink = sink;
+    return 0;
+}

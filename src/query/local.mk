@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# The query language: stages, expressions, the evaluator.
+# Sources and headers:  libstorefs_la_SOURCES += src/query/NAME.c src/query/NAME.h
+libstorefs_la_SOURCES += \
+	src/query/arena.c src/query/arena.h \
+	src/query/bounds.c src/query/bounds.h \
+	src/query/cursors.c \
+	src/query/evaluate.c \
+	src/query/explain.c \
+	src/query/expression.h \
+	src/query/field.c src/query/field.h \
+	src/query/grammar.c \
+	src/query/parse.c \
+	src/query/print.c \
+	src/query/query.c \
+	src/query/reader.c src/query/reader.h \
+	src/query/run.c src/query/run.h \
+	src/query/sample.c \
+	src/query/sort.c \
+	src/query/stage_order.c src/query/stages.h \
+	src/query/text.c \
+	src/query/value.c src/query/value.h

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* What there is to complete a query with: fields and values, from the first records of its result. */
+#include <stdlib.h>
+
+#include "query/run.h"
+#include "storefs/path.h"
+
+#define SAMPLE_RECORDS 10000
+#define SAMPLE_VALUES ((size_t)10000)
+#define FORM_MAX 255 /* bytes of a file name, escaped */
+
+/* Distinct values in their total order; the names of fields are texts. */
+struct sample {
+    bool names;
+    struct sfs_field field; /* whose values are wanted */
+    struct sfs_arena arena;
+    struct sfs_value **values; /* pointers, so that inserting one in the middle moves little */
+    size_t count;
+    struct sfs_buffer form; /* the one that is being added */
+    struct sfs_buffer escaped;
+    bool complete;
+};
+
+static int sample_begin(struct sample *sample)
+{
+    sample->complete = true;
+    sample->values = malloc(SAMPLE_VALUES * sizeof(struct sfs_value *));
+    return sample->values ? 0 : SFS_E_NO_MEMORY;
+}
+
+static void sample_free(struct sample *sample)
+{
+    sfs_arena_free(&sample->arena);
+    free(sample->values);
+    sfs_buffer_free(&sample->form);
+    sfs_buffer_free(&sample->escaped);
+}
+
+/* Whether the form can be a file name: 1, 0, or NO_MEMORY. */
+static int form_fits(struct sample *sample)
+{
+    sample->escaped.size = 0;
+    if (sample->form.size > FORM_MAX)
+        return 0;
+    int result = sfs_path_escape(sfs_buffer_bytes(&sample->form), &sample->escaped);
+    return result ? result : sample->escaped.size <= FORM_MAX;
+}
+
+/* The index of the first value that is not below `value`, and whether it equals it. */
+static int find(const struct sample *sample, const struct sfs_value *value, size_t *ret_index,
+                bool *ret_found)
+{
+    size_t low = 0;
+    size_t high = sample->count;
+    *ret_found = false;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = 0;
+        int result = sfs_value_compare(sample->values[middle], value, &order);
+        if (result)
+            return result;
+        *ret_found |= order == 0;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_index = low;
+    return 0;
+}
+
+/* The value that the form stands for, in the arena. */
+static struct sfs_value *own_value(struct sample *sample)
+{
+    struct sfs_value *own = sfs_arena_alloc(&sample->arena, sizeof(*own));
+    if (!own)
+        return NULL;
+    own->kind = SFS_VALUE_TEXT;
+    struct sfs_bytes form = sfs_buffer_bytes(&sample->form);
+    int result = sample->names ? sfs_arena_copy(&sample->arena, form, &own->is.text)
+                               : sfs_value_from_form(form, &sample->arena, own);
+    return result ? NULL : own;
+}
+
+/* Inserts the value whose form is made, unless it is there. What cannot be a name, or is one too
+ * many, leaves the sample incomplete. */
+static int insert(struct sample *sample, const struct sfs_value *value)
+{
+    size_t index = 0;
+    bool found = false;
+    int fits = form_fits(sample);
+    int result = fits < 0 ? fits : find(sample, value, &index, &found);
+    if (result || (fits && found))
+        return result;
+    if (!fits || sample->count == SAMPLE_VALUES) {
+        sample->complete = false;
+        return 0;
+    }
+    struct sfs_value *own = own_value(sample);
+    if (!own)
+        return SFS_E_NO_MEMORY;
+    memmove(sample->values + index + 1, sample->values + index,
+            (sample->count - index) * sizeof(own));
+    sample->values[index] = own;
+    sample->count++;
+    return 0;
+}
+
+static int add_value(struct sample *sample, struct sfs_subject *subject)
+{
+    struct sfs_value value = sfs_field_value(&sample->field, subject);
+    if (value.kind == SFS_VALUE_MISSING)
+        return 0;
+    sample->form.size = 0;
+    int result = sfs_value_form(&value, &sample->form);
+    return result ? result : insert(sample, &value);
+}
+
+static int add_name(struct sample *sample, struct sfs_json name)
+{
+    struct sfs_buffer decoded = {0};
+    struct sfs_json_step step = {.kind = SFS_JSON_STEP_NAME};
+    struct sfs_field field = {.steps = &step, .count = 1};
+    struct sfs_value text = {.kind = SFS_VALUE_TEXT};
+    sample->form.size = 0;
+    int result = sfs_json_string_decode(name, &decoded);
+    step.name = sfs_buffer_bytes(&decoded);
+    if (result == 0)
+        result = sfs_field_print(&field, &sample->form);
+    text.is.text = sfs_buffer_bytes(&sample->form);
+    if (result == 0)
+        result = insert(sample, &text);
+    sfs_buffer_free(&decoded);
+    return result;
+}
+
+static int add_names(struct sample *sample, struct sfs_subject *subject)
+{
+    struct sfs_json root;
+    struct sfs_json name;
+    struct sfs_json value;
+    if (!sfs_subject_root(subject, &root) || root.type != SFS_JSON_OBJECT)
+        return 0;
+    struct sfs_json_cursor cursor = sfs_json_begin(root);
+    int result = 0;
+    while (result == 0 && sfs_json_next_member(&cursor, &name, &value))
+        result = add_name(sample, name);
+    return result;
+}
+
+static int read_records(struct sample *sample, struct sfs_cursor *cursor, struct sfs_error *error)
+{
+    const struct sfs_record *record = NULL;
+    int found;
+    for (size_t i = 0; (found = sfs_cursor_next(cursor, &record, error)) > 0; i++) {
+        if (i == SAMPLE_RECORDS) {
+            sample->complete = false;
+            return 0;
+        }
+        struct sfs_subject subject = sfs_subject(record);
+        int result = sample->names ? add_names(sample, &subject) : add_value(sample, &subject);
+        if (result)
+            return sfs_fail_memory(error, "query");
+    }
+    return found;
+}
+
+static int visit_values(struct sample *sample,
+                        int (*visit)(void *context, struct sfs_bytes text), void *context,
+                        struct sfs_error *error)
+{
+    for (size_t i = 0; i < sample->count; i++) {
+        sample->form.size = 0;
+        int result = sample->names ? sfs_buffer_add(&sample->form, sample->values[i]->is.text)
+                                   : sfs_value_form(sample->values[i], &sample->form);
+        if (result)
+            return sfs_fail_memory(error, "query");
+        result = visit(context, sfs_buffer_bytes(&sample->form));
+        if (result)
+            return result;
+    }
+    return 0;
+}
+
+static int run_sample(struct sample *sample, struct sfs_storage *store,
+                      const struct sfs_query *query, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor = NULL;
+    if (sample_begin(sample))
+        return sfs_fail_memory(error, "query");
+    int result = sfs_query_run(store, query, &cursor, error);
+    if (result == 0)
+        result = read_records(sample, cursor, error);
+    sfs_cursor_close(cursor);
+    return result;
+}
+
+int sfs_query_fields(struct sfs_storage *store, const struct sfs_query *query,
+                     int (*visit)(void *context, struct sfs_bytes text), void *context,
+                     bool *ret_complete, struct sfs_error *error)
+{
+    struct sample sample = {.names = true};
+    int result = run_sample(&sample, store, query, error);
+    if (result == 0)
+        result = visit_values(&sample, visit, context, error);
+    if (result == 0)
+        *ret_complete = sample.complete;
+    sample_free(&sample);
+    return result;
+}
+
+int sfs_query_values(struct sfs_storage *store, const struct sfs_query *query,
+                     struct sfs_bytes field,
+                     int (*visit)(void *context, struct sfs_bytes text), void *context,
+                     bool *ret_complete, struct sfs_error *error)
+{
+    struct sample sample = {0};
+    int result = sfs_field_parse("by", field, &sample.arena, &sample.field, error);
+    if (result == 0)
+        result = run_sample(&sample, store, query, error);
+    if (result == 0)
+        result = visit_values(&sample, visit, context, error);
+    if (result == 0)
+        *ret_complete = sample.complete;
+    sample_free(&sample);
+    return result;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commit: the operations of the write set as one batch, under the precondition that everything they
+ * depend on is as the snapshot had it.
+ */
+#include <stdlib.h>
+
+#include "txn/internal.h"
+
+/* Ranges that must be unchanged; their bounds lie in `bounds`, two for each. */
+struct ranges {
+    struct sfs_range *items;
+    struct sfs_buffer *bounds;
+    size_t count;
+};
+
+static void ranges_free(struct ranges *ranges)
+{
+    for (size_t i = 0; i < ranges->count; i++)
+        sfs_buffer_free(&ranges->bounds[i]);
+    free(ranges->items);
+    free(ranges->bounds);
+}
+
+static int ranges_grow(struct ranges *ranges, struct sfs_error *error)
+{
+    if (ranges->count & (ranges->count - 1))
+        return 0; /* room is doubled at each power of two */
+    size_t wanted = ranges->count ? ranges->count * 2 : 1;
+    void *items = reallocarray(ranges->items, wanted, sizeof(*ranges->items));
+    if (items)
+        ranges->items = items;
+    void *bounds = reallocarray(ranges->bounds, wanted, sizeof(*ranges->bounds));
+    if (bounds)
+        ranges->bounds = bounds;
+    return items && bounds ? 0 : sfs_fail_memory(error, "transaction");
+}
+
+static int add_range(struct ranges *ranges, struct sfs_range range, struct sfs_error *error)
+{
+    int code = ranges_grow(ranges, error);
+    if (code)
+        return code;
+    ranges->bounds[ranges->count] = (struct sfs_buffer){0};
+    ranges->items[ranges->count++] = range;
+    return 0;
+}
+
+static int add_prefix(struct ranges *ranges, struct sfs_bytes prefix, struct sfs_error *error)
+{
+    int code = add_range(ranges, (struct sfs_range){0}, error);
+    size_t last = ranges->count - 1;
+    if (code == 0 && sfs_range_prefix(prefix, &ranges->bounds[last], &ranges->items[last]))
+        code = sfs_fail_memory(error, "transaction");
+    return code;
+}
+
+static int collect_ranges(const struct sfs_transaction *transaction, struct ranges *ranges,
+                          struct sfs_error *error)
+{
+    size_t count;
+    const struct sfs_operation *operations = sfs_batch_operations(transaction->operations, &count);
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        const struct sfs_operation *operation = &operations[i];
+        if (operation->kind == SFS_OPERATION_CLEAR_RANGE)
+            code = add_range(ranges, (struct sfs_range){operation->name, operation->target}, error);
+        if (operation->kind != SFS_OPERATION_RENAME_PREFIX &&
+            operation->kind != SFS_OPERATION_EXCHANGE_PREFIX)
+            continue;
+        code = add_prefix(ranges, operation->name, error);
+        if (code == 0)
+            code = add_prefix(ranges, operation->target, error);
+    }
+    for (size_t i = 0; i < transaction->guard_count && code == 0; i++) {
+        const struct sfs_txn_guard *guard = &transaction->guards[i];
+        struct sfs_range range = {sfs_buffer_bytes(&guard->from), sfs_buffer_bytes(&guard->to)};
+        if (guard->kind == SFS_REQUIRE_UNCHANGED)
+            code = add_range(ranges, range, error);
+    }
+    return code;
+}
+
+static bool is_covered(const struct ranges *ranges, struct sfs_bytes name)
+{
+    for (size_t i = 0; i < ranges->count; i++) {
+        if (sfs_range_has(ranges->items[i], name))
+            return true;
+    }
+    return false;
+}
+
+static int require_names(struct sfs_transaction *transaction, const struct ranges *ranges,
+                         struct sfs_batch *batch, struct sfs_error *error)
+{
+    struct sfs_tree tree;
+    sfs_txn_share(transaction, &tree);
+    struct sfs_tree_cursor position = sfs_tree_seek(&tree, sfs_bytes(NULL, 0));
+    const struct sfs_txn_entry *entry;
+    int code = 0;
+    while (code == 0 && (entry = sfs_tree_next(&position))) {
+        if (!is_covered(ranges, entry->name))
+            code = sfs_batch_require_revision(batch, entry->name, entry->base, error);
+    }
+    sfs_tree_clear(&tree);
+    for (size_t i = 0; i < transaction->guard_count && code == 0; i++) {
+        const struct sfs_txn_guard *guard = &transaction->guards[i];
+        if (guard->kind == SFS_REQUIRE_ID)
+            code = sfs_batch_require_id(batch, sfs_buffer_bytes(&guard->from), guard->number, error);
+    }
+    return code;
+}
+
+static int add_preconditions(struct sfs_transaction *transaction, struct sfs_batch *batch,
+                             struct sfs_error *error)
+{
+    struct ranges ranges = {0};
+    uint64_t lease = sfs_snapshot_lease(transaction->snapshot);
+    int code = lease ? sfs_batch_require_lease(batch, lease, error) : 0;
+    if (code == 0)
+        code = collect_ranges(transaction, &ranges, error);
+    if (code == 0)
+        code = require_names(transaction, &ranges, batch, error);
+    for (size_t i = 0; i < ranges.count && code == 0; i++)
+        code = sfs_batch_require_unchanged(batch, ranges.items[i], transaction->sequence, error);
+    ranges_free(&ranges);
+    return code;
+}
+
+static int apply_all(struct sfs_transaction *transaction, uint64_t *ret_sequence,
+                     struct sfs_error *error)
+{
+    struct sfs_apply_options options = {.durable = transaction->options.durable};
+    struct sfs_batch *batch;
+    int code = sfs_batch_new(&batch, error);
+    if (code)
+        return code;
+    code = sfs_batch_add_operations(batch, transaction->operations, error);
+    if (code == 0)
+        code = add_preconditions(transaction, batch, error);
+    if (code == 0)
+        code = sfs_apply(transaction->store, batch, &options, ret_sequence, error);
+    sfs_batch_free(batch);
+    return code;
+}
+
+/* What will be so at every further commit too; after another failure (no space, say) the commit can
+ * be tried again. */
+static bool is_final(int code)
+{
+    return code == SFS_E_CONFLICT || code == SFS_E_EXPIRED || code == SFS_E_TOO_OLD;
+}
+
+static void settle(struct sfs_transaction *transaction, int code, const struct sfs_error *failure)
+{
+    pthread_mutex_lock(&transaction->lock);
+    if (code == 0) {
+        transaction->state = SFS_COMMITTED;
+    } else if (is_final(code)) {
+        transaction->state = SFS_FAILED;
+        transaction->failure = *failure;
+    }
+    pthread_mutex_unlock(&transaction->lock);
+}
+
+static int commit(struct sfs_transaction *transaction, uint64_t *ret_sequence,
+                  struct sfs_error *error)
+{
+    uint64_t sequence = transaction->sequence;
+    struct sfs_error failure;
+    int code = sfs_txn_use(transaction, true, error);
+    if (code)
+        return code;
+    if (sfs_batch_size(transaction->operations) > 0)
+        code = apply_all(transaction, &sequence, &failure);
+    settle(transaction, code, &failure);
+    if (code && error)
+        *error = failure;
+    if (code == 0 && ret_sequence)
+        *ret_sequence = sequence;
+    return code;
+}
+
+int sfs_commit(struct sfs_transaction *transaction, uint64_t *ret_sequence, struct sfs_error *error)
+{
+    pthread_mutex_lock(&transaction->writer);
+    int code = commit(transaction, ret_sequence, error);
+    pthread_mutex_unlock(&transaction->writer);
+    return code;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_TXN_INTERNAL_H
+#define SFS_TXN_INTERNAL_H
+
+/*
+ * The inside of a transaction. Two locks, always taken in this order:
+ *
+ *   writer  is held by whoever changes the write set, from reading it to replacing it: apply, commit,
+ *           savepoints. It guards the list of operations and what goes with it.
+ *   lock    guards the present tree and the state, for moments only; no call to a store is made
+ *           under it.
+ */
+#include <pthread.h>
+
+#include "storefs/transaction.h"
+#include "txn/run.h"
+
+/* What the commit requires beyond the names in the write set: a precondition that a batch applied
+ * inside the transaction had, in the form that it has for the store below. */
+struct sfs_txn_guard {
+    enum sfs_precondition_kind kind; /* UNCHANGED (a range) or ID (a name) */
+    struct sfs_buffer from;          /* the name */
+    struct sfs_buffer to;
+    uint64_t number; /* the id */
+};
+
+struct sfs_txn_savepoint {
+    char *name;
+    struct sfs_tree tree;
+    size_t operations;
+    size_t contents;
+    size_t guards;
+};
+
+struct sfs_txn_storage {
+    struct sfs_storage storage;
+    struct sfs_transaction *transaction;
+};
+
+struct sfs_transaction {
+    struct sfs_txn_storage storage; /* what the user sees, a layer over `snapshot` */
+    struct sfs_storage *store;      /* where the commit goes; borrowed */
+    struct sfs_storage *snapshot;
+    struct sfs_transaction_options options;
+    uint64_t sequence; /* of the snapshot */
+    int64_t begun;
+
+    pthread_mutex_t writer;
+    struct sfs_batch *operations;
+    struct sfs_txn_content **contents; /* that the operations put, in order; counted */
+    size_t content_count;
+    struct sfs_txn_guard *guards;
+    size_t guard_count;
+    struct sfs_txn_savepoint *savepoints;
+    size_t savepoint_count;
+    uint64_t last_id; /* provisional */
+
+    pthread_mutex_t lock;
+    enum sfs_transaction_state state;
+    struct sfs_error failure; /* FAILED: why */
+    struct sfs_tree tree;
+    uint64_t generation;    /* of the tree, from 1 */
+    uint64_t last_revision; /* provisional, or `sequence` while nothing was written */
+    uint64_t operation_count;
+    int64_t used;      /* wall clock */
+    int64_t used_tick; /* monotonic, as the next */
+    int64_t renewed_tick; /* when the snapshot's lease was renewed last */
+};
+
+/*
+ * Every use begins here: 0 and the idle time begins anew, or EXPIRED. A transaction that failed can
+ * still be read; for a use that writes its failure is returned.
+ */
+int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_error *error);
+
+/* A share of the present tree, for a reader. */
+void sfs_txn_share(struct sfs_transaction *transaction, struct sfs_tree *ret_tree);
+
+/* Puts another tree in place of the present one, which *tree is afterwards. Under `writer`. */
+void sfs_txn_publish(struct sfs_transaction *transaction, struct sfs_tree *tree, uint64_t revision);
+
+/* Drops what goes beyond these counts: operations, contents, guards. Under `writer`. */
+void sfs_txn_cut(struct sfs_transaction *transaction, size_t operations, size_t contents,
+                 size_t guards);
+
+/* Frees the savepoints from `count` on. Under `writer`. */
+void sfs_txn_drop_savepoints(struct sfs_transaction *transaction, size_t count);
+
+/* Makes the store that the user sees. */
+int sfs_txn_storage_init(struct sfs_transaction *transaction, struct sfs_error *error);
+
+/* Executes a batch on the write set. Under `writer`. */
+int sfs_txn_apply(struct sfs_transaction *transaction, struct sfs_batch *batch,
+                  uint64_t *ret_sequence, struct sfs_error *error);
+
+#endif

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# Transactions: snapshot, write set, read set, commit.
+# Sources and headers:  libstorefs_la_SOURCES += src/txn/NAME.c src/txn/NAME.h
+libstorefs_la_SOURCES += src/txn/apply.c src/txn/commit.c src/txn/content.c src/txn/content.h \
+	src/txn/cursor.c src/txn/internal.h src/txn/run.c src/txn/run.h src/txn/savepoint.c \
+	src/txn/storage.c src/txn/transaction.c src/txn/view.c src/txn/view.h

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The primitives by which a batch is executed inside a transaction. Each changes the tree of the run's
+ * view; values that are only moved or kept stay where they are.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "core/stage.h"
+#include "txn/run.h"
+
+#define PIECE ((size_t)256 << 10)
+/* Values from this size on are changed in a stage, not in memory. */
+#define LARGE (UINT64_C(1) << 20)
+
+static struct sfs_txn_run *txn_run_of(struct sfs_apply_run *run)
+{
+    return (struct sfs_txn_run *)run;
+}
+
+static int put_entry(struct sfs_txn_run *self, struct sfs_txn_entry *entry, struct sfs_error *error)
+{
+    int code = entry ? sfs_tree_insert(&self->view.tree, entry->name, entry) : SFS_E_NO_MEMORY;
+    sfs_txn_entry_unref(entry);
+    return code ? sfs_fail_memory(error, "transaction") : 0;
+}
+
+/* The revision that the snapshot has under a name; `before` is the record that the view shows. */
+static uint64_t base_of(const struct sfs_txn_run *self, struct sfs_bytes name,
+                        const struct sfs_record *before)
+{
+    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
+    if (entry)
+        return entry->base;
+    return before ? before->revision : 0;
+}
+
+/* Where the value of the record shown under a name is, if not in the record. */
+static struct sfs_txn_source source_of(const struct sfs_txn_run *self, struct sfs_bytes name)
+{
+    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
+    if (!entry || entry->state != SFS_TXN_PRESENT)
+        return (struct sfs_txn_source){.origin = name};
+    return (struct sfs_txn_source){entry->content, entry->origin};
+}
+
+/* `record` with the blob that the entry under `name` holds, where it holds one; owned. */
+static const struct sfs_record *with_kept_value(const struct sfs_txn_run *self,
+                                                struct sfs_bytes name,
+                                                const struct sfs_record *record)
+{
+    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
+    struct sfs_blob *blob = record->blob;
+    if (!blob && entry && entry->state == SFS_TXN_PRESENT)
+        blob = entry->record->blob;
+    return sfs_record_new(record->name, self->run.sequence, record->size,
+                          &record->attributes, record->xattrs, blob);
+}
+
+/* Puts an entry whose value is the one that `name` shows now. */
+static int put_kept(struct sfs_txn_run *self, struct sfs_bytes name, uint64_t base,
+                    const struct sfs_record *record, struct sfs_error *error)
+{
+    const struct sfs_record *kept = with_kept_value(self, name, record);
+    if (!kept)
+        return sfs_fail_memory(error, "transaction");
+    struct sfs_txn_entry *entry = sfs_txn_entry_new(SFS_TXN_PRESENT, kept->name, base,
+                                                    kept->revision, kept, source_of(self, name));
+    sfs_record_unref(kept);
+    return put_entry(self, entry, error);
+}
+
+static int put_gone(struct sfs_txn_run *self, struct sfs_bytes name, uint64_t base,
+                    struct sfs_error *error)
+{
+    if (sfs_name_is_temporary(name))
+        return sfs_tree_remove(&self->view.tree, name) < 0 ? sfs_fail_memory(error, "transaction")
+                                                           : 0;
+    return put_entry(self,
+                     sfs_txn_entry_new(SFS_TXN_GONE, name, base, self->run.sequence, NULL,
+                                       (struct sfs_txn_source){0}),
+                     error);
+}
+
+static int run_lookup(struct sfs_apply_run *run, struct sfs_bytes name, unsigned want,
+                      const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    return sfs_txn_view_get(&txn_run_of(run)->view, name, want, ret_record, error);
+}
+
+/* --- staged values --- */
+
+static int copy_stage(struct sfs_txn_run *self, struct sfs_stage *stage,
+                      struct sfs_txn_content **ret_content, struct sfs_error *error)
+{
+    struct sfs_txn_content *content;
+    int code = sfs_txn_content_new(self->store, &content, error);
+    if (code)
+        return code;
+    char *piece = malloc(PIECE);
+    if (!piece)
+        code = sfs_fail_memory(error, "transaction");
+    for (uint64_t offset = 0; code == 0 && offset < stage->size;) {
+        size_t got = 0;
+        code = stage->operations->read(stage, offset, piece, PIECE, &got, error);
+        if (code == 0 && got == 0)
+            break;
+        if (code == 0)
+            code = sfs_txn_content_write(content, offset, sfs_bytes(piece, got), error);
+        offset += got;
+    }
+    free(piece);
+    if (code)
+        sfs_txn_content_unref(content);
+    else
+        *ret_content = content;
+    return code;
+}
+
+static bool is_put(const struct sfs_txn_run *self, const struct sfs_txn_content *content)
+{
+    for (size_t i = 0; i < self->content_count; i++) {
+        if (self->contents[i] == content)
+            return true;
+    }
+    return false;
+}
+
+/* The content of the stage that is being put: its own, or a copy where the stage is none of ours or
+ * is put a second time. It is remembered in run->contents and borrowed from there. */
+static int adopt_stage(struct sfs_txn_run *self, struct sfs_txn_content **ret_content,
+                       struct sfs_error *error)
+{
+    struct sfs_stage *stage = self->run.stage;
+    struct sfs_txn_content *content = sfs_txn_stage_content(stage);
+    void *grown = reallocarray(self->contents, self->content_count + 1, sizeof(content));
+    if (!grown)
+        return sfs_fail_memory(error, "transaction");
+    self->contents = grown;
+    if (content && !is_put(self, content)) {
+        sfs_txn_content_ref(content);
+    } else {
+        int code = copy_stage(self, stage, &content, error);
+        if (code)
+            return code;
+    }
+    self->contents[self->content_count++] = content;
+    *ret_content = content;
+    return 0;
+}
+
+/* --- storing --- */
+
+static int put_new_value(struct sfs_txn_run *self, uint64_t base, const struct sfs_record *record,
+                         struct sfs_txn_content *content, struct sfs_error *error)
+{
+    struct sfs_txn_entry *entry =
+        sfs_txn_entry_new(SFS_TXN_PRESENT, record->name, base, self->run.sequence, record,
+                          (struct sfs_txn_source){.content = content});
+    return put_entry(self, entry, error);
+}
+
+static int store_record(struct sfs_txn_run *self, const struct sfs_record *before,
+                        const struct sfs_record *record, enum sfs_value_change change,
+                        struct sfs_error *error)
+{
+    struct sfs_txn_content *content = NULL;
+    uint64_t base = base_of(self, record->name, before);
+    if (change == SFS_VALUE_KEPT)
+        return put_kept(self, record->name, base, record, error);
+    int code = change == SFS_VALUE_STAGED ? adopt_stage(self, &content, error) : 0;
+    return code ? code : put_new_value(self, base, record, content, error);
+}
+
+static int run_store(struct sfs_apply_run *run, const struct sfs_record *before,
+                     const struct sfs_record *record, enum sfs_value_change change,
+                     struct sfs_error *error)
+{
+    struct sfs_txn_run *self = txn_run_of(run);
+    if (record->attributes.id)
+        return store_record(self, before, record, change, error);
+    struct sfs_attributes attributes = record->attributes;
+    attributes.id = ++*self->last_id;
+    const struct sfs_record *named = sfs_record_new(record->name, run->sequence, record->size,
+                                                    &attributes, record->xattrs, record->blob);
+    if (!named)
+        return sfs_fail_memory(error, "transaction");
+    int code = store_record(self, before, named, change, error);
+    sfs_record_unref(named);
+    return code;
+}
+
+static int run_remove(struct sfs_apply_run *run, const struct sfs_record *before,
+                      struct sfs_error *error)
+{
+    struct sfs_txn_run *self = txn_run_of(run);
+    return put_gone(self, before->name, base_of(self, before->name, before), error);
+}
+
+static int run_move(struct sfs_apply_run *run, const struct sfs_record *before,
+                    const struct sfs_record *record, struct sfs_error *error)
+{
+    struct sfs_txn_run *self = txn_run_of(run);
+    int code = put_kept(self, before->name, base_of(self, record->name, NULL), record, error);
+    return code ? code : run_remove(run, before, error);
+}
+
+/* --- ranges --- */
+
+static int open_cursor(struct sfs_txn_run *self, struct sfs_range range,
+                       struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    return sfs_txn_scan(self->view.snapshot, sfs_txn_share_fixed, &self->view, range,
+                        SFS_WANT_RECORD, ret_cursor, error);
+}
+
+static int run_first(struct sfs_apply_run *run, struct sfs_range range,
+                     const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record;
+    int code = open_cursor(txn_run_of(run), range, &cursor, error);
+    if (code)
+        return code;
+    code = sfs_cursor_next(cursor, &record, error);
+    if (code == 1)
+        *ret_record = sfs_record_ref(record);
+    sfs_cursor_close(cursor);
+    if (code == 0)
+        return sfs_fail(error, SFS_E_NOT_FOUND, "transaction", "nothing is in the range");
+    return code < 0 ? code : 0;
+}
+
+/* Calls `change` with each record of the range as it was at the beginning. */
+static int each_record(struct sfs_txn_run *self, struct sfs_range range,
+                       int (*change)(struct sfs_txn_run *self, const struct sfs_record *record,
+                                     void *context, struct sfs_error *error),
+                       void *context, uint64_t *ret_count, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record;
+    uint64_t count = 0;
+    int code = open_cursor(self, range, &cursor, error);
+    if (code)
+        return code;
+    while ((code = sfs_cursor_next(cursor, &record, error)) == 1) {
+        code = change(self, record, context, error);
+        if (code)
+            break;
+        count++;
+    }
+    sfs_cursor_close(cursor);
+    if (code == 0)
+        *ret_count = count;
+    return code;
+}
+
+static int clear_one(struct sfs_txn_run *self, const struct sfs_record *record, void *context,
+                     struct sfs_error *error)
+{
+    (void)context;
+    return run_remove(&self->run, record, error);
+}
+
+static int run_clear(struct sfs_apply_run *run, struct sfs_range range, uint64_t *ret_count,
+                     struct sfs_error *error)
+{
+    return each_record(txn_run_of(run), range, clear_one, NULL, ret_count, error);
+}
+
+static int keep_longer(struct sfs_txn_run *self, const struct sfs_record *record, void *context,
+                       struct sfs_error *error)
+{
+    const struct sfs_record **longest = context;
+    (void)self;
+    (void)error;
+    if (*longest && (*longest)->name.size >= record->name.size)
+        return 0;
+    sfs_record_unref(*longest);
+    *longest = sfs_record_ref(record);
+    return 0;
+}
+
+static int run_longest(struct sfs_apply_run *run, struct sfs_range range,
+                       const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    const struct sfs_record *longest = NULL;
+    uint64_t count;
+    int code = each_record(txn_run_of(run), range, keep_longer, &longest, &count, error);
+    if (code)
+        sfs_record_unref(longest);
+    else if (!longest)
+        code = sfs_fail(error, SFS_E_NOT_FOUND, "transaction", "nothing is in the range");
+    else
+        *ret_record = longest;
+    return code;
+}
+
+struct prefix_move {
+    size_t from_size;
+    struct sfs_buffer name; /* begins with the new prefix */
+    size_t to_size;
+    int64_t time;
+};
+
+static int move_one(struct sfs_txn_run *self, const struct sfs_record *record, void *context,
+                    struct sfs_error *error)
+{
+    struct prefix_move *move = context;
+    struct sfs_attributes attributes = record->attributes;
+    attributes.changed = move->time;
+    move->name.size = move->to_size;
+    if (sfs_buffer_append(&move->name, (const char *)record->name.data + move->from_size,
+                          record->name.size - move->from_size))
+        return sfs_fail_memory(error, "transaction");
+    const struct sfs_record *moved =
+        sfs_record_new(sfs_buffer_bytes(&move->name), self->run.sequence, record->size, &attributes,
+                       record->xattrs, record->blob);
+    if (!moved)
+        return sfs_fail_memory(error, "transaction");
+    int code = run_move(&self->run, record, moved, error);
+    sfs_record_unref(moved);
+    return code;
+}
+
+static int run_move_prefix(struct sfs_apply_run *run, struct sfs_bytes from, struct sfs_bytes to,
+                           int64_t time, uint64_t *ret_count, struct sfs_error *error)
+{
+    struct sfs_buffer end = {0};
+    struct sfs_range range;
+    struct prefix_move move = {.from_size = from.size, .to_size = to.size, .time = time};
+    int code = 0;
+    if (sfs_range_prefix(from, &end, &range) || sfs_buffer_add(&move.name, to))
+        code = sfs_fail_memory(error, "transaction");
+    if (code == 0)
+        code = each_record(txn_run_of(run), range, move_one, &move, ret_count, error);
+    sfs_buffer_free(&move.name);
+    sfs_buffer_free(&end);
+    return code;
+}
+
+/* --- preconditions --- */
+
+static int visit_change(struct sfs_txn_run *self, const struct sfs_txn_entry *entry,
+                        int (*visit)(void *context, struct sfs_bytes name,
+                                     const struct sfs_record *before,
+                                     const struct sfs_record *after, uint64_t revision,
+                                     struct sfs_error *error),
+                        void *context, struct sfs_error *error)
+{
+    const struct sfs_record *before = NULL;
+    int code = entry->base ? sfs_get(self->view.snapshot, entry->name, SFS_WANT_RECORD, &before,
+                                     error)
+                           : 0;
+    if (code == 0)
+        code = visit(context, entry->name, before, entry->record, entry->revision, error);
+    sfs_record_unref(before);
+    return code;
+}
+
+/* Within the transaction nothing but itself changes: what it did later than `sequence`. */
+static int run_changed(struct sfs_apply_run *run, struct sfs_range range, uint64_t sequence,
+                       int (*visit)(void *context, struct sfs_bytes name,
+                                    const struct sfs_record *before, const struct sfs_record *after,
+                                    uint64_t revision, struct sfs_error *error),
+                       void *context, struct sfs_error *error)
+{
+    struct sfs_txn_run *self = txn_run_of(run);
+    struct sfs_tree_cursor position = sfs_tree_seek(&self->view.tree, range.from);
+    const struct sfs_txn_entry *entry;
+    uint64_t begun;
+    int code = sfs_sequence(self->view.snapshot, &begun, error);
+    if (code == 0 && sequence < begun)
+        code = sfs_fail(error, SFS_E_TOO_OLD, "transaction",
+                        "the transaction sees sequence number %" PRIu64
+                        " and cannot tell what changed since %" PRIu64,
+                        begun, sequence);
+    while (code == 0 && (entry = sfs_tree_next(&position)) && sfs_range_has(range, entry->name)) {
+        if (entry->state != SFS_TXN_GUARDED && entry->revision > sequence)
+            code = visit_change(self, entry, visit, context, error);
+    }
+    return code;
+}
+
+static int run_lease(struct sfs_apply_run *run, uint64_t lease, struct sfs_error *error)
+{
+    if (lease == sfs_snapshot_lease(txn_run_of(run)->view.snapshot))
+        return 0;
+    return sfs_fail(error, SFS_E_EXPIRED, "transaction",
+                    "lease %" PRIu64 " is not that of the transaction", lease);
+}
+
+/* --- changes of a part of a large value --- */
+
+static int copy_value(struct sfs_txn_run *self, const struct sfs_record *before, uint64_t end,
+                      struct sfs_txn_content *content, struct sfs_error *error)
+{
+    char *piece = malloc(PIECE);
+    int code = piece ? 0 : sfs_fail_memory(error, "transaction");
+    for (uint64_t offset = 0; code == 0 && offset < end;) {
+        size_t got = 0;
+        size_t wanted = end - offset < PIECE ? (size_t)(end - offset) : PIECE;
+        code = sfs_txn_view_read(&self->view, before->name, 0, offset, piece, wanted, &got, error);
+        if (code == 0 && got == 0)
+            break;
+        if (code == 0)
+            code = sfs_txn_content_write(content, offset, sfs_bytes(piece, got), error);
+        offset += got;
+    }
+    free(piece);
+    return code;
+}
+
+static int patch_content(struct sfs_txn_run *self, const struct sfs_record *before,
+                         const struct sfs_record *record, const struct sfs_operation *operation,
+                         struct sfs_txn_content *content, struct sfs_error *error)
+{
+    uint64_t kept = before->size < record->size ? before->size : record->size;
+    uint64_t offset = operation->kind == SFS_OPERATION_APPEND ? before->size : operation->offset;
+    int code = copy_value(self, before, kept, content, error);
+    if (code == 0 && operation->kind != SFS_OPERATION_TRUNCATE)
+        code = sfs_txn_content_write(content, offset, sfs_blob_bytes(operation->value), error);
+    if (code == 0)
+        code = sfs_txn_content_truncate(content, record->size, error);
+    return code;
+}
+
+static int store_patched(struct sfs_txn_run *self, const struct sfs_record *before,
+                         const struct sfs_record *record, struct sfs_txn_content *content,
+                         struct sfs_error *error)
+{
+    struct sfs_attributes attributes = record->attributes;
+    int code = attributes.type_set
+                   ? 0
+                   : sfs_stage_type(sfs_txn_content_stage(content), &attributes.type, error);
+    if (code)
+        return code;
+    const struct sfs_record *patched = sfs_record_new(record->name, self->run.sequence, record->size,
+                                                      &attributes, record->xattrs, NULL);
+    if (!patched)
+        return sfs_fail_memory(error, "transaction");
+    code = put_new_value(self, base_of(self, record->name, before), patched, content, error);
+    sfs_record_unref(patched);
+    return code;
+}
+
+static int run_patch(struct sfs_apply_run *run, const struct sfs_record *before,
+                     const struct sfs_record *record, const struct sfs_operation *operation,
+                     struct sfs_error *error)
+{
+    struct sfs_txn_run *self = txn_run_of(run);
+    struct sfs_txn_content *content;
+    if (before->size < LARGE && record->size < LARGE)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction", "small values are changed whole");
+    int code = sfs_txn_content_new(self->store, &content, error);
+    if (code)
+        return code;
+    code = patch_content(self, before, record, operation, content, error);
+    if (code == 0)
+        code = store_patched(self, before, record, content, error);
+    sfs_txn_content_unref(content);
+    return code;
+}
+
+static const struct sfs_apply_operations run_operations = {
+    .lookup = run_lookup,
+    .store = run_store,
+    .remove = run_remove,
+    .move = run_move,
+    .first = run_first,
+    .changed = run_changed,
+    .lease = run_lease,
+    .patch = run_patch,
+    .move_prefix = run_move_prefix,
+    .clear = run_clear,
+    .longest = run_longest,
+};
+
+int sfs_txn_run(struct sfs_txn_run *run, struct sfs_batch *batch, struct sfs_error *error)
+{
+    run->run.operations = &run_operations;
+    return sfs_apply_run(&run->run, batch, error);
+}
+
+int sfs_txn_run_guard(struct sfs_txn_run *run, struct sfs_bytes name, struct sfs_error *error)
+{
+    const struct sfs_record *record = NULL;
+    if (sfs_tree_find(&run->view.tree, name))
+        return 0;
+    int code = sfs_get(run->view.snapshot, name, SFS_WANT_RECORD, &record, error);
+    if (code && code != SFS_E_NOT_FOUND)
+        return code;
+    uint64_t base = record ? record->revision : 0;
+    sfs_record_unref(record);
+    return put_entry(run,
+                     sfs_txn_entry_new(SFS_TXN_GUARDED, name, base, 0, NULL,
+                                       (struct sfs_txn_source){0}),
+                     error);
+}
+
+void sfs_txn_run_clear(struct sfs_txn_run *run)
+{
+    sfs_tree_clear(&run->view.tree);
+    for (size_t i = 0; i < run->content_count; i++)
+        sfs_txn_content_unref(run->contents[i]);
+    free(run->contents);
+}

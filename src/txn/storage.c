@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store that a transaction shows: reads go through the present view, writes to the write set. Its
+ * snapshots are views that stay as they are.
+ */
+#include <stdlib.h>
+
+#include "txn/internal.h"
+
+static struct sfs_transaction *transaction_of(struct sfs_storage *store)
+{
+    return ((struct sfs_txn_storage *)store)->transaction;
+}
+
+/* --- read --- */
+
+static int begin_read(struct sfs_storage *store, struct sfs_txn_view *view, struct sfs_error *error)
+{
+    struct sfs_transaction *transaction = transaction_of(store);
+    int code = sfs_txn_use(transaction, false, error);
+    if (code)
+        return code;
+    view->snapshot = transaction->snapshot;
+    sfs_txn_share(transaction, &view->tree);
+    return 0;
+}
+
+static int txn_get(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
+                   const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_read(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_view_get(&view, name, want, ret_record, error);
+    sfs_tree_clear(&view.tree);
+    return code;
+}
+
+static int txn_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
+                    uint64_t offset, void *data, size_t size, size_t *ret_size,
+                    struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_read(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_view_read(&view, name, revision, offset, data, size, ret_size, error);
+    sfs_tree_clear(&view.tree);
+    return code;
+}
+
+static int share_present(void *context, uint64_t *generation, struct sfs_tree *tree,
+                         struct sfs_error *error)
+{
+    struct sfs_transaction *transaction = context;
+    int code = sfs_txn_use(transaction, false, error);
+    if (code)
+        return code;
+    pthread_mutex_lock(&transaction->lock);
+    if (*generation != transaction->generation) {
+        *generation = transaction->generation;
+        sfs_tree_share(&transaction->tree, tree);
+    }
+    pthread_mutex_unlock(&transaction->lock);
+    return 0;
+}
+
+static int txn_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
+                    struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct sfs_transaction *transaction = transaction_of(store);
+    return sfs_txn_scan(transaction->snapshot, share_present, transaction, range, want, ret_cursor,
+                        error);
+}
+
+static const struct sfs_read_operations txn_read_operations = {
+    .get = txn_get,
+    .read = txn_read,
+    .scan = txn_scan,
+};
+
+/* --- write --- */
+
+static int txn_apply(struct sfs_storage *store, struct sfs_batch *batch,
+                     const struct sfs_apply_options *options, uint64_t *ret_sequence,
+                     struct sfs_error *error)
+{
+    (void)options; /* the commit is what becomes durable */
+    struct sfs_transaction *transaction = transaction_of(store);
+    pthread_mutex_lock(&transaction->writer);
+    int code = sfs_txn_use(transaction, true, error);
+    if (code == 0)
+        code = sfs_txn_apply(transaction, batch, ret_sequence, error);
+    pthread_mutex_unlock(&transaction->writer);
+    return code;
+}
+
+static int txn_stage(struct sfs_storage *store, struct sfs_stage **ret_stage,
+                     struct sfs_error *error)
+{
+    struct sfs_transaction *transaction = transaction_of(store);
+    int code = sfs_txn_use(transaction, true, error);
+    return code ? code : sfs_txn_stage_new(transaction->store, ret_stage, error);
+}
+
+static int txn_sync(struct sfs_storage *store, uint64_t sequence, struct sfs_error *error)
+{
+    (void)sequence; /* nothing is to be on disk before the commit */
+    return sfs_txn_use(transaction_of(store), false, error);
+}
+
+static const struct sfs_write_operations txn_write_operations = {
+    .apply = txn_apply,
+    .stage = txn_stage,
+    .sync = txn_sync,
+};
+
+/* --- a view as a store --- */
+
+struct view_storage {
+    struct sfs_storage storage;
+    struct sfs_transaction *transaction;
+    pthread_mutex_t lock; /* sharing from a tree is a change of it */
+    struct sfs_tree tree;
+    uint64_t sequence;
+};
+
+static struct view_storage *view_storage_of(struct sfs_storage *store)
+{
+    return (struct view_storage *)store;
+}
+
+static int view_storage_new(struct sfs_transaction *transaction, struct sfs_tree *tree,
+                            uint64_t sequence, struct sfs_storage **ret_store,
+                            struct sfs_error *error);
+
+static int begin_view(struct sfs_storage *store, struct sfs_txn_view *view, struct sfs_error *error)
+{
+    struct view_storage *self = view_storage_of(store);
+    int code = sfs_txn_use(self->transaction, false, error);
+    if (code)
+        return code;
+    view->snapshot = self->transaction->snapshot;
+    pthread_mutex_lock(&self->lock);
+    sfs_tree_share(&self->tree, &view->tree);
+    pthread_mutex_unlock(&self->lock);
+    return 0;
+}
+
+static int view_get(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
+                    const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_view_get(&view, name, want, ret_record, error);
+    sfs_tree_clear(&view.tree);
+    return code;
+}
+
+static int view_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
+                     uint64_t offset, void *data, size_t size, size_t *ret_size,
+                     struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_view_read(&view, name, revision, offset, data, size, ret_size, error);
+    sfs_tree_clear(&view.tree);
+    return code;
+}
+
+static int share_view(void *context, uint64_t *generation, struct sfs_tree *tree,
+                      struct sfs_error *error)
+{
+    struct view_storage *self = context;
+    int code = sfs_txn_use(self->transaction, false, error);
+    if (code || *generation)
+        return code;
+    pthread_mutex_lock(&self->lock);
+    sfs_tree_share(&self->tree, tree);
+    pthread_mutex_unlock(&self->lock);
+    *generation = 1;
+    return 0;
+}
+
+static int view_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
+                     struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct view_storage *self = view_storage_of(store);
+    return sfs_txn_scan(self->transaction->snapshot, share_view, self, range, want, ret_cursor,
+                        error);
+}
+
+static int view_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error)
+{
+    (void)error;
+    *ret_sequence = view_storage_of(store)->sequence;
+    return 0;
+}
+
+static int view_snapshot(struct sfs_storage *store, uint64_t lease_ms,
+                         struct sfs_storage **ret_snapshot, struct sfs_error *error)
+{
+    (void)lease_ms; /* it lives as long as the transaction */
+    struct view_storage *self = view_storage_of(store);
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    return code ? code
+                : view_storage_new(self->transaction, &view.tree, self->sequence, ret_snapshot,
+                                   error);
+}
+
+static int no_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
+                      struct sfs_error *error)
+{
+    (void)store;
+    (void)since;
+    (void)ret_feed;
+    return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                    "a transaction has no change feed; follow the store's own");
+}
+
+static int view_close(struct sfs_storage *store, struct sfs_error *error)
+{
+    (void)error;
+    struct view_storage *self = view_storage_of(store);
+    sfs_tree_clear(&self->tree);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+    return 0;
+}
+
+static const struct sfs_read_operations view_read_operations = {
+    .get = view_get,
+    .read = view_read,
+    .scan = view_scan,
+};
+static const struct sfs_time_operations view_time_operations = {
+    .sequence = view_sequence,
+    .snapshot = view_snapshot,
+    .changes = no_changes,
+};
+static const struct sfs_storage_operations view_operations = {
+    .name = "transaction view",
+    .read = &view_read_operations,
+    .time = &view_time_operations,
+    .close = view_close,
+};
+
+/* Takes the tree over, also on failure. */
+static int view_storage_new(struct sfs_transaction *transaction, struct sfs_tree *tree,
+                            uint64_t sequence, struct sfs_storage **ret_store,
+                            struct sfs_error *error)
+{
+    struct view_storage *self = calloc(1, sizeof(*self));
+    int code = self ? sfs_layer_init(&self->storage, &view_operations, transaction->snapshot, error)
+                    : sfs_fail_memory(error, "transaction");
+    if (code) {
+        sfs_tree_clear(tree);
+        free(self);
+        return code;
+    }
+    self->storage.borrowed_below = true;
+    self->storage.read_only = true;
+    self->storage.capabilities = SFS_CAN_SNAPSHOT;
+    self->storage.lease = sfs_snapshot_lease(transaction->snapshot);
+    self->transaction = transaction;
+    self->tree = *tree;
+    self->sequence = sequence;
+    pthread_mutex_init(&self->lock, NULL);
+    *ret_store = &self->storage;
+    return 0;
+}
+
+/* --- time --- */
+
+static int txn_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error)
+{
+    struct sfs_transaction *transaction = transaction_of(store);
+    int code = sfs_txn_use(transaction, false, error);
+    if (code)
+        return code;
+    pthread_mutex_lock(&transaction->lock);
+    *ret_sequence = transaction->last_revision;
+    pthread_mutex_unlock(&transaction->lock);
+    return 0;
+}
+
+static int txn_snapshot(struct sfs_storage *store, uint64_t lease_ms,
+                        struct sfs_storage **ret_snapshot, struct sfs_error *error)
+{
+    (void)lease_ms; /* it lives as long as the transaction */
+    struct sfs_transaction *transaction = transaction_of(store);
+    struct sfs_tree tree;
+    int code = sfs_txn_use(transaction, false, error);
+    if (code)
+        return code;
+    pthread_mutex_lock(&transaction->lock);
+    sfs_tree_share(&transaction->tree, &tree);
+    uint64_t sequence = transaction->last_revision;
+    pthread_mutex_unlock(&transaction->lock);
+    return view_storage_new(transaction, &tree, sequence, ret_snapshot, error);
+}
+
+static const struct sfs_time_operations txn_time_operations = {
+    .sequence = txn_sequence,
+    .snapshot = txn_snapshot,
+    .changes = no_changes,
+};
+
+/* The store is a part of its transaction and goes with it. */
+static int txn_close(struct sfs_storage *store, struct sfs_error *error)
+{
+    (void)store;
+    (void)error;
+    return 0;
+}
+
+static const struct sfs_storage_operations txn_operations = {
+    .name = "transaction",
+    .read = &txn_read_operations,
+    .write = &txn_write_operations,
+    .time = &txn_time_operations,
+    .close = txn_close,
+};
+
+/* A transaction inside another gives ids that the outer one does not. */
+static uint64_t nesting(const struct sfs_storage *store)
+{
+    uint64_t depth = 0;
+    for (; store; store = store->below)
+        depth += store->operations == &txn_operations;
+    return depth;
+}
+
+int sfs_txn_storage_init(struct sfs_transaction *transaction, struct sfs_error *error)
+{
+    struct sfs_storage *storage = &transaction->storage.storage;
+    int code = sfs_layer_init(storage, &txn_operations, transaction->snapshot, error);
+    if (code)
+        return code;
+    storage->borrowed_below = true;
+    storage->read_only = transaction->store->read_only;
+    storage->capabilities = SFS_CAN_SNAPSHOT;
+    storage->key_max = transaction->store->key_max;
+    storage->location = transaction->store->location;
+    transaction->storage.transaction = transaction;
+    transaction->last_id = SFS_TXN_PROVISIONAL + (nesting(transaction->store) << 48);
+    return 0;
+}

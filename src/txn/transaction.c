@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transactions: beginning, ending, what state they are in and what they would change.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "txn/internal.h"
+#include "util/clock.h"
+
+#define IDLE_MS UINT64_C(600000)
+
+const char *sfs_isolation_name(enum sfs_isolation isolation)
+{
+    switch (isolation) {
+    case SFS_READ_COMMITTED:
+        return "read-committed";
+    case SFS_SNAPSHOT:
+        return "snapshot";
+    case SFS_SERIALIZABLE:
+        return "serializable";
+    }
+    return "unknown";
+}
+
+/* --- the moments under `lock` --- */
+
+static void touch(struct sfs_transaction *transaction)
+{
+    transaction->used = sfs_clock_now();
+    transaction->used_tick = sfs_clock_monotonic();
+}
+
+static bool idle_too_long(const struct sfs_transaction *transaction)
+{
+    int64_t idle = sfs_clock_monotonic() - transaction->used_tick;
+    return (uint64_t)(idle / SFS_NS_PER_MS) >= transaction->options.idle_ms;
+}
+
+static void expire(struct sfs_transaction *transaction)
+{
+    transaction->state = SFS_FAILED;
+    sfs_fail(&transaction->failure, SFS_E_EXPIRED, "transaction",
+             "the transaction was not used for %" PRIu64 " ms and has expired: begin anew",
+             transaction->options.idle_ms);
+}
+
+static int check_use(struct sfs_transaction *transaction, bool writes, struct sfs_error *error)
+{
+    bool open = transaction->state == SFS_ACTIVE || transaction->state == SFS_FAILED;
+    if (!open)
+        return sfs_fail(error, SFS_E_EXPIRED, "transaction", "the transaction was %s: begin anew",
+                        transaction->state == SFS_COMMITTED ? "committed" : "rolled back");
+    if (transaction->state == SFS_ACTIVE && idle_too_long(transaction))
+        expire(transaction);
+    if (transaction->state == SFS_FAILED &&
+        (writes || transaction->failure.code == SFS_E_EXPIRED)) {
+        if (error)
+            *error = transaction->failure;
+        return transaction->failure.code;
+    }
+    touch(transaction);
+    return 0;
+}
+
+/* Under `lock`: whether the snapshot has not been used for so long that its lease needs it. */
+static bool renewal_due(struct sfs_transaction *transaction)
+{
+    int64_t passed = sfs_clock_monotonic() - transaction->renewed_tick;
+    if ((uint64_t)(passed / SFS_NS_PER_MS) < transaction->options.idle_ms / 10)
+        return false;
+    transaction->renewed_tick = sfs_clock_monotonic();
+    return true;
+}
+
+/* Who reads only what the transaction itself wrote does not use the snapshot, whose lease must not
+ * end for that: any read renews it. */
+static int renew(struct sfs_transaction *transaction, struct sfs_error *error)
+{
+    const struct sfs_record *record = NULL;
+    int code = sfs_get(transaction->snapshot, SFS_LITERAL("."), SFS_WANT_RECORD, &record, error);
+    sfs_record_unref(record);
+    return code == SFS_E_NOT_FOUND ? 0 : code;
+}
+
+int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_error *error)
+{
+    pthread_mutex_lock(&transaction->lock);
+    int code = check_use(transaction, writes, error);
+    bool due = code == 0 && renewal_due(transaction);
+    pthread_mutex_unlock(&transaction->lock);
+    if (!due)
+        return code;
+    struct sfs_error failure;
+    code = renew(transaction, &failure);
+    if (code && error)
+        *error = failure;
+    return code;
+}
+
+void sfs_txn_share(struct sfs_transaction *transaction, struct sfs_tree *ret_tree)
+{
+    pthread_mutex_lock(&transaction->lock);
+    sfs_tree_share(&transaction->tree, ret_tree);
+    pthread_mutex_unlock(&transaction->lock);
+}
+
+void sfs_txn_publish(struct sfs_transaction *transaction, struct sfs_tree *tree, uint64_t revision)
+{
+    pthread_mutex_lock(&transaction->lock);
+    struct sfs_tree before = transaction->tree;
+    transaction->tree = *tree;
+    *tree = before;
+    transaction->generation++;
+    transaction->last_revision = revision;
+    transaction->operation_count = sfs_batch_size(transaction->operations);
+    pthread_mutex_unlock(&transaction->lock);
+}
+
+/* --- beginning and ending --- */
+
+static int check_isolation(const struct sfs_storage *store, enum sfs_isolation isolation,
+                           struct sfs_error *error)
+{
+    if (isolation != SFS_SNAPSHOT)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                        "isolation '%s' is not supported: only 'snapshot' is",
+                        sfs_isolation_name(isolation));
+    if (!(sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT))
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                        "a %s store has no snapshots, so that transactions cannot be isolated",
+                        sfs_storage_name(store));
+    return 0;
+}
+
+static int open_parts(struct sfs_transaction *transaction, struct sfs_error *error)
+{
+    int code = sfs_batch_new(&transaction->operations, error);
+    if (code == 0)
+        code = sfs_snapshot(transaction->store, transaction->options.idle_ms,
+                            &transaction->snapshot, error);
+    if (code == 0)
+        code = sfs_sequence(transaction->snapshot, &transaction->sequence, error);
+    transaction->last_revision = transaction->sequence;
+    return code ? code : sfs_txn_storage_init(transaction, error);
+}
+
+int sfs_begin(struct sfs_storage *store, const struct sfs_transaction_options *options,
+              struct sfs_transaction **ret_transaction, struct sfs_error *error)
+{
+    static const struct sfs_transaction_options defaults = {.isolation = SFS_SNAPSHOT};
+    options = options ? options : &defaults;
+    int code = check_isolation(store, options->isolation, error);
+    if (code)
+        return code;
+    struct sfs_transaction *transaction = calloc(1, sizeof(*transaction));
+    if (!transaction)
+        return sfs_fail_memory(error, "transaction");
+    transaction->store = store;
+    transaction->options = *options;
+    if (transaction->options.idle_ms == 0)
+        transaction->options.idle_ms = IDLE_MS;
+    transaction->begun = sfs_clock_now();
+    transaction->renewed_tick = sfs_clock_monotonic();
+    transaction->generation = 1;
+    sfs_tree_init(&transaction->tree, &sfs_txn_counting);
+    pthread_mutex_init(&transaction->writer, NULL);
+    pthread_mutex_init(&transaction->lock, NULL);
+    touch(transaction);
+    code = open_parts(transaction, error);
+    if (code)
+        sfs_transaction_free(transaction);
+    else
+        *ret_transaction = transaction;
+    return code;
+}
+
+struct sfs_storage *sfs_transaction_storage(struct sfs_transaction *transaction)
+{
+    return &transaction->storage.storage;
+}
+
+void sfs_rollback(struct sfs_transaction *transaction)
+{
+    struct sfs_tree tree;
+    sfs_tree_init(&tree, &sfs_txn_counting);
+    pthread_mutex_lock(&transaction->writer);
+    pthread_mutex_lock(&transaction->lock);
+    bool ended = transaction->state == SFS_COMMITTED;
+    if (!ended)
+        transaction->state = SFS_ROLLED_BACK;
+    pthread_mutex_unlock(&transaction->lock);
+    if (!ended) {
+        sfs_txn_drop_savepoints(transaction, 0);
+        sfs_txn_cut(transaction, 0, 0, 0);
+        sfs_txn_publish(transaction, &tree, transaction->last_revision);
+    }
+    pthread_mutex_unlock(&transaction->writer);
+    sfs_tree_clear(&tree);
+}
+
+void sfs_transaction_free(struct sfs_transaction *transaction)
+{
+    if (!transaction)
+        return;
+    sfs_txn_drop_savepoints(transaction, 0);
+    sfs_tree_clear(&transaction->tree);
+    if (transaction->operations)
+        sfs_txn_cut(transaction, 0, 0, 0);
+    sfs_batch_free(transaction->operations);
+    free(transaction->contents);
+    free(transaction->guards);
+    /* The snapshot was only read: that its lease could not be given back costs nothing but space
+     * until the lease ends. */
+    sfs_close(transaction->snapshot, NULL);
+    pthread_mutex_destroy(&transaction->writer);
+    pthread_mutex_destroy(&transaction->lock);
+    free(transaction);
+}
+
+/* --- what it is and would do --- */
+
+void sfs_transaction_status(struct sfs_transaction *transaction,
+                            struct sfs_transaction_status *ret_status)
+{
+    pthread_mutex_lock(&transaction->lock);
+    if (transaction->state == SFS_ACTIVE && idle_too_long(transaction))
+        expire(transaction);
+    *ret_status = (struct sfs_transaction_status){
+        .state = transaction->state,
+        .isolation = transaction->options.isolation,
+        .sequence = transaction->sequence,
+        .operations = transaction->operation_count,
+        .begun = transaction->begun,
+        .used = transaction->used,
+    };
+    pthread_mutex_unlock(&transaction->lock);
+}
+
+typedef int visit_function(void *context, struct sfs_bytes name, const struct sfs_record *before,
+                           const struct sfs_record *after);
+
+static int visit_entry(struct sfs_transaction *transaction, const struct sfs_txn_entry *entry,
+                       visit_function *visit, void *context, struct sfs_error *error)
+{
+    const struct sfs_record *before = NULL;
+    if (entry->state == SFS_TXN_GUARDED || (!entry->base && !entry->record))
+        return 0;
+    if (entry->base) {
+        int code = sfs_get(transaction->snapshot, entry->name, SFS_WANT_RECORD, &before, error);
+        if (code)
+            return code;
+    }
+    int answer = visit(context, entry->name, before, entry->record);
+    sfs_record_unref(before);
+    return answer;
+}
+
+int sfs_transaction_changes(struct sfs_transaction *transaction, visit_function *visit,
+                            void *context, struct sfs_error *error)
+{
+    struct sfs_tree tree;
+    int code = sfs_txn_use(transaction, false, error);
+    if (code)
+        return code;
+    sfs_txn_share(transaction, &tree);
+    struct sfs_tree_cursor position = sfs_tree_seek(&tree, sfs_bytes(NULL, 0));
+    const struct sfs_txn_entry *entry;
+    while (code == 0 && (entry = sfs_tree_next(&position)))
+        code = visit_entry(transaction, entry, visit, context, error);
+    sfs_tree_clear(&tree);
+    return code;
+}

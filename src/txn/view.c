@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entries of a write set, and reading one record through it.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "txn/view.h"
+
+struct sfs_txn_entry *sfs_txn_entry_new(enum sfs_txn_state state, struct sfs_bytes name,
+                                        uint64_t base, uint64_t revision,
+                                        const struct sfs_record *record,
+                                        struct sfs_txn_source source)
+{
+    size_t own = record ? 0 : name.size;
+    struct sfs_txn_entry *entry = malloc(sizeof(*entry) + own + source.origin.size);
+    if (!entry)
+        return NULL;
+    atomic_init(&entry->references, 1);
+    entry->state = state;
+    entry->base = base;
+    entry->revision = revision;
+    entry->record = record ? sfs_record_ref(record) : NULL;
+    entry->content = sfs_txn_content_ref(source.content);
+    entry->name = record ? record->name : sfs_bytes(entry->bytes, own);
+    entry->origin = sfs_bytes(entry->bytes + own, source.origin.size);
+    if (own)
+        memcpy(entry->bytes, name.data, own);
+    if (source.origin.size)
+        memcpy(entry->bytes + own, source.origin.data, source.origin.size);
+    return entry;
+}
+
+void sfs_txn_entry_unref(struct sfs_txn_entry *entry)
+{
+    if (!entry || atomic_fetch_sub_explicit(&entry->references, 1, memory_order_acq_rel) != 1)
+        return;
+    sfs_record_unref(entry->record);
+    sfs_txn_content_unref(entry->content);
+    free(entry);
+}
+
+static void ref_item(void *item)
+{
+    struct sfs_txn_entry *entry = item;
+    atomic_fetch_add_explicit(&entry->references, 1, memory_order_relaxed);
+}
+
+static void unref_item(void *item)
+{
+    sfs_txn_entry_unref(item);
+}
+
+const struct sfs_tree_counting sfs_txn_counting = {.ref = ref_item, .unref = unref_item};
+
+static int entry_read(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+                      uint64_t offset, void *data, size_t size, size_t *ret_size,
+                      struct sfs_error *error)
+{
+    const struct sfs_record *record = entry->record;
+    if (!sfs_record_has_value(record) && entry->content)
+        return sfs_txn_content_read(entry->content, offset, data, size, ret_size, error);
+    if (!sfs_record_has_value(record))
+        return sfs_read(snapshot, entry->origin, 0, offset, data, size, ret_size, error);
+    struct sfs_bytes value = sfs_record_value(record);
+    size_t left = offset < value.size ? value.size - (size_t)offset : 0;
+    size_t taken = left < size ? left : size;
+    if (taken)
+        memcpy(data, (const char *)value.data + offset, taken);
+    *ret_size = taken;
+    return 0;
+}
+
+static int load_value(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+                      struct sfs_blob **ret_blob, struct sfs_error *error)
+{
+    size_t size = (size_t)entry->record->size;
+    void *data;
+    struct sfs_blob *blob = size == entry->record->size ? sfs_blob_alloc(size, &data) : NULL;
+    if (!blob)
+        return sfs_fail_memory(error, "transaction");
+    size_t filled = 0;
+    size_t got = 1;
+    int code = 0;
+    while (code == 0 && filled < size && got > 0) {
+        code = entry_read(snapshot, entry, filled, (char *)data + filled, size - filled, &got, error);
+        filled += code ? 0 : got;
+    }
+    if (code == 0 && filled < size)
+        code = sfs_fail(error, SFS_E_CORRUPT, "transaction",
+                        "a value of %zu bytes ends after %zu", size, filled);
+    if (code)
+        sfs_blob_unref(blob);
+    else
+        *ret_blob = blob;
+    return code;
+}
+
+int sfs_txn_entry_record(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+                         unsigned want, const struct sfs_record **ret_record,
+                         struct sfs_error *error)
+{
+    const struct sfs_record *record = entry->record;
+    if (!(want & SFS_WANT_VALUE) || sfs_record_has_value(record)) {
+        *ret_record = sfs_record_ref(record);
+        return 0;
+    }
+    struct sfs_blob *blob = NULL;
+    int code = load_value(snapshot, entry, &blob, error);
+    if (code)
+        return code;
+    const struct sfs_record *loaded = sfs_record_new(record->name, record->revision, record->size,
+                                                     &record->attributes, record->xattrs, blob);
+    sfs_blob_unref(blob);
+    if (!loaded)
+        return sfs_fail_memory(error, "transaction");
+    *ret_record = loaded;
+    return 0;
+}
+
+static int not_found(struct sfs_bytes name, struct sfs_error *error)
+{
+    char shown[160];
+    return sfs_fail(error, SFS_E_NOT_FOUND, "transaction", "there is no '%s'",
+                    sfs_name_show(name, shown, sizeof(shown)));
+}
+
+int sfs_txn_view_get(const struct sfs_txn_view *view, struct sfs_bytes name, unsigned want,
+                     const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    const struct sfs_txn_entry *entry = sfs_tree_find(&view->tree, name);
+    if (entry && entry->state == SFS_TXN_PRESENT)
+        return sfs_txn_entry_record(view->snapshot, entry, want, ret_record, error);
+    /* A temporary name is no name, and the snapshot would refuse it. */
+    if ((entry && entry->state == SFS_TXN_GONE) || sfs_name_is_temporary(name))
+        return not_found(name, error);
+    return sfs_get(view->snapshot, name, want, ret_record, error);
+}
+
+int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, uint64_t revision,
+                      uint64_t offset, void *data, size_t size, size_t *ret_size,
+                      struct sfs_error *error)
+{
+    char shown[160];
+    const struct sfs_txn_entry *entry = sfs_tree_find(&view->tree, name);
+    if (!entry || entry->state == SFS_TXN_GUARDED)
+        return sfs_read(view->snapshot, name, revision, offset, data, size, ret_size, error);
+    if (entry->state == SFS_TXN_GONE)
+        return not_found(name, error);
+    if (revision && revision != entry->record->revision)
+        return sfs_fail(error, SFS_E_CONFLICT, "transaction",
+                        "'%s' has revision %" PRIu64 ", not %" PRIu64,
+                        sfs_name_show(name, shown, sizeof(shown)), entry->record->revision,
+                        revision);
+    return entry_read(view->snapshot, entry, offset, data, size, ret_size, error);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_TXN_VIEW_H
+#define SFS_TXN_VIEW_H
+
+/*
+ * View: one state of a transaction, which is the write set laid over the snapshot. The write set is a
+ * persistent tree from names to entries; a view shares it, so that readers and savepoints keep theirs
+ * while others write. Entries are immutable and counted; a view belongs to one thread at a time.
+ */
+#include <stdatomic.h>
+
+#include "txn/content.h"
+#include "util/tree.h"
+
+/* Revisions and ids that a transaction gives until its commit lie above all real ones. */
+#define SFS_TXN_PROVISIONAL (UINT64_C(1) << 62)
+
+enum sfs_txn_state {
+    SFS_TXN_PRESENT, /* the record is as the entry says */
+    SFS_TXN_GONE,    /* there is no record of this name any more */
+    SFS_TXN_GUARDED, /* unchanged, but the commit depends on its being so */
+};
+
+struct sfs_txn_entry {
+    atomic_size_t references;
+    enum sfs_txn_state state;
+    struct sfs_bytes name;
+    uint64_t base;                   /* revision in the snapshot; 0: it has no such name */
+    uint64_t revision;               /* of the change in the transaction */
+    const struct sfs_record *record; /* PRESENT */
+    /* Where the value is that the record does not hold: in a content, or in the snapshot under the
+     * name that the record had there. */
+    struct sfs_txn_content *content;
+    struct sfs_bytes origin;
+    char bytes[]; /* name and origin */
+};
+
+/* Where the value of a new entry is; {0}: in the record. */
+struct sfs_txn_source {
+    struct sfs_txn_content *content;
+    struct sfs_bytes origin;
+};
+
+extern const struct sfs_tree_counting sfs_txn_counting;
+
+/* Makes an entry; takes references of its own to record and content. NULL: no memory. */
+struct sfs_txn_entry *sfs_txn_entry_new(enum sfs_txn_state state, struct sfs_bytes name,
+                                        uint64_t base, uint64_t revision,
+                                        const struct sfs_record *record,
+                                        struct sfs_txn_source source);
+void sfs_txn_entry_unref(struct sfs_txn_entry *entry);
+
+struct sfs_txn_view {
+    struct sfs_tree tree;
+    struct sfs_storage *snapshot; /* borrowed */
+};
+
+/* The record of an entry that is PRESENT, with its value where that is wanted. */
+int sfs_txn_entry_record(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+                         unsigned want, const struct sfs_record **ret_record,
+                         struct sfs_error *error);
+
+/* As the read operations of a store. */
+int sfs_txn_view_get(const struct sfs_txn_view *view, struct sfs_bytes name, unsigned want,
+                     const struct sfs_record **ret_record, struct sfs_error *error);
+int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, uint64_t revision,
+                      uint64_t offset, void *data, size_t size, size_t *ret_size,
+                      struct sfs_error *error);
+
+/*
+ * A cursor over a range of what `share` gives: it shares a view at the beginning, and again when
+ * *ret_generation has changed, so that it shows each record as it is when reached. `share` is called
+ * at each step with the generation of the present view (0 at first); it may fail, and the step then
+ * fails with it.
+ */
+typedef int sfs_txn_share_function(void *context, uint64_t *generation, struct sfs_tree *tree,
+                                   struct sfs_error *error);
+int sfs_txn_scan(struct sfs_storage *snapshot, sfs_txn_share_function *share, void *context,
+                 struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
+                 struct sfs_error *error);
+/* A `share` for a view that does not change while the cursor lives: context is the view. */
+int sfs_txn_share_fixed(void *context, uint64_t *generation, struct sfs_tree *tree,
+                        struct sfs_error *error);
+
+#endif

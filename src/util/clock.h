@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_UTIL_CLOCK_H
+#define SFS_UTIL_CLOCK_H
+
+/* The two clocks, in nanoseconds. Neither can fail; both are thread-safe. */
+#include <stdint.h>
+
+#define SFS_NS_PER_SECOND INT64_C(1000000000)
+#define SFS_NS_PER_MS INT64_C(1000000)
+
+/* Wall-clock time since 1970 (CLOCK_REALTIME): for what people see; it may jump. */
+int64_t sfs_clock_now(void);
+
+/* Time since an unnamed moment (CLOCK_MONOTONIC): for durations and limits; it never goes back. */
+int64_t sfs_clock_monotonic(void);
+
+#endif

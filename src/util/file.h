@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_UTIL_FILE_H
+#define SFS_UTIL_FILE_H
+
+/*
+ * Files read and replaced whole. Errors are those of sfs_fail_errno and name the file. Functions
+ * may be called from any thread; a replacement belongs to one thread.
+ */
+#include <stddef.h>
+
+#include "storefs/bytes.h"
+#include "storefs/error.h"
+
+/* Writes all of `bytes` to `fd`, again after EINTR and short writes. `name` is for the message. */
+int sfs_write_all(int fd, struct sfs_bytes bytes, const char *name,
+                  struct sfs_error *error) SFS_MUST_CHECK;
+
+/* Reads until `size` bytes are there or the file ends; `ret_size` says how many came. Again after
+ * EINTR and short reads. `name` is for the message. */
+int sfs_read_full(int fd, void *data, size_t size, const char *name, size_t *ret_size,
+                  struct sfs_error *error) SFS_MUST_CHECK;
+
+/* Appends the whole file at `path` to `buffer`. SFS_E_NOT_FOUND, SFS_E_PERMISSION,
+ * SFS_E_IS_DIRECTORY …; SFS_E_TOO_LARGE if it has more than `limit` bytes; `buffer` holds what it
+ * held then. */
+int sfs_file_read(const char *path, size_t limit, struct sfs_buffer *buffer,
+                  struct sfs_error *error) SFS_MUST_CHECK;
+
+/*
+ * A replacement: new content for a file, written to `PATH.tmp.XXXXXX` beside it and renamed over it
+ * at the commit, so that a crash leaves the old content or the new. A symbolic link at PATH is
+ * followed. The new file has mode 0600, or the mode, owner and group of the file that it replaces;
+ * where owner or group cannot be kept, mode 0600. {.fd = -1} is none.
+ */
+struct sfs_replacement {
+    int fd;          /* write the content here, for example with sfs_write_all */
+    char *path;      /* the file to replace; owned */
+    char *temporary; /* owned */
+};
+
+/* Opens the temporary file. On failure there is nothing to abandon. */
+int sfs_replacement_begin(const char *path, struct sfs_replacement *ret_replacement,
+                          struct sfs_error *error) SFS_MUST_CHECK;
+
+/* fsync, rename, fsync of the directory. Ends the replacement, also on failure. A failure before
+ * the rename leaves the old file as it was and no temporary file; the last step's failure (the
+ * directory could not be synced) leaves the new content in place, not yet safe from a power cut. */
+int sfs_replacement_commit(struct sfs_replacement *replacement,
+                           struct sfs_error *error) SFS_MUST_CHECK;
+
+/* Removes the temporary file; does nothing for one that has ended. */
+void sfs_replacement_abandon(struct sfs_replacement *replacement);
+
+/* The three together: the file at `path` has exactly `content`, or is as it was. */
+int sfs_file_replace(const char *path, struct sfs_bytes content,
+                     struct sfs_error *error) SFS_MUST_CHECK;
+
+#endif

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Sources of src/util that libstorefs is made of.
+libstorefs_la_SOURCES += \
+	src/core/error.c \
+	src/util/base64.c src/util/base64.h \
+	src/util/buffer.c \
+	src/util/clock.c src/util/clock.h \
+	src/util/file.c src/util/file.h \
+	src/util/glob.c src/util/glob.h \
+	src/util/json.h src/util/json_internal.h \
+	src/util/json_compare.c \
+	src/util/json_compact.c \
+	src/util/json_number.c \
+	src/util/json_scan.c \
+	src/util/json_string.c \
+	src/util/json_view.c \
+	src/util/replacement.c \
+	src/util/utf8.c src/util/utf8.h
+# The persistent ordered tree, and locks by file.
+libstorefs_la_SOURCES += src/util/tree.c src/util/tree.h
+libstorefs_la_SOURCES += src/util/lock_file.c src/util/lock_file.h
+libstorefs_la_SOURCES += src/util/place.c src/util/place.h

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks by file. Since the last holder removes the file, a lock may be obtained on a file that is no
+ * longer the one of its name: then another one is opened. Only a holder that is alone removes it, so
+ * nobody's lock is lost by that.
+ */
+#include "util/lock_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ORIGIN "lock"
+
+/* The number in the lock file, if such a process lives; 0: not known. */
+static long holder_of(int fd)
+{
+    char text[32] = {0};
+    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+        return 0;
+    long holder = strtol(text, NULL, 10);
+    if (holder <= 0 || (kill((pid_t)holder, 0) && errno == ESRCH))
+        return 0;
+    return holder;
+}
+
+static int fail_busy(int fd, const char *subject, struct sfs_error *error)
+{
+    long holder = holder_of(fd);
+    if (holder)
+        return sfs_fail(error, SFS_E_BUSY, ORIGIN,
+                        "'%s' is in use by process %ld (use its mount instead)", subject, holder);
+    return sfs_fail(error, SFS_E_BUSY, ORIGIN,
+                    "'%s' is in use by another process (use its mount instead)", subject);
+}
+
+/* Whether the open file is still the one of its name. */
+static bool is_current(int fd, const char *path)
+{
+    struct stat opened;
+    struct stat named;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+static int lock_open_file(int fd, bool shared, const char *path, const char *subject,
+                          struct sfs_error *error)
+{
+    int rc;
+    do {
+        rc = flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB);
+    } while (rc && errno == EINTR);
+    if (rc == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return fail_busy(fd, subject, error);
+    return sfs_fail_errno(error, errno, ORIGIN, "cannot lock '%s'", path);
+}
+
+/* The number is for messages only, so a failure to write it does no harm. */
+static void write_holder(int fd)
+{
+    char text[32];
+    int size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)size, 0) != size)
+        (void)!ftruncate(fd, 0);
+}
+
+/* 1: locked; 0: the file was removed meanwhile, try again. */
+static int try_lock(int fd, bool shared, const char *path, const char *subject,
+                    struct sfs_error *error)
+{
+    int result = lock_open_file(fd, shared, path, subject, error);
+    if (result)
+        return result;
+    if (!is_current(fd, path))
+        return 0;
+    write_holder(fd);
+    return 1;
+}
+
+static int open_file(const char *path, bool shared, int *ret_fd, struct sfs_error *error)
+{
+    *ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (*ret_fd >= 0)
+        return 1;
+    if (shared && (errno == EROFS || errno == EACCES || errno == EPERM))
+        return 0;
+    return sfs_fail_errno(error, errno, ORIGIN, "cannot open the lock file '%s'", path);
+}
+
+int sfs_lock_file_take(const char *path, bool shared, const char *subject,
+                       struct sfs_lock_file *ret_lock, struct sfs_error *error)
+{
+    struct sfs_lock_file lock = {.fd = -1, .path = strdup(path)};
+    if (!lock.path)
+        return sfs_fail_memory(error, ORIGIN);
+    int result;
+    do {
+        if (lock.fd >= 0)
+            close(lock.fd);
+        result = open_file(path, shared, &lock.fd, error);
+        if (result == 0) {
+            *ret_lock = lock;
+            return 0;
+        }
+        if (result > 0)
+            result = try_lock(lock.fd, shared, path, subject, error);
+    } while (result == 0);
+    if (result < 0) {
+        if (lock.fd >= 0)
+            close(lock.fd);
+        free(lock.path);
+        return result;
+    }
+    *ret_lock = lock;
+    return 0;
+}
+
+void sfs_lock_file_release(struct sfs_lock_file *lock)
+{
+    if (lock->fd >= 0) {
+        if (flock(lock->fd, LOCK_EX | LOCK_NB) == 0 && is_current(lock->fd, lock->path))
+            (void)unlink(lock->path);
+        close(lock->fd);
+    }
+    free(lock->path);
+    *lock = (struct sfs_lock_file){.fd = -1};
+}

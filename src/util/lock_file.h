@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SFS_UTIL_LOCK_FILE_H
+#define SFS_UTIL_LOCK_FILE_H
+
+/*
+ * A lock on a file by a second file beside it (a file that is replaced by rename cannot carry its own
+ * lock): flock(2) on PATH, mode 0600, with the holder's process number in it for the message to
+ * others. The lock ends with the process, however it ends; a file that a crash left over locks
+ * nothing. A second open in the same process is refused like any other.
+ */
+#include <stdbool.h>
+
+#include "storefs/error.h"
+#include "storefs/export.h"
+
+struct sfs_lock_file {
+    int fd;     /* close-on-exec; -1: none */
+    char *path; /* owned */
+};
+
+/* Takes the lock, alone or `shared`. BUSY, with a sentence that names `subject` and the process that
+ * holds it; PERMISSION, NO_SPACE, IO …. A shared lock where no lock file can be made (a read-only
+ * file system, no permission to write) is none, and succeeds. */
+int sfs_lock_file_take(const char *path, bool shared, const char *subject,
+                       struct sfs_lock_file *ret_lock, struct sfs_error *error) SFS_MUST_CHECK;
+
+/* Ends the lock; the last holder removes the file. Does nothing for {.fd = -1}. */
+void sfs_lock_file_release(struct sfs_lock_file *lock);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Replacing a file whole: a temporary file beside it, fsync, rename, fsync of the directory. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* mkostemp */
+#endif
+#include "util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ORIGIN "file"
+
+static const struct sfs_replacement none = {.fd = -1};
+
+static void release(struct sfs_replacement *replacement)
+{
+    if (replacement->fd >= 0)
+        close(replacement->fd);
+    free(replacement->path);
+    free(replacement->temporary);
+    *replacement = none;
+}
+
+void sfs_replacement_abandon(struct sfs_replacement *replacement)
+{
+    if (!replacement || replacement->fd < 0)
+        return;
+    unlink(replacement->temporary);
+    release(replacement);
+}
+
+/* The file behind symbolic links, so that a link to a file stays a link to it. */
+static int resolve(const char *path, char **ret_path, struct sfs_error *error)
+{
+    char *resolved = realpath(path, NULL);
+    if (!resolved && errno == ENOENT)
+        resolved = strdup(path);
+    if (!resolved)
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot find '%s'", path);
+    *ret_path = resolved;
+    return 0;
+}
+
+static int open_temporary(struct sfs_replacement *replacement, struct sfs_error *error)
+{
+    struct sfs_buffer name = {0};
+    if (sfs_buffer_printf(&name, "%s.tmp.XXXXXX", replacement->path) || sfs_buffer_text(&name)) {
+        sfs_buffer_free(&name);
+        return sfs_fail_memory(error, ORIGIN);
+    }
+    replacement->temporary = name.data;
+    replacement->fd = mkostemp(name.data, O_CLOEXEC);
+    if (replacement->fd < 0)
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot create a file beside '%s'",
+                              replacement->path);
+    return 0;
+}
+
+/* Gives the new file the owner, group and mode of the old one. The mode only together with the
+ * owner and the group, since it would otherwise admit others than it did before. */
+static int keep_access(const struct sfs_replacement *replacement, struct sfs_error *error)
+{
+    struct stat old;
+    struct stat new;
+    if (stat(replacement->path, &old)) {
+        if (errno == ENOENT)
+            return 0;
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", replacement->path);
+    }
+    if (S_ISDIR(old.st_mode))
+        return sfs_fail_errno(error, EISDIR, ORIGIN, "cannot replace '%s'", replacement->path);
+    if (!S_ISREG(old.st_mode))
+        return sfs_fail(error, SFS_E_INVALID, ORIGIN, "cannot replace '%s': it is no regular file",
+                        replacement->path);
+    if (fstat(replacement->fd, &new))
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", replacement->temporary);
+    bool same = old.st_uid == new.st_uid &&old.st_gid == new.st_gid;
+    if (!same && fchown(replacement->fd, old.st_uid, old.st_gid)) {
+        if (errno == EPERM)
+            return 0;
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot set the owner of '%s'",
+                              replacement->temporary);
+    }
+    if (fchmod(replacement->fd, old.st_mode & 0777))
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot set the mode of '%s'",
+                              replacement->temporary);
+    return 0;
+}
+
+int sfs_replacement_begin(const char *path, struct sfs_replacement *ret_replacement,
+                          struct sfs_error *error)
+{
+    struct sfs_replacement replacement = none;
+    int result = resolve(path, &replacement.path, error);
+    if (result)
+        return result;
+    result = open_temporary(&replacement, error);
+    if (!result)
+        result = keep_access(&replacement, error);
+    if (result) {
+        sfs_replacement_abandon(&replacement);
+        release(&replacement);
+        return result;
+    }
+    *ret_replacement = replacement;
+    return 0;
+}
+
+/* Makes the rename itself safe. A file system that cannot sync directories says EINVAL and has no
+ * way to do better. */
+static int sync_directory(const char *path, struct sfs_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    char *directory = slash ? strndup(path, size) : strdup(".");
+    if (!directory)
+        return sfs_fail_memory(error, ORIGIN);
+    int result = 0;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (fsync(fd) && errno != EINVAL))
+        result = sfs_fail_errno(error, errno, ORIGIN, "cannot sync the directory '%s'", directory);
+    if (fd >= 0)
+        close(fd);
+    free(directory);
+    return result;
+}
+
+int sfs_replacement_commit(struct sfs_replacement *replacement, struct sfs_error *error)
+{
+    int result = 0;
+    if (fsync(replacement->fd))
+        result = sfs_fail_errno(error, errno, ORIGIN, "cannot sync '%s'", replacement->temporary);
+    else if (rename(replacement->temporary, replacement->path))
+        result = sfs_fail_errno(error, errno, ORIGIN, "cannot replace '%s'", replacement->path);
+    if (result) {
+        sfs_replacement_abandon(replacement);
+        return result;
+    }
+    result = sync_directory(replacement->path, error);
+    release(replacement);
+    return result;
+}
+
+int sfs_file_replace(const char *path, struct sfs_bytes content, struct sfs_error *error)
+{
+    struct sfs_replacement replacement = none;
+    int result = sfs_replacement_begin(path, &replacement, error);
+    if (result)
+        return result;
+    result = sfs_write_all(replacement.fd, content, replacement.temporary, error);
+    if (result) {
+        sfs_replacement_abandon(&replacement);
+        return result;
+    }
+    return sfs_replacement_commit(&replacement, error);
+}

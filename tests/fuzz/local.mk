@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# libFuzzer targets for what reads bytes from outside, built with --enable-fuzz:
+#   fuzz_programs += tests/fuzz/fuzz_NAME
+#   tests_fuzz_fuzz_NAME_SOURCES = tests/fuzz/fuzz_NAME.c
+#   tests_fuzz_fuzz_NAME_LDFLAGS = $(fuzz_ldflags)
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+fuzz_programs += tests/fuzz/fuzz_expression
+tests_fuzz_fuzz_expression_SOURCES = tests/fuzz/fuzz_expression.c
+tests_fuzz_fuzz_expression_LDFLAGS = $(fuzz_ldflags)

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# Checks of the sources themselves.
+lint_scripts += tests/lint/sources.sh tests/lint/selftest.sh tests/lint/headers.sh tests/lint/exports.sh
+EXTRA_DIST += tests/lint/lint.pl

@@ -1,0 +1,439 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The storefs command as a user meets it: every subcommand on stores and on mounts, exit codes, messages,
+# broken pipes, signals, dead and hung mounts.
+set -u
+
+work=$TMPDIR/work
+store=sqlite:$work/a.sqlite
+mnt=$work/mnt
+mkdir -p "$work" "$mnt"
+cd "$work" || exit 1
+failures=0
+checks=0
+
+fail() {
+    echo "FAIL (line ${BASH_LINENO[1]}): $*"
+    failures=$((failures + 1))
+}
+
+# expect CODE COMMAND…: runs it, output in $out and $err.
+expect() {
+    local code=$1 got
+    shift
+    "$@" > "$work/stdout" 2> "$work/stderr"
+    got=$?
+    out=$(tr -d '\0' < "$work/stdout")
+    err=$(cat "$work/stderr")
+    checks=$((checks + 1))
+    [ "$got" -eq "$code" ] || fail "exit code $got, not $code: $* ($err)"
+}
+
+# same WANTED GOT WHAT
+same() {
+    checks=$((checks + 1))
+    [ "$1" = "$2" ] || fail "$3: '$2', not '$1'"
+}
+
+says() {
+    checks=$((checks + 1))
+    [[ $err == *"$1"* ]] || fail "the message is '$err', without '$1'"
+}
+
+end() {
+    cd /
+    [ -n "${stopped-}" ] && kill -CONT "$stopped" 2> /dev/null
+    for directory in "$mnt" "$work/other" "$work/with space"; do
+        grep -qF " ${directory// /\\040} " /proc/self/mounts && "$STOREFS" unmount --lazy "$directory"
+    done
+}
+trap end EXIT
+
+daemon_of() {
+    sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$1/admin/stats.json" | head -n 1
+}
+
+test_usage() {
+    expect 2 "$STOREFS"
+    says "a command is missing"
+    expect 2 "$STOREFS" frobnicate
+    says "there is no command 'frobnicate'"
+    expect 0 "$STOREFS" --version
+    same "storefs $STOREFS_VERSION" "$out" "version"
+    expect 0 "$STOREFS" --help
+    local name option help
+    for name in $("$STOREFS" --list-commands); do
+        [[ $out == *"  $name "* ]] || fail "--help does not list $name"
+    done
+    for name in $("$STOREFS" --list-commands); do
+        expect 0 "$STOREFS" "$name" --help
+        help=$out
+        expect 0 "$STOREFS" help "$name"
+        same "$help" "$out" "help $name"
+        [[ $help == "usage: storefs $name "* ]] || fail "$name --help: $help"
+        case $name in status | query) continue ;; fsck) expect 16 "$STOREFS" "$name" ;; *) expect 2 "$STOREFS" "$name" ;; esac
+        says "missing"
+    done
+    expect 2 "$STOREFS" get --frob x y
+    says "unknown option '--frob'"
+    expect 2 "$STOREFS" get "$store" a b c
+    says "too many arguments"
+    expect 6 bash -c '"$1" --help > /dev/full' - "$STOREFS"
+}
+
+test_values() {
+    expect 1 "$STOREFS" get "$store" a
+    expect 0 "$STOREFS" set "$store" a one
+    same 600 "$(stat -c %a a.sqlite)" "mode of a new store"
+    expect 0 "$STOREFS" get "$store" a
+    same one "$out" "get a"
+    expect 1 "$STOREFS" get "$store" $'no\e[31mkey'
+    says "key 'no"
+    [[ $err != *$'\e'* ]] || fail "an escape sequence reached the terminal"
+    head -c 3000000 /dev/urandom > big
+    expect 0 bash -c '"$1" set "$2" big/one - < big' - "$STOREFS" "$store"
+    "$STOREFS" get "$store" big/one | cmp - big || fail "a large value is not what was written"
+    printf 'x\0\xff\n' > odd
+    expect 0 bash -c '"$1" set "$2" odd < odd' - "$STOREFS" "$store"
+    "$STOREFS" get "$store" odd | cmp - odd || fail "a value of odd bytes is not what was written"
+    expect 0 "$STOREFS" set "$store" dash -- -5
+    expect 0 "$STOREFS" get "$store" dash
+    same -5 "$out" "a value that begins with a dash"
+    expect 0 "$STOREFS" set "$store" empty ''
+    expect 0 "$STOREFS" get "$store" empty
+    same '' "$out" "the empty value"
+    expect 0 "$STOREFS" ls "$store"
+    same $'a\nbig/one\ndash\nempty\nodd' "$out" "ls"
+    expect 0 "$STOREFS" ls -l "$store" big
+    [[ $out =~ ^\ +3000000\ \ [0-9-]+\ [0-9:]+\ \ big/one$ ]] || fail "ls -l: $out"
+    expect 2 "$STOREFS" get "$store" ''
+    says "empty"
+    expect 2 "$STOREFS" get "$store" "$(head -c 4096 /dev/zero | tr '\0' k)"
+    expect 1 "$STOREFS" get nothing.sqlite a
+    [ ! -e nothing.sqlite ] || fail "get made a store"
+    expect 5 "$STOREFS" get frob:x a
+    says "frob"
+    expect 2 "$STOREFS" get "sqlite:a.sqlite?frob=1" a
+    says "frob"
+    echo "not a store, but a text that is long enough to be mistaken for one" > text
+    expect 5 "$STOREFS" get text a
+    expect 2 "$STOREFS" get "$work" a
+    says "no store is mounted"
+}
+
+test_rm() {
+    expect 0 "$STOREFS" set "$store" r/1 x
+    expect 0 "$STOREFS" set "$store" r/2 x
+    expect 1 "$STOREFS" rm "$store" r/1 r/none
+    says "r/none"
+    expect 0 "$STOREFS" get "$store" r/1
+    expect 0 "$STOREFS" rm -f "$store" r/1 r/none
+    expect 1 "$STOREFS" get "$store" r/1
+    expect 0 "$STOREFS" rm "$store" -r r/
+    expect 1 "$STOREFS" rm "$store" -r r/
+    expect 0 "$STOREFS" rm "$store" -r r/ --force
+    expect 2 "$STOREFS" rm "$store"
+    expect 0 "$STOREFS" ls "$store" r/
+    same '' "$out" "ls after rm"
+}
+
+test_bulk() {
+    local i
+    for ((i = 1; i <= 3000; i++)); do
+        printf '{"key":"n/%04d","value":{"type":"n","i":%d}}\n' $i $i
+    done > in.ndjson
+    expect 0 "$STOREFS" import sqlite:b.sqlite in.ndjson
+    expect 0 "$STOREFS" query sqlite:b.sqlite by/type/n/count
+    same 3000 "$out" "imported records"
+    expect 0 "$STOREFS" query sqlite:b.sqlite by/type/n/order/i:desc/limit/1
+    same '{"key":"n/3000","value":{"type":"n","i":3000}}' "$out" "query"
+    expect 0 "$STOREFS" query b.sqlite limit/2/keys
+    same $'n%2F0001\nn%2F0002' "$out" "query keys"
+    expect 2 "$STOREFS" query b.sqlite 'where/i >/count'
+    says "column"
+    expect 2 "$STOREFS" query b.sqlite frob
+    says "frob"
+    expect 0 "$STOREFS" query --grammar
+    [[ $out == *by/FIELD/VALUE* ]] || fail "--grammar: $out"
+    expect 0 "$STOREFS" set b.sqlite bytes < odd
+    expect 0 "$STOREFS" export b.sqlite out.ndjson
+    same 600 "$(stat -c %a out.ndjson)" "mode of an export"
+    same 3001 "$(wc -l < out.ndjson)" "lines of an export"
+    expect 0 bash -c '"$1" export b.sqlite - | "$1" import c.sqlite -' - "$STOREFS"
+    expect 0 "$STOREFS" export c.sqlite out2.ndjson
+    cmp out.ndjson out2.ndjson || fail "an import of an export is another store"
+    "$STOREFS" get c.sqlite bytes | cmp - odd || fail "bytes did not survive export and import"
+    expect 1 "$STOREFS" export b.sqlite none/out
+    expect 1 "$STOREFS" import b.sqlite none
+    printf '{"key":"p","value":1}\nnonsense\n{"key":"q","value":1}\n' > bad.ndjson
+    expect 2 "$STOREFS" import b.sqlite bad.ndjson
+    says "line 2"
+    expect 1 "$STOREFS" import b.sqlite bad.ndjson --keep-going
+    says "records imported: 2, lines refused: 1"
+    expect 0 "$STOREFS" get b.sqlite q
+    expect 0 "$STOREFS" backup b.sqlite copy.sqlite
+    same 600 "$(stat -c %a copy.sqlite)" "mode of a backup"
+    expect 0 "$STOREFS" query copy.sqlite count
+    same 3003 "$out" "records in a backup"
+    expect 5 "$STOREFS" backup b.sqlite copy.sqlite
+    expect 0 "$STOREFS" fsck copy.sqlite
+    same clean "$out" "fsck"
+    expect 8 "$STOREFS" fsck none.sqlite
+    head -c 20000 /dev/zero | tr '\0' '\377' | dd of=copy.sqlite bs=1 seek=8192 conv=notrunc status=none
+    expect 4 "$STOREFS" fsck copy.sqlite
+}
+
+# A reader that goes away ends us quietly, as SIGPIPE would; a full disk does not.
+test_pipes() {
+    local command
+    for command in "export b.sqlite" "ls b.sqlite" "query b.sqlite" "get a.sqlite big/one"; do
+        : > stderr2
+        # shellcheck disable=SC2086
+        "$STOREFS" $command 2> stderr2 | head -c 1 > /dev/null
+        local code=${PIPESTATUS[0]}
+        # What fits into the pipe was written before the reader went.
+        [ "$code" -eq 141 ] || [ "$code" -eq 0 ] || fail "$command into a closed pipe: exit code $code"
+        same '' "$(cat stderr2)" "$command into a closed pipe says"
+        expect 6 bash -c '"$1" $2 > /dev/full' - "$STOREFS" "$command"
+        says "No space left"
+    done
+    "$STOREFS" export b.sqlite 2> stderr2 | head -c 1 > /dev/null
+    same 141 "${PIPESTATUS[0]}" "export into a closed pipe"
+}
+
+test_interrupt() {
+    mkfifo fifo
+    "$STOREFS" import d.sqlite fifo 2> stderr2 &
+    local import=$!
+    exec 4> fifo
+    echo '{"key":"early","value":1}' >&4
+    sleep 0.5
+    # A background job of a script ignores SIGINT; SIGTERM stops in the same way.
+    kill -TERM $import
+    wait $import
+    same 143 $? "exit code of an import that was stopped"
+    exec 4>&-
+    grep -q 'stopped; 1 records' stderr2 || fail "a stopped import says: $(cat stderr2)"
+    expect 0 "$STOREFS" get d.sqlite early
+}
+
+test_mount() {
+    expect 1 "$STOREFS" mount "$store" "$work/none"
+    says "mkdir -p"
+    mkdir full && touch full/x
+    expect 5 "$STOREFS" mount "$store" full
+    says "not empty"
+    expect 2 "$STOREFS" mount "$store" "$mnt" -o ro,frob
+    says "'frob'"
+    expect 2 "$STOREFS" mount "sqlite:a.sqlite?frob=1" "$mnt"
+    says "frob"
+    expect 1 "$STOREFS" mount -o ro none.sqlite "$mnt"
+    [ ! -e none.sqlite ] || fail "a read-only mount made a store"
+    expect 2 "$STOREFS" unmount "$mnt"
+    says "no store is mounted"
+    expect 1 "$STOREFS" status "$mnt"
+
+    expect 0 "$STOREFS" mount a.sqlite mnt
+    same '' "$out$err" "mount says"
+    [ -f "$mnt/README" ] || fail "the mount does not answer"
+    expect 0 "$STOREFS" status
+    [[ $out == *"$mnt  "*"$work/a.sqlite"*"read-write  alive"* ]] || fail "status: $out"
+    expect 0 "$STOREFS" status mnt --json
+    [[ $out == *'"state":"alive"'* ]] || fail "status --json: $out"
+    expect 6 "$STOREFS" mount b.sqlite mnt
+    says "already"
+}
+
+test_target_mount() {
+    expect 0 "$STOREFS" get mnt a
+    same one "$out" "get from a mount"
+    "$STOREFS" get mnt big/one | cmp - big || fail "a large value is another one in the mount"
+    expect 0 "$STOREFS" set mnt/keys new/key/here "from the mount"
+    expect 0 "$STOREFS" get "$store" new/key/here
+    same "from the mount" "$out" "set in a mount"
+    expect 0 bash -c '"$1" set mnt big/two - < big' - "$STOREFS"
+    "$STOREFS" get "$store" big/two | cmp - big || fail "a large value set in a mount is another one"
+    local key
+    for key in new/key . .. 'x//y' 'x/' /x '%value' '%empty' "$(printf 'k%.0s' {1..600})" $'line\nfeed' 'x'; do
+        expect 0 "$STOREFS" set mnt "$key" "value of $key"
+        expect 0 "$STOREFS" get "$store" "$key"
+        same "value of $key" "$out" "key $key through the store"
+        expect 0 "$STOREFS" get mnt "$key"
+        same "value of $key" "$out" "key $key through the mount"
+    done
+    "$STOREFS" ls -0 "$store" > ls.store
+    "$STOREFS" ls -0 mnt > ls.mount
+    cmp ls.store ls.mount || fail "ls of the mount and of the store differ"
+    "$STOREFS" ls "$store" x > ls.store
+    "$STOREFS" ls mnt x > ls.mount
+    cmp ls.store ls.mount || fail "ls with a prefix differs"
+    [ -s ls.mount ] || fail "ls with a prefix is empty"
+    expect 1 "$STOREFS" rm mnt not/there
+    says "not/there"
+    expect 0 "$STOREFS" rm mnt new/key -r x
+    expect 1 "$STOREFS" get "$store" new/key
+    expect 0 "$STOREFS" ls "$store" x
+    same '' "$out" "keys below x after rm -r"
+    expect 0 "$STOREFS" set mnt q/1 '{"type":"q","n":1}'
+    expect 0 "$STOREFS" set mnt q/2 '{"type":"q","n":2}'
+    expect 0 "$STOREFS" query mnt by/type/q/count
+    same 2 "$out" "count in a mount"
+    expect 0 "$STOREFS" query mnt by/type/q/order/n:desc
+    same $'{"key":"q/2","value":{"type":"q","n":2}}\n{"key":"q/1","value":{"type":"q","n":1}}' "$out" "query in a mount"
+    expect 0 "$STOREFS" query mnt by/type/q/keys
+    same $'q%2F1\nq%2F2' "$out" "query keys in a mount"
+    expect 2 "$STOREFS" query mnt 'where/n >/count'
+    says "column"
+    expect 0 "$STOREFS" export mnt mounted.ndjson
+    expect 0 "$STOREFS" export "$store" direct.ndjson
+    cmp mounted.ndjson direct.ndjson || fail "the export of a mount is another one"
+    expect 0 "$STOREFS" backup mnt online.sqlite
+    expect 0 "$STOREFS" get online.sqlite q/1
+    expect 0 "$STOREFS" fsck mnt
+}
+
+test_exec() {
+    expect 2 "$STOREFS" exec -- true
+    expect 125 "$STOREFS" exec --tx "$work" -- true
+    expect 125 "$STOREFS" exec --tx a.sqlite -- true
+    expect 0 "$STOREFS" exec --tx mnt -- sh -c 'echo 1 > "$STOREFS_KEYS/t1"; echo 2 > "$STOREFS_KEYS/t2"'
+    expect 0 "$STOREFS" get mnt t2
+    same 2 "$out" "what exec committed"
+    expect 9 "$STOREFS" exec --tx mnt -- sh -c 'rm "$STOREFS_KEYS/t1"; exit 9'
+    expect 0 "$STOREFS" get mnt t1
+    expect 127 "$STOREFS" exec --tx mnt -- no-such-command
+    expect 126 "$STOREFS" exec --tx mnt -- "$work"
+    expect 3 "$STOREFS" exec --tx mnt -- sh -c 'echo mine > "$STOREFS_KEYS/t1"; echo theirs > mnt/keys/t1'
+    says "t1"
+    expect 0 "$STOREFS" get mnt t1
+    same theirs "$out" "after a conflict"
+    expect 0 "$STOREFS" exec --tx mnt --name mine -- sh -c 'test "$STOREFS_TX" -ef mnt/tx/mine'
+    expect 125 "$STOREFS" exec --tx mnt --name mine -- "$STOREFS" exec --tx mnt --name mine -- true
+    expect 2 "$STOREFS" exec --tx mnt --name a/b -- true
+    expect 0 "$STOREFS" exec --tx mnt -- sh -c '"$1" set "$STOREFS_TX" inside 1 && ! "$1" get mnt inside' - "$STOREFS"
+    expect 0 "$STOREFS" get mnt inside
+    "$STOREFS" exec --tx mnt -- sh -c 'rm "$STOREFS_KEYS/t2"; exec sleep 60' &
+    local running=$!
+    sleep 1
+    kill -TERM $running
+    wait $running
+    same 143 $? "exit code of a command ended by a signal"
+    expect 0 "$STOREFS" get mnt t2
+    same '' "$(ls mnt/tx)" "transactions left"
+}
+
+test_unmount() {
+    local pid
+    pid=$(daemon_of mnt)
+    kill -0 "$pid" || fail "the mount tells no pid"
+    sleep 60 < "$mnt/keys/a" &
+    local user=$!
+    sleep 0.2
+    expect 6 "$STOREFS" unmount mnt
+    says "sleep ($user)"
+    [ -f "$mnt/README" ] || fail "a busy mount went away"
+    kill $user
+    wait $user
+    expect 0 "$STOREFS" unmount mnt
+    [[ $out == "unmounted $mnt;"* ]] || fail "unmount says: $out"
+    kill -0 "$pid" 2> /dev/null && fail "the process is still there after unmount"
+    expect 0 "$STOREFS" get "$store" t1
+    [ ! -e a.sqlite-wal ] || same 0 "$(stat -c %s a.sqlite-wal)" "bytes in the log after unmount"
+
+    expect 0 "$STOREFS" mount -o ro a.sqlite mnt
+    expect 5 "$STOREFS" set mnt a two
+    expect 0 "$STOREFS" status mnt
+    [[ $out == *read-only* ]] || fail "status of a read-only mount: $out"
+    expect 0 "$STOREFS" unmount mnt
+}
+
+test_dead() {
+    expect 0 "$STOREFS" mount a.sqlite mnt
+    kill -KILL "$(daemon_of mnt)"
+    sleep 0.3
+    expect 1 "$STOREFS" status
+    [[ $out == *dead*"storefs unmount $mnt"* ]] || fail "status of a dead mount: $out"
+    expect 7 "$STOREFS" get mnt a
+    says "dead"
+    expect 0 "$STOREFS" mount a.sqlite mnt
+    says "cleared the dead mount"
+    expect 0 "$STOREFS" get mnt a
+    kill -KILL "$(daemon_of mnt)"
+    sleep 0.3
+    expect 0 "$STOREFS" unmount mnt
+    [[ $out == *dead* ]] || fail "unmount of a dead mount: $out"
+    grep -q " $mnt " /proc/self/mounts && fail "a dead mount is still there"
+
+    # One that hangs does not hang us.
+    expect 0 "$STOREFS" mount a.sqlite mnt
+    stopped=$(daemon_of mnt)
+    kill -STOP "$stopped"
+    expect 1 timeout 10 "$STOREFS" status --json
+    [[ $out == *'"state":"silent"'* ]] || fail "status of a hung mount: $out"
+    kill -CONT "$stopped"
+    stopped=
+    expect 0 "$STOREFS" status
+    expect 0 "$STOREFS" unmount mnt
+}
+
+test_foreground() {
+    "$STOREFS" mount -f a.sqlite mnt 2> stderr2 &
+    local mount=$! i
+    for ((i = 0; i < 100; i++)); do
+        [ -f mnt/README ] && break
+        sleep 0.1
+    done
+    expect 0 "$STOREFS" get mnt a
+    kill -TERM $mount
+    wait $mount
+    same 0 $? "exit code of a foreground mount ended by SIGTERM"
+    grep -q " $mnt " /proc/self/mounts && fail "mounted after the foreground process ended"
+    "$STOREFS" mount -f a.sqlite mnt 2> stderr2 &
+    mount=$!
+    for ((i = 0; i < 100; i++)); do
+        [ -f mnt/README ] && break
+        sleep 0.1
+    done
+    expect 0 "$STOREFS" unmount mnt
+    wait $mount
+    same 0 $? "exit code of a foreground mount that was unmounted"
+}
+
+# As mount(8) calls it, and with a directory whose name has blanks.
+test_helper() {
+    ln -s "$STOREFS" mount.storefs
+    mkdir "with space"
+    expect 0 ./mount.storefs a.sqlite "with space" -o rw,noauto,user,nofail,x-systemd.automount
+    expect 0 "$STOREFS" get "with space" a
+    expect 0 "$STOREFS" status "with space"
+    expect 0 "$STOREFS" unmount "with space"
+    expect 2 "$STOREFS" mount a.sqlite "with space" -o noauto
+}
+
+# The mount lets go of the terminal's pipes and of the directory it was started in.
+test_daemon() {
+    mkdir elsewhere
+    expect 0 timeout 20 bash -c 'cd elsewhere && echo "$("$1" mount memory: ../mnt)"' - "$STOREFS"
+    same / "$(readlink "/proc/$(daemon_of mnt)/cwd")" "directory of the daemon"
+    rmdir elsewhere || fail "elsewhere is not empty"
+    expect 0 "$STOREFS" set mnt a 1
+    expect 5 "$STOREFS" export mnt
+    expect 0 "$STOREFS" unmount mnt --lazy
+}
+
+test_completion() {
+    local script='source "$1/tools/completion/storefs.bash"; COMP_WORDS=("$2" "${@:3}"); COMP_CWORD=$(($# - 2))
+        compopt() { :; }; _storefs; printf "%s\n" "${COMPREPLY[@]}"'
+    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" un
+    same unmount "$out" "completion of a command"
+    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" fsck --rep
+    same --repair "$out" "completion of an option"
+    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" get a.sqlite q/
+    same $'q/1\nq/2' "$out" "completion of a key"
+}
+
+for name in usage values rm bulk pipes interrupt mount target_mount exec unmount dead foreground helper daemon completion; do
+    "test_$name"
+done
+echo "$checks checks, $failures failures"
+[ "$failures" -eq 0 ]

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# One cmocka program for each thing tested, linked to the static library:
+#   unit_tests += tests/unit/test_NAME
+#   tests_unit_test_NAME_SOURCES = tests/unit/test_NAME.c
+# A test of fs/ adds:
+#   tests_unit_test_NAME_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
+#   tests_unit_test_NAME_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(CMOCKA_LIBS)
+
+unit_tests += tests/unit/test_json tests/unit/test_json_value tests/unit/test_util tests/unit/test_file
+tests_unit_test_json_SOURCES = tests/unit/test_json.c
+tests_unit_test_json_value_SOURCES = tests/unit/test_json_value.c
+tests_unit_test_util_SOURCES = tests/unit/test_util.c
+tests_unit_test_file_SOURCES = tests/unit/test_file.c
+unit_tests += tests/unit/test_expression
+tests_unit_test_expression_SOURCES = tests/unit/test_expression.c
+unit_tests += tests/unit/test_query
+tests_unit_test_query_SOURCES = tests/unit/test_query.c
+unit_tests += tests/unit/test_query_model
+tests_unit_test_query_model_SOURCES = tests/unit/test_query_model.c tests/unit/query_model.c \
+	tests/unit/query_model.h tests/unit/query_generate.c
+unit_tests += tests/unit/test_tree tests/unit/test_memory
+tests_unit_test_tree_SOURCES = tests/unit/test_tree.c
+tests_unit_test_memory_SOURCES = tests/unit/test_memory.c
+unit_tests += tests/unit/test_record tests/unit/test_batch tests/unit/test_storage tests/unit/test_path tests/unit/test_uri
+tests_unit_test_record_SOURCES = tests/unit/test_record.c
+tests_unit_test_batch_SOURCES = tests/unit/test_batch.c tests/unit/batch_fixture.c tests/unit/batch_fixture.h
+unit_tests += tests/unit/test_batch_names
+tests_unit_test_batch_names_SOURCES = tests/unit/test_batch_names.c tests/unit/batch_fixture.c tests/unit/batch_fixture.h
+tests_unit_test_storage_SOURCES = tests/unit/test_storage.c
+tests_unit_test_path_SOURCES = tests/unit/test_path.c
+tests_unit_test_uri_SOURCES = tests/unit/test_uri.c
+unit_tests += tests/unit/test_transaction tests/unit/test_transaction_values tests/unit/test_transaction_model
+tests_unit_test_transaction_SOURCES = tests/unit/test_transaction.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+tests_unit_test_transaction_values_SOURCES = tests/unit/test_transaction_values.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine in memory through the backend "memory:": reading, snapshots, leases, the feed, threads,
+ * and the snapshot file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdatomic.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backends/memory/memory.h"
+#include "util/file.h"
+
+static struct sfs_storage *open_memory(const char *snapshot, unsigned flags, int expected,
+                                       struct sfs_error *error)
+{
+    struct sfs_storage *store = NULL;
+    struct sfs_option option = {"snapshot", snapshot};
+    struct sfs_location location = {"memory", "", &option, snapshot != NULL};
+    assert_int_equal(sfs_memory_backend.open(&store, &location, flags, error), expected);
+    return store;
+}
+
+static struct sfs_storage *open_empty(void)
+{
+    return open_memory(NULL, SFS_OPEN_CREATE, 0, NULL);
+}
+
+static void set(struct sfs_storage *store, const char *key, const char *value)
+{
+    assert_int_equal(sfs_set(store, sfs_string(key), sfs_string(value), NULL), 0);
+}
+
+/* The value of a key is `expected`; NULL: there is none. */
+static void check_value(struct sfs_storage *store, const char *key, const char *expected)
+{
+    struct sfs_buffer value = {0};
+    int result = sfs_get_value(store, sfs_string(key), &value, NULL);
+    assert_int_equal(result, expected ? 0 : SFS_E_NOT_FOUND);
+    if (expected) {
+        assert_int_equal(value.size, strlen(expected));
+        assert_memory_equal(value.data, expected, value.size);
+    }
+    sfs_buffer_free(&value);
+}
+
+static void check_totals(struct sfs_storage *store, uint64_t keys, uint64_t records,
+                         uint64_t bytes)
+{
+    struct sfs_totals totals = {0};
+    assert_int_equal(sfs_totals(store, &totals, NULL), 0);
+    assert_int_equal(totals.keys, keys);
+    assert_int_equal(totals.records, records);
+    assert_int_equal(totals.bytes, bytes);
+}
+
+static uint64_t sequence_of(struct sfs_storage *store)
+{
+    uint64_t sequence = 0;
+    assert_int_equal(sfs_sequence(store, &sequence, NULL), 0);
+    return sequence;
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_empty();
+    const struct sfs_record *record = NULL;
+    char part[8];
+    size_t got = 0;
+    set(store, "a", "12345");
+    set(store, "b", "");
+    check_value(store, "a", "12345");
+    check_value(store, "b", "");
+    check_value(store, "c", NULL);
+    check_totals(store, 2, 2, 5);
+    assert_int_equal(sfs_get(store, SFS_LITERAL("a"), 0, &record, NULL), 0);
+    assert_int_equal(record->revision, 1);
+    assert_int_equal(record->attributes.type, SFS_TYPE_JSON);
+    assert_int_equal(sfs_read(store, SFS_LITERAL("a"), 1, 3, part, sizeof(part), &got, NULL), 0);
+    assert_int_equal(got, 2);
+    assert_memory_equal(part, "45", 2);
+    assert_int_equal(sfs_read(store, SFS_LITERAL("a"), 0, 5, part, sizeof(part), &got, NULL), 0);
+    assert_int_equal(got, 0);
+    set(store, "a", "changed");
+    assert_int_equal(sfs_read(store, SFS_LITERAL("a"), record->revision, 0, part, 1, &got, NULL),
+                     SFS_E_CONFLICT);
+    uint64_t id = record->attributes.id;
+    sfs_record_unref(record);
+    assert_int_equal(sfs_get(store, SFS_LITERAL("a"), 0, &record, NULL), 0);
+    assert_int_equal(record->attributes.id, id);
+    assert_int_equal(record->revision, 3);
+    sfs_record_unref(record);
+    assert_int_equal(sfs_delete(store, SFS_LITERAL("a"), NULL), 1);
+    assert_int_equal(sequence_of(store), 4);
+    assert_int_equal(sfs_delete(store, SFS_LITERAL("a"), NULL), 0);
+    assert_int_equal(sequence_of(store), 4);
+    check_totals(store, 1, 1, 0);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+static void test_batch_fails_whole(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_empty();
+    struct sfs_batch *batch = NULL;
+    set(store, "a", "old");
+    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("a"), SFS_LITERAL("new"), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("z"), SFS_LITERAL("z"), NULL, 0, NULL), 0);
+    assert_int_equal(
+        sfs_batch_delete(batch, SFS_LITERAL("none"), SFS_BATCH_MUST_EXIST, NULL), 0);
+    assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), SFS_E_NOT_FOUND);
+    check_value(store, "a", "old");
+    check_value(store, "z", NULL);
+    check_totals(store, 1, 1, 3);
+    assert_int_equal(sequence_of(store), 1);
+    sfs_batch_free(batch);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+static void check_scan(struct sfs_cursor *cursor, const char *expected)
+{
+    const struct sfs_record *record = NULL;
+    int result = sfs_cursor_next(cursor, &record, NULL);
+    assert_int_equal(result, expected != NULL);
+    if (expected)
+        assert_true(sfs_bytes_equal(record->name, sfs_string(expected)));
+}
+
+static void test_scan_live(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_empty();
+    struct sfs_cursor *cursor = NULL;
+    const char *const names[] = {"a", "b", "c", "d", "e"};
+    for (size_t i = 0; i < 5; i++)
+        set(store, names[i], "1");
+    struct sfs_range range = {SFS_LITERAL("b"), SFS_LITERAL("e")};
+    assert_int_equal(sfs_scan(store, range, 0, &cursor, NULL), 0);
+    check_scan(cursor, "b");
+    set(store, "bb", "1");
+    assert_int_equal(sfs_delete(store, SFS_LITERAL("b"), NULL), 1);
+    assert_int_equal(sfs_delete(store, SFS_LITERAL("c"), NULL), 1);
+    check_scan(cursor, "bb");
+    check_scan(cursor, "d");
+    check_scan(cursor, NULL);
+    set(store, "da", "1");
+    check_scan(cursor, "da");
+    check_scan(cursor, NULL);
+    assert_int_equal(sfs_cursor_seek(cursor, SFS_LITERAL("a"), NULL), 0);
+    check_scan(cursor, "bb");
+    assert_int_equal(sfs_cursor_seek(cursor, SFS_LITERAL("d"), NULL), 0);
+    check_scan(cursor, "d");
+    assert_int_equal(sfs_cursor_seek(cursor, SFS_LITERAL("e"), NULL), 0);
+    check_scan(cursor, NULL);
+    sfs_cursor_close(cursor);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+static void pause_ms(long ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static void test_snapshot(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_empty();
+    struct sfs_storage *snapshot = NULL;
+    struct sfs_storage *second = NULL;
+    struct sfs_cursor *cursor = NULL;
+    set(store, "a", "1");
+    set(store, "b", "2");
+    assert_int_equal(sfs_snapshot(store, 0, &snapshot, NULL), 0);
+    set(store, "a", "new");
+    set(store, "c", "3");
+    assert_int_equal(sfs_delete(store, SFS_LITERAL("b"), NULL), 1);
+    check_value(snapshot, "a", "1");
+    check_value(snapshot, "b", "2");
+    check_value(snapshot, "c", NULL);
+    check_totals(snapshot, 2, 2, 2);
+    check_totals(store, 2, 2, 4);
+    assert_int_equal(sequence_of(snapshot), 2);
+    assert_int_equal(sfs_set(snapshot, SFS_LITERAL("a"), SFS_LITERAL("x"), NULL), SFS_E_READ_ONLY);
+    assert_int_equal(sfs_snapshot(snapshot, 0, &second, NULL), 0);
+    assert_int_equal(sfs_close(snapshot, NULL), 0);
+    assert_int_equal(sfs_scan(second, (struct sfs_range){0}, 0, &cursor, NULL), 0);
+    check_scan(cursor, "a");
+    check_scan(cursor, "b");
+    check_scan(cursor, NULL);
+    sfs_cursor_close(cursor);
+    assert_int_equal(sfs_close(second, NULL), 0);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+static void test_lease(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_empty();
+    struct sfs_storage *snapshot = NULL;
+    struct sfs_cursor *cursor = NULL;
+    struct sfs_batch *batch = NULL;
+    const struct sfs_record *record = NULL;
+    set(store, "a", "1");
+    assert_int_equal(sfs_snapshot(store, 400, &snapshot, NULL), 0);
+    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
+    assert_int_equal(sfs_batch_require_lease(batch, sfs_snapshot_lease(snapshot), NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("l"), SFS_LITERAL("1"), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
+    assert_int_equal(sfs_scan(snapshot, (struct sfs_range){0}, 0, &cursor, NULL), 0);
+    for (int i = 0; i < 4; i++) {
+        pause_ms(150);
+        check_value(snapshot, "a", "1");
+    }
+    pause_ms(600);
+    assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), SFS_E_EXPIRED);
+    assert_int_equal(sfs_get(snapshot, SFS_LITERAL("a"), 0, &record, NULL), SFS_E_EXPIRED);
+    assert_int_equal(sfs_cursor_next(cursor, &record, NULL), SFS_E_EXPIRED);
+    assert_int_equal(sfs_cursor_seek(cursor, SFS_LITERAL("a"), NULL), 0);
+    assert_int_equal(sfs_cursor_next(cursor, &record, NULL), SFS_E_EXPIRED);
+    sfs_cursor_close(cursor);
+    sfs_batch_free(batch);
+    assert_int_equal(sfs_close(snapshot, NULL), 0);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+static void check_change(struct sfs_feed *feed, uint64_t sequence, const char *name,
+                         const char *before, bool gone)
+{
+    struct sfs_change change = {0};
+    assert_int_equal(sfs_feed_next(feed, &change, NULL), 1);
+    assert_int_equal(change.sequence, sequence);
+    assert_true(sfs_bytes_equal(change.name, sfs_string(name)));
+    assert_int_equal(change.revision, gone ? 0 : sequence);
+    if (!before) {
+        assert_null(change.before);
+        return;
+    }
+    assert_true(sfs_bytes_equal(sfs_record_value(change.before), sfs_string(before)));
+}
+
+static void test_feed(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_empty();
+    struct sfs_feed *feed = NULL;
+    struct sfs_feed *late = NULL;
+    struct sfs_change change;
+    struct sfs_batch *batch = NULL;
+    set(store, "a", "1");
+    assert_int_equal(sfs_changes(store, 0, &feed, NULL), SFS_E_TOO_OLD);
+    assert_int_equal(sfs_changes(store, UINT64_MAX, &feed, NULL), 0);
+    assert_int_equal(sfs_feed_next(feed, &change, NULL), 0);
+    assert_int_equal(sfs_feed_wait(feed, 10, NULL), 0);
+    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("b"), SFS_LITERAL("x"), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("a"), SFS_LITERAL("2"), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("a"), SFS_LITERAL("3"), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("t"), SFS_LITERAL("3"), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_delete(batch, SFS_LITERAL("t"), 0, NULL), 0);
+    assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
+    sfs_batch_free(batch);
+    assert_int_equal(sfs_delete(store, SFS_LITERAL("b"), NULL), 1);
+    assert_int_equal(sfs_feed_wait(feed, 10000, NULL), 1);
+    assert_int_equal(sfs_changes(store, 2, &late, NULL), 0);
+    check_change(feed, 2, "a", "1", false);
+    check_change(feed, 2, "b", NULL, false);
+    check_change(late, 3, "b", "x", true);
+    check_change(feed, 3, "b", "x", true);
+    assert_int_equal(sfs_feed_next(feed, &change, NULL), 0);
+    assert_int_equal(sfs_changes(store, 4, &late, NULL), SFS_E_TOO_OLD);
+    sfs_feed_close(feed);
+    set(store, "c", "4");
+    check_change(late, 4, "c", NULL, false);
+    sfs_feed_wake(late);
+    assert_int_equal(sfs_feed_wait(late, 10000, NULL), SFS_E_CANCELLED);
+    sfs_feed_close(late);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+static int has_x(void *context, const struct sfs_record *record)
+{
+    (void)context;
+    return sfs_bytes_equal(sfs_record_value(record), SFS_LITERAL("x"));
+}
+
+static int apply_require(struct sfs_storage *store, uint64_t since, bool filter)
+{
+    struct sfs_batch *batch = NULL;
+    struct sfs_range range = {SFS_LITERAL("k"), SFS_LITERAL("l")};
+    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
+    int added = filter ? sfs_batch_require_no_match(batch, since, has_x, NULL, NULL)
+                       : sfs_batch_require_unchanged(batch, range, since, NULL);
+    assert_int_equal(added, 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("own"), SFS_LITERAL("1"), NULL, 0, NULL), 0);
+    int result = sfs_apply(store, batch, NULL, NULL, NULL);
+    sfs_batch_free(batch);
+    return result;
+}
+
+static void test_preconditions(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_empty();
+    struct sfs_storage *snapshot = NULL;
+    set(store, "k1", "x");
+    uint64_t since = sequence_of(store);
+    assert_int_equal(apply_require(store, since, false), 0);
+    set(store, "a", "1");
+    assert_int_equal(apply_require(store, since, false), SFS_E_TOO_OLD);
+    since = sequence_of(store);
+    assert_int_equal(sfs_snapshot(store, 0, &snapshot, NULL), 0);
+    set(store, "a", "2");
+    assert_int_equal(apply_require(store, since, false), 0);
+    assert_int_equal(apply_require(store, since, true), 0);
+    set(store, "k1", "y");
+    assert_int_equal(apply_require(store, since, false), SFS_E_CONFLICT);
+    assert_int_equal(apply_require(store, since, true), SFS_E_CONFLICT);
+    assert_int_equal(apply_require(store, sequence_of(store), false), 0);
+    assert_int_equal(sfs_close(snapshot, NULL), 0);
+    assert_int_equal(apply_require(store, since, false), SFS_E_TOO_OLD);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+/* --- threads --- */
+
+enum { WRITES = 600 };
+
+struct shared {
+    struct sfs_storage *store;
+    atomic_int done;
+};
+
+/* Both keys always change together, so that every snapshot sees them equal. */
+static void *write_pairs(void *argument)
+{
+    struct shared *shared = argument;
+    for (int i = 1; i <= WRITES; i++) {
+        struct sfs_batch *batch = NULL;
+        char text[16];
+        snprintf(text, sizeof(text), "%d", i);
+        int result = sfs_batch_new(&batch, NULL);
+        result |= sfs_batch_put(batch, SFS_LITERAL("p"), sfs_string(text), NULL, 0, NULL);
+        result |= sfs_batch_put(batch, SFS_LITERAL("q"), sfs_string(text), NULL, 0, NULL);
+        result |= sfs_apply(shared->store, batch, NULL, NULL, NULL);
+        sfs_batch_free(batch);
+        if (result)
+            return "a write failed";
+    }
+    return NULL;
+}
+
+static void *read_pairs(void *argument)
+{
+    struct shared *shared = argument;
+    while (!atomic_load(&shared->done)) {
+        struct sfs_storage *snapshot = NULL;
+        const struct sfs_record *p = NULL;
+        const struct sfs_record *q = NULL;
+        if (sfs_snapshot(shared->store, 0, &snapshot, NULL))
+            return "no snapshot";
+        bool found = sfs_get(snapshot, SFS_LITERAL("p"), 1, &p, NULL) == 0 &&
+                     sfs_get(snapshot, SFS_LITERAL("q"), 1, &q, NULL) == 0;
+        bool equal = found && sfs_bytes_equal(sfs_record_value(p), sfs_record_value(q));
+        sfs_record_unref(p);
+        sfs_record_unref(q);
+        if (sfs_close(snapshot, NULL) || (found && !equal))
+            return "a snapshot shows half a batch";
+    }
+    return NULL;
+}
+
+static void *follow(void *argument)
+{
+    struct sfs_feed *feed = argument;
+    struct sfs_change change;
+    uint64_t last = 0;
+    for (int seen = 0; seen < 2 * WRITES * 2;) {
+        int result = sfs_feed_wait(feed, 60000, NULL);
+        if (result != 1)
+            return "the feed fell silent";
+        while ((result = sfs_feed_next(feed, &change, NULL)) == 1) {
+            if (change.sequence < last)
+                return "the feed went back";
+            last = change.sequence;
+            seen++;
+        }
+        if (result)
+            return "the feed failed";
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct shared shared = {.store = open_empty()};
+    struct sfs_feed *feed = NULL;
+    pthread_t threads[5];
+    void *(*const bodies[5])(void *) = {write_pairs, write_pairs, follow, read_pairs, read_pairs};
+    assert_int_equal(sfs_changes(shared.store, UINT64_MAX, &feed, NULL), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, bodies[i], i == 2 ? (void *)feed : &shared), 0);
+    for (int i = 0; i < 5; i++) {
+        void *failure = NULL;
+        if (i == 3)
+            atomic_store(&shared.done, 1);
+        pthread_join(threads[i], &failure);
+        if (failure)
+            fail_msg("%s", (const char *)failure);
+    }
+    sfs_feed_close(feed);
+    assert_int_equal(sequence_of(shared.store), 2 * WRITES);
+    check_value(shared.store, "p", "600");
+    assert_int_equal(sfs_close(shared.store, NULL), 0);
+}
+
+/* --- the snapshot file --- */
+
+static char directory[256];
+
+static const char *path_of(const char *name, char out[512])
+{
+    snprintf(out, 512, "%s/%s", directory, name);
+    return out;
+}
+
+static void fill(struct sfs_storage *store)
+{
+    struct sfs_batch *batch = NULL;
+    struct sfs_attributes attributes = {.kind = SFS_KIND_SYMLINK, .mode = 0777, .uid = 12};
+    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("link"), SFS_LITERAL("target"), &attributes,
+                                   SFS_ATTRIBUTE_KIND | SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID,
+                                   NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("b\xff\n"), SFS_LITERAL("v\0w"), NULL, 0, NULL),
+                     0);
+    assert_int_equal(sfs_batch_xattr(batch, SFS_LITERAL("b\xff\n"), SFS_LITERAL("user.x"),
+                                     SFS_LITERAL("y"), 0, NULL), 0);
+    attributes.kind = SFS_KIND_MARKER;
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("d/\0"), SFS_LITERAL(""), &attributes,
+                                   SFS_ATTRIBUTE_KIND, NULL), 0);
+    assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
+    sfs_batch_free(batch);
+}
+
+static void check_same(struct sfs_storage *a, struct sfs_storage *b)
+{
+    struct sfs_cursor *cursor = NULL;
+    const struct sfs_record *one = NULL;
+    const struct sfs_record *other = NULL;
+    struct sfs_totals totals;
+    assert_int_equal(sfs_totals(a, &totals, NULL), 0);
+    check_totals(b, totals.keys, totals.records, totals.bytes);
+    assert_int_equal(sfs_scan(a, (struct sfs_range){0}, SFS_WANT_VALUE, &cursor, NULL), 0);
+    while (sfs_cursor_next(cursor, &one, NULL) == 1) {
+        assert_int_equal(sfs_get(b, one->name, SFS_WANT_VALUE, &other, NULL), 0);
+        assert_int_equal(one->revision, other->revision);
+        assert_true(sfs_bytes_equal(sfs_record_value(one), sfs_record_value(other)));
+        assert_true(sfs_bytes_equal(one->xattrs, other->xattrs));
+        const struct sfs_attributes *p = &one->attributes;
+        const struct sfs_attributes *q = &other->attributes;
+        assert_true(p->id == q->id && p->kind == q->kind && p->type == q->type &&
+                    p->type_set == q->type_set && p->mode == q->mode && p->uid == q->uid &&
+                    p->gid == q->gid && p->device == q->device && p->created == q->created &&
+                    p->accessed == q->accessed && p->modified == q->modified &&
+                    p->changed == q->changed);
+        sfs_record_unref(other);
+    }
+    sfs_cursor_close(cursor);
+}
+
+static void test_file(void **state)
+{
+    (void)state;
+    char path[512];
+    char copy[512];
+    struct stat status;
+    struct sfs_error error;
+    struct sfs_buffer content = {0};
+    path_of("store.snapshot", path);
+    path_of("copy.snapshot", copy);
+    open_memory(path, 0, SFS_E_NOT_FOUND, NULL);
+    struct sfs_storage *store = open_memory(path, SFS_OPEN_CREATE, 0, NULL);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    open_memory(path, SFS_OPEN_CREATE, SFS_E_BUSY, &error);
+    assert_non_null(strstr(error.message, "in use by process"));
+    fill(store);
+    assert_int_equal(sfs_sync(store, 0, NULL), 0);
+    assert_int_equal(sfs_file_read(path, SIZE_MAX, &content, NULL), 0);
+    assert_int_equal(sfs_file_replace(copy, sfs_buffer_bytes(&content), NULL), 0);
+    struct sfs_storage *restored = open_memory(copy, 0, 0, NULL);
+    check_same(store, restored);
+    assert_int_equal(sequence_of(restored), sequence_of(store));
+    assert_int_equal(sfs_close(restored, NULL), 0);
+    set(store, "later", "1");
+    assert_int_equal(sfs_close(store, NULL), 0);
+    store = open_memory(path, 0, 0, NULL);
+    check_value(store, "later", "1");
+    assert_int_equal(sfs_close(store, NULL), 0);
+    sfs_buffer_free(&content);
+}
+
+/* Every cut and every changed byte is refused, and the file stays as it is. */
+static void test_file_damage(void **state)
+{
+    (void)state;
+    char path[512];
+    struct sfs_buffer good = {0};
+    struct sfs_buffer after = {0};
+    struct sfs_storage *store = open_memory(path_of("d.snapshot", path), SFS_OPEN_CREATE, 0, NULL);
+    fill(store);
+    assert_int_equal(sfs_close(store, NULL), 0);
+    assert_int_equal(sfs_file_read(path, SIZE_MAX, &good, NULL), 0);
+    for (size_t at = 0; at < good.size; at += at < 16 ? 1 : 7) {
+        good.data[at] ^= 0x20;
+        assert_int_equal(sfs_file_replace(path, sfs_buffer_bytes(&good), NULL), 0);
+        open_memory(path, SFS_OPEN_CREATE,
+                    at < 8 ? SFS_E_NOT_A_STORE : at < 12 ? SFS_E_TOO_NEW : SFS_E_CORRUPT, NULL);
+        after.size = 0;
+        assert_int_equal(sfs_file_read(path, SIZE_MAX, &after, NULL), 0);
+        assert_true(sfs_bytes_equal(sfs_buffer_bytes(&good), sfs_buffer_bytes(&after)));
+        good.data[at] ^= 0x20;
+        assert_int_equal(sfs_file_replace(path, sfs_bytes(good.data, at), NULL), 0);
+        open_memory(path, SFS_OPEN_CREATE, at < 8 ? SFS_E_NOT_A_STORE : SFS_E_CORRUPT, NULL);
+    }
+    sfs_buffer_free(&good);
+    sfs_buffer_free(&after);
+}
+
+static void test_options(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = NULL;
+    struct sfs_error error;
+    struct sfs_option option = {"snapshoot", "x"};
+    struct sfs_location location = {"memory", "some/path", NULL, 0};
+    assert_int_equal(sfs_memory_backend.open(&store, &location, 0, &error), SFS_E_INVALID);
+    location = (struct sfs_location){"memory", "", &option, 1};
+    assert_int_equal(sfs_memory_backend.open(&store, &location, 0, &error), SFS_E_INVALID);
+    assert_non_null(strstr(error.message, "snapshoot"));
+}
+
+static int make_directory(void **state)
+{
+    (void)state;
+    const char *parent = getenv("TMPDIR");
+    snprintf(directory, sizeof(directory), "%s/memory.XXXXXX", parent ? parent : "/tmp");
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    char command[512];
+    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),       cmocka_unit_test(test_batch_fails_whole),
+        cmocka_unit_test(test_scan_live),    cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_lease),        cmocka_unit_test(test_feed),
+        cmocka_unit_test(test_preconditions), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_file),         cmocka_unit_test(test_file_damage),
+        cmocka_unit_test(test_options),
+    };
+    alarm(120);
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

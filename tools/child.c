@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Child processes with time limits. */
+#include "tools/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int open_process(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int tool_process_wait(pid_t pid, int timeout_ms)
+{
+    int process = open_process(pid);
+    if (process < 0)
+        return errno == ESRCH;
+    struct pollfd poller = {.fd = process, .events = POLLIN};
+    int result = poll(&poller, 1, timeout_ms);
+    close(process);
+    return result == 1;
+}
+
+int tool_child_ask(int (*ask)(void *context), void *context, int timeout_ms)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child < 0)
+        return -1;
+    if (child == 0)
+        _exit(ask(context));
+    if (!tool_process_wait(child, timeout_ms)) {
+        kill(child, SIGKILL);
+        /* Only if it has gone: one that waits in the kernel is left to init. */
+        waitpid(child, &status, WNOHANG);
+        return ETIMEDOUT;
+    }
+    if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
+void tool_child_signals(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static void become(const char *const *words, int out)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
+        dup2(out, STDERR_FILENO) >= 0) {
+        tool_child_signals();
+        execvp(words[0], (char *const *)words);
+    }
+    _exit(127);
+}
+
+static void read_line(int in, char *said, size_t size)
+{
+    size_t used = 0;
+    char spill[256];
+    ssize_t got;
+    do {
+        bool full = used + 1 >= size;
+        got = read(in, full ? spill : said + used, full ? sizeof spill : size - used - 1);
+        if (got > 0 && !full)
+            used += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    while (used && said[used - 1] == '\n')
+        used--;
+    said[used] = '\0';
+}
+
+int tool_child_run(const char *const *words, char *said, size_t size)
+{
+    int ends[2];
+    int status;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    pid_t child = fork();
+    if (child == 0)
+        become(words, ends[1]);
+    close(ends[1]);
+    if (child > 0)
+        read_line(ends[0], said, size);
+    close(ends[0]);
+    if (child < 0)
+        return -1;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

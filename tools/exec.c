@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* storefs exec: runs a command inside a transaction of a mount. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/child.h"
+#include "tools/command.h"
+#include "tools/exit.h"
+#include "tools/message.h"
+#include "tools/mounts.h"
+#include "tools/target.h"
+
+#define TX 256
+#define NAME 257
+
+static volatile sig_atomic_t child_process;
+static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+#define FORWARDED (sizeof forwarded / sizeof forwarded[0])
+
+/* A terminal sends ^C to the command itself; anybody else sends it to us alone. */
+static void forward(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (child_process > 0 && info->si_code <= 0)
+        kill((pid_t)child_process, number);
+}
+
+static int fail_begin(int system_errno, const char *base, const char *path)
+{
+    struct stat status;
+    char tx[8192];
+    snprintf(tx, sizeof tx, "%s/tx", base);
+    if (system_errno == EEXIST)
+        tool_say("there already is a transaction %s", path);
+    else if (system_errno == ENOENT && stat(tx, &status) < 0)
+        tool_say("%s is no mount with transactions", base);
+    else
+        tool_say("cannot begin %s: %s", path, strerror(system_errno));
+    return TOOL_EXEC_FAILED;
+}
+
+/* Makes BASE/tx/NAME; a name of ours is tried until one is free. */
+static int begin(const char *base, const char *name, char **ret_path)
+{
+    char *path = NULL;
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        int size = name ? asprintf(&path, "%s/tx/%s", base, name)
+                        : asprintf(&path, "%s/tx/exec-%d-%d", base, (int)getpid(), attempt);
+        if (size < 0)
+            return TOOL_EXEC_FAILED;
+        if (mkdir(path, 0777) == 0) {
+            *ret_path = path;
+            return 0;
+        }
+        if (name || errno != EEXIST)
+            break;
+        free(path);
+        path = NULL;
+    }
+    int exit_code = fail_begin(errno, base, path ? path : base);
+    free(path);
+    return exit_code;
+}
+
+static void become(const char *transaction, char *const *words)
+{
+    char keys[8192];
+    snprintf(keys, sizeof keys, "%s/keys", transaction);
+    for (size_t i = 0; i < FORWARDED; i++)
+        signal(forwarded[i], SIG_DFL);
+    tool_child_signals();
+    if (setenv("STOREFS_TX", transaction, 1) == 0 && setenv("STOREFS_KEYS", keys, 1) == 0)
+        execvp(words[0], words);
+    int failed = errno;
+    tool_say("%s: %s", words[0], strerror(failed));
+    _exit(failed == ENOENT ? TOOL_EXEC_NONE : TOOL_EXEC_CANNOT);
+}
+
+static void forward_signals(void)
+{
+    struct sigaction action = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < FORWARDED; i++) {
+        struct sigaction before;
+        if (sigaction(forwarded[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(forwarded[i], &action, NULL);
+    }
+}
+
+/* The command's exit code, or 128 plus the signal that ended it. Signals wait until the child is
+ * known. */
+static int run_inside(const char *transaction, char *const *words)
+{
+    sigset_t all;
+    sigset_t before;
+    int status;
+    forward_signals();
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    pid_t child = fork();
+    if (child == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        become(transaction, words);
+    }
+    child_process = child;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (child < 0) {
+        tool_say("cannot start a process: %s", strerror(errno));
+        return TOOL_EXEC_FAILED;
+    }
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return TOOL_EXEC_FAILED;
+    child_process = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : TOOL_SIGNAL + WTERMSIG(status);
+}
+
+static void roll_back(const char *transaction)
+{
+    /* It may have ended by itself: by the command's own hand or its time limit. */
+    if (rmdir(transaction) < 0 && errno != ENOENT)
+        tool_say("cannot roll back %s: %s", transaction, strerror(errno));
+}
+
+/* The transaction's file `error`: why it could not be committed. */
+static void say_error(const char *transaction, int system_errno)
+{
+    char path[8192];
+    char text[1024];
+    snprintf(path, sizeof path, "%s/error", transaction);
+    FILE *file = fopen(path, "re");
+    size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    while (size && text[size - 1] == '\n')
+        size--;
+    text[size] = '\0';
+    if (size)
+        tool_say("not committed: %s", text);
+    else
+        tool_say("not committed: %s", strerror(system_errno));
+}
+
+static int commit(const char *transaction)
+{
+    char path[8192];
+    snprintf(path, sizeof path, "%s/commit", transaction);
+    int descriptor = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (descriptor >= 0) {
+        close(descriptor);
+        return TOOL_OK;
+    }
+    int failed = errno;
+    if (failed == ENOENT) {
+        tool_say("the transaction has ended before the command did: nothing was committed here");
+        return TOOL_EXEC_FAILED;
+    }
+    say_error(transaction, failed);
+    roll_back(transaction);
+    return failed == ECANCELED || failed == ESTALE ? TOOL_CONFLICT : TOOL_EXEC_FAILED;
+}
+
+static int execute(const char *base, const struct tool_call *call)
+{
+    char *transaction;
+    int exit_code = begin(base, tool_value(call, NAME), &transaction);
+    if (exit_code)
+        return exit_code;
+    exit_code = run_inside(transaction, call->words);
+    if (exit_code == 0)
+        exit_code = commit(transaction);
+    else
+        roll_back(transaction);
+    free(transaction);
+    return exit_code;
+}
+
+static int run(const struct tool_call *call)
+{
+    struct tool_target target;
+    struct sfs_error error = {0};
+    const char *mount = tool_value(call, TX);
+    const char *name = tool_value(call, NAME);
+    if (!mount) {
+        tool_say("'--tx MOUNT' is missing");
+        return TOOL_USAGE;
+    }
+    if (name &&
+        (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)) {
+        tool_say("'%s' cannot be the name of a transaction", name);
+        return TOOL_USAGE;
+    }
+    int result = tool_mount_target(&target, mount, &error);
+    if (result) {
+        tool_fail(result, &error);
+        return TOOL_EXEC_FAILED;
+    }
+    int exit_code = execute(target.base, call);
+    return tool_target_close(&target, exit_code);
+}
+
+static const struct tool_option options[] = {
+    {TX, "tx", "MOUNT", "the mount in which to begin the transaction", false},
+    {NAME, "name", "NAME", "the transaction's name; else one that is free", false},
+    {0},
+};
+
+const struct tool_command tool_exec_command = {
+    .name = "exec",
+    .usage = "--tx MOUNT [--name NAME] -- COMMAND…",
+    .summary = "Run a command in a transaction: all that it changes is committed, or nothing",
+    .details =
+        "The command finds the transaction in $STOREFS_TX and its keys in $STOREFS_KEYS. If it\n"
+        "succeeds the transaction is committed, else rolled back. Exit code: the command's own;\n"
+        "3 if somebody else committed first, 125 if the transaction failed otherwise, 126 if\n"
+        "the command cannot be run, 127 if there is none.\n",
+    .options = options,
+    .words_min = 1,
+    .words_max = -1,
+    .stops = true,
+    .run = run,
+};

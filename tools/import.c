@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* storefs import: NDJSON lines into a store. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "storefs/bulk.h"
+#include "tools/command.h"
+#include "tools/exit.h"
+#include "tools/message.h"
+#include "tools/progress.h"
+#include "tools/target.h"
+
+static void report(void *context, const char *sentence)
+{
+    tool_progress_end(context);
+    tool_say("%s", sentence);
+}
+
+static int say_stopped(const struct sfs_bulk_result *result)
+{
+    int number = tool_interrupted();
+    tool_say("stopped; %" PRIu64 " records were imported and stay", result->records);
+    return TOOL_SIGNAL + number;
+}
+
+static int finish(int failed, const struct sfs_bulk_result *result, const struct sfs_error *error)
+{
+    if (failed && tool_interrupted())
+        return say_stopped(result);
+    if (failed) {
+        int exit_code = tool_fail(failed, error);
+        tool_say("%" PRIu64 " records before that were imported and stay", result->records);
+        return exit_code;
+    }
+    if (result->refused) {
+        tool_say("records imported: %" PRIu64 ", lines refused: %" PRIu64, result->records,
+                 result->refused);
+        return TOOL_FALSE;
+    }
+    if (isatty(STDERR_FILENO))
+        tool_say("%" PRIu64 " records imported", result->records);
+    return TOOL_OK;
+}
+
+static int import(struct sfs_storage *store, int descriptor, bool keep_going)
+{
+    struct tool_progress progress;
+    struct sfs_error error = {0};
+    struct sfs_bulk_result result = {0};
+    tool_progress_begin(&progress, "bytes");
+    tool_progress_cut(descriptor);
+    struct sfs_bulk_options options = {
+        .progress = tool_progress_step,
+        .context = &progress,
+        .keep_going = keep_going,
+        .report = report,
+    };
+    int failed = sfs_import(store, descriptor, &options, &result, &error);
+    tool_progress_end(&progress);
+    return finish(failed, &result, &error);
+}
+
+static int run(const struct tool_call *call)
+{
+    struct sfs_storage *store;
+    struct sfs_error error = {0};
+    const char *file = call->count == 2 ? call->words[1] : "-";
+    bool standard = strcmp(file, "-") == 0;
+    int descriptor = standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return tool_fail_errno(errno, "%s", file);
+    int result = tool_store_open(&store, call->words[0], SFS_OPEN_CREATE, &error);
+    int exit_code =
+        result ? tool_fail(result, &error) : import(store, descriptor, tool_given(call, 'k'));
+    if (!result)
+        exit_code = tool_store_close(store, exit_code);
+    if (!standard)
+        close(descriptor);
+    return exit_code;
+}
+
+static const struct tool_option options[] = {
+    {'k', "keep-going", NULL, "report lines that are wrong and go on", false},
+    {0},
+};
+
+const struct tool_command tool_import_command = {
+    .name = "import",
+    .usage = "TARGET [FILE | -] [--keep-going]",
+    .summary = "Read records as NDJSON, one {\"key\":…,\"value\":…} a line",
+    .details =
+        "The form is that of 'storefs export' and of values.ndjson. Whole lines are committed\n"
+        "at a time; ^C, or a line that is wrong, leaves those before it. Exit code 1 if lines\n"
+        "were refused with --keep-going.\n",
+    .options = options,
+    .words_min = 1,
+    .words_max = 2,
+    .run = run,
+};

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The words of mount -o. */
+#include "tools/mount_options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct word {
+    const char *name;
+    size_t member; /* of struct fs_options; NONE: changes nothing */
+    bool value;
+} words_of_ours[] = {
+#define NONE SIZE_MAX
+    {"ro", offsetof(struct fs_options, read_only), true},
+    {"rw", offsetof(struct fs_options, read_only), false},
+    {"allow_other", offsetof(struct fs_options, allow_other), true},
+    {"nonempty", offsetof(struct fs_options, nonempty), true},
+    {"debug", offsetof(struct fs_options, debug), true},
+    {"nosuid", NONE, true}, /* every mount is */
+    {"nodev", NONE, true},
+};
+
+static const char *const words_of_fstab[] = {
+    "defaults", "auto", "noauto", "user", "users", "nouser", "owner", "group", "nofail", "_netdev",
+};
+
+static bool is(const char *name, const char *word, size_t size)
+{
+    return strlen(name) == size && strncmp(name, word, size) == 0;
+}
+
+static bool is_of_fstab(const char *word, size_t size)
+{
+    for (size_t i = 0; i < sizeof words_of_fstab / sizeof words_of_fstab[0]; i++)
+        if (is(words_of_fstab[i], word, size))
+            return true;
+    return strncmp(word, "x-", 2) == 0 || strncmp(word, "comment=", 8) == 0;
+}
+
+static bool take(const char *word, size_t size, struct fs_options *options)
+{
+    for (size_t i = 0; i < sizeof words_of_ours / sizeof words_of_ours[0]; i++) {
+        const struct word *row = &words_of_ours[i];
+        if (!is(row->name, word, size))
+            continue;
+        if (row->member != NONE)
+            memcpy((char *)options + row->member, &row->value, sizeof row->value);
+        return true;
+    }
+    return false;
+}
+
+int tool_mount_options(const char *words, bool fstab, struct fs_options *ret_options,
+                       struct sfs_error *error)
+{
+    struct fs_options options = {0};
+    for (const char *word = words ? words : ""; *word;) {
+        size_t size = strcspn(word, ",");
+        if (size && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
+            return sfs_fail(error, SFS_E_INVALID, "mount",
+                            "unknown mount option '%.*s'; there are ro, rw, allow_other, nonempty "
+                            "and debug",
+                            (int)size, word);
+        word += size + (word[size] == ',');
+    }
+    *ret_options = options;
+    return 0;
+}

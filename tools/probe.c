@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* What touches a mount that may be dead or hung: done in a child, or by a call that cannot wait. */
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/child.h"
+#include "tools/mounts.h"
+
+/* statfs, because the kernel answers stat from its cache. */
+static int ask(void *context)
+{
+    struct statfs status;
+    return statfs(context, &status) == 0 ? 0 : errno;
+}
+
+enum tool_probe tool_mount_probe(const char *directory, int timeout_ms)
+{
+    int system_errno = tool_child_ask(ask, (void *)(uintptr_t)directory, timeout_ms);
+    if (system_errno < 0 || system_errno == ETIMEDOUT)
+        return TOOL_SILENT;
+    return system_errno == ENOTCONN || system_errno == ECONNABORTED ? TOOL_DEAD : TOOL_ALIVE;
+}
+
+static int remove_as_root(const char *directory, bool lazy, struct sfs_error *error)
+{
+    if (umount2(directory, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
+        return 0;
+    if (errno == EBUSY)
+        return sfs_fail(error, SFS_E_BUSY, "unmount", "%s is in use", directory);
+    return sfs_fail_errno(error, errno, "unmount", "cannot unmount %s", directory);
+}
+
+static bool still_there(const char *directory)
+{
+    struct tool_mounts mounts;
+    if (tool_mounts_read(&mounts, NULL))
+        return true;
+    bool there = tool_mounts_at(&mounts, directory) != NULL;
+    tool_mounts_free(&mounts);
+    return there;
+}
+
+int tool_mount_remove(const char *directory, bool lazy, struct sfs_error *error)
+{
+    if (geteuid() == 0)
+        return remove_as_root(directory, lazy, error);
+    const char *const words[] = {"fusermount3", lazy ? "-uz" : "-u", "--", directory, NULL};
+    char said[300] = "";
+    int status = tool_child_run(words, said, sizeof said);
+    if (status == 0)
+        return 0;
+    if (status == 127)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "unmount",
+                        "fusermount3 is missing: install the package fuse3");
+    if (!still_there(directory))
+        return sfs_fail(error, SFS_E_INVALID, "unmount", "nothing is mounted at %s", directory);
+    bool busy = strstr(said, "busy") != NULL;
+    return sfs_fail(error, busy ? SFS_E_BUSY : SFS_E_PERMISSION, "unmount",
+                    busy ? "%s is in use" : "cannot unmount %s: %s", directory, said);
+}

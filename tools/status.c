@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* storefs status: which stores are mounted where, and whether the mounts answer. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/command.h"
+#include "tools/exit.h"
+#include "tools/message.h"
+#include "tools/mounts.h"
+
+#define JSON 256
+#define PROBE_MS 2000
+
+static const char *const states[] = {
+    [TOOL_ALIVE] = "alive", [TOOL_DEAD] = "dead", [TOOL_SILENT] = "silent"};
+
+static void put_json_string(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\')
+            printf("\\%c", byte);
+        else if (byte < 0x20)
+            printf("\\u%04x", byte);
+        else
+            putchar(byte);
+    }
+    putchar('"');
+}
+
+static void show_json(const struct tool_mount *mount, enum tool_probe state)
+{
+    fputs("{\"directory\":", stdout);
+    put_json_string(mount->directory);
+    fputs(",\"store\":", stdout);
+    put_json_string(mount->source);
+    printf(",\"read_only\":%s,\"state\":\"%s\"}\n", mount->read_only ? "true" : "false",
+           states[state]);
+}
+
+static void show_text(const struct tool_mount *mount, enum tool_probe state)
+{
+    tool_output_key(sfs_string(mount->directory), true);
+    fputs("  ", stdout);
+    tool_output_key(sfs_string(mount->source), true);
+    printf("  %s  %s\n", mount->read_only ? "read-only" : "read-write", states[state]);
+    if (state == TOOL_ALIVE)
+        return;
+    printf("    to clear it: storefs unmount %s", state == TOOL_SILENT ? "--lazy " : "");
+    tool_output_key(sfs_string(mount->directory), true);
+    putchar('\n');
+}
+
+/* How many there are; *ret_ill counts those that are not alive. */
+static size_t show_all(const struct tool_mounts *mounts, const char *directory, bool json,
+                       size_t *ret_ill)
+{
+    size_t count = 0;
+    size_t ill = 0;
+    for (size_t i = 0; i < mounts->count; i++) {
+        const struct tool_mount *mount = &mounts->items[i];
+        if (!mount->is_storefs || (directory && strcmp(directory, mount->directory) != 0))
+            continue;
+        enum tool_probe state = tool_mount_probe(mount->directory, PROBE_MS);
+        (json ? show_json : show_text)(mount, state);
+        ill += state != TOOL_ALIVE;
+        count++;
+    }
+    *ret_ill = ill;
+    return count;
+}
+
+static int show(const char *directory, bool json)
+{
+    struct tool_mounts mounts;
+    struct sfs_error error = {0};
+    int result = tool_mounts_read(&mounts, &error);
+    if (result)
+        return tool_fail(result, &error);
+    size_t ill;
+    size_t count = show_all(&mounts, directory, json, &ill);
+    tool_mounts_free(&mounts);
+    int exit_code = tool_output_end();
+    if (exit_code)
+        return exit_code;
+    if (directory && !count) {
+        tool_say("no store is mounted at %s", directory);
+        return TOOL_FALSE;
+    }
+    if (!count && !json)
+        tool_say("no store is mounted");
+    return ill ? TOOL_FALSE : TOOL_OK;
+}
+
+static int run(const struct tool_call *call)
+{
+    struct sfs_error error = {0};
+    char *directory = NULL;
+    int result = call->count ? tool_path_absolute(call->words[0], &directory, &error) : 0;
+    if (result)
+        return tool_fail(result, &error);
+    int exit_code = show(directory, tool_given(call, JSON));
+    free(directory);
+    return exit_code;
+}
+
+static const struct tool_option options[] = {
+    {JSON, "json", NULL, "one JSON object a line", false},
+    {0},
+};
+
+const struct tool_command tool_status_command = {
+    .name = "status",
+    .usage = "[DIR] [--json]",
+    .summary = "Show which stores are mounted, and whether they answer",
+    .details =
+        "Each line: directory, store, read-write or read-only, and alive, dead (its process was\n"
+        "killed) or silent (no answer in two seconds). Exit code 1 if one is not alive.\n",
+    .options = options,
+    .words_min = 0,
+    .words_max = 1,
+    .run = run,
+};
