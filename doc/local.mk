@@ -4,3 +4,4 @@
 #   dist_doc_DATA += doc/NAME.md
 dist_man_MANS += doc/man/storefs.1
 dist_doc_DATA += README.md doc/errors.md doc/exit-codes.md
+dist_doc_DATA += doc/query.md

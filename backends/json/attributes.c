@@ -70,7 +70,7 @@ static int add_members(struct sfs_buffer *body, const struct sfs_record *record)
                  (a->kind != SFS_KIND_VALUE && add_name(body, "kind", kinds[a->kind])) ||
                  (a->type_set && add_name(body, "type", types[a->type])) ||
                  add_number(body, "mode", a->mode, default_mode(a->kind)) ||
-                 add_number(body, "uid", a->uid, 0) || add_number(body, "gid", a->gid, 0) ||
+                 add_number(body, "uid", a->uid, SFS_OWNER_NONE) || add_number(body, "gid", a->gid, SFS_OWNER_NONE) ||
                  add_number(body, "device", a->device, 0) ||
                  add_bytes(body, "xattrs", record->xattrs) ||
                  (a->kind != SFS_KIND_VALUE && add_bytes(body, "value", sfs_record_value(record)));
@@ -199,8 +199,8 @@ static uint64_t read_members(struct members *members, struct sfs_attributes *ret
     a->type = (enum sfs_type)word(members, "type", types, COUNT(types), SFS_TYPE_TEXT);
     a->type_set = member(members, "type", SFS_JSON_STRING, &type);
     a->mode = (uint32_t)number(members, "mode", default_mode(a->kind), 07777);
-    a->uid = (uint32_t)number(members, "uid", 0, UINT32_MAX);
-    a->gid = (uint32_t)number(members, "gid", 0, UINT32_MAX);
+    a->uid = (uint32_t)number(members, "uid", SFS_OWNER_NONE, UINT32_MAX);
+    a->gid = (uint32_t)number(members, "gid", SFS_OWNER_NONE, UINT32_MAX);
     a->device = number(members, "device", 0, UINT64_MAX);
     if (a->id == 0)
         members->wrong = "id";

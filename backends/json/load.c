@@ -29,6 +29,7 @@ static int fail_at(const struct loading *loading, size_t offset, const char *rea
     size_t line = 0;
     size_t column = 0;
     sfs_json_place(loading->text, offset, &line, &column);
+    loading->store->content_damaged = true;
     return sfs_fail(loading->error, SFS_E_CORRUPT, ORIGIN,
                     "'%s' is damaged at line %zu, column %zu (byte %zu): %s", loading->store->path,
                     line, column, offset, reason);
@@ -67,8 +68,8 @@ static struct sfs_attributes plain_attributes(const struct loading *loading)
     int64_t time = time_of(&loading->store->seen);
     return (struct sfs_attributes){
         .mode = SFS_MODE_DEFAULT,
-        .uid = loading->store->seen.st_uid,
-        .gid = loading->store->seen.st_gid,
+        .uid = SFS_OWNER_NONE,
+        .gid = SFS_OWNER_NONE,
         .created = time,
         .accessed = time,
         .modified = time,

@@ -183,14 +183,26 @@ static int set_aside(const char *path, struct sfs_error *error)
     return sfs_fail(error, SFS_E_EXISTS, ORIGIN, "'%s' has been set aside too often", path);
 }
 
-/* A damaged store makes room for an empty one; nothing is lost, only renamed. */
-static int recover(struct sfs_json_store *store, struct sfs_error *error)
+static int adopt(struct sfs_json_store *store, struct sfs_error *error)
+{
+    uint64_t sequence = 0;
+    if (store->attributes_known || store->base.storage.read_only)
+        return 0;
+    int result = sfs_memory_time_operations()->sequence(&store->base.storage, &sequence, error);
+    return result ? result : sfs_json_save_adopt(store, sequence, error);
+}
+
+static int set_attributes_aside(struct sfs_json_store *store, struct sfs_error *error)
+{
+    int result = set_aside(store->attributes, error);
+    return result ? result : set_aside(store->previous, error);
+}
+
+static int begin_anew(struct sfs_json_store *store, struct sfs_error *error)
 {
     int result = set_aside(store->path, error);
     if (!result)
-        result = set_aside(store->attributes, error);
-    if (!result)
-        result = set_aside(store->previous, error);
+        result = set_attributes_aside(store, error);
     if (!result)
         result = new_engine(store, error);
     if (result)
@@ -201,13 +213,19 @@ static int recover(struct sfs_json_store *store, struct sfs_error *error)
     return save_present(store, error);
 }
 
-static int adopt(struct sfs_json_store *store, struct sfs_error *error)
+/* What is damaged makes room; nothing is lost, only renamed. A sound PATH stays. */
+static int recover(struct sfs_json_store *store, struct sfs_error *error)
 {
-    uint64_t sequence = 0;
-    if (store->attributes_known || store->base.storage.read_only)
-        return 0;
-    int result = sfs_memory_time_operations()->sequence(&store->base.storage, &sequence, error);
-    return result ? result : sfs_json_save_adopt(store, sequence, error);
+    if (store->content_damaged)
+        return begin_anew(store, error);
+    int result = set_attributes_aside(store, error);
+    if (!result)
+        result = new_engine(store, error);
+    if (!result)
+        result = sfs_json_load(store, error);
+    if (result == SFS_E_CORRUPT && store->content_damaged)
+        return begin_anew(store, error);
+    return result ? result : adopt(store, error);
 }
 
 /* Loads what is there. Where nothing is, the file is made, so that a place that cannot be written

@@ -48,6 +48,7 @@ struct sfs_json_store {
     uint64_t content_hash;    /* of its content */
     bool attributes_fit;      /* PATH.attrs is the one of this PATH */
     bool attributes_known;    /* PATH.attrs or PATH.attrs~ was, at load */
+    bool content_damaged;     /* the load failed because of PATH, not of its attributes */
     bool dirty;               /* memory holds what PATH does not, or may not */
 };
 

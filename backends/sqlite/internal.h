@@ -117,6 +117,8 @@ int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs
 int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /* Judges the bytes of the file before SQLite sees it: 1 a database, 0 an empty file. */
 int sfs_sqlite_file_check(const char *path, struct sfs_error *error);
+/* Makes the name of a new file safe on disk. */
+int sfs_sqlite_sync_directory(const char *path, struct sfs_error *error);
 
 /* --- rows and values (row.c, value.c) --- */
 

@@ -190,13 +190,22 @@ static int make_uri(struct sfs_sqlite *store, bool immutable, struct sfs_error *
     return 0;
 }
 
-static int sync_directory(const char *path, struct sfs_error *error)
+/* The directory that a path lies in. */
+static int directory_of(const char *path, struct sfs_buffer *directory)
+{
+    const char *slash = strrchr(path, '/');
+    int code = 0;
+    if (!slash)
+        code = sfs_buffer_append(directory, ".", 1);
+    else
+        code = sfs_buffer_append(directory, path, slash == path ? 1 : (size_t)(slash - path));
+    return code ? code : sfs_buffer_text(directory);
+}
+
+int sfs_sqlite_sync_directory(const char *path, struct sfs_error *error)
 {
     struct sfs_buffer directory = {0};
-    size_t size = (size_t)(strrchr(path, '/') - path);
-    int code = sfs_buffer_append(&directory, path, size ? size : 1);
-    if (code == 0)
-        code = sfs_buffer_text(&directory);
+    int code = directory_of(path, &directory);
     if (code != 0) {
         sfs_buffer_free(&directory);
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
@@ -245,7 +254,7 @@ static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *
     if (code == 0 && there == 0) {
         code = sfs_sqlite_schema_create(store->writer, error);
         if (code == 0)
-            code = sync_directory(store->path, error);
+            code = sfs_sqlite_sync_directory(store->path, error);
     }
     return code;
 }
@@ -253,10 +262,8 @@ static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *
 static bool is_writable(const char *path)
 {
     struct sfs_buffer directory = {0};
-    size_t size = (size_t)(strrchr(path, '/') - path);
-    bool writable = access(path, W_OK) == 0 &&
-                    sfs_buffer_append(&directory, path, size ? size : 1) == 0 &&
-                    sfs_buffer_text(&directory) == 0 && access(directory.data, W_OK) == 0;
+    bool writable = access(path, W_OK) == 0 && directory_of(path, &directory) == 0 &&
+                    access(directory.data, W_OK) == 0;
     sfs_buffer_free(&directory);
     return writable;
 }

@@ -184,6 +184,7 @@ static int read_owner(const struct members *from, struct sfs_attributes *to, str
 {
     int code = 0;
     to->mode = sfs_line_default_mode(to->kind);
+    to->uid = to->gid = SFS_OWNER_NONE;
     if (from->mode.text.data)
         code = read_mode(from->mode, &to->mode, error);
     if (code == 0 && from->uid.text.data)

@@ -155,9 +155,9 @@ static int write_owner(struct sfs_buffer *out, const struct sfs_attributes *attr
     int code = 0;
     if (attributes->mode != sfs_line_default_mode(attributes->kind))
         code = sfs_buffer_printf(out, ",\"mode\":\"%04" PRIo32 "\"", attributes->mode);
-    if (code == 0 && attributes->uid != 0)
+    if (code == 0 && attributes->uid != SFS_OWNER_NONE)
         code = sfs_buffer_printf(out, ",\"uid\":%" PRIu32, attributes->uid);
-    if (code == 0 && attributes->gid != 0)
+    if (code == 0 && attributes->gid != SFS_OWNER_NONE)
         code = sfs_buffer_printf(out, ",\"gid\":%" PRIu32, attributes->gid);
     if (code == 0 && attributes->device != 0)
         code = sfs_buffer_printf(out, ",\"device\":\"%" PRIu64 "\"", attributes->device);

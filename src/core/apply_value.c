@@ -29,6 +29,7 @@ static struct sfs_record put_form(const struct sfs_operation *operation,
     } else {
         attributes->kind = operation->attributes.kind;
         attributes->mode = default_mode(attributes->kind);
+        attributes->uid = attributes->gid = SFS_OWNER_NONE;
         attributes->created = attributes->accessed = operation->time;
     }
     attributes->modified = attributes->changed = operation->time;

@@ -13,7 +13,11 @@ failures=0
 checks=0
 
 fail() {
-    echo "FAIL (line ${BASH_LINENO[1]}): $*"
+    local i=0
+    while [[ ${FUNCNAME[i]} != test_* ]]; do
+        i=$((i + 1))
+    done
+    echo "FAIL (line ${BASH_LINENO[i - 1]}): $*"
     failures=$((failures + 1))
 }
 

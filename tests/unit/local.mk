@@ -36,3 +36,5 @@ tests_unit_test_transaction_values_SOURCES = tests/unit/test_transaction_values.
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+unit_tests += tests/unit/test_json_backend
+tests_unit_test_json_backend_SOURCES = tests/unit/test_json_backend.c

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The reference evaluator: see query_model.h. */
+#define _GNU_SOURCE /* memmem */
+
 #include "query_model.h"
 
 #include <stdlib.h>

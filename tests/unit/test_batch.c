@@ -66,7 +66,7 @@ static void put_gives_defaults(void **state)
         assert_true(a->id > 0 && a->created > 0);
         assert_true(a->created == a->modified && a->created == a->changed &&
                     a->created == a->accessed);
-        assert_int_equal(a->uid | a->gid, 0);
+        assert_true(a->uid == SFS_OWNER_NONE && a->gid == SFS_OWNER_NONE);
         sfs_record_unref(record);
     }
 }
