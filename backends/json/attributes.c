@@ -15,9 +15,8 @@
 #define FORMAT 1
 
 static const char *const kinds[] = {
-    [SFS_KIND_VALUE] = "value",         [SFS_KIND_MARKER] = "marker",
-    [SFS_KIND_SYMLINK] = "symlink",     [SFS_KIND_FIFO] = "fifo",
-    [SFS_KIND_SOCKET] = "socket",       [SFS_KIND_CHARACTER] = "character",
+    [SFS_KIND_VALUE] = "value", [SFS_KIND_MARKER] = "marker", [SFS_KIND_SYMLINK] = "symlink",
+    [SFS_KIND_FIFO] = "fifo",   [SFS_KIND_SOCKET] = "socket", [SFS_KIND_CHARACTER] = "character",
     [SFS_KIND_BLOCK] = "block",
 };
 static const char *const types[] = {
@@ -61,19 +60,20 @@ static int add_name(struct sfs_buffer *body, const char *name, const char *value
 static int add_members(struct sfs_buffer *body, const struct sfs_record *record)
 {
     const struct sfs_attributes *a = &record->attributes;
-    int failed = sfs_buffer_printf(body, "{\"id\": %" PRIu64 ", \"revision\": %" PRIu64
-                                         ", \"modified\": %" PRId64,
-                                   a->id, record->revision, a->modified) ||
-                 add_time(body, "created", a->created, a->modified) ||
-                 add_time(body, "accessed", a->accessed, a->modified) ||
-                 add_time(body, "changed", a->changed, a->modified) ||
-                 (a->kind != SFS_KIND_VALUE && add_name(body, "kind", kinds[a->kind])) ||
-                 (a->type_set && add_name(body, "type", types[a->type])) ||
-                 add_number(body, "mode", a->mode, default_mode(a->kind)) ||
-                 add_number(body, "uid", a->uid, SFS_OWNER_NONE) || add_number(body, "gid", a->gid, SFS_OWNER_NONE) ||
-                 add_number(body, "device", a->device, 0) ||
-                 add_bytes(body, "xattrs", record->xattrs) ||
-                 (a->kind != SFS_KIND_VALUE && add_bytes(body, "value", sfs_record_value(record)));
+    int failed =
+        sfs_buffer_printf(body,
+                          "{\"id\": %" PRIu64 ", \"revision\": %" PRIu64 ", \"modified\": %" PRId64,
+                          a->id, record->revision, a->modified) ||
+        add_time(body, "created", a->created, a->modified) ||
+        add_time(body, "accessed", a->accessed, a->modified) ||
+        add_time(body, "changed", a->changed, a->modified) ||
+        (a->kind != SFS_KIND_VALUE && add_name(body, "kind", kinds[a->kind])) ||
+        (a->type_set && add_name(body, "type", types[a->type])) ||
+        add_number(body, "mode", a->mode, default_mode(a->kind)) ||
+        add_number(body, "uid", a->uid, SFS_OWNER_NONE) ||
+        add_number(body, "gid", a->gid, SFS_OWNER_NONE) ||
+        add_number(body, "device", a->device, 0) || add_bytes(body, "xattrs", record->xattrs) ||
+        (a->kind != SFS_KIND_VALUE && add_bytes(body, "value", sfs_record_value(record)));
     return failed ? SFS_E_NO_MEMORY : sfs_buffer_byte(body, '}');
 }
 
@@ -89,8 +89,9 @@ int sfs_json_attributes_text(struct sfs_bytes body, uint64_t hash, uint64_t sequ
                              uint64_t last_id, struct sfs_buffer *buffer)
 {
     if (sfs_buffer_printf(buffer,
-                          "{\n\"format\": %d,\n\"hash\": \"%016" PRIx64 "\",\n\"sequence\": %" PRIu64
-                          ",\n\"lastId\": %" PRIu64 ",\n\"records\": {",
+                          "{\n\"format\": %d,\n\"hash\": \"%016" PRIx64
+                          "\",\n\"sequence\": %" PRIu64 ",\n\"lastId\": %" PRIu64
+                          ",\n\"records\": {",
                           FORMAT, hash, sequence, last_id) ||
         sfs_buffer_add(buffer, body))
         return SFS_E_NO_MEMORY;
@@ -231,16 +232,15 @@ static const struct sfs_record *make_record(struct members *members, struct sfs_
     if (!base64(members, "xattrs", &xattrs) && !base64(members, "value", &value))
         blob = sfs_blob_new(sfs_buffer_bytes(&value));
     if (blob)
-        record = sfs_record_new(name, revision, value.size, &attributes,
-                                sfs_buffer_bytes(&xattrs), blob);
+        record = sfs_record_new(name, revision, value.size, &attributes, sfs_buffer_bytes(&xattrs),
+                                blob);
     sfs_blob_unref(blob);
     sfs_buffer_free(&xattrs);
     sfs_buffer_free(&value);
     return record;
 }
 
-static int read_record(const struct reading *reading, struct sfs_bytes name,
-                       struct sfs_json object)
+static int read_record(const struct reading *reading, struct sfs_bytes name, struct sfs_json object)
 {
     struct members members = {object, object.type == SFS_JSON_OBJECT ? NULL : "a record"};
     if (sfs_name_check(name, NULL))

@@ -10,8 +10,9 @@
  *    "records": {"NAME": {"id": N, "revision": N, "modified": N, …}, …}}
  *
  * A record has the members id, revision, modified, and where they are not the default: kind, type
- * (only one that was set), mode, uid, gid, device, created, accessed, changed (default: as modified),
- * xattrs and, of what is no key, value (both base64 of the bytes). Times are nanoseconds.
+ * (only one that was set), mode, uid, gid, device, created, accessed, changed (default: as
+ * modified), xattrs and, of what is no key, value (both base64 of the bytes). Times are
+ * nanoseconds.
  */
 #include "storefs/backend.h"
 #include "util/tree.h"

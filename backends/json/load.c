@@ -17,8 +17,8 @@ struct loading {
     struct sfs_bytes text;
     size_t at;
     const struct sfs_json_attributes *attributes; /* NULL: none */
-    bool exact;        /* they are those of this content */
-    uint64_t revision; /* of records that get a new one */
+    bool exact;                                   /* they are those of this content */
+    uint64_t revision;                            /* of records that get a new one */
     struct sfs_buffer name;
     struct sfs_buffer value;
     struct sfs_error *error;
@@ -103,9 +103,9 @@ static const struct sfs_record *make_key(const struct loading *loading)
     struct sfs_blob *blob = sfs_blob_new(value);
     if (!blob)
         return NULL;
-    const struct sfs_record *record =
-        sfs_record_new(name, known && loading->exact ? known->revision : loading->revision,
-                       value.size, &attributes, known ? known->xattrs : (struct sfs_bytes){0}, blob);
+    const struct sfs_record *record = sfs_record_new(
+        name, known && loading->exact ? known->revision : loading->revision, value.size,
+        &attributes, known ? known->xattrs : (struct sfs_bytes){0}, blob);
     sfs_blob_unref(blob);
     return record;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving: both new files are written whole beside the old ones, then put in their places in the order
- * that store.h explains. */
+/* Saving: both new files are written whole beside the old ones, then put in their places in the
+ * order that store.h explains. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -67,9 +67,8 @@ static int write_content(struct sfs_json_save *save, struct sfs_cursor *state,
     result = flush(save, error);
     if (result)
         return result;
-    save->content_hash = save->content.fd < 0
-                             ? XXH3_64bits(save->pending.data, save->pending.size)
-                             : XXH3_64bits_digest(save->hash);
+    save->content_hash = save->content.fd < 0 ? XXH3_64bits(save->pending.data, save->pending.size)
+                                              : XXH3_64bits_digest(save->hash);
     return 0;
 }
 
@@ -92,10 +91,11 @@ static int check_unchanged(const struct sfs_json_store *store, struct sfs_error 
     }
     if (store->exists && is_same_file(&status, &store->seen))
         return 0;
-    return sfs_fail(error, SFS_E_CONFLICT, ORIGIN,
-                    "'%s' was changed by another program meanwhile and is not overwritten: open the "
-                    "store anew",
-                    store->path);
+    return sfs_fail(
+        error, SFS_E_CONFLICT, ORIGIN,
+        "'%s' was changed by another program meanwhile and is not overwritten: open the "
+        "store anew",
+        store->path);
 }
 
 static int write_attributes(struct sfs_json_save *save, uint64_t sequence, struct sfs_error *error)
@@ -129,9 +129,8 @@ static int prepare(struct sfs_json_save *save, struct sfs_cursor *state, uint64_
     return result ? result : write_attributes(save, sequence, error);
 }
 
-int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state,
-                          uint64_t sequence, struct sfs_json_save *ret_save,
-                          struct sfs_error *error)
+int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state, uint64_t sequence,
+                          struct sfs_json_save *ret_save, struct sfs_error *error)
 {
     struct sfs_json_save save = {.store = store, .content.fd = -1, .attributes.fd = -1};
     int result = prepare(&save, state, sequence, error);
@@ -176,8 +175,8 @@ static int overwrite(struct sfs_json_save *save, struct sfs_error *error)
     return result;
 }
 
-/* What is on the disk after the commit was tried: the new content, the old one, or, where writing in
- * place failed, neither. */
+/* What is on the disk after the commit was tried: the new content, the old one, or, where writing
+ * in place failed, neither. */
 static void look_again(struct sfs_json_save *save, bool failed)
 {
     struct sfs_json_store *store = save->store;

@@ -3,8 +3,8 @@
 #define SFS_BACKENDS_JSON_STORE_H
 
 /*
- * The inside of the JSON backend: the engine in memory, loaded from PATH and PATH.attrs and saved to
- * them. PATH looks like this, where each VALUE is the value's own bytes, white space included:
+ * The inside of the JSON backend: the engine in memory, loaded from PATH and PATH.attrs and saved
+ * to them. PATH looks like this, where each VALUE is the value's own bytes, white space included:
  *
  *   {
  *   "key": VALUE,
@@ -13,10 +13,11 @@
  *
  * One blank after a colon and one newline before the last brace belong to the file.
  *
- * Two files cannot be renamed at once, so a save keeps at each moment attributes for the PATH that is
- * there: PATH.attrs becomes PATH.attrs~, the new PATH.attrs comes, then the new PATH (the commit),
- * then PATH.attrs~ goes. (In place of the rename atomic=0 overwrites PATH: a crash then can tear it.) Each carries the hash of its PATH, and who opens takes the one that fits. If
- * none does, another program has rewritten PATH: then the attributes of the keys that are still there
+ * Two files cannot be renamed at once, so a save keeps at each moment attributes for the PATH that
+ * is there: PATH.attrs becomes PATH.attrs~, the new PATH.attrs comes, then the new PATH (the
+ * commit), then PATH.attrs~ goes. (In place of the rename atomic=0 overwrites PATH: a crash then
+ * can tear it.) Each carries the hash of its PATH, and who opens takes the one that fits. If none
+ * does, another program has rewritten PATH: then the attributes of the keys that are still there
  * and the records that are no keys are taken over, with times and revisions made anew.
  */
 #include <sys/stat.h>
@@ -39,17 +40,17 @@ struct sfs_json_store {
     struct sfs_memory_storage base;
     struct sfs_storage_operations operations;
     struct sfs_json_options options;
-    char *path;        /* absolute */
-    char *attributes;  /* PATH.attrs */
-    char *previous;    /* PATH.attrs~ */
+    char *path;       /* absolute */
+    char *attributes; /* PATH.attrs */
+    char *previous;   /* PATH.attrs~ */
     struct sfs_lock_file lock;
-    bool exists;              /* PATH does; then: */
-    struct stat seen;         /* as it was when we last read or wrote it */
-    uint64_t content_hash;    /* of its content */
-    bool attributes_fit;      /* PATH.attrs is the one of this PATH */
-    bool attributes_known;    /* PATH.attrs or PATH.attrs~ was, at load */
-    bool content_damaged;     /* the load failed because of PATH, not of its attributes */
-    bool dirty;               /* memory holds what PATH does not, or may not */
+    bool exists;           /* PATH does; then: */
+    struct stat seen;      /* as it was when we last read or wrote it */
+    uint64_t content_hash; /* of its content */
+    bool attributes_fit;   /* PATH.attrs is the one of this PATH */
+    bool attributes_known; /* PATH.attrs or PATH.attrs~ was, at load */
+    bool content_damaged;  /* the load failed because of PATH, not of its attributes */
+    bool dirty;            /* memory holds what PATH does not, or may not */
 };
 
 /* Loads both files into the empty engine. CORRUPT with line and column, NOT_A_STORE (JSON, but no
@@ -62,27 +63,26 @@ int sfs_json_load(struct sfs_json_store *store, struct sfs_error *error);
  */
 struct sfs_json_save {
     struct sfs_json_store *store;
-    struct sfs_buffer pending;   /* of PATH: not written yet */
-    struct sfs_buffer body;      /* of PATH.attrs: its records */
-    void *hash;                  /* XXH3 state of PATH's content */
+    struct sfs_buffer pending; /* of PATH: not written yet */
+    struct sfs_buffer body;    /* of PATH.attrs: its records */
+    void *hash;                /* XXH3 state of PATH's content */
     uint64_t content_hash;
     bool any_key;
     bool any_record;
-    struct stat status;          /* of the new PATH */
+    struct stat status;                /* of the new PATH */
     struct sfs_replacement content;    /* PATH; {-1} where it is written in place */
     struct sfs_replacement attributes; /* PATH.attrs */
 };
 /* Writes both new files beside the old ones. CONFLICT: somebody else changed PATH. */
-int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state,
-                          uint64_t sequence, struct sfs_json_save *ret_save,
-                          struct sfs_error *error);
+int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state, uint64_t sequence,
+                          struct sfs_json_save *ret_save, struct sfs_error *error);
 int sfs_json_save_rotate(struct sfs_json_save *save, struct sfs_error *error);
 int sfs_json_save_attributes(struct sfs_json_save *save, struct sfs_error *error);
 int sfs_json_save_content(struct sfs_json_save *save, struct sfs_error *error); /* commits */
 void sfs_json_save_end(struct sfs_json_save *save);
 
-/* Writes PATH.attrs for the PATH that is there, after a load that found none that fits: the next save
- * then has something to fall back on. */
+/* Writes PATH.attrs for the PATH that is there, after a load that found none that fits: the next
+ * save then has something to fall back on. */
 int sfs_json_save_adopt(struct sfs_json_store *store, uint64_t sequence, struct sfs_error *error);
 
 int sfs_json_save(struct sfs_json_store *store, struct sfs_cursor *state, uint64_t sequence,

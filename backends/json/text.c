@@ -205,8 +205,8 @@ static int unwrap(struct sfs_json value, struct sfs_buffer *buffer)
     struct sfs_json content;
     if (value.type != SFS_JSON_OBJECT || sfs_json_count(value) != 2 ||
         !sfs_json_member(value, SFS_LITERAL("__type"), &type) ||
-        !sfs_json_member(value, SFS_LITERAL("__value"), &content) ||
-        type.type != SFS_JSON_STRING || content.type != SFS_JSON_STRING)
+        !sfs_json_member(value, SFS_LITERAL("__value"), &content) || type.type != SFS_JSON_STRING ||
+        content.type != SFS_JSON_STRING)
         return SFS_E_INVALID;
     struct sfs_buffer text = {0};
     int result = sfs_json_string_decode(content, &text);

@@ -136,8 +136,8 @@ static int store_new(unsigned flags, struct memory_store **ret_store, struct sfs
     return 0;
 }
 
-/* Restores from the file. Where there is none and one may be made it is, so that a place that cannot
- * be written shows at once. */
+/* Restores from the file. Where there is none and one may be made it is, so that a place that
+ * cannot be written shows at once. */
 static int restore(struct memory_store *store, const char *path, bool create,
                    struct sfs_error *error)
 {
@@ -161,10 +161,11 @@ static int memory_open(struct sfs_storage **ret_store, const struct sfs_location
     struct memory_options options = {0};
     struct memory_store *store = NULL;
     if (location->path && location->path[0])
-        return sfs_fail(error, SFS_E_INVALID, ORIGIN,
-                        "a store in memory has no path, and '%s' was given: to keep it in a file use "
-                        "memory:?snapshot=PATH",
-                        location->path);
+        return sfs_fail(
+            error, SFS_E_INVALID, ORIGIN,
+            "a store in memory has no path, and '%s' was given: to keep it in a file use "
+            "memory:?snapshot=PATH",
+            location->path);
     int result = sfs_options_parse(location, rules, &options, error);
     if (!result)
         result = store_new(flags, &store, error);

@@ -8,17 +8,18 @@
  *   8 bytes "SFSMEM\r\n", version (4)
  *   sequence number (8), last id (8)
  *   for each record, in byte order of names:
- *     1 (1), length of name (4), of extended attributes (4), of the value (8), revision (8), id (8),
- *     kind (4), type (4), type was set (4), mode (4), uid (4), gid (4), device (8),
- *     created, accessed, modified, changed (8 each); name, extended attributes, value
- *   0 (1), number of records (8), XXH3 (64 bits) of everything before it (8)
+ *     1 (1), length of name (4), of extended attributes (4), of the value (8), revision (8), id
+ * (8), kind (4), type (4), type was set (4), mode (4), uid (4), gid (4), device (8), created,
+ * accessed, modified, changed (8 each); name, extended attributes, value 0 (1), number of records
+ * (8), XXH3 (64 bits) of everything before it (8)
  */
 #include "storefs/backend.h"
 
 /* Replaces the file at `path` by what the cursor shows, all or nothing; mode 0600. */
 int sfs_snapshot_file_save(const char *path, struct sfs_cursor *state, uint64_t sequence,
                            uint64_t last_id, struct sfs_error *error);
-/* Loads the file into an empty engine. NOT_FOUND, NOT_A_STORE (of another program), TOO_NEW, CORRUPT. */
+/* Loads the file into an empty engine. NOT_FOUND, NOT_A_STORE (of another program), TOO_NEW,
+ * CORRUPT. */
 int sfs_snapshot_file_load(const char *path, struct sfs_memory_engine *engine,
                            struct sfs_error *error);
 

@@ -56,7 +56,7 @@ int sfs_line_read_string(struct sfs_json json, const char *what, struct sfs_buff
     int code = sfs_json_string_decode(json, out);
     if (code)
         return sfs_fail_memory(error, "line");
-    if (sfs_utf8_valid(sfs_bytes(out->data + start, out->size - start)))
+    if (out->size == start || sfs_utf8_valid(sfs_bytes(out->data + start, out->size - start)))
         return 0;
     out->size = start;
     return sfs_fail(error, SFS_E_INVALID, "line",

@@ -207,9 +207,8 @@ static int begin_changes(struct sfs_memory_engine *engine, uint64_t sequence,
 
 static int run_changed(struct sfs_apply_run *base, struct sfs_range range, uint64_t sequence,
                        int (*visit)(void *context, struct sfs_bytes name,
-                                    const struct sfs_record *before,
-                                    const struct sfs_record *after, uint64_t revision,
-                                    struct sfs_error *error),
+                                    const struct sfs_record *before, const struct sfs_record *after,
+                                    uint64_t revision, struct sfs_error *error),
                        void *context, struct sfs_error *error)
 {
     struct memory_run *run = run_of(base);

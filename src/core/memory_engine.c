@@ -143,15 +143,15 @@ static const struct sfs_record *with_new_id(struct sfs_memory_engine *engine,
 {
     struct sfs_attributes attributes = record->attributes;
     attributes.id = atomic_fetch_add(&engine->last_id, 1) + 1;
-    return sfs_record_new(record->name, record->revision, record->size, &attributes,
-                          record->xattrs, record->blob);
+    return sfs_record_new(record->name, record->revision, record->size, &attributes, record->xattrs,
+                          record->blob);
 }
 
 int sfs_memory_engine_load(struct sfs_memory_engine *engine, const struct sfs_record *record,
                            struct sfs_error *error)
 {
-    const struct sfs_record *loaded = record->attributes.id ? sfs_record_ref(record)
-                                                            : with_new_id(engine, record);
+    const struct sfs_record *loaded =
+        record->attributes.id ? sfs_record_ref(record) : with_new_id(engine, record);
     if (!loaded)
         return sfs_fail_memory(error, SFS_MEMORY_ORIGIN);
     int result = sfs_memory_state_put(engine->current, loaded);

@@ -3,10 +3,11 @@
 #define SFS_CORE_MEMORY_ENGINE_H
 
 /*
- * The inside of the engine in memory (see storefs/backend.h for its face). What a store holds at one
- * sequence number is a `struct sfs_memory_state`, immutable once published: readers take a reference
- * under `lock`, which nobody holds for long, and then need no lock. One writer at a time (`writer`)
- * builds the next state out of a share of the present one. Order of locks: writer, then lock.
+ * The inside of the engine in memory (see storefs/backend.h for its face). What a store holds at
+ * one sequence number is a `struct sfs_memory_state`, immutable once published: readers take a
+ * reference under `lock`, which nobody holds for long, and then need no lock. One writer at a time
+ * (`writer`) builds the next state out of a share of the present one. Order of locks: writer, then
+ * lock.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,8 +18,8 @@
 #define SFS_MEMORY_ORIGIN "memory"
 #define SFS_MEMORY_LEASE_MS 600000 /* where a snapshot asks for 0 */
 
-/* How far an open feed may fall behind before it is given up (TOO_OLD at its next step): changes, and
- * bytes of the values that only the log still holds. */
+/* How far an open feed may fall behind before it is given up (TOO_OLD at its next step): changes,
+ * and bytes of the values that only the log still holds. */
 #define SFS_MEMORY_FEED_CHANGES ((uint64_t)1 << 20)
 #define SFS_MEMORY_FEED_BYTES ((uint64_t)1 << 30)
 
@@ -32,8 +33,8 @@ struct sfs_memory_state {
 /* One name that one commit changed. */
 struct sfs_memory_change {
     uint64_t sequence;
-    uint64_t revision;               /* 0: gone */
-    bool existed;                    /* `record` is the one before; else the new one, for its name */
+    uint64_t revision; /* 0: gone */
+    bool existed;      /* `record` is the one before; else the new one, for its name */
     const struct sfs_record *record; /* owned */
     uint64_t volume;                 /* bytes of all changes ever logged, this one included */
 };
@@ -42,7 +43,7 @@ struct sfs_memory_change {
  * after `floor` that was committed is in it. */
 struct sfs_memory_log {
     struct sfs_memory_change *entries;
-    size_t start;    /* of the first entry in `entries` */
+    size_t start; /* of the first entry in `entries` */
     size_t count;
     size_t capacity;
     uint64_t first;  /* ordinal of the first entry */

@@ -49,9 +49,10 @@ bool sfs_memory_engine_followed(struct sfs_memory_engine *engine)
 
 static int fail_too_old(struct sfs_error *error)
 {
-    return sfs_fail(error, SFS_E_TOO_OLD, SFS_MEMORY_ORIGIN,
-                    "the changes since this position are no longer kept: follow from now on and drop "
-                    "what was cached");
+    return sfs_fail(
+        error, SFS_E_TOO_OLD, SFS_MEMORY_ORIGIN,
+        "the changes since this position are no longer kept: follow from now on and drop "
+        "what was cached");
 }
 
 /* Takes the feed's next change out of the log; the record gets a reference. */

@@ -21,7 +21,8 @@ int sfs_memory_get(struct sfs_memory_state *state, struct sfs_bytes name,
     return 0;
 }
 
-static int fail_revision(const struct sfs_record *record, uint64_t revision, struct sfs_error *error)
+static int fail_revision(const struct sfs_record *record, uint64_t revision,
+                         struct sfs_error *error)
 {
     char shown[128];
     return sfs_fail(error, SFS_E_CONFLICT, SFS_MEMORY_ORIGIN,
@@ -63,7 +64,7 @@ struct memory_cursor {
     unsigned want;
     struct sfs_buffer lowest; /* the range's bounds */
     struct sfs_buffer to;
-    struct sfs_buffer from; /* what was last sought */
+    struct sfs_buffer from;         /* what was last sought */
     const struct sfs_record *shown; /* the last one, for its name */
 };
 

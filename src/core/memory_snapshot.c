@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Snapshots of the engine in memory: a read-only store over one state, held by a lease. The lease
- * ends when it was not used for its time; the engine notices at its next commit, the snapshot at its
- * next use, and the state is let go.
+ * ends when it was not used for its time; the engine notices at its next commit, the snapshot at
+ * its next use, and the state is let go.
  */
 #include <stdlib.h>
 

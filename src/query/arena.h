@@ -3,8 +3,8 @@
 #define SFS_QUERY_ARENA_H
 
 /*
- * Arena: memory that is given out in pieces and freed all at once, for trees that are built once and
- * then only read. {0} is an empty arena. Belongs to one thread while it grows.
+ * Arena: memory that is given out in pieces and freed all at once, for trees that are built once
+ * and then only read. {0} is an empty arena. Belongs to one thread while it grows.
  */
 #include "storefs/bytes.h"
 

@@ -3,9 +3,9 @@
 #define SFS_QUERY_BOUNDS_H
 
 /*
- * Bounds: the range of keys that the leading filters of a query leave, so that a query for some keys
- * does not scan the whole store. The filters still test every record: a range may be too wide, never
- * too narrow.
+ * Bounds: the range of keys that the leading filters of a query leave, so that a query for some
+ * keys does not scan the whole store. The filters still test every record: a range may be too wide,
+ * never too narrow.
  */
 #include "query/stages.h"
 

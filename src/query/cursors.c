@@ -104,8 +104,8 @@ int sfs_window_cursor(struct sfs_cursor *input, uint64_t skip, uint64_t count,
     struct window *window = malloc(sizeof(*window));
     if (!window)
         return sfs_fail_memory(error, "query");
-    *window = (struct window){
-        .cursor = {&operations}, .input = input, .skip = skip, .count = count};
+    *window =
+        (struct window){.cursor = {&operations}, .input = input, .skip = skip, .count = count};
     *ret_cursor = &window->cursor;
     return 0;
 }

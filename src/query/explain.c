@@ -16,9 +16,8 @@ static const char *how_of(const struct sfs_query *query, size_t at)
     switch (query->stages[at]->kind) {
     case SFS_QUERY_WHERE:
     case SFS_QUERY_BY:
-        return sfs_query_stage_reads_value(query->stages[at])
-                   ? "tests each record, reads its value"
-                   : "tests each record, reads no value";
+        return sfs_query_stage_reads_value(query->stages[at]) ? "tests each record, reads its value"
+                                                              : "tests each record, reads no value";
     case SFS_QUERY_ORDER:
         return limited ? "keeps the first rows that the limit wants in a heap, then sorts them"
                        : "sorts all rows in memory, at most 256 MiB";

@@ -3,7 +3,8 @@
 #define SFS_QUERY_EXPRESSION_H
 
 /*
- * Expression: a condition on one record, as a tree. From loosest to tightest: or, and, not, one test.
+ * Expression: a condition on one record, as a tree. From loosest to tightest: or, and, not, one
+ * test.
  *
  *   FIELD OP LITERAL     = != < <= > >=; false where the field is missing; all but = and != also
  *                        where the types differ (true and false are one type)
@@ -14,8 +15,9 @@
  *   FIELD exists         also where it is null
  *   FIELD                is true
  *
- * Equality is that of the total order: 1.0 = 1. Trees are at most SFS_EXPRESSION_DEPTH deep, so that
- * walking one cannot use up the stack; and and or take any number of operands. Immutable once built.
+ * Equality is that of the total order: 1.0 = 1. Trees are at most SFS_EXPRESSION_DEPTH deep, so
+ * that walking one cannot use up the stack; and and or take any number of operands. Immutable once
+ * built.
  */
 #include "query/field.h"
 
@@ -40,15 +42,16 @@ enum sfs_node_kind {
 
 struct sfs_node {
     enum sfs_node_kind kind;
-    struct sfs_node *first; /* OR, AND, NOT: the operands, a list; none is of OR in OR, AND in AND */
+    struct sfs_node
+        *first; /* OR, AND, NOT: the operands, a list; none is of OR in OR, AND in AND */
     struct sfs_node *last;
     struct sfs_node *next;
     struct sfs_field field; /* the tests */
     struct sfs_value value; /* the tests with a literal; IN: an array; GLOB: TEXT */
 };
 
-/* Builds the tree in the arena, which must outlive it; `text` may go. Sentences begin with "where:".
- * INVALID, NO_MEMORY. */
+/* Builds the tree in the arena, which must outlive it; `text` may go. Sentences begin with
+ * "where:". INVALID, NO_MEMORY. */
 int sfs_expression_parse(struct sfs_bytes text, struct sfs_arena *arena,
                          const struct sfs_node **ret_node, struct sfs_error *error);
 /* Appends the expression in its plain form, which parses to the same tree. */

@@ -120,7 +120,8 @@ static int fail_name(const struct walk *walk, struct sfs_bytes name)
     char names[160] = "";
     size_t used = 0;
     for (const struct sfs_grammar *row = grammar; row->name; row++) {
-        int size = snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", row->name);
+        int size =
+            snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", row->name);
         used += (size_t)size < sizeof(names) - used ? (size_t)size : 0;
     }
     return sfs_fail(walk->error, SFS_E_INVALID, "query",

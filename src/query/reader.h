@@ -4,8 +4,8 @@
 
 /*
  * Reader: a position in the text of an expression or a list of fields, and the sentence that tells
- * where it is wrong: "where: expected a value after '>=' at column 5: n >=". Columns count characters
- * from 1; the end of the text is one column behind its last.
+ * where it is wrong: "where: expected a value after '>=' at column 5: n >=". Columns count
+ * characters from 1; the end of the text is one column behind its last.
  */
 #include "storefs/bytes.h"
 #include "storefs/error.h"

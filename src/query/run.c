@@ -74,8 +74,8 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
     if (sfs_bounds_find(result->query, &bounds))
         failed = sfs_fail_memory(error, "query");
     else
-        failed = sfs_scan(store, sfs_bounds_range(&bounds), want | SFS_WANT_KEYS, &result->chain,
-                          error);
+        failed =
+            sfs_scan(store, sfs_bounds_range(&bounds), want | SFS_WANT_KEYS, &result->chain, error);
     sfs_bounds_free(&bounds);
     return failed;
 }

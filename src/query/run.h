@@ -3,8 +3,8 @@
 #define SFS_QUERY_RUN_H
 
 /*
- * Running a query: a chain of cursors, each of which owns the one it reads from (git's ref iterators
- * are built so). Constructors take `input` over on success only.
+ * Running a query: a chain of cursors, each of which owns the one it reads from (git's ref
+ * iterators are built so). Constructors take `input` over on success only.
  */
 #include "query/stages.h"
 

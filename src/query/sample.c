@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What there is to complete a query with: fields and values, from the first records of its result. */
+/* What there is to complete a query with: fields and values, from the first records of its result.
+ */
 #include <stdlib.h>
 
 #include "query/run.h"
@@ -165,9 +166,8 @@ static int read_records(struct sample *sample, struct sfs_cursor *cursor, struct
     return found;
 }
 
-static int visit_values(struct sample *sample,
-                        int (*visit)(void *context, struct sfs_bytes text), void *context,
-                        struct sfs_error *error)
+static int visit_values(struct sample *sample, int (*visit)(void *context, struct sfs_bytes text),
+                        void *context, struct sfs_error *error)
 {
     for (size_t i = 0; i < sample->count; i++) {
         sample->form.size = 0;
@@ -210,9 +210,8 @@ int sfs_query_fields(struct sfs_storage *store, const struct sfs_query *query,
 }
 
 int sfs_query_values(struct sfs_storage *store, const struct sfs_query *query,
-                     struct sfs_bytes field,
-                     int (*visit)(void *context, struct sfs_bytes text), void *context,
-                     bool *ret_complete, struct sfs_error *error)
+                     struct sfs_bytes field, int (*visit)(void *context, struct sfs_bytes text),
+                     void *context, bool *ret_complete, struct sfs_error *error)
 {
     struct sample sample = {0};
     int result = sfs_field_parse("by", field, &sample.arena, &sample.field, error);

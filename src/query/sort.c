@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cursor of `order`: collects its input, sorts it stably, and gives it out. Where a limit follows,
- * a heap whose root is the last of the rows kept holds no more than are wanted.
+ * The cursor of `order`: collects its input, sorts it stably, and gives it out. Where a limit
+ * follows, a heap whose root is the last of the rows kept holds no more than are wanted.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@ struct row {
     const struct sfs_record *record; /* a reference */
     uint64_t place;                  /* in the input: decides ties */
     uint64_t bytes;
-    struct sfs_value values[];       /* views into the record, one a key */
+    struct sfs_value values[]; /* views into the record, one a key */
 };
 
 struct sorter {
@@ -165,7 +165,8 @@ static int collect(struct sorter *sorter, struct sfs_error *error)
     const struct sfs_record *record = NULL;
     struct row *row = NULL;
     int found;
-    for (uint64_t place = 0; (found = sfs_cursor_next(sorter->input, &record, error)) > 0; place++) {
+    for (uint64_t place = 0; (found = sfs_cursor_next(sorter->input, &record, error)) > 0;
+         place++) {
         int result = row_new(sorter, record, place, &row, error);
         if (result)
             return result;

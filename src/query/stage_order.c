@@ -30,15 +30,13 @@ static size_t most_keys(struct sfs_bytes fields)
     return count;
 }
 
-int sfs_order_parse(struct sfs_bytes fields, struct sfs_query_stage *stage,
-                    struct sfs_error *error)
+int sfs_order_parse(struct sfs_bytes fields, struct sfs_query_stage *stage, struct sfs_error *error)
 {
     struct sfs_reader reader;
     int result = sfs_reader_begin(&reader, "order", fields, error);
     if (result)
         return result;
-    struct sfs_order_key *keys =
-        sfs_arena_alloc(&stage->arena, most_keys(fields) * sizeof(*keys));
+    struct sfs_order_key *keys = sfs_arena_alloc(&stage->arena, most_keys(fields) * sizeof(*keys));
     if (!keys)
         return sfs_reader_memory(&reader);
     do {

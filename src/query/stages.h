@@ -30,11 +30,11 @@ struct sfs_order_key {
 struct sfs_query_stage {
     enum sfs_query_stage_kind kind;
     atomic_uint references;
-    struct sfs_arena arena;          /* holds all that is below */
-    const struct sfs_node *node;     /* WHERE; BY: FIELD = VALUE */
+    struct sfs_arena arena;           /* holds all that is below */
+    const struct sfs_node *node;      /* WHERE; BY: FIELD = VALUE */
     const struct sfs_order_key *keys; /* ORDER */
     size_t key_count;
-    uint64_t count;                  /* LIMIT, OFFSET */
+    uint64_t count; /* LIMIT, OFFSET */
 };
 
 struct sfs_query {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Results as text: each sink says what stands before, between and behind the rows, and is pulled. */
+/* Results as text: each sink says what stands before, between and behind the rows, and is pulled.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -54,7 +55,8 @@ static int add_end(struct sfs_text *text, struct sfs_error *error)
 {
     int result = 0;
     if (text->sink == SFS_SINK_VALUES_JSON)
-        result = sfs_buffer_add(&text->made, text->rows ? SFS_LITERAL("\n]\n") : SFS_LITERAL("[]\n"));
+        result =
+            sfs_buffer_add(&text->made, text->rows ? SFS_LITERAL("\n]\n") : SFS_LITERAL("[]\n"));
     else if (text->sink == SFS_SINK_COUNT)
         result = sfs_buffer_printf(&text->made, "%" PRIu64 "\n", text->rows);
     return result ? sfs_fail_memory(error, "query") : 0;

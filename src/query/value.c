@@ -23,8 +23,8 @@ bool sfs_value_same_type(const struct sfs_value *a, const struct sfs_value *b)
 {
     enum sfs_json_type x = sfs_value_type(a);
     enum sfs_json_type y = sfs_value_type(b);
-    bool both_boolean = (x == SFS_JSON_FALSE || x == SFS_JSON_TRUE) &&
-                        (y == SFS_JSON_FALSE || y == SFS_JSON_TRUE);
+    bool both_boolean =
+        (x == SFS_JSON_FALSE || x == SFS_JSON_TRUE) && (y == SFS_JSON_FALSE || y == SFS_JSON_TRUE);
     return x == y || both_boolean;
 }
 

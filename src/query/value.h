@@ -3,9 +3,10 @@
 #define SFS_QUERY_VALUE_H
 
 /*
- * Value: what a field of a record, or a literal in an expression, stands for. Most are views of JSON
- * text; keys and literal strings are plain bytes, and sizes and times integers, so that neither has to
- * be written as JSON before it can be compared. A value owns nothing. Pure and thread-safe.
+ * Value: what a field of a record, or a literal in an expression, stands for. Most are views of
+ * JSON text; keys and literal strings are plain bytes, and sizes and times integers, so that
+ * neither has to be written as JSON before it can be compared. A value owns nothing. Pure and
+ * thread-safe.
  */
 #include "query/arena.h"
 #include "util/json.h"
@@ -13,7 +14,7 @@
 enum sfs_value_kind {
     SFS_VALUE_MISSING,
     SFS_VALUE_JSON,
-    SFS_VALUE_TEXT,    /* a string's own text; it need not be UTF-8 */
+    SFS_VALUE_TEXT, /* a string's own text; it need not be UTF-8 */
     SFS_VALUE_INTEGER,
 };
 
@@ -41,7 +42,8 @@ int sfs_value_string(const struct sfs_value *value, struct sfs_buffer *scratch,
 /* The value of a JSON view; the literal is copied into the arena. NO_MEMORY. */
 int sfs_value_from_json(struct sfs_json json, struct sfs_arena *arena, struct sfs_value *ret_value);
 /* The value that a VALUE of by/FIELD/VALUE names: JSON if it is JSON, else that text. NO_MEMORY. */
-int sfs_value_from_form(struct sfs_bytes form, struct sfs_arena *arena, struct sfs_value *ret_value);
+int sfs_value_from_form(struct sfs_bytes form, struct sfs_arena *arena,
+                        struct sfs_value *ret_value);
 /* Appends the form that sfs_value_from_form takes. */
 int sfs_value_form(const struct sfs_value *value, struct sfs_buffer *out);
 /* Appends the value as compact JSON (INVALID for text that is no UTF-8). */

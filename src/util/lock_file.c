@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks by file. Since the last holder removes the file, a lock may be obtained on a file that is no
- * longer the one of its name: then another one is opened. Only a holder that is alone removes it, so
- * nobody's lock is lost by that.
+ * Locks by file. Since the last holder removes the file, a lock may be obtained on a file that is
+ * no longer the one of its name: then another one is opened. Only a holder that is alone removes
+ * it, so nobody's lock is lost by that.
  */
 #include "util/lock_file.h"
 

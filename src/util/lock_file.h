@@ -3,8 +3,8 @@
 #define SFS_UTIL_LOCK_FILE_H
 
 /*
- * A lock on a file by a second file beside it (a file that is replaced by rename cannot carry its own
- * lock): flock(2) on PATH, mode 0600, with the holder's process number in it for the message to
+ * A lock on a file by a second file beside it (a file that is replaced by rename cannot carry its
+ * own lock): flock(2) on PATH, mode 0600, with the holder's process number in it for the message to
  * others. The lock ends with the process, however it ends; a file that a crash left over locks
  * nothing. A second open in the same process is refused like any other.
  */
@@ -18,9 +18,9 @@ struct sfs_lock_file {
     char *path; /* owned */
 };
 
-/* Takes the lock, alone or `shared`. BUSY, with a sentence that names `subject` and the process that
- * holds it; PERMISSION, NO_SPACE, IO …. A shared lock where no lock file can be made (a read-only
- * file system, no permission to write) is none, and succeeds. */
+/* Takes the lock, alone or `shared`. BUSY, with a sentence that names `subject` and the process
+ * that holds it; PERMISSION, NO_SPACE, IO …. A shared lock where no lock file can be made (a
+ * read-only file system, no permission to write) is none, and succeeds. */
 int sfs_lock_file_take(const char *path, bool shared, const char *subject,
                        struct sfs_lock_file *ret_lock, struct sfs_error *error) SFS_MUST_CHECK;
 

@@ -2,8 +2,8 @@
 /*
  * The persistent ordered tree. All leaves are at one depth. An inner node's entry carries the first
  * name of its child's subtree. A change makes the nodes on its path its own from the root down, and
- * splits full ones on the way, before it touches an item: what can fail happens while the content is
- * still the same.
+ * splits full ones on the way, before it touches an item: what can fail happens while the content
+ * is still the same.
  */
 #include "util/tree.h"
 
@@ -131,7 +131,8 @@ static void open_gap(struct sfs_tree_node *node, unsigned at, unsigned width)
 static void close_gap(struct sfs_tree_node *node, unsigned at)
 {
     node->count--;
-    memmove(node->entries + at, node->entries + at + 1, (node->count - at) * sizeof(*node->entries));
+    memmove(node->entries + at, node->entries + at + 1,
+            (node->count - at) * sizeof(*node->entries));
 }
 
 static void name_child(struct sfs_tree_node *node, unsigned at)
@@ -261,14 +262,15 @@ int sfs_tree_insert(struct sfs_tree *tree, struct sfs_bytes name, void *item)
         lower_root(tree);
         return result;
     }
-    /* Boundaries may point into the item that is replaced: none is looked at until they are renewed. */
+    /* Boundaries may point into the item that is replaced: none is looked at until they are
+     * renewed. */
     insert_into_leaf(tree, path.nodes[path.height], name, item);
     name_path(&path);
     return 0;
 }
 
-/* Moves the entries of the child at `at + 1` behind those of the one at `at`, both neighbours; one of
- * them is owned. Needs no memory: what a shared node holds gets one more reference instead. */
+/* Moves the entries of the child at `at + 1` behind those of the one at `at`, both neighbours; one
+ * of them is owned. Needs no memory: what a shared node holds gets one more reference instead. */
 static void merge_children(struct sfs_tree_node *node, unsigned at, bool into_left,
                            const struct sfs_tree_counting *counting)
 {

@@ -4,13 +4,13 @@
 
 /*
  * A persistent ordered tree from names to counted items: a B+ tree whose nodes are counted and
- * shared. Sharing a tree costs one reference; a change copies the nodes on the path to the leaf, but
- * only those that another tree still refers to, so that a tree of one's own is changed in place.
- * (Path copying is Driscoll, Sarnak, Sleator and Tarjan's; changing nodes of one owner in place is
- * what btrfs calls COW-if-shared.)
+ * shared. Sharing a tree costs one reference; a change copies the nodes on the path to the leaf,
+ * but only those that another tree still refers to, so that a tree of one's own is changed in
+ * place. (Path copying is Driscoll, Sarnak, Sleator and Tarjan's; changing nodes of one owner in
+ * place is what btrfs calls COW-if-shared.)
  *
- * The name given with an item must lie in memory that lives as long as the item does, usually in the
- * item itself: the tree keeps the pointer, also as the boundary between its nodes.
+ * The name given with an item must lie in memory that lives as long as the item does, usually in
+ * the item itself: the tree keeps the pointer, also as the boundary between its nodes.
  *
  * Threads: a struct sfs_tree belongs to one thread at a time while it is changed or shared from;
  * several may read it together. Trees that share nodes are independent of each other.
@@ -42,8 +42,8 @@ void sfs_tree_share(const struct sfs_tree *tree, struct sfs_tree *ret_tree);
 /* Puts `item` (takes a reference of its own) under `name`, in place of one that is there. 0, or
  * NO_MEMORY, and the tree is as it was. */
 int sfs_tree_insert(struct sfs_tree *tree, struct sfs_bytes name, void *item) SFS_MUST_CHECK;
-/* 1 removed, 0 there was none, or NO_MEMORY (a node that is shared has to be copied). `name` may lie
- * in the item that is removed. */
+/* 1 removed, 0 there was none, or NO_MEMORY (a node that is shared has to be copied). `name` may
+ * lie in the item that is removed. */
 int sfs_tree_remove(struct sfs_tree *tree, struct sfs_bytes name) SFS_MUST_CHECK;
 
 /* The item of a name, and the first whose name is not below `name`; borrowed from the tree, NULL if

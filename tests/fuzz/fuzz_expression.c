@@ -33,8 +33,8 @@ static void evaluate(const struct sfs_node *node, struct sfs_bytes value)
 {
     struct sfs_blob *blob = sfs_blob_new(value);
     struct sfs_attributes attributes = {.type = sfs_type_of(value)};
-    const struct sfs_record *record = sfs_record_new(SFS_LITERAL("key"), 1, value.size, &attributes,
-                                                     sfs_bytes(NULL, 0), blob);
+    const struct sfs_record *record =
+        sfs_record_new(SFS_LITERAL("key"), 1, value.size, &attributes, sfs_bytes(NULL, 0), blob);
     struct sfs_subject subject = sfs_subject(record);
     int matches = sfs_expression_matches(node, &subject);
     require(matches == 0 || matches == 1);

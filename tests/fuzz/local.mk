@@ -7,3 +7,6 @@ fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_programs += tests/fuzz/fuzz_expression
 tests_fuzz_fuzz_expression_SOURCES = tests/fuzz/fuzz_expression.c
 tests_fuzz_fuzz_expression_LDFLAGS = $(fuzz_ldflags)
+fuzz_programs += tests/fuzz/fuzz_line
+tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c
+tests_fuzz_fuzz_line_LDFLAGS = $(fuzz_ldflags)

@@ -3,3 +3,9 @@
 #   mount_scripts += tests/mount/NAME.sh
 # Files that scripts read:  EXTRA_DIST += tests/mount/lib.sh
 mount_scripts += tests/mount/test_command.sh tests/mount/test_readme.sh tests/mount/test_quickstart.sh
+mount_scripts += tests/mount/test_keys.sh tests/mount/test_programs.sh tests/mount/test_names.sh \
+	tests/mount/test_crash.sh
+EXTRA_DIST += tests/mount/lib.sh tests/mount/mapped.py
+test_helpers += tests/mount/random_keys tests/mount/crash_writer
+tests_mount_random_keys_SOURCES = tests/mount/random_keys.c
+tests_mount_crash_writer_SOURCES = tests/mount/crash_writer.c

@@ -38,3 +38,14 @@ tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c 
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 unit_tests += tests/unit/test_json_backend
 tests_unit_test_json_backend_SOURCES = tests/unit/test_json_backend.c
+unit_tests += tests/unit/test_query_run
+tests_unit_test_query_run_SOURCES = tests/unit/test_query_run.c
+tests_unit_test_query_run_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+unit_tests += tests/unit/test_layers tests/unit/test_bulk
+tests_unit_test_layers_SOURCES = tests/unit/test_layers.c
+tests_unit_test_bulk_SOURCES = tests/unit/test_bulk.c
+# Allocations of the tree are made to fail.
+tests_unit_test_tree_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
+unit_tests += tests/unit/test_memory_file
+tests_unit_test_memory_file_SOURCES = tests/unit/test_memory_file.c

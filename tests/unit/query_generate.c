@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Random documents, expressions and stages for the reference, and the texts that the library gets. */
+/* Random documents, expressions and stages for the reference, and the texts that the library gets.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,10 +61,30 @@ static struct sfs_bytes keep(struct sfs_buffer *buffer)
 static struct sfs_bytes random_string(void)
 {
     static const struct sfs_bytes strings[] = {
-        {"", 0}, {"a", 1}, {"ab", 2}, {"b", 1}, {"Jo", 2}, {"x y", 3}, {"\xc3\xa9", 2},
-        {"\xf0\x9f\x98\x80", 4}, {"\xef\xbf\xbd", 3}, {"\n", 1}, {"\"", 1}, {"\\", 1}, {"5", 1},
-        {"true", 4}, {"[1]", 3}, {"a\0b", 3}, {"%", 1}, {"a/b", 3}, {"\xed\xa0\x80", 3},
-        {"json", 4}, {"-", 1}, {"%2F", 3}, {"e\xcc\x81", 3}, {"\"5\"", 3},
+        {"", 0},
+        {"a", 1},
+        {"ab", 2},
+        {"b", 1},
+        {"Jo", 2},
+        {"x y", 3},
+        {"\xc3\xa9", 2},
+        {"\xf0\x9f\x98\x80", 4},
+        {"\xef\xbf\xbd", 3},
+        {"\n", 1},
+        {"\"", 1},
+        {"\\", 1},
+        {"5", 1},
+        {"true", 4},
+        {"[1]", 3},
+        {"a\0b", 3},
+        {"%", 1},
+        {"a/b", 3},
+        {"\xed\xa0\x80", 3},
+        {"json", 4},
+        {"-", 1},
+        {"%2F", 3},
+        {"e\xcc\x81", 3},
+        {"\"5\"", 3},
     };
     return strings[generate_below(COUNT(strings))];
 }
@@ -71,7 +92,8 @@ static struct sfs_bytes random_string(void)
 static struct sfs_bytes random_name(void)
 {
     static const struct sfs_bytes names[] = {
-        {"a", 1}, {"b", 1}, {"c", 1}, {"n", 1}, {"odd name", 8}, {"", 0}, {"and", 3}, {"\xc3\xa9", 2},
+        {"a", 1},        {"b", 1}, {"c", 1},   {"n", 1},
+        {"odd name", 8}, {"", 0},  {"and", 3}, {"\xc3\xa9", 2},
     };
     return names[generate_below(chance(70) ? 4 : COUNT(names))];
 }
@@ -117,8 +139,8 @@ static void fill(struct model_value *value, unsigned depth)
 static struct model_value *random_value(unsigned depth)
 {
     struct model_value *value = model_alloc(sizeof(*value));
-    static const enum model_type types[] = {M_NULL, M_FALSE, M_TRUE, M_NUMBER, M_NUMBER,
-                                            M_NUMBER, M_STRING, M_STRING, M_ARRAY, M_OBJECT};
+    static const enum model_type types[] = {M_NULL,   M_FALSE,  M_TRUE,   M_NUMBER, M_NUMBER,
+                                            M_NUMBER, M_STRING, M_STRING, M_ARRAY,  M_OBJECT};
     value->type = types[generate_below(depth ? COUNT(types) : COUNT(types) - 2)];
     value->hundredths = random_number();
     value->string = random_string();
@@ -186,8 +208,8 @@ static void write_string(struct sfs_buffer *out, struct sfs_bytes text)
     put(out, "\"");
     for (size_t at = 0, length = 0; at < text.size; at += length) {
         uint32_t point = character_at(text, at, &length);
-        bool needed = point < 0x20 || point == '"' || point == '\\' ||
-                      (point >= 0xd800 && point < 0xe000);
+        bool needed =
+            point < 0x20 || point == '"' || point == '\\' || (point >= 0xd800 && point < 0xe000);
         if (needed || chance(10))
             write_escape(out, point);
         else
@@ -245,8 +267,9 @@ static void generate_content(struct model_record *record)
         struct sfs_bytes bytes;
         const char *type;
     } others[] = {
-        {{"", 0}, "text"}, {{"not json", 8}, "text"}, {{"{\"a\":1", 6}, "text"},
-        {{"\xff\0\x01", 3}, "bytes"}, {{"012", 3}, "text"},
+        {{"", 0}, "text"},         {{"not json", 8}, "text"},
+        {{"{\"a\":1", 6}, "text"}, {{"\xff\0\x01", 3}, "bytes"},
+        {{"012", 3}, "text"},
     };
     size_t other = generate_below(COUNT(others));
     struct sfs_buffer text = {0};
@@ -372,8 +395,8 @@ static void write_field(struct sfs_buffer *out, const struct model_field *field)
 static void write_test(struct sfs_buffer *out, const struct model_expression *test)
 {
     static const char *const symbols[] = {
-        [E_EQ] = "=", [E_NE] = "!=", [E_LT] = "<",    [E_LE] = "<=",
-        [E_GT] = ">", [E_GE] = ">=", [E_IN] = " in ", [E_HAS] = " has ", [E_GLOB] = "~",
+        [E_EQ] = "=",  [E_NE] = "!=",   [E_LT] = "<",      [E_LE] = "<=",  [E_GT] = ">",
+        [E_GE] = ">=", [E_IN] = " in ", [E_HAS] = " has ", [E_GLOB] = "~",
     };
     write_field(out, &test->field);
     if (test->kind == E_TRUE)
@@ -418,7 +441,8 @@ void generate_stage(struct model_stage *stage, const struct model_record *record
     if (stage->kind == S_BY && chance(50)) /* equality leaves few rows for the stages behind it */
         stage->kind = S_ORDER;
     stage->expression = random_expression((unsigned)generate_below(4), record);
-    if (!model_matches(stage->expression, record) && chance(80)) /* let one pass, for the next stages */
+    if (!model_matches(stage->expression, record) &&
+        chance(80)) /* let one pass, for the next stages */
         stage->expression = negated(stage->expression);
     if (stage->kind == S_BY) {
         stage->expression = random_test(record);
@@ -438,8 +462,8 @@ static void write_escaped(struct sfs_buffer *path, struct sfs_buffer *element)
 {
     put(path, "/");
     put(path, element->size == 0 ? "%empty" : "");
-    bool dots = element->size <= 2 && element->size > 0 &&
-                memcmp(element->data, "..", element->size) == 0;
+    bool dots =
+        element->size <= 2 && element->size > 0 && memcmp(element->data, "..", element->size) == 0;
     for (size_t i = 0; i < element->size; i++) {
         unsigned char byte = (unsigned char)element->data[i];
         if (byte == '/' || byte == '%' || byte == '\0' || dots)

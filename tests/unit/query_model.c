@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The reference evaluator: see query_model.h. */
-#define _GNU_SOURCE /* memmem */
-
 #include "query_model.h"
 
 #include <stdlib.h>
@@ -162,8 +160,8 @@ static bool has(const struct model_value *value, const struct model_value *wante
         return member(value, wanted->string) != NULL;
     if (value->type != M_STRING)
         return false;
-    return wanted->string.size == 0 || memmem(value->string.data, value->string.size,
-                                              wanted->string.data, wanted->string.size);
+    return wanted->string.size == 0 ||
+           memmem(value->string.data, value->string.size, wanted->string.data, wanted->string.size);
 }
 
 static bool matches_glob(struct sfs_bytes text, struct sfs_bytes glob)
@@ -191,7 +189,10 @@ static bool compares(enum model_kind kind, const struct model_value *a, const st
         return order != 0;
     if (a->type != b->type && !(is_boolean(a) && is_boolean(b)))
         return false;
-    return kind == E_LT ? order < 0 : kind == E_LE ? order <= 0 : kind == E_GT ? order > 0 : order >= 0;
+    return kind == E_LT   ? order < 0
+           : kind == E_LE ? order <= 0
+           : kind == E_GT ? order > 0
+                          : order >= 0;
 }
 
 static bool passes(const struct model_expression *test, const struct model_record *record)
@@ -290,8 +291,9 @@ size_t model_run(struct model_record **rows, size_t count, const struct model_st
 {
     for (size_t i = 0; i < stage_count; i++) {
         const struct model_stage *next = i + 1 < stage_count ? &stages[i + 1] : NULL;
-        bool swapped = swap && next && ((stages[i].kind == S_LIMIT && is_filter(next)) ||
-                                        (is_filter(&stages[i]) && next->kind == S_LIMIT));
+        bool swapped = swap && next &&
+                       ((stages[i].kind == S_LIMIT && is_filter(next)) ||
+                        (is_filter(&stages[i]) && next->kind == S_LIMIT));
         if (swapped) {
             count = run_stage(rows, count, next);
             i++;

@@ -3,10 +3,10 @@
 #define QUERY_MODEL_H
 
 /*
- * The reference that query results are compared with: documents, expressions and stages as plain trees
- * and arrays, evaluated in the most obvious way. It shares no code with the library: the library gets
- * the same things as text. Numbers are whole hundredths, so that they are exact. Everything lives
- * until the process ends or model_reset() is called.
+ * The reference that query results are compared with: documents, expressions and stages as plain
+ * trees and arrays, evaluated in the most obvious way. It shares no code with the library: the
+ * library gets the same things as text. Numbers are whole hundredths, so that they are exact.
+ * Everything lives until the process ends or model_reset() is called.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,7 +39,20 @@ struct model_field {
 };
 
 enum model_kind {
-    E_OR, E_AND, E_NOT, E_TRUE, E_EXISTS, E_EQ, E_NE, E_LT, E_LE, E_GT, E_GE, E_IN, E_HAS, E_GLOB,
+    E_OR,
+    E_AND,
+    E_NOT,
+    E_TRUE,
+    E_EXISTS,
+    E_EQ,
+    E_NE,
+    E_LT,
+    E_LE,
+    E_GT,
+    E_GE,
+    E_IN,
+    E_HAS,
+    E_GLOB,
 };
 struct model_expression {
     enum model_kind kind;

@@ -91,8 +91,7 @@ static void check_file(const char *file, struct sfs_bytes expected)
 {
     struct sfs_buffer content = {0};
     assert_int_equal(sfs_file_read(file, SIZE_MAX, &content, NULL), 0);
-    if (content.size != expected.size ||
-        memcmp(content.data, expected.data, content.size) != 0)
+    if (content.size != expected.size || memcmp(content.data, expected.data, content.size) != 0)
         fail_msg("the file is: %.*s", (int)content.size, content.data);
     sfs_buffer_free(&content);
 }
@@ -144,7 +143,7 @@ static struct sfs_bytes random_bytes(char *out, size_t most, const char *letters
     size_t size = (size_t)rand() % (most + 1);
     size_t count = strlen(letters);
     for (size_t i = 0; i < size; i++) {
-        out[i] = rand() % 3 ? letters[(size_t)rand() % count] : (char)(rand() % 256);
+        out[i] = (char)(rand() % 3 ? letters[(size_t)rand() % count] : rand() % 256);
         if (!out[i] && !nul)
             out[i] = 'n';
     }
@@ -159,8 +158,10 @@ static void test_random(void **state)
     char value[EACH][40];
     struct sfs_bytes keys[EACH];
     struct sfs_bytes values[EACH];
-    const char *const json[] = {" \n[1,\t2]", "\n\n\"\\ud800\" ", "-0.0e5\n", "{ }\r\n", "null",
-                                "\t{\"__type\":\"text\",\"__value\":\"x\"}", " true\n "};
+    const char *const json[] = {" \n[1,\t2]", "\n\n\"\\ud800\" ",
+                                "-0.0e5\n",   "{ }\r\n",
+                                "null",       "\t{\"__type\":\"text\",\"__value\":\"x\"}",
+                                " true\n "};
     srand(11);
     use("random.json");
     for (int round = 0; round < ROUNDS; round++) {
@@ -168,7 +169,8 @@ static void test_random(void **state)
         assert_int_equal(sfs_clear(store, NULL), 0);
         for (int i = 0; i < EACH; i++) {
             key[i][0] = (char)('A' + i);
-            struct sfs_bytes rest = random_bytes(key[i] + 1, 20, "\xed\xb2\xa0\xc3\xa9\"\\ \n{:,", false);
+            struct sfs_bytes rest =
+                random_bytes(key[i] + 1, 20, "\xed\xb2\xa0\xc3\xa9\"\\ \n{:,", false);
             keys[i] = sfs_bytes(key[i], rest.size + 1);
             values[i] = rand() % 2 ? random_bytes(value[i], 40, " \n\t1}{\",:\\", true)
                                    : sfs_string(json[(size_t)rand() % 7]);
@@ -292,8 +294,8 @@ static void fill(struct sfs_storage *store, const char *value, uint32_t mode)
     failed |= sfs_batch_put(batch, TEXT("d/\0"), TEXT(""), &attributes, mask, NULL);
     attributes.kind = SFS_KIND_CHARACTER;
     attributes.device = 259;
-    failed |= sfs_batch_put(batch, TEXT("null"), TEXT(""), &attributes,
-                            mask | SFS_ATTRIBUTE_DEVICE, NULL);
+    failed |= sfs_batch_put(batch, TEXT("null"), TEXT(""), &attributes, mask | SFS_ATTRIBUTE_DEVICE,
+                            NULL);
     assert_int_equal(failed, 0);
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
     sfs_batch_free(batch);
@@ -325,8 +327,8 @@ static bool is_equal(const struct sfs_record *a, const struct sfs_record *b)
            sfs_bytes_equal(a->xattrs, b->xattrs) && p->id == q->id && p->kind == q->kind &&
            p->type == q->type && p->type_set == q->type_set && p->mode == q->mode &&
            p->uid == q->uid && p->gid == q->gid && p->device == q->device &&
-           p->created == q->created && p->accessed == q->accessed &&
-           p->modified == q->modified && p->changed == q->changed;
+           p->created == q->created && p->accessed == q->accessed && p->modified == q->modified &&
+           p->changed == q->changed;
 }
 
 static bool same(const struct listing *a, const struct listing *b)
@@ -501,9 +503,10 @@ static void test_options(void **state)
     struct sfs_storage *store = open_with("pretty", "1", SFS_OPEN_CREATE, 0, NULL);
     set(store, TEXT("a"), TEXT("{\"x\":[1,{}, [ ] ,\"\\\"}\"],\"y\":null}"));
     set(store, TEXT("b"), TEXT("text"));
-    check_file(path, TEXT("{\n  \"a\": {\n    \"x\": [\n      1,\n      {},\n      [],\n"
-                          "      \"\\\"}\"\n    ],\n    \"y\": null\n  },\n"
-                          "  \"b\": {\n    \"__type\": \"text\",\n    \"__value\": \"text\"\n  }\n}"));
+    check_file(path,
+               TEXT("{\n  \"a\": {\n    \"x\": [\n      1,\n      {},\n      [],\n"
+                    "      \"\\\"}\"\n    ],\n    \"y\": null\n  },\n"
+                    "  \"b\": {\n    \"__type\": \"text\",\n    \"__value\": \"text\"\n  }\n}"));
     close_store(store);
     store = open_with("autosave", "no", 0, 0, NULL);
     struct sfs_apply_options durable = {.durable = true};
@@ -556,11 +559,16 @@ static int remove_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout),          cmocka_unit_test(test_random),
-        cmocka_unit_test(test_files_of_others), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_recover),         cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_crashes),         cmocka_unit_test(test_lock),
-        cmocka_unit_test(test_changed_meanwhile), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_files_of_others),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_recover),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_changed_meanwhile),
+        cmocka_unit_test(test_options),
     };
     alarm(120);
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

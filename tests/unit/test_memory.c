@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine in memory through the backend "memory:": reading, snapshots, leases, the feed, threads,
- * and the snapshot file. */
+/* The engine in memory through the backend "memory:": reading, snapshots, leases, the feed,
+ * threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,28 +8,19 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "backends/memory/memory.h"
-#include "util/file.h"
-
-static struct sfs_storage *open_memory(const char *snapshot, unsigned flags, int expected,
-                                       struct sfs_error *error)
-{
-    struct sfs_storage *store = NULL;
-    struct sfs_option option = {"snapshot", snapshot};
-    struct sfs_location location = {"memory", "", &option, snapshot != NULL};
-    assert_int_equal(sfs_memory_backend.open(&store, &location, flags, error), expected);
-    return store;
-}
 
 static struct sfs_storage *open_empty(void)
 {
-    return open_memory(NULL, SFS_OPEN_CREATE, 0, NULL);
+    struct sfs_storage *store = NULL;
+    struct sfs_location location = {"memory", "", NULL, 0};
+    assert_int_equal(sfs_memory_backend.open(&store, &location, SFS_OPEN_CREATE, NULL), 0);
+    return store;
 }
 
 static void set(struct sfs_storage *store, const char *key, const char *value)
@@ -50,8 +41,7 @@ static void check_value(struct sfs_storage *store, const char *key, const char *
     sfs_buffer_free(&value);
 }
 
-static void check_totals(struct sfs_storage *store, uint64_t keys, uint64_t records,
-                         uint64_t bytes)
+static void check_totals(struct sfs_storage *store, uint64_t keys, uint64_t records, uint64_t bytes)
 {
     struct sfs_totals totals = {0};
     assert_int_equal(sfs_totals(store, &totals, NULL), 0);
@@ -114,14 +104,74 @@ static void test_batch_fails_whole(void **state)
     assert_int_equal(sfs_batch_new(&batch, NULL), 0);
     assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("a"), SFS_LITERAL("new"), NULL, 0, NULL), 0);
     assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("z"), SFS_LITERAL("z"), NULL, 0, NULL), 0);
-    assert_int_equal(
-        sfs_batch_delete(batch, SFS_LITERAL("none"), SFS_BATCH_MUST_EXIST, NULL), 0);
+    assert_int_equal(sfs_batch_delete(batch, SFS_LITERAL("none"), SFS_BATCH_MUST_EXIST, NULL), 0);
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), SFS_E_NOT_FOUND);
     check_value(store, "a", "old");
     check_value(store, "z", NULL);
     check_totals(store, 1, 1, 3);
     assert_int_equal(sequence_of(store), 1);
     sfs_batch_free(batch);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+/* --- a backend whose saving fails --- */
+
+struct failing {
+    struct sfs_memory_storage base;
+    struct sfs_storage_operations operations;
+    int answer;
+    uint64_t seen;  /* the sequence number of the last call */
+    uint64_t names; /* how many names it was shown */
+};
+
+static int count_names(void *context, struct sfs_cursor *state, uint64_t sequence, bool durable,
+                       struct sfs_error *error)
+{
+    struct failing *failing = context;
+    const struct sfs_record *record = NULL;
+    (void)durable;
+    failing->seen = sequence;
+    failing->names = 0;
+    while (sfs_cursor_next(state, &record, NULL) == 1)
+        failing->names++;
+    return failing->answer ? sfs_fail(error, failing->answer, "test", "no") : 0;
+}
+
+static int close_failing(struct sfs_storage *store, struct sfs_error *error)
+{
+    (void)error;
+    sfs_memory_engine_free(((struct sfs_memory_storage *)store)->engine);
+    return 0;
+}
+
+static void test_persist(void **state)
+{
+    (void)state;
+    struct failing failing = {.answer = 0};
+    const struct sfs_memory_hooks hooks = {.persist = count_names, .context = &failing};
+    failing.operations = (struct sfs_storage_operations){
+        .name = "failing",
+        .read = sfs_memory_read_operations(),
+        .write = sfs_memory_write_operations(),
+        .time = sfs_memory_time_operations(),
+        .close = close_failing,
+    };
+    failing.base.storage.operations = &failing.operations;
+    assert_int_equal(sfs_memory_engine_new(&failing.base.engine, &hooks, NULL), 0);
+    struct sfs_storage *store = &failing.base.storage;
+    set(store, "a", "1");
+    assert_int_equal(failing.names, 1);
+    failing.answer = SFS_E_NO_SPACE;
+    assert_int_equal(sfs_set(store, SFS_LITERAL("b"), SFS_LITERAL("2"), NULL), SFS_E_NO_SPACE);
+    assert_int_equal(failing.names, 2);
+    assert_int_equal(failing.seen, 2);
+    check_value(store, "b", NULL);
+    assert_int_equal(sequence_of(store), 1);
+    failing.answer = 0;
+    set(store, "b", "3");
+    assert_int_equal(failing.seen, 3);
+    assert_int_equal(sequence_of(store), 3);
+    check_value(store, "b", "3");
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
@@ -334,6 +384,11 @@ static void test_preconditions(void **state)
 
 enum { WRITES = 600 };
 
+static void *failed(const char *why)
+{
+    return (void *)(uintptr_t)why;
+}
+
 struct shared {
     struct sfs_storage *store;
     atomic_int done;
@@ -353,7 +408,7 @@ static void *write_pairs(void *argument)
         result |= sfs_apply(shared->store, batch, NULL, NULL, NULL);
         sfs_batch_free(batch);
         if (result)
-            return "a write failed";
+            return failed("a write failed");
     }
     return NULL;
 }
@@ -366,14 +421,14 @@ static void *read_pairs(void *argument)
         const struct sfs_record *p = NULL;
         const struct sfs_record *q = NULL;
         if (sfs_snapshot(shared->store, 0, &snapshot, NULL))
-            return "no snapshot";
+            return failed("no snapshot");
         bool found = sfs_get(snapshot, SFS_LITERAL("p"), 1, &p, NULL) == 0 &&
                      sfs_get(snapshot, SFS_LITERAL("q"), 1, &q, NULL) == 0;
         bool equal = found && sfs_bytes_equal(sfs_record_value(p), sfs_record_value(q));
         sfs_record_unref(p);
         sfs_record_unref(q);
         if (sfs_close(snapshot, NULL) || (found && !equal))
-            return "a snapshot shows half a batch";
+            return failed("a snapshot shows half a batch");
     }
     return NULL;
 }
@@ -386,15 +441,15 @@ static void *follow(void *argument)
     for (int seen = 0; seen < 2 * WRITES * 2;) {
         int result = sfs_feed_wait(feed, 60000, NULL);
         if (result != 1)
-            return "the feed fell silent";
+            return failed("the feed fell silent");
         while ((result = sfs_feed_next(feed, &change, NULL)) == 1) {
             if (change.sequence < last)
-                return "the feed went back";
+                return failed("the feed went back");
             last = change.sequence;
             seen++;
         }
         if (result)
-            return "the feed failed";
+            return failed("the feed failed");
     }
     return NULL;
 }
@@ -424,120 +479,6 @@ static void test_threads(void **state)
     assert_int_equal(sfs_close(shared.store, NULL), 0);
 }
 
-/* --- the snapshot file --- */
-
-static char directory[256];
-
-static const char *path_of(const char *name, char out[512])
-{
-    snprintf(out, 512, "%s/%s", directory, name);
-    return out;
-}
-
-static void fill(struct sfs_storage *store)
-{
-    struct sfs_batch *batch = NULL;
-    struct sfs_attributes attributes = {.kind = SFS_KIND_SYMLINK, .mode = 0777, .uid = 12};
-    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
-    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("link"), SFS_LITERAL("target"), &attributes,
-                                   SFS_ATTRIBUTE_KIND | SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID,
-                                   NULL), 0);
-    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("b\xff\n"), SFS_LITERAL("v\0w"), NULL, 0, NULL),
-                     0);
-    assert_int_equal(sfs_batch_xattr(batch, SFS_LITERAL("b\xff\n"), SFS_LITERAL("user.x"),
-                                     SFS_LITERAL("y"), 0, NULL), 0);
-    attributes.kind = SFS_KIND_MARKER;
-    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("d/\0"), SFS_LITERAL(""), &attributes,
-                                   SFS_ATTRIBUTE_KIND, NULL), 0);
-    assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
-    sfs_batch_free(batch);
-}
-
-static void check_same(struct sfs_storage *a, struct sfs_storage *b)
-{
-    struct sfs_cursor *cursor = NULL;
-    const struct sfs_record *one = NULL;
-    const struct sfs_record *other = NULL;
-    struct sfs_totals totals;
-    assert_int_equal(sfs_totals(a, &totals, NULL), 0);
-    check_totals(b, totals.keys, totals.records, totals.bytes);
-    assert_int_equal(sfs_scan(a, (struct sfs_range){0}, SFS_WANT_VALUE, &cursor, NULL), 0);
-    while (sfs_cursor_next(cursor, &one, NULL) == 1) {
-        assert_int_equal(sfs_get(b, one->name, SFS_WANT_VALUE, &other, NULL), 0);
-        assert_int_equal(one->revision, other->revision);
-        assert_true(sfs_bytes_equal(sfs_record_value(one), sfs_record_value(other)));
-        assert_true(sfs_bytes_equal(one->xattrs, other->xattrs));
-        const struct sfs_attributes *p = &one->attributes;
-        const struct sfs_attributes *q = &other->attributes;
-        assert_true(p->id == q->id && p->kind == q->kind && p->type == q->type &&
-                    p->type_set == q->type_set && p->mode == q->mode && p->uid == q->uid &&
-                    p->gid == q->gid && p->device == q->device && p->created == q->created &&
-                    p->accessed == q->accessed && p->modified == q->modified &&
-                    p->changed == q->changed);
-        sfs_record_unref(other);
-    }
-    sfs_cursor_close(cursor);
-}
-
-static void test_file(void **state)
-{
-    (void)state;
-    char path[512];
-    char copy[512];
-    struct stat status;
-    struct sfs_error error;
-    struct sfs_buffer content = {0};
-    path_of("store.snapshot", path);
-    path_of("copy.snapshot", copy);
-    open_memory(path, 0, SFS_E_NOT_FOUND, NULL);
-    struct sfs_storage *store = open_memory(path, SFS_OPEN_CREATE, 0, NULL);
-    assert_int_equal(stat(path, &status), 0);
-    assert_int_equal(status.st_mode & 07777, 0600);
-    open_memory(path, SFS_OPEN_CREATE, SFS_E_BUSY, &error);
-    assert_non_null(strstr(error.message, "in use by process"));
-    fill(store);
-    assert_int_equal(sfs_sync(store, 0, NULL), 0);
-    assert_int_equal(sfs_file_read(path, SIZE_MAX, &content, NULL), 0);
-    assert_int_equal(sfs_file_replace(copy, sfs_buffer_bytes(&content), NULL), 0);
-    struct sfs_storage *restored = open_memory(copy, 0, 0, NULL);
-    check_same(store, restored);
-    assert_int_equal(sequence_of(restored), sequence_of(store));
-    assert_int_equal(sfs_close(restored, NULL), 0);
-    set(store, "later", "1");
-    assert_int_equal(sfs_close(store, NULL), 0);
-    store = open_memory(path, 0, 0, NULL);
-    check_value(store, "later", "1");
-    assert_int_equal(sfs_close(store, NULL), 0);
-    sfs_buffer_free(&content);
-}
-
-/* Every cut and every changed byte is refused, and the file stays as it is. */
-static void test_file_damage(void **state)
-{
-    (void)state;
-    char path[512];
-    struct sfs_buffer good = {0};
-    struct sfs_buffer after = {0};
-    struct sfs_storage *store = open_memory(path_of("d.snapshot", path), SFS_OPEN_CREATE, 0, NULL);
-    fill(store);
-    assert_int_equal(sfs_close(store, NULL), 0);
-    assert_int_equal(sfs_file_read(path, SIZE_MAX, &good, NULL), 0);
-    for (size_t at = 0; at < good.size; at += at < 16 ? 1 : 7) {
-        good.data[at] ^= 0x20;
-        assert_int_equal(sfs_file_replace(path, sfs_buffer_bytes(&good), NULL), 0);
-        open_memory(path, SFS_OPEN_CREATE,
-                    at < 8 ? SFS_E_NOT_A_STORE : at < 12 ? SFS_E_TOO_NEW : SFS_E_CORRUPT, NULL);
-        after.size = 0;
-        assert_int_equal(sfs_file_read(path, SIZE_MAX, &after, NULL), 0);
-        assert_true(sfs_bytes_equal(sfs_buffer_bytes(&good), sfs_buffer_bytes(&after)));
-        good.data[at] ^= 0x20;
-        assert_int_equal(sfs_file_replace(path, sfs_bytes(good.data, at), NULL), 0);
-        open_memory(path, SFS_OPEN_CREATE, at < 8 ? SFS_E_NOT_A_STORE : SFS_E_CORRUPT, NULL);
-    }
-    sfs_buffer_free(&good);
-    sfs_buffer_free(&after);
-}
-
 static void test_options(void **state)
 {
     (void)state;
@@ -551,32 +492,20 @@ static void test_options(void **state)
     assert_non_null(strstr(error.message, "snapshoot"));
 }
 
-static int make_directory(void **state)
-{
-    (void)state;
-    const char *parent = getenv("TMPDIR");
-    snprintf(directory, sizeof(directory), "%s/memory.XXXXXX", parent ? parent : "/tmp");
-    return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    (void)state;
-    char command[512];
-    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_batch_fails_whole),
-        cmocka_unit_test(test_scan_live),    cmocka_unit_test(test_snapshot),
-        cmocka_unit_test(test_lease),        cmocka_unit_test(test_feed),
-        cmocka_unit_test(test_preconditions), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_file),         cmocka_unit_test(test_file_damage),
+        cmocka_unit_test(test_persist),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_batch_fails_whole),
+        cmocka_unit_test(test_scan_live),
+        cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_lease),
+        cmocka_unit_test(test_feed),
+        cmocka_unit_test(test_preconditions),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_options),
     };
     alarm(120);
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,13 +35,16 @@ static int set_up(void **state)
     if (sfs_open(&store, "memory:", SFS_OPEN_CREATE, &error))
         fail_msg("%s", error.message);
     for (size_t i = 0; i < COUNT(people); i++)
-        assert_int_equal(sfs_set(store, sfs_string(people[i].key), sfs_string(people[i].value), NULL), 0);
+        assert_int_equal(
+            sfs_set(store, sfs_string(people[i].key), sfs_string(people[i].value), NULL), 0);
     struct sfs_batch *batch = NULL;
     struct sfs_attributes link = {.kind = SFS_KIND_SYMLINK};
     assert_int_equal(sfs_batch_new(&batch, NULL), 0);
-    assert_int_equal(sfs_batch_put(batch, sfs_bytes("p/\0", 3), sfs_bytes(NULL, 0), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, sfs_bytes("p/\0", 3), sfs_bytes(NULL, 0), NULL, 0, NULL),
+                     0);
     assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("p/link"), SFS_LITERAL("{\"age\":30}"), &link,
-                                   SFS_ATTRIBUTE_KIND, NULL), 0);
+                                   SFS_ATTRIBUTE_KIND, NULL),
+                     0);
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, &error), 0);
     sfs_batch_free(batch);
     *state = store;
@@ -155,7 +158,8 @@ static void test_results(void **state)
 
 static void test_explain(void **state)
 {
-    expect_text(*state, "explain", "scan\n    memory: reads every key in byte order, in one snapshot\n");
+    expect_text(*state, "explain",
+                "scan\n    memory: reads every key in byte order, in one snapshot\n");
     expect_text(*state, "where/@size>1/by/a/x%2Fy/order/b/limit/3/offset/1/order/c/explain",
                 "scan\n    memory: reads every key in byte order, in one snapshot\n"
                 "where/@size > 1\n    library: tests each record, reads no value\n"
@@ -260,8 +264,15 @@ static void test_grammar(void **state)
 static void test_printing(void **state)
 {
     static const char *const paths[] = {
-        "by/a.b[0]/x%2Fy", "by/\"odd name\"/%empty", "by/@key/%25", "by/n/\"5\"", "by/n/5",
-        "where/a = \"%2F\" or b", "order/a,b:desc,\"x y\"", "limit/0", "offset/18446744073709551615",
+        "by/a.b[0]/x%2Fy",
+        "by/\"odd name\"/%empty",
+        "by/@key/%25",
+        "by/n/\"5\"",
+        "by/n/5",
+        "where/a = \"%2F\" or b",
+        "order/a,b:desc,\"x y\"",
+        "limit/0",
+        "offset/18446744073709551615",
     };
     (void)state;
     for (size_t i = 0; i < COUNT(paths); i++) {
@@ -329,11 +340,13 @@ static void test_sort_limit(void **state)
     char value[4200];
     for (unsigned i = 0; i < 400; i++) {
         char key[16];
-        int size = snprintf(value, sizeof(value), "{\"n\":%u,\"fill\":\"%4000s\"}", i * 7919 % 400, "");
+        int size =
+            snprintf(value, sizeof(value), "{\"n\":%u,\"fill\":\"%4000s\"}", i * 7919 % 400, "");
         snprintf(key, sizeof(key), "z%03u", i);
         assert_int_equal(sfs_set(store, sfs_string(key), sfs_bytes(value, (size_t)size), NULL), 0);
     }
-    static const char *const paths[] = {"where/n < 1000/order/n", "where/n < 1000/order/n:desc/limit/100"};
+    static const char *const paths[] = {"where/n < 1000/order/n",
+                                        "where/n < 1000/order/n:desc/limit/100"};
     static const int expected[] = {SFS_E_TOO_LARGE, 1};
     for (size_t i = 0; i < COUNT(paths); i++) {
         struct sfs_query *query = parse(paths[i]);
@@ -349,8 +362,9 @@ static void test_sort_limit(void **state)
         }
         assert_int_equal(rows, i * 100);
         if (expected[i] < 0) {
-            assert_string_equal(error.message, "order: the rows to sort take more than the limit of "
-                                               "1 MiB: put a where before it or a limit right behind it");
+            assert_string_equal(error.message,
+                                "order: the rows to sort take more than the limit of "
+                                "1 MiB: put a where before it or a limit right behind it");
             assert_int_equal(sfs_cursor_next(cursor, &record, &error), SFS_E_TOO_LARGE);
         }
         sfs_cursor_close(cursor);
@@ -381,8 +395,9 @@ static void expect_values(struct sfs_storage *store, const char *path, const cha
     struct sfs_buffer out = {0};
     struct sfs_error error = {0};
     bool complete = !expected_complete;
-    int result = field ? sfs_query_values(store, query, sfs_string(field), gather, &out, &complete, &error)
-                       : sfs_query_fields(store, query, gather, &out, &complete, &error);
+    int result =
+        field ? sfs_query_values(store, query, sfs_string(field), gather, &out, &complete, &error)
+              : sfs_query_fields(store, query, gather, &out, &complete, &error);
     if (result)
         fail_msg("%s", error.message);
     assert_int_equal(sfs_buffer_text(&out), 0);
@@ -409,16 +424,21 @@ static void test_fields_and_values(void **state)
     expect_values(store, "", "gone", "", true);
     assert_int_equal(sfs_query_fields(store, query, stop, &visits, &complete, &error), 77);
     assert_int_equal(visits, 2);
-    assert_int_equal(sfs_query_values(store, query, SFS_LITERAL("a b"), stop, &visits, &complete, &error),
-                     SFS_E_INVALID);
-    assert_string_equal(error.message, "by: expected '.', '[' or the end (odd names need quotes) at "
-                                       "column 2: a b");
+    assert_int_equal(
+        sfs_query_values(store, query, SFS_LITERAL("a b"), stop, &visits, &complete, &error),
+        SFS_E_INVALID);
+    assert_string_equal(error.message,
+                        "by: expected '.', '[' or the end (odd names need quotes) at "
+                        "column 2: a b");
     sfs_query_free(query);
 
     char value[400];
-    int size = snprintf(value, sizeof(value), "{\"odd name\":[1, {\"b\" : 2}],\"and\":\"%256s\",\"n\":5,\"x/y\":1.0}", "");
+    int size =
+        snprintf(value, sizeof(value),
+                 "{\"odd name\":[1, {\"b\" : 2}],\"and\":\"%256s\",\"n\":5,\"x/y\":1.0}", "");
     assert_int_equal(sfs_set(store, SFS_LITERAL("zz"), sfs_bytes(value, (size_t)size), NULL), 0);
-    expect_values(store, "", NULL, "\"and\"|\"odd name\"|\"x/y\"|age|archived|n|name|tags|type|", true);
+    expect_values(store, "", NULL, "\"and\"|\"odd name\"|\"x/y\"|age|archived|n|name|tags|type|",
+                  true);
     expect_values(store, "", "n", "5|\"5\"|", true);
     expect_values(store, "", "\"and\"", "", false);
     expect_values(store, "", "\"odd name\"", "[1,{\"b\":2}]|", true);
@@ -435,7 +455,8 @@ static void test_sample_is_bounded(void **state)
         char value[32];
         snprintf(key, sizeof(key), "s%05u", i);
         snprintf(value, sizeof(value), "{\"%s\":%u}", i < 10000 ? "first" : "last", i % 3);
-        assert_int_equal(sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL), 0);
+        assert_int_equal(sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL),
+                         0);
     }
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
     sfs_batch_free(batch);

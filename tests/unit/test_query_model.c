@@ -56,7 +56,8 @@ static int push(struct sfs_storage *store, const struct sfs_query *query,
         assert_int_equal(i ? sfs_buffer_byte(&path, '/') : 0, 0);
         assert_int_equal(sfs_query_stage_print(query->stages[i], &path), 0);
     }
-    require(sfs_query_parse(sfs_buffer_bytes(&path), &prefix, &sink, error), error, "printed query");
+    require(sfs_query_parse(sfs_buffer_bytes(&path), &prefix, &sink, error), error,
+            "printed query");
     assert_int_equal(prefix->count, taken.stages);
     require(sfs_query_run(store->below, prefix, &taken.cursor, error), error, "prefix");
     sfs_query_free(prefix);
@@ -158,7 +159,8 @@ static bool counts(const struct documents *documents, const struct sfs_query *qu
 }
 
 /* Makes a random query; true if library and reference agree. The path is left in `path`. */
-static bool run_case(struct documents *documents, bool fault, struct sfs_buffer *path, size_t *rows_seen)
+static bool run_case(struct documents *documents, bool fault, struct sfs_buffer *path,
+                     size_t *rows_seen)
 {
     struct model_stage stages[STAGES_MAX];
     struct model_record *rows[RECORDS_MAX];
@@ -212,7 +214,8 @@ static void test_agrees(void **state)
     struct sfs_buffer first = {0};
     size_t different = run_cases(cases, false, &first, &rows);
     if (different)
-        fail_msg("%zu of %zu cases differ, first %.*s", different, cases, (int)first.size, first.data);
+        fail_msg("%zu of %zu cases differ, first %.*s", different, cases, (int)first.size,
+                 first.data);
     /* The cases must be worth something: on average some rows are left. */
     assert_true(rows > cases * 4);
     print_message("%zu cases, %zu rows\n", cases, rows);

@@ -214,7 +214,14 @@ struct worker {
     struct sfs_storage *inside;
     int number;
     atomic_int *stop;
+    const char *problem; /* set by the thread, read after it ended */
 };
+
+static void *complain(struct worker *worker, const char *problem)
+{
+    worker->problem = problem;
+    return NULL;
+}
 
 /* Writes to the store below until it is told to stop. */
 static void *write_outside(void *argument)
@@ -224,7 +231,7 @@ static void *write_outside(void *argument)
     for (int i = 0; !atomic_load(worker->stop); i++) {
         snprintf(key, sizeof(key), "key/%02d", i % KEYS);
         if (sfs_set(worker->fixture->other, sfs_string(key), sfs_string("outside"), NULL))
-            return "sfs_set failed outside";
+            return complain(worker, "sfs_set failed outside");
     }
     return NULL;
 }
@@ -240,16 +247,16 @@ static void *use_inside(void *argument)
         snprintf(value, sizeof(value), "%d", i);
         if (sfs_set(worker->inside, sfs_string(key), sfs_string(value), NULL) ||
             sfs_get_value(worker->inside, sfs_string(key), &got, NULL))
-            return "set and get";
+            return complain(worker, "set and get");
         bool same = sfs_bytes_equal(sfs_buffer_bytes(&got), sfs_string(value));
         sfs_buffer_free(&got);
         snprintf(key, sizeof(key), "key/%02d", i % KEYS);
         if (!same || sfs_get_value(worker->inside, sfs_string(key), &got, NULL))
-            return "own value, key of the snapshot";
+            return complain(worker, "own value, key of the snapshot");
         same = sfs_bytes_equal(sfs_buffer_bytes(&got), sfs_string("begin"));
         sfs_buffer_free(&got);
         if (!same)
-            return "the snapshot moved";
+            return complain(worker, "the snapshot moved");
         struct sfs_cursor *cursor;
         const struct sfs_record *record;
         int count = 0;
@@ -259,7 +266,7 @@ static void *use_inside(void *argument)
             count++;
         sfs_cursor_close(cursor);
         if (count != KEYS)
-            return "the number of keys in the snapshot";
+            return complain(worker, "the number of keys in the snapshot");
     }
     return NULL;
 }
@@ -277,17 +284,16 @@ static void test_threads(void **state)
     }
     struct sfs_transaction *transaction = begin(fixture->store);
     for (int i = 0; i <= THREADS; i++) {
-        workers[i] = (struct worker){fixture, sfs_transaction_storage(transaction), i, &stop};
+        workers[i] = (struct worker){fixture, sfs_transaction_storage(transaction), i, &stop, NULL};
         assert_int_equal(pthread_create(&threads[i], NULL, i == THREADS ? write_outside : use_inside,
                                         &workers[i]), 0);
     }
     for (int i = 0; i <= THREADS; i++) {
-        void *problem;
         if (i == THREADS)
             atomic_store(&stop, 1);
-        assert_int_equal(pthread_join(threads[i], &problem), 0);
-        if (problem)
-            fail_msg("thread %d: %s", i, (const char *)problem);
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        if (workers[i].problem)
+            fail_msg("thread %d: %s", i, workers[i].problem);
     }
     commit(transaction);
     for (int i = 0; i < THREADS; i++) {

@@ -160,6 +160,73 @@ static void test_bounds(void **state)
     assert_int_equal(atomic_load(&alive), 0);
 }
 
+/* --- allocations that fail: the linker sends the library's malloc here --- */
+
+static int allocations_left = -1; /* until one fails; negative: none does */
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+    if (allocations_left == 0)
+        return NULL;
+    if (allocations_left > 0)
+        allocations_left--;
+    return __real_malloc(size);
+}
+
+/* Tries a change with more and more allocations until it succeeds; returns how often it failed. */
+static int insist(struct sfs_tree *tree, const struct model *model, struct item *item, bool removal)
+{
+    for (int allowed = 0;; allowed++) {
+        allocations_left = allowed;
+        int result = removal ? sfs_tree_remove(tree, sfs_string(item->name))
+                             : sfs_tree_insert(tree, sfs_string(item->name), item);
+        allocations_left = -1;
+        if (result >= 0) {
+            assert_int_equal(result, removal);
+            return allowed;
+        }
+        check_equal(tree, model);
+    }
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct sfs_tree tree;
+    struct sfs_tree share;
+    struct model *model = calloc(1, sizeof(*model));
+    struct model *old = calloc(1, sizeof(*old));
+    int failures = 0;
+    sfs_tree_init(&tree, &counting);
+    for (unsigned i = 0; i < NUMBERS; i += 3)
+        change(&tree, model, i, 1);
+    for (unsigned i = 1; i < NUMBERS; i += 23) {
+        struct item *item = malloc(sizeof(*item));
+        assert_non_null(item);
+        atomic_init(&item->references, 1);
+        atomic_fetch_add(&alive, 1);
+        item->value = 2;
+        snprintf(item->name, sizeof(item->name), "%06u", i);
+        bool removal = model->values[i] != 0;
+        *old = *model;
+        sfs_tree_share(&tree, &share);
+        failures += insist(&tree, model, item, removal);
+        model->values[i] = removal ? 0 : 2;
+        model->count = removal ? model->count - 1 : model->count + 1;
+        check_equal(&tree, model);
+        check_equal(&share, old);
+        sfs_tree_clear(&share);
+        item_unref(item);
+    }
+    assert_true(failures > NUMBERS / 23);
+    sfs_tree_clear(&tree);
+    assert_int_equal(atomic_load(&alive), 0);
+    free(model);
+    free(old);
+}
+
 /* The order in which a tree is filled and emptied is what trees suffer from. */
 static void test_orders(void **state)
 {
@@ -188,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

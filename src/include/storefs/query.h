@@ -97,7 +97,8 @@ SFS_API int sfs_query_values(struct sfs_storage *store, const struct sfs_query *
 
 /*
  * Push-down. A backend that takes a prefix of the stages returns a cursor over what they give and how
- * many it took; it may take none. It must give exactly the evaluator's rows, in its order.
+ * many it took; it may take none. It must give exactly the evaluator's rows, in its order, and read one
+ * state of the store.
  */
 struct sfs_push_down {
     size_t stages;             /* how many it took; 0: core scans */

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+# Shared by the mount tests: counting checks, mounting a store of each backend, cleaning up.
+# A script sources it, calls check functions and ends with `finish`.
+set -u
+failures=0
+checks=0
+mounted=()
+
+fail() {
+    echo "FAIL (line ${BASH_LINENO[1]}): $*"
+    failures=$((failures + 1))
+}
+
+# same WANTED GOT WHAT
+same() {
+    checks=$((checks + 1))
+    [ "$1" = "$2" ] || fail "$3: got '$2', wanted '$1'"
+}
+
+# works COMMAND…: must succeed; its output is shown when it does not.
+works() {
+    local out
+    checks=$((checks + 1))
+    out=$("$@" 2>&1) || fail "failed: $* ($out)"
+}
+
+# refuses SENTENCE COMMAND…: must fail, and say SENTENCE.
+refuses() {
+    local sentence=$1 out
+    shift
+    checks=$((checks + 1))
+    if out=$(LC_ALL=C "$@" 2>&1); then
+        fail "succeeded: $*"
+    elif [[ $out != *"$sentence"* ]]; then
+        fail "said '$out', without '$sentence': $*"
+    fi
+}
+
+# up URI DIR [OPTION…]: mounts, or ends the test.
+up() {
+    local uri=$1 directory=$2
+    shift 2
+    mkdir -p "$directory"
+    "$STOREFS" mount "$uri" "$directory" "$@" || {
+        echo "FAIL: cannot mount $uri at $directory"
+        exit 1
+    }
+    mounted+=("$directory")
+}
+
+down() {
+    works "$STOREFS" unmount "$1"
+}
+
+daemon_of() {
+    sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$1/admin/stats.json" | head -n 1
+}
+
+take_down() {
+    local directory
+    cd /
+    for directory in "${mounted[@]}"; do
+        grep -qF " $directory " /proc/self/mounts && "$STOREFS" unmount --lazy "$directory"
+    done
+}
+trap take_down EXIT
+
+finish() {
+    echo "$checks checks, $failures failures"
+    [ "$failures" -eq 0 ] && [ "$checks" -gt 0 ]
+    exit
+}
