@@ -5,3 +5,6 @@
 dist_man_MANS += doc/man/storefs.1
 dist_doc_DATA += README.md doc/errors.md doc/exit-codes.md
 dist_doc_DATA += doc/query.md
+dist_doc_DATA += doc/decisions/dependencies.md doc/decisions/names-and-markers.md \
+	doc/decisions/snapshots-in-sqlite.md doc/decisions/commit-at-close.md \
+	doc/decisions/kernel-notifications.md

@@ -137,7 +137,8 @@ static int put_new(struct fs_call *call, struct fs_target *target, const struct 
         return code;
     struct sfs_bytes bytes = sfs_buffer_bytes(name);
     code = sfs_batch_require_absent(batch, bytes, &call->error);
-    if (code == 0 && attributes.kind == SFS_KIND_MARKER) /* nor may a plain file have the name */
+    /* Nor may a plain file have the name; "%empty" right below keys/ is no key. */
+    if (code == 0 && attributes.kind == SFS_KIND_MARKER && target->key.size > 0)
         code = sfs_batch_require_absent(batch, sfs_buffer_bytes(&target->key), &call->error);
     if (code == 0)
         code = sfs_batch_put(batch, bytes, value, &attributes,

@@ -46,15 +46,11 @@ static int persist(void *context, struct sfs_cursor *state, uint64_t sequence, b
 static int save_present(void *context, struct sfs_error *error)
 {
     struct sfs_json_store *store = context;
-    struct sfs_storage *storage = &store->base.storage;
     struct sfs_cursor *cursor = NULL;
     uint64_t sequence = 0;
-    if (!store->dirty || storage->read_only)
+    if (!store->dirty || store->base.storage.read_only)
         return 0;
-    int result = sfs_memory_time_operations()->sequence(storage, &sequence, error);
-    if (!result)
-        result = sfs_memory_read_operations()->scan(storage, (struct sfs_range){0}, SFS_WANT_VALUE,
-                                                    &cursor, error);
+    int result = sfs_memory_engine_scan(store->base.engine, NULL, NULL, &sequence, &cursor, error);
     if (result)
         return result;
     result = sfs_json_save(store, cursor, sequence, error);
@@ -94,9 +90,108 @@ static int new_engine(struct sfs_json_store *store, struct sfs_error *error)
     return 0;
 }
 
+/* --- its files --- */
+
+static int add_suffix(const char *path, const char *suffix, char **ret_path,
+                      struct sfs_error *error)
+{
+    struct sfs_buffer name = {0};
+    if (sfs_buffer_printf(&name, "%s%s", path, suffix) || sfs_buffer_text(&name)) {
+        sfs_buffer_free(&name);
+        return sfs_fail_memory(error, ORIGIN);
+    }
+    *ret_path = name.data;
+    return 0;
+}
+
+/* Takes the path over, also on failure. */
+static int name_files(struct sfs_json_store *store, char *path, struct sfs_error *error)
+{
+    store->path = path;
+    store->base.storage.location = path;
+    int result = add_suffix(path, ".attrs", &store->attributes, error);
+    return result ? result : add_suffix(path, ".attrs~", &store->previous, error);
+}
+
+static int find_places(struct sfs_json_store *store, const char *path, bool create,
+                       struct sfs_error *error)
+{
+    char *resolved = NULL;
+    if (!create && access(path, F_OK) && errno == ENOENT)
+        return sfs_fail(error, SFS_E_NOT_FOUND, ORIGIN, "'%s' does not exist", path);
+    int result = create ? sfs_place_make_parents(path, error) : 0;
+    if (!result)
+        result = sfs_place_resolve(path, &resolved, error);
+    return result ? result : name_files(store, resolved, error);
+}
+
+/* A backup is one save of the same content to other files. */
+static int back_up(struct sfs_json_store *copy, sfs_progress_function *progress, void *context,
+                   struct sfs_error *error)
+{
+    struct sfs_cursor *cursor = NULL;
+    uint64_t sequence = 0;
+    if (stat(copy->path, &copy->seen))
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", copy->path);
+    copy->exists = true;
+    int result =
+        sfs_memory_engine_scan(copy->base.engine, progress, context, &sequence, &cursor, error);
+    if (result)
+        return result;
+    result = sfs_json_save(copy, cursor, sequence, error);
+    sfs_cursor_close(cursor);
+    return result;
+}
+
+static int claim_and_back_up(struct sfs_json_store *copy, sfs_progress_function *progress,
+                             void *context, struct sfs_error *error)
+{
+    int result = sfs_place_claim(copy->attributes, error);
+    if (result)
+        return result;
+    result = back_up(copy, progress, context, error);
+    if (result)
+        (void)unlink(copy->attributes);
+    return result;
+}
+
+static int json_backup(struct sfs_storage *storage, const char *path,
+                       sfs_progress_function *progress, void *context, struct sfs_error *error)
+{
+    const struct sfs_json_store *store = (struct sfs_json_store *)storage;
+    struct sfs_json_store copy = {.base.engine = store->base.engine, .options = store->options};
+    char *resolved = NULL;
+    int result = sfs_place_claim(path, error);
+    if (result)
+        return result;
+    result = sfs_place_resolve(path, &resolved, error);
+    if (!result)
+        result = name_files(&copy, resolved, error);
+    if (!result)
+        result = claim_and_back_up(&copy, progress, context, error);
+    if (result)
+        (void)unlink(path);
+    free(copy.path);
+    free(copy.attributes);
+    free(copy.previous);
+    return result;
+}
+
+static int take_lock(struct sfs_json_store *store, struct sfs_error *error)
+{
+    char *name = NULL;
+    int result = add_suffix(store->path, ".lock", &name, error);
+    if (!result)
+        result = sfs_lock_file_take(name, store->base.storage.read_only, store->path, &store->lock,
+                                    error);
+    free(name);
+    return result;
+}
+
 static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct sfs_error *error)
 {
-    static const struct sfs_override_operations overrides = {.totals = sfs_memory_totals};
+    static const struct sfs_override_operations overrides = {.totals = sfs_memory_totals,
+                                                             .backup = json_backup};
     struct sfs_json_store *store = calloc(1, sizeof(*store));
     if (!store)
         return sfs_fail_memory(error, ORIGIN);
@@ -123,45 +218,6 @@ static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct s
 }
 
 /* --- opening --- */
-
-static int add_suffix(const char *path, const char *suffix, char **ret_path,
-                      struct sfs_error *error)
-{
-    struct sfs_buffer name = {0};
-    if (sfs_buffer_printf(&name, "%s%s", path, suffix) || sfs_buffer_text(&name)) {
-        sfs_buffer_free(&name);
-        return sfs_fail_memory(error, ORIGIN);
-    }
-    *ret_path = name.data;
-    return 0;
-}
-
-static int find_places(struct sfs_json_store *store, const char *path, bool create,
-                       struct sfs_error *error)
-{
-    if (!create && access(path, F_OK) && errno == ENOENT)
-        return sfs_fail(error, SFS_E_NOT_FOUND, ORIGIN, "'%s' does not exist", path);
-    int result = create ? sfs_place_make_parents(path, error) : 0;
-    if (!result)
-        result = sfs_place_resolve(path, &store->path, error);
-    if (!result)
-        result = add_suffix(store->path, ".attrs", &store->attributes, error);
-    if (!result)
-        result = add_suffix(store->path, ".attrs~", &store->previous, error);
-    store->base.storage.location = store->path;
-    return result;
-}
-
-static int take_lock(struct sfs_json_store *store, struct sfs_error *error)
-{
-    char *name = NULL;
-    int result = add_suffix(store->path, ".lock", &name, error);
-    if (!result)
-        result = sfs_lock_file_take(name, store->base.storage.read_only, store->path, &store->lock,
-                                    error);
-    free(name);
-    return result;
-}
 
 /* Gives a file the first free name FILE.corrupt-N; one that is not there needs none. */
 static int set_aside(const char *path, struct sfs_error *error)

@@ -58,19 +58,35 @@ static int persist(void *context, struct sfs_cursor *state, uint64_t sequence, b
 static int save_present(void *context, struct sfs_error *error)
 {
     struct memory_store *store = context;
-    struct sfs_storage *storage = &store->base.storage;
     struct sfs_cursor *cursor = NULL;
     uint64_t sequence = 0;
-    if (!store->path || !store->dirty || storage->read_only)
+    if (!store->path || !store->dirty || store->base.storage.read_only)
         return 0;
-    int result = sfs_memory_time_operations()->sequence(storage, &sequence, error);
-    if (!result)
-        result = sfs_memory_read_operations()->scan(storage, (struct sfs_range){0}, SFS_WANT_VALUE,
-                                                    &cursor, error);
+    int result = sfs_memory_engine_scan(store->base.engine, NULL, NULL, &sequence, &cursor, error);
     if (result)
         return result;
     result = save(store, cursor, sequence, error);
     sfs_cursor_close(cursor);
+    return result;
+}
+
+static int memory_backup(struct sfs_storage *storage, const char *path,
+                         sfs_progress_function *progress, void *context, struct sfs_error *error)
+{
+    struct sfs_memory_engine *engine = ((struct memory_store *)storage)->base.engine;
+    struct sfs_cursor *cursor = NULL;
+    uint64_t sequence = 0;
+    int result = sfs_place_claim(path, error);
+    if (result)
+        return result;
+    result = sfs_memory_engine_scan(engine, progress, context, &sequence, &cursor, error);
+    if (!result) {
+        result = sfs_snapshot_file_save(path, cursor, sequence, sfs_memory_engine_last_id(engine),
+                                        error);
+        sfs_cursor_close(cursor);
+    }
+    if (result)
+        (void)unlink(path);
     return result;
 }
 
@@ -107,7 +123,8 @@ static int take_lock(struct memory_store *store, struct sfs_error *error)
     return result;
 }
 
-static const struct sfs_override_operations overrides = {.totals = sfs_memory_totals};
+static const struct sfs_override_operations overrides = {.totals = sfs_memory_totals,
+                                                         .backup = memory_backup};
 
 static int store_new(unsigned flags, struct memory_store **ret_store, struct sfs_error *error)
 {

@@ -7,7 +7,7 @@
 #include "util/file.h"
 
 #define ORIGIN "memory"
-#define VERSION 1
+#define FORMAT 1
 #define CHUNK ((size_t)1 << 18)
 
 static const char magic[8] = {'S', 'F', 'S', 'M', 'E', 'M', '\r', '\n'};
@@ -106,7 +106,7 @@ static int write_all(struct writer *writer, struct sfs_cursor *state, uint64_t s
 {
     const struct sfs_record *record = NULL;
     if (sfs_buffer_append(&writer->pending, magic, sizeof(magic)) ||
-        add_number(&writer->pending, VERSION, 4) || add_number(&writer->pending, sequence, 8) ||
+        add_number(&writer->pending, FORMAT, 4) || add_number(&writer->pending, sequence, 8) ||
         add_number(&writer->pending, last_id, 8))
         return sfs_fail_memory(error, ORIGIN);
     int result;
@@ -275,10 +275,10 @@ static int load_bytes(const char *path, struct sfs_bytes whole, struct sfs_memor
         return sfs_fail(error, SFS_E_NOT_A_STORE, ORIGIN,
                         "'%s' was not written by storefs; it is left as it is", path);
     uint64_t version = take_number(&reader, 4);
-    if (!reader.failed && version > VERSION)
+    if (!reader.failed && version > FORMAT)
         return sfs_fail(error, SFS_E_TOO_NEW, ORIGIN,
                         "'%s' has format %llu, and this version of storefs reads up to %d", path,
-                        (unsigned long long)version, VERSION);
+                        (unsigned long long)version, FORMAT);
     int result = check_hash(&reader, whole, error);
     return result ? result : load_records(&reader, engine, error);
 }

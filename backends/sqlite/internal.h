@@ -31,6 +31,7 @@ struct sfs_sqlite_connection {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *next; /* in the pool's list of idle ones */
     int64_t busy_since;                 /* monotonic, of the wait that the busy handler is in */
+    bool full;                          /* commits wait for the disk */
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
 };
 

@@ -12,6 +12,7 @@
 #define FETCH_MOST 256
 #define FETCH_LEAST 4
 #define FETCH_BYTES ((uint64_t)1024 * 1024) /* of values */
+#define MERGE_ROWS 4096 /* looked at in one fetch, whether they show or not */
 
 struct scan {
     struct sfs_cursor cursor;
@@ -24,6 +25,7 @@ struct scan {
     size_t count;
     size_t at; /* the next to show; the one before is still the caller's */
     size_t fetch;
+    uint64_t bytes; /* of the values fetched */
     uint64_t commits; /* of the store when it was fetched */
     bool exhausted;   /* nothing is behind what was fetched */
 };
@@ -51,60 +53,149 @@ static int set_behind(struct scan *scan, struct sfs_bytes name, struct sfs_error
     return code;
 }
 
-static void bind(struct scan *scan, sqlite3_stmt *statement)
+static int prepare(struct scan *scan, struct sfs_sqlite_connection *connection,
+                   enum sfs_sqlite_sql sql, sqlite3_stmt **ret_statement, struct sfs_error *error)
 {
     struct sfs_range range = {sfs_buffer_bytes(&scan->position), sfs_buffer_bytes(&scan->to)};
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(connection, sql, &statement, error);
+    if (code != 0)
+        return code;
     sfs_sqlite_bind(statement, 1, range.from);
     sfs_sqlite_bind(statement, 2, sfs_sqlite_range_end(range));
-    sqlite3_bind_int64(statement, 3, (scan->want & SFS_WANT_KEYS) != 0);
-    sqlite3_bind_int64(statement, 4, (int64_t)scan->fetch);
     sqlite3_bind_int64(statement, 9, (scan->want & SFS_WANT_VALUE) != 0);
-    if (scan->view.lease)
+    if (sql == SFS_SQL_HISTORY_SCAN) {
         sqlite3_bind_int64(statement, 5, scan->view.lease->sequence);
-}
-
-static int read_rows(struct scan *scan, struct sfs_sqlite_connection *connection,
-                     sqlite3_stmt *statement, struct sfs_error *error)
-{
-    int64_t version = scan->view.lease ? scan->view.lease->sequence : SFS_SQLITE_LATEST;
-    uint64_t bytes = 0;
-    bool more = true;
-    while (more && scan->count < scan->fetch) {
-        int found = sfs_sqlite_step(connection, statement, error);
-        if (found <= 0) {
-            scan->exhausted = true;
-            return found;
-        }
-        struct sfs_sqlite_row row;
-        int code = sfs_sqlite_row(connection, statement, scan->want, version, &row, error);
-        if (code != 0)
-            return code;
-        scan->records[scan->count++] = row.record;
-        bytes += row.record->size;
-        more = !(scan->want & SFS_WANT_VALUE) || bytes < FETCH_BYTES;
+    } else {
+        bool keys = (scan->want & SFS_WANT_KEYS) != 0;
+        sqlite3_bind_int64(statement, 3, keys);
+        sqlite3_bind_int64(statement, 4, scan->view.lease ? -1 : (int64_t)scan->fetch);
     }
+    *ret_statement = statement;
     return 0;
 }
 
-static int fetch_from(struct scan *scan, struct sfs_sqlite_connection *connection,
-                      struct sfs_error *error)
+/* Adds the present row; *more: there is room for another. */
+static int add_row(struct scan *scan, struct sfs_sqlite_connection *connection,
+                   sqlite3_stmt *statement, bool *more, struct sfs_error *error)
 {
-    sqlite3_stmt *anchor = NULL;
+    int64_t version = scan->view.lease ? scan->view.lease->sequence : SFS_SQLITE_LATEST;
+    struct sfs_sqlite_row row;
+    int code = sfs_sqlite_row(connection, statement, scan->want, version, &row, error);
+    if (code != 0)
+        return code;
+    scan->records[scan->count++] = row.record;
+    scan->bytes += row.record->size;
+    *more = scan->count < scan->fetch &&
+            (!(scan->want & SFS_WANT_VALUE) || scan->bytes < FETCH_BYTES);
+    return 0;
+}
+
+/* Rows of the present state; then the position is behind the last. */
+static int read_present(struct scan *scan, struct sfs_sqlite_connection *connection,
+                        struct sfs_error *error)
+{
     sqlite3_stmt *statement;
-    int code = 0;
-    if (scan->view.lease)
-        code = sfs_sqlite_lease_anchor(scan->view.lease, connection, &anchor, error);
-    if (code == 0)
-        code = sfs_sqlite_statement(connection,
-                                    scan->view.lease ? SFS_SQL_HISTORY_SCAN : SFS_SQL_SCAN,
-                                    &statement, error);
-    if (code == 0) {
-        bind(scan, statement);
-        code = read_rows(scan, connection, statement, error);
-        sqlite3_reset(statement);
+    bool more = true;
+    int code = prepare(scan, connection, SFS_SQL_SCAN, &statement, error);
+    while (code == 0 && more) {
+        int found = sfs_sqlite_step(connection, statement, error);
+        if (found <= 0) {
+            scan->exhausted = found == 0;
+            code = found;
+            break;
+        }
+        code = add_row(scan, connection, statement, &more, error);
     }
-    if (anchor)
-        sqlite3_reset(anchor);
+    if (code == 0 && scan->count > 0)
+        code = set_behind(scan, scan->records[scan->count - 1]->name, error);
+    sqlite3_reset(statement);
+    return code;
+}
+
+/* --- of a snapshot: present rows and history side by side --- */
+
+/* One of the two streams of rows, both in the order of names. */
+struct stream {
+    sqlite3_stmt *statement;
+    bool there; /* it stands on a row */
+    struct sfs_bytes name;
+};
+
+static int advance(struct stream *stream, struct sfs_sqlite_connection *connection,
+                   struct sfs_error *error)
+{
+    int found = sfs_sqlite_step(connection, stream->statement, error);
+    stream->there = found == 1;
+    if (found == 1)
+        stream->name = sfs_sqlite_column(stream->statement, 1);
+    return found < 0 ? found : 0;
+}
+
+/* Whether the row of history is a record that this cursor shows. */
+static bool shows(const struct scan *scan, sqlite3_stmt *row)
+{
+    const int kind = 6;
+    return sqlite3_column_int(row, SFS_SQLITE_COLUMN_EXISTED) &&
+           (!(scan->want & SFS_WANT_KEYS) || sqlite3_column_int(row, kind) == SFS_KIND_VALUE);
+}
+
+/* Leaves the name that the position is behind of: in both streams, and all its rows in history. */
+static int leave_name(struct scan *scan, struct sfs_sqlite_connection *connection,
+                      struct stream *streams, int *rows, struct sfs_error *error)
+{
+    struct sfs_bytes name = sfs_bytes(scan->position.data, scan->position.size - 1);
+    int code = 0;
+    for (int i = 0; i < 2; i++) {
+        while (code == 0 && streams[i].there && sfs_bytes_equal(streams[i].name, name)) {
+            code = advance(&streams[i], connection, error);
+            ++*rows;
+        }
+    }
+    return code;
+}
+
+/* The first row of history behind the snapshot decides; a name without one is as it was. */
+static int merge(struct scan *scan, struct sfs_sqlite_connection *connection, struct stream *present,
+                 struct stream *history, struct sfs_error *error)
+{
+    struct stream *streams = present; /* [0] present, [1] history */
+    bool more = true;
+    int code = 0;
+    for (int rows = 0; code == 0 && more && rows < MERGE_ROWS;) {
+        if (!present->there && !history->there) {
+            scan->exhausted = true;
+            break;
+        }
+        bool old = history->there &&
+                   (!present->there || sfs_bytes_compare(history->name, present->name) <= 0);
+        struct stream *first = old ? history : present;
+        code = set_behind(scan, first->name, error);
+        if (code == 0 && (!old || shows(scan, history->statement)))
+            code = add_row(scan, connection, first->statement, &more, error);
+        if (code == 0)
+            code = leave_name(scan, connection, streams, &rows, error);
+    }
+    return code;
+}
+
+static int read_merged(struct scan *scan, struct sfs_sqlite_connection *connection,
+                       struct sfs_error *error)
+{
+    static const enum sfs_sqlite_sql sql[2] = {SFS_SQL_SCAN, SFS_SQL_HISTORY_SCAN};
+    struct stream streams[2] = {{0}, {0}};
+    sqlite3_stmt *anchor = NULL;
+    int code = sfs_sqlite_lease_anchor(scan->view.lease, connection, &anchor, error);
+    for (int i = 0; i < 2 && code == 0; i++) {
+        code = prepare(scan, connection, sql[i], &streams[i].statement, error);
+        if (code == 0)
+            code = advance(&streams[i], connection, error);
+    }
+    if (code == 0)
+        code = merge(scan, connection, &streams[0], &streams[1], error);
+    sqlite3_reset(streams[0].statement);
+    sqlite3_reset(streams[1].statement);
+    sqlite3_reset(anchor);
     return code;
 }
 
@@ -112,17 +203,16 @@ static int fetch(struct scan *scan, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection;
     drop_records(scan);
+    scan->bytes = 0;
     scan->commits = atomic_load(&scan->view.store->commits);
     int code = scan->view.lease ? sfs_sqlite_lease_use(scan->view.lease, error) : 0;
     if (code == 0)
         code = sfs_sqlite_reader_take(scan->view.store, &connection, error);
     if (code != 0)
         return code;
-    code = fetch_from(scan, connection, error);
+    code = (scan->view.lease ? read_merged : read_present)(scan, connection, error);
     sfs_sqlite_reader_give(connection);
     scan->fetch = scan->fetch * 4 < FETCH_MOST ? scan->fetch * 4 : FETCH_MOST;
-    if (code == 0 && scan->count > 0)
-        code = set_behind(scan, scan->records[scan->count - 1]->name, error);
     if (code != 0)
         drop_records(scan);
     return code;
@@ -153,15 +243,14 @@ static int scan_next(struct sfs_cursor *cursor, const struct sfs_record **ret_re
 {
     struct scan *scan = (struct scan *)cursor;
     int code = drop_old(scan, error);
-    if (code == 0 && scan->at == scan->count) {
+    /* A fetch may find nothing to show and yet have come only part of the way. */
+    while (code == 0 && scan->at == scan->count) {
         if (scan->exhausted)
             return 0;
         code = fetch(scan, error);
     }
     if (code != 0)
         return code;
-    if (scan->count == 0)
-        return 0;
     *ret_record = scan->records[scan->at++];
     return 1;
 }

@@ -43,12 +43,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                      " AND (kind = 0 OR NOT ?3) ORDER BY name LIMIT ?4",
     [SFS_SQL_HISTORY_GET] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
                             " WHERE name = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 1",
-    [SFS_SQL_HISTORY_SCAN] =
-        "SELECT " COLUMNS ", " DATA " FROM record WHERE " IN_RANGE
-        " AND (kind = 0 OR NOT ?3) AND revision <= ?5"
-        " UNION ALL SELECT " COLUMNS ", " DATA " FROM history WHERE " IN_RANGE
-        " AND (kind = 0 OR NOT ?3) AND sequence > ?5 AND existed AND revision <= ?5"
-        " ORDER BY 2 LIMIT ?4",
+    [SFS_SQL_HISTORY_SCAN] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+                             " WHERE " IN_RANGE " AND sequence > ?5 ORDER BY name, sequence",
     [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked FROM record WHERE id = ?1",
     [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
                            " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
@@ -81,7 +77,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                             " WHERE content = ?1 AND part BETWEEN ?2 AND ?3"
                             " AND begun <= ?4 AND ended > ?4 ORDER BY part",
     [SFS_SQL_CHUNK_FIND] = "SELECT block, begun, length(data) FROM chunk JOIN block USING (block)"
-                           " WHERE content = ?1 AND part = ?2 AND ended = 9223372036854775807",
+                           " WHERE content = ?1 AND part = ?2 AND ended = 9223372036854775807"
+                           " ORDER BY begun DESC LIMIT 1",
     [SFS_SQL_CHUNK_ADD] = "INSERT INTO chunk(content, part, begun, ended, block)"
                           " VALUES(?1, ?2, ?3, 9223372036854775807, ?4)",
     [SFS_SQL_CHUNK_END] = "UPDATE chunk SET ended = ?4 WHERE content = ?1 AND part = ?2 AND begun = ?3",
@@ -94,8 +91,9 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                                " AND part >= ?2 AND ended = 9223372036854775807",
     [SFS_SQL_CHUNKS_END] = "UPDATE chunk SET ended = ?3 WHERE content = ?1 AND part >= ?2"
                            " AND ended = 9223372036854775807",
-    [SFS_SQL_CHUNKS_OF] = "SELECT part, begun, block FROM chunk WHERE content = ?1"
-                          " AND (?2 < 0 OR (part = ?2 AND begun = ?3)) LIMIT 1",
+    [SFS_SQL_CHUNK_ANY] = "SELECT part, begun, block FROM chunk WHERE content = ?1 LIMIT 1",
+    [SFS_SQL_CHUNK_VERSION] = "SELECT part, begun, block FROM chunk"
+                              " WHERE content = ?1 AND part = ?2 AND begun = ?3",
     [SFS_SQL_CHUNK_REMOVE] = "DELETE FROM chunk WHERE content = ?1 AND part = ?2 AND begun = ?3",
 
     [SFS_SQL_HISTORY_ADD_RECORD] = "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
@@ -119,10 +117,11 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         " WHERE n.name = history.name AND n.sequence > history.sequence ORDER BY n.sequence LIMIT 1),"
         " EXISTS(SELECT 1 FROM record WHERE record.name = history.name))"
         " FROM history WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
-    [SFS_SQL_HISTORY_PRUNE] =
-        "DELETE FROM history WHERE (sequence, name) IN"
-        " (SELECT sequence, name FROM history WHERE sequence <= ?1 ORDER BY sequence, name LIMIT ?2)"
-        " RETURNING 1",
+    /* Up to the ?2nd row; where there are not so many, nothing, and then all are removed. */
+    [SFS_SQL_HISTORY_PRUNE_SOME] =
+        "DELETE FROM history WHERE sequence <= ?1 AND (sequence, name) <= (SELECT sequence, name"
+        " FROM history WHERE sequence <= ?1 ORDER BY sequence, name LIMIT 1 OFFSET ?2 - 1)",
+    [SFS_SQL_HISTORY_PRUNE_ALL] = "DELETE FROM history WHERE sequence <= ?1",
     [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
                             " VALUES(?1, ?2, ?3, ?4)",
     [SFS_SQL_GARBAGE_READ] = "SELECT ended, content, part, begun FROM garbage WHERE ended <= ?1"

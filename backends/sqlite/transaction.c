@@ -57,11 +57,12 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
         return sfs_fail(error, SFS_E_READ_ONLY, SFS_SQLITE_ORIGIN, "%s was opened read-only",
                         store->path);
     /* FULL syncs the log at the commit, and with it all commits before: one file, in order. */
-    if (!store->options.synchronous) {
+    if (!store->options.synchronous && connection->full != durable) {
         int code = sfs_sqlite_execute(
             connection, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
         if (code != 0)
             return code;
+        connection->full = durable;
     }
     int code = sfs_sqlite_run(connection, SFS_SQL_BEGIN, error, 0);
     if (code != 0)
@@ -106,10 +107,12 @@ static int remove_parts(struct sfs_sqlite_transaction *transaction, const int64_
                         int *budget, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = transaction->connection;
+    bool all = garbage[2] < 0;
     int64_t chunk[3];
     int found;
-    while (*budget > 0 && (found = sfs_sqlite_integers(connection, SFS_SQL_CHUNKS_OF, garbage + 1, 3,
-                                                       chunk, 3, error)) != 0) {
+    while (*budget > 0 &&
+           (found = sfs_sqlite_integers(connection, all ? SFS_SQL_CHUNK_ANY : SFS_SQL_CHUNK_VERSION,
+                                        garbage + 1, all ? 1 : 3, chunk, 3, error)) != 0) {
         if (found < 0)
             return found;
         --*budget;
@@ -124,7 +127,7 @@ static int remove_parts(struct sfs_sqlite_transaction *transaction, const int64_
         return 0;
     --*budget;
     int code = 0;
-    if (garbage[2] < 0) /* or it was one block */
+    if (all) /* or it was one block */
         code = sfs_sqlite_run(connection, SFS_SQL_BLOCK_REMOVE, error, 1, garbage[1]);
     if (code == 0)
         code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_REMOVE, error, 4, garbage[0], garbage[1],
@@ -173,18 +176,15 @@ static int prune_stages(struct sfs_sqlite_transaction *transaction, struct sfs_e
 static int prune_history(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = transaction->connection;
-    sqlite3_stmt *statement;
-    int removed = 0;
-    int code = sfs_sqlite_statement(connection, SFS_SQL_HISTORY_PRUNE, &statement, error);
+    int64_t kept = transaction->state.kept;
+    int code = sfs_sqlite_run(connection, SFS_SQL_HISTORY_PRUNE_SOME, error, 2, kept,
+                              (int64_t)PRUNE_HISTORY);
     if (code != 0)
         return code;
-    sqlite3_bind_int64(statement, 1, transaction->state.kept);
-    sqlite3_bind_int64(statement, 2, PRUNE_HISTORY);
-    while ((code = sfs_sqlite_step(connection, statement, error)) == 1)
-        removed++;
-    if (removed == PRUNE_HISTORY)
-        transaction->more_garbage = true;
-    return code;
+    if (sqlite3_changes(connection->db) == 0)
+        return sfs_sqlite_run(connection, SFS_SQL_HISTORY_PRUNE_ALL, error, 1, kept);
+    transaction->more_garbage = true;
+    return 0;
 }
 
 int sfs_sqlite_prune_step(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)

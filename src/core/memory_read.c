@@ -64,8 +64,11 @@ struct memory_cursor {
     unsigned want;
     struct sfs_buffer lowest; /* the range's bounds */
     struct sfs_buffer to;
-    struct sfs_buffer from;         /* what was last sought */
-    const struct sfs_record *shown; /* the last one, for its name */
+    struct sfs_buffer from;          /* what was last sought */
+    const struct sfs_record *shown;  /* the last one, for its name */
+    sfs_progress_function *progress; /* NULL: nobody wants to know */
+    void *context;
+    uint64_t count; /* of records shown */
 };
 
 static void forget_shown(struct memory_cursor *cursor)
@@ -108,11 +111,26 @@ static int renew_state(struct memory_cursor *cursor, struct sfs_error *error)
     return 0;
 }
 
+/* Every so many records progress is told. */
+#define PROGRESS_STEP 1024
+
+static int tell_progress(struct memory_cursor *cursor, struct sfs_error *error)
+{
+    if (!cursor->progress || cursor->count++ % PROGRESS_STEP != 0)
+        return 0;
+    uint64_t total = cursor->state->totals.records;
+    if (cursor->progress(cursor->context, cursor->count - 1, total) == 0)
+        return 0;
+    return sfs_fail(error, SFS_E_CANCELLED, SFS_MEMORY_ORIGIN, "stopped as asked");
+}
+
 static int cursor_next(struct sfs_cursor *base, const struct sfs_record **ret_record,
                        struct sfs_error *error)
 {
     struct memory_cursor *cursor = (struct memory_cursor *)base;
     int result = renew_state(cursor, error);
+    if (!result)
+        result = tell_progress(cursor, error);
     if (result)
         return result;
     const struct sfs_record *record;
@@ -202,4 +220,21 @@ int sfs_memory_scan_state(struct sfs_memory_state *state, struct sfs_cursor **re
     find_place(cursor);
     *ret_cursor = &cursor->cursor;
     return 0;
+}
+
+int sfs_memory_engine_scan(struct sfs_memory_engine *engine, sfs_progress_function *progress,
+                           void *context, uint64_t *ret_sequence, struct sfs_cursor **ret_cursor,
+                           struct sfs_error *error)
+{
+    struct sfs_memory_state *state = sfs_memory_engine_state(engine);
+    struct sfs_cursor *cursor = NULL;
+    int result = sfs_memory_scan_state(state, &cursor, error);
+    if (!result) {
+        ((struct memory_cursor *)cursor)->progress = progress;
+        ((struct memory_cursor *)cursor)->context = context;
+        *ret_sequence = state->sequence;
+        *ret_cursor = cursor;
+    }
+    sfs_memory_state_unref(state);
+    return result;
 }

@@ -3,9 +3,11 @@
 #include "util/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "storefs/bytes.h"
 
@@ -71,4 +73,16 @@ int sfs_place_resolve(const char *path, char **ret_path, struct sfs_error *error
         return sfs_fail_errno(error, errno, ORIGIN, "cannot find '%s'", path);
     *ret_path = resolved;
     return 0;
+}
+
+int sfs_place_claim(const char *path, struct sfs_error *error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+        return 0;
+    }
+    if (errno == EEXIST)
+        return sfs_fail(error, SFS_E_EXISTS, ORIGIN, "'%s' exists and is not overwritten", path);
+    return sfs_fail_errno(error, errno, ORIGIN, "cannot make '%s'", path);
 }

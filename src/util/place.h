@@ -14,4 +14,7 @@ int sfs_place_make_parents(const char *path, struct sfs_error *error) SFS_MUST_C
  * caller. */
 int sfs_place_resolve(const char *path, char **ret_path, struct sfs_error *error) SFS_MUST_CHECK;
 
+/* Makes an empty file, mode 0600, that nobody else has made: EXISTS. For what replaces it then. */
+int sfs_place_claim(const char *path, struct sfs_error *error) SFS_MUST_CHECK;
+
 #endif

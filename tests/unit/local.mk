@@ -37,7 +37,8 @@ tests_unit_test_transaction_values_SOURCES = tests/unit/test_transaction_values.
 tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 unit_tests += tests/unit/test_json_backend
-tests_unit_test_json_backend_SOURCES = tests/unit/test_json_backend.c
+tests_unit_test_json_backend_SOURCES = tests/unit/test_json_backend.c tests/unit/json_fixture.c \
+	tests/unit/json_fixture.h
 unit_tests += tests/unit/test_query_run
 tests_unit_test_query_run_SOURCES = tests/unit/test_query_run.c
 tests_unit_test_query_run_LDFLAGS = $(AM_LDFLAGS) \
@@ -49,3 +50,11 @@ tests_unit_test_bulk_SOURCES = tests/unit/test_bulk.c
 tests_unit_test_tree_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
 unit_tests += tests/unit/test_memory_file
 tests_unit_test_memory_file_SOURCES = tests/unit/test_memory_file.c
+unit_tests += tests/unit/test_sqlite tests/unit/test_sqlite_history
+tests_unit_test_sqlite_SOURCES = tests/unit/test_sqlite.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_sqlite_history_SOURCES = tests/unit/test_sqlite_history.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_history_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_json_safety
+tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/json_fixture.c \
+	tests/unit/json_fixture.h

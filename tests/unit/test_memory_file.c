@@ -131,8 +131,11 @@ static void test_file(void **state)
     assert_non_null(strstr(error.message, "in use by process"));
     fill(store);
     assert_int_equal(sfs_sync(store, 0, NULL), 0);
+    assert_int_equal(sfs_backup(store, copy, NULL, NULL, NULL), 0);
+    assert_int_equal(sfs_backup(store, copy, NULL, NULL, NULL), SFS_E_EXISTS);
     assert_int_equal(sfs_file_read(path, SIZE_MAX, &content, NULL), 0);
-    assert_int_equal(sfs_file_replace(copy, sfs_buffer_bytes(&content), NULL), 0);
+    assert_int_equal(sfs_file_read(copy, SIZE_MAX, &content, NULL), 0);
+    assert_memory_equal(content.data, content.data + content.size / 2, content.size / 2);
     struct sfs_storage *restored = open_memory(copy, 0, 0, NULL);
     check_same(store, restored);
     assert_int_equal(sequence_of(restored), sequence_of(store));

@@ -40,6 +40,7 @@ static void test_cursor_and_snapshot_inside(void **state)
     set(fixture->store, "c", "1");
     struct sfs_transaction *transaction = begin(fixture->store);
     struct sfs_storage *inside = sfs_transaction_storage(transaction);
+    set(inside, "a", "2");
     set(inside, "b", "1");
     assert_int_equal(sfs_snapshot(inside, 0, &view, NULL), 0);
     assert_int_equal(sfs_scan(inside, (struct sfs_range){0}, 0, &cursor, NULL), 0);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "storefs/layers.h"
+#include "storefs/query.h"
 #include "tests/unit/transaction_fixture.h"
 
 static void test_rename_prefix(void **state)
@@ -143,6 +144,44 @@ static void test_stage_rules(void **state)
     }
 }
 
+static void test_queries_see_the_transaction(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_query *query;
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record;
+    uint64_t count;
+    set(fixture->store, "a", "{\"n\":1}");
+    set(fixture->store, "b", "{\"n\":2}");
+    set(fixture->store, "c", "{\"n\":3}");
+    struct sfs_transaction *transaction = begin(fixture->store);
+    struct sfs_storage *inside = sfs_transaction_storage(transaction);
+    assert_int_equal(sfs_query_new(&query, NULL), 0);
+    assert_int_equal(sfs_query_where(query, sfs_string("n >= 2"), NULL), 0);
+    set(fixture->other, "z", "{\"n\":9}");
+    set(inside, "a", "{\"n\":7}");
+    set(inside, "d", "{\"n\":8}");
+    assert_int_equal(sfs_delete(inside, sfs_string("b"), NULL), 1);
+    assert_int_equal(sfs_query_count(inside, query, &count, NULL), 0);
+    assert_int_equal(count, 3);
+    /* A result is one state, also while the transaction goes on. */
+    assert_int_equal(sfs_query_run(inside, query, &cursor, NULL), 0);
+    set(inside, "d", "{\"n\":0}");
+    const char *const expected[] = {"a", "c", "d"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sfs_cursor_next(cursor, &record, NULL), 1);
+        assert_true(sfs_bytes_equal(record->name, sfs_string(expected[i])));
+    }
+    assert_int_equal(sfs_cursor_next(cursor, &record, NULL), 0);
+    sfs_cursor_close(cursor);
+    assert_int_equal(sfs_query_count(inside, query, &count, NULL), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(sfs_query_count(fixture->other, query, &count, NULL), 0);
+    assert_int_equal(count, 3);
+    sfs_query_free(query);
+    commit(transaction);
+}
+
 static void test_nested(void **state)
 {
     struct fixture *fixture = *state;
@@ -194,6 +233,7 @@ int main(void)
         BOTH(test_rename_prefix),
         BOTH(test_large_values),
         BOTH(test_stage_rules),
+        BOTH(test_queries_see_the_transaction),
         BOTH(test_nested),
         cmocka_unit_test(test_commit_can_be_tried_again),
     };

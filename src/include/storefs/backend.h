@@ -281,13 +281,20 @@ struct sfs_memory_hooks {
 SFS_API int sfs_memory_engine_new(struct sfs_memory_engine **ret_engine,
                                   const struct sfs_memory_hooks *hooks, struct sfs_error *error);
 SFS_API void sfs_memory_engine_free(struct sfs_memory_engine *engine);
-/* Puts a record as it is (id, revision, times) while nobody else uses the engine: for loading. */
+/* Puts a record as it is (revision, times, id; 0: allot one) while nobody else uses the engine: for
+ * loading. */
 SFS_API int sfs_memory_engine_load(struct sfs_memory_engine *engine, const struct sfs_record *record,
                                    struct sfs_error *error);
 /* Raises the counters to at least these after loading. */
 SFS_API void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64_t sequence,
                                         uint64_t last_id);
 SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
+/* A cursor with values over all of the present state, whatever is committed meanwhile: for saves and
+ * backups. `progress` (may be NULL) is told now and then how many records were shown; where it
+ * answers anything but 0 the next step is CANCELLED. *ret_sequence: the state's. */
+SFS_API int sfs_memory_engine_scan(struct sfs_memory_engine *engine, sfs_progress_function *progress,
+                                   void *context, uint64_t *ret_sequence,
+                                   struct sfs_cursor **ret_cursor, struct sfs_error *error);
 /* The groups; the engine is found through the store: it must be the member right behind `struct
  * sfs_storage` in the backend's struct (struct sfs_memory_storage). */
 struct sfs_memory_storage {

@@ -14,8 +14,11 @@
  * stands in "value"), or value {"__type":"text","__value":…} (UTF-8 that is not JSON) or
  * {"__type":"bytes","__value":base64}. A JSON object that holds "__type" is itself wrapped as text. KEY
  * is a string, or {"__type":"bytes","__value":base64} where it is not UTF-8. Attributes that are not
- * default follow in "attributes" (mode, uid, gid, times as decimal strings of ns, xattrs as base64, kind,
- * device, type); markers have "kind":"marker" and the key without its NUL.
+ * default follow in "attributes": "kind" ("marker", "symlink", …), "mode" (octal, "0600"), "uid" and
+ * "gid" (numbers), "device" (a decimal string), "type" (where it was set), "created", "accessed",
+ * "modified" and "changed" (decimal strings of ns), "xattrs" ([{"name":KEY,"value":base64}, …]). A marker
+ * has its key without the NUL and no "value". Reading "attributes" gives kind, mode, uid, gid and device
+ * that are left out their defaults; times left out are those of a put, and so is all without "attributes".
  * A reader takes any member order and white space, and refuses what it does not know.
  */
 
@@ -39,10 +42,13 @@ struct sfs_bulk_result {
     uint64_t refused;
 };
 /* Reads lines from a file descriptor until its end. Each commit is whole lines; what was committed
- * before a failure stays and is counted in *ret_result (set in any case); the sentence names the line. */
+ * before a failure stays and is counted in *ret_result (set in any case); the sentence names the line.
+ * A byte order mark at the beginning, CRLF and blank lines are tolerated. TOO_LARGE: a line over 1 GiB;
+ * CANCELLED: `progress` asked for it, and whole batches stay. `options`, `ret_result` may be NULL. */
 SFS_API int sfs_import(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
                        struct sfs_bulk_result *ret_result, struct sfs_error *error);
-/* Writes every record, of one state where the store has snapshots. */
+/* Writes every record, of one state where the store has snapshots. A reader that goes away is IO where
+ * the program ignores SIGPIPE. TOO_LARGE for a line that an import would refuse (1 GiB). */
 SFS_API int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
                        struct sfs_bulk_result *ret_result, struct sfs_error *error);
 

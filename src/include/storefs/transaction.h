@@ -28,7 +28,12 @@ struct sfs_transaction_options {
 /* `options` NULL: snapshot isolation. */
 SFS_API int sfs_begin(struct sfs_storage *store, const struct sfs_transaction_options *options,
                       struct sfs_transaction **ret_transaction, struct sfs_error *error);
-/* Reads see the snapshot and the transaction's own writes; apply goes to the write set. Borrowed. */
+/*
+ * Reads see the snapshot and the transaction's own writes; apply goes to the write set. Borrowed.
+ * Revisions, ids of new records and sequence numbers that it shows for its own writes are provisional
+ * (2^62 and above). It has snapshots, and so transactions of its own, but no change feed. What a batch
+ * required in it is required again at the commit; require_no_match is UNSUPPORTED.
+ */
 SFS_API struct sfs_storage *sfs_transaction_storage(struct sfs_transaction *transaction);
 /* CONFLICT, EXPIRED, or the store's errors; after success only sfs_transaction_free() is left. After
  * a CONFLICT every further commit fails with the same sentence. */
@@ -50,7 +55,7 @@ struct sfs_transaction_status {
 SFS_API void sfs_transaction_status(struct sfs_transaction *transaction,
                                     struct sfs_transaction_status *ret_status);
 /* What would be committed, one call a name in byte order: `before` NULL: created; `after` NULL:
- * deleted. A visit that returns not 0 ends it, and that is returned. */
+ * deleted. Neither need have its value. A visit that returns not 0 ends it, and that is returned. */
 SFS_API int sfs_transaction_changes(struct sfs_transaction *transaction,
                                     int (*visit)(void *context, struct sfs_bytes name,
                                                  const struct sfs_record *before,

@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Bad input and faults: each has its errno and its sentence, and no committed value is lost.
+. "$srcdir/tests/mount/lib.sh"
+mnt=$TMPDIR/mnt
+store=sqlite:$TMPDIR/store.sqlite
+up "$store" "$mnt"
+echo committed > "$mnt/keys/k"
+
+# said WORD: the last line of admin/errors has it.
+said() {
+    local line
+    line=$(tail -n 1 "$mnt/admin/errors")
+    checks=$((checks + 1))
+    [[ $line == *"$1"* ]] || fail "admin/errors ends with '$line', without '$1'"
+}
+
+echo "-- keys that cannot be"
+refuses "empty" "$STOREFS" set "$store" '' x
+refuses "4095" "$STOREFS" set "$store" "$(printf 'k%.0s' $(seq 4096))" x
+works "$STOREFS" set "$store" "$(printf 'k%.0s' $(seq 4095))" x
+works "$STOREFS" rm "$store" "$(printf 'k%.0s' $(seq 4095))"
+printf '{"key":"a\\u0000b","value":1}\n' > "$TMPDIR/nul.ndjson"
+refuses "line 1" "$STOREFS" import "$store" "$TMPDIR/nul.ndjson"
+refuses "Invalid argument" sh -c "echo x > '$mnt/keys/%value'"
+refuses "Invalid argument" touch "$mnt/keys/$(printf 'p%.0s' $(seq 253))%+/x"
+said "cut"
+
+echo "-- queries"
+refuses "Invalid argument" cat "$mnt/query/where/n >=/count"
+said "column"
+refuses "Invalid argument" cat "$mnt/query/limit/many/count"
+refuses "No such file" cat "$mnt/query/nonsense/count"
+
+echo "-- transactions"
+mkdir "$mnt/tx/t"
+refuses "File exists" mkdir "$mnt/tx/t"
+checks=$((checks + 1))
+python3 - "$mnt/tx/t" << 'PYTHON' || fail "commit of a vanished transaction"
+import errno, os, sys
+commit = os.open(sys.argv[1] + "/commit", os.O_WRONLY)
+os.rmdir(sys.argv[1])
+try:
+    os.write(commit, b"x")
+except OSError as problem:
+    sys.exit(0 if problem.errno == errno.ESTALE else problem.strerror)
+sys.exit("the write succeeded")
+PYTHON
+refuses "No such file" touch "$mnt/tx/t/keys/x"
+
+echo "-- a read-only mount"
+mkdir "$TMPDIR/ro"
+up "$store" "$TMPDIR/ro" -o ro
+same committed "$(cat "$TMPDIR/ro/keys/k")" "a value in a read-only mount"
+refuses "Read-only file system" sh -c "echo x > '$TMPDIR/ro/keys/k'"
+refuses "Read-only file system" mkdir "$TMPDIR/ro/keys/d"
+down "$TMPDIR/ro"
+
+echo "-- mounting"
+refuses "mkdir" "$STOREFS" mount "$store" "$TMPDIR/absent"
+touch "$TMPDIR/file"
+refuses "$TMPDIR/file" "$STOREFS" mount "$store" "$TMPDIR/file"
+refuses "$mnt" "$STOREFS" mount "$store" "$mnt"
+refuses "nosuch" "$STOREFS" mount "nosuch:x" "$TMPDIR/file"
+refuses "colour" "$STOREFS" get "$store?colour=red" k
+down "$mnt"
+
+echo "-- files that are no stores"
+echo "this is a letter" > "$TMPDIR/letter"
+refuses "$TMPDIR/letter" "$STOREFS" get "sqlite:$TMPDIR/letter" k
+same "this is a letter" "$(cat "$TMPDIR/letter")" "another program's file"
+sqlite3 "$TMPDIR/other.sqlite" 'CREATE TABLE mine(x)'
+refuses "not a storefs store" "$STOREFS" set "sqlite:$TMPDIR/other.sqlite" k v
+same mine "$(sqlite3 "$TMPDIR/other.sqlite" .tables)" "another program's database"
+cp "$TMPDIR/store.sqlite" "$TMPDIR/newer.sqlite"
+sqlite3 "$TMPDIR/newer.sqlite" 'PRAGMA user_version = 999'
+refuses "newer" "$STOREFS" get "sqlite:$TMPDIR/newer.sqlite" k
+cp "$TMPDIR/store.sqlite" "$TMPDIR/cut.sqlite"
+truncate -s 6000 "$TMPDIR/cut.sqlite"
+refuses "damaged" "$STOREFS" get "sqlite:$TMPDIR/cut.sqlite" k
+refuses "" "$STOREFS" fsck "sqlite:$TMPDIR/cut.sqlite"
+echo '{"a": 1, "b": tru' > "$TMPDIR/cut.json"
+refuses "$TMPDIR/cut.json" "$STOREFS" get "json:$TMPDIR/cut.json" a
+same '{"a": 1, "b": tru' "$(cat "$TMPDIR/cut.json")" "a damaged JSON store"
+works "$STOREFS" set "json:$TMPDIR/cut.json?recover=1" c 3
+same '{"a": 1, "b": tru' "$(cat "$TMPDIR"/cut.json.corrupt*)" "the damaged file set aside"
+
+echo "-- a second daemon on a json store"
+up "json:$TMPDIR/store.json" "$mnt"
+mkdir "$TMPDIR/second"
+refuses "in use by process" "$STOREFS" mount "json:$TMPDIR/store.json" "$TMPDIR/second"
+down "$mnt"
+
+echo "-- a full disk"
+mkdir "$TMPDIR/small"
+if mount -t tmpfs -o size=3m none "$TMPDIR/small"; then
+    up "sqlite:$TMPDIR/small/store.sqlite" "$mnt"
+    echo before > "$mnt/keys/before"
+    head -c 300000 /dev/urandom > "$TMPDIR/piece"
+    full=
+    for i in $(seq 30); do
+        cp "$TMPDIR/piece" "$mnt/keys/piece$i" 2> "$TMPDIR/said" || {
+            full=$i
+            break
+        }
+    done
+    same "No space left on device" "$(grep -o 'No space left on device' "$TMPDIR/said")" "what cp says on a full disk"
+    said "space"
+    for ((i = 1; i < ${full:-1}; i++)); do
+        works cmp "$TMPDIR/piece" "$mnt/keys/piece$i"
+    done
+    same before "$(cat "$mnt/keys/before")" "what was committed before"
+    works rm "$mnt/keys/piece1"
+    down "$mnt"
+    works "$STOREFS" fsck "sqlite:$TMPDIR/small/store.sqlite"
+    umount "$TMPDIR/small"
+else
+    fail "this test mounts a small tmpfs: run it as root, or in 'unshare -rm'"
+fi
+
+echo "-- the daemon killed, the directory in use"
+up "$store" "$mnt"
+kill -9 "$(daemon_of "$mnt")"
+refuses "not connected" ls "$mnt"
+refuses "$mnt" "$STOREFS" status "$mnt"
+up "$store" "$mnt"
+same committed "$(cat "$mnt/keys/k")" "after kill -9 and mounting again"
+(
+    cd "$mnt/keys" || exit 1
+    exec sleep 30
+) &
+sleeper=$!
+sleep 0.3
+refuses "$sleeper" "$STOREFS" unmount "$mnt"
+kill "$sleeper"
+wait "$sleeper" 2> /dev/null
+
+echo "-- SIGTERM commits what is open"
+exec 7> "$mnt/keys/open"
+echo "written, not closed" >&7
+kill -TERM "$(daemon_of "$mnt")"
+for _ in $(seq 50); do
+    grep -qF " $mnt " /proc/self/mounts || break
+    sleep 0.1
+done
+exec 7>&-
+same "written, not closed" "$("$STOREFS" get "$store" open)" "after SIGTERM"
+finish
