@@ -7,7 +7,7 @@
  * node. Writes gather here and are seen at once by every reader of the node; a commit sends the
  * written extents, so that writers of other mounts lose nothing, and is one batch.
  *
- * `lock` guards the members and is held for copying only. `busy` marks the one call that is loading,
+ * `lock` guards the members and is held for copying only; the two atomic marks may be read without it. `busy` marks the one call that is loading,
  * committing or moving the file; others that need the same wait for it, readers and writers do not.
  */
 #include "fs/node.h"
@@ -42,8 +42,8 @@ struct fs_file {
     pthread_mutex_t lock;
     pthread_cond_t settled;
     bool busy;
-    bool created;  /* never committed: only this mount sees it */
-    bool unlinked; /* its name is gone: nothing is committed any more */
+    _Atomic bool created;  /* never committed: only this mount sees it */
+    _Atomic bool unlinked; /* its name is gone: nothing is committed any more */
     bool loaded;   /* `content` is the value with all that was written */
     struct sfs_buffer content;
     const struct sfs_record *record; /* as last committed or seen; NULL while created */

@@ -43,6 +43,9 @@ struct fs_space {
     pthread_cond_t idle;
     unsigned users;        /* calls inside the store now */
     bool ended;
+    unsigned handles;      /* open ones: they may hold cursors of the store */
+    void (*dispose)(void *context); /* due when the last handle of an ended space is closed */
+    void *context;
     struct fs_file *files; /* open files: pending creations, and what a commit has to flush */
 };
 
@@ -54,6 +57,8 @@ struct fs {
     struct fs_transactions *transactions;
     struct fs_space *space; /* of keys/ and query/ */
     const char *uri;
+    void (*ready)(void *context); /* called when the kernel has begun the session; may be NULL */
+    void *ready_context;
     uid_t uid; /* owner of what nobody else owns */
     gid_t gid;
     int64_t begun; /* ns since the epoch */
@@ -129,6 +134,7 @@ struct fs_open {
     struct sfs_buffer text;          /* a generated file, whole */
     struct sfs_text *stream;         /* … or made as it is read */
     uint64_t position;               /* of the stream */
+    void *data;                      /* the class's */
     pthread_mutex_t lock;            /* of the stream: reads of one handle come one by one */
 };
 
@@ -155,8 +161,13 @@ void fs_space_unref(struct fs_space *space);
 /* Around every use of space->store: EXPIRED once the transaction has ended. */
 int fs_space_enter(struct fs_space *space, struct sfs_error *error);
 void fs_space_leave(struct fs_space *space);
-/* No new users; returns when the last has left. */
+/* No new users; returns when the last has left. Resume: it did not end after all. */
 void fs_space_end(struct fs_space *space);
+void fs_space_resume(struct fs_space *space);
+/* Around the life of a handle; and what to call once, when an ended space has no handles any more. */
+void fs_space_hold(struct fs_space *space);
+void fs_space_let_go(struct fs_space *space);
+void fs_space_dispose(struct fs_space *space, void (*dispose)(void *context), void *context);
 
 /* --- errors: errors.c --- */
 struct fs_errors *fs_errors_new(void);
@@ -211,6 +222,8 @@ extern const struct fs_class fs_admin_class;
 struct fs_transactions *fs_transactions_new(struct fs *fs);
 /* Rolls back those still open. */
 void fs_transactions_free(struct fs_transactions *transactions);
+/* How many are open. */
+size_t fs_transactions_count(struct fs_transactions *transactions);
 
 extern const struct fuse_lowlevel_ops fs_operations;
 

@@ -13,14 +13,10 @@
 static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision,
                        struct fuse_file_info *info)
 {
-    fs_nodes_lock(call->fs->nodes);
-    bool pages = node->page_revision == revision && revision != 0;
-    bool attributes = node->attribute_revision == revision || node->attribute_revision == 0;
-    node->page_revision = revision;
-    node->attribute_revision = revision;
-    fs_nodes_unlock(call->fs->nodes);
-    info->keep_cache = pages;
-    if (!attributes) {
+    uint64_t pages = atomic_exchange(&node->page_revision, revision);
+    uint64_t attributes = atomic_exchange(&node->attribute_revision, revision);
+    info->keep_cache = pages == revision;
+    if (attributes != revision && attributes != 0) {
         /* The kernel still believes in an older size, and would cut what is read by it. */
         info->direct_io = 1;
         fs_notify_attributes(call->fs->notifier, node->id);
@@ -32,10 +28,7 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
 {
     struct sfs_buffer key = {0};
     int code = 0;
-    pthread_mutex_lock(&file->lock);
-    bool local = file->created || file->unlinked;
-    pthread_mutex_unlock(&file->lock);
-    if (!local) {
+    if (!file->created && !file->unlinked) {
         code = fs_keys_key(call, node, &key);
         if (code == 0)
             code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &open->record,

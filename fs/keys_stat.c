@@ -326,7 +326,10 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
     int code = fs_file_truncate(call, file, size);
-    if (code == 0 && file->opens == 1)
+    pthread_mutex_lock(&file->space->lock);
+    bool alone = file->opens == 1;
+    pthread_mutex_unlock(&file->space->lock);
+    if (code == 0 && alone)
         code = fs_file_commit(call, file, FS_WRITTEN, false);
     fs_file_release(file);
     return code;

@@ -6,3 +6,6 @@ libfs_la_SOURCES += \
 	fs/keys.h fs/keys_file.c fs/keys_list.c fs/keys_name.c fs/keys_rename.c fs/keys_stat.c \
 	fs/keys_tree.c fs/keys_xattr.c fs/mount.c fs/mount.h fs/node.c fs/node.h fs/notifier.c \
 	fs/operations.c fs/operations.h fs/operations_file.c fs/root.c fs/space.c
+libfs_la_SOURCES += \
+	fs/admin.c fs/names.c fs/names.h fs/query.c fs/query.h fs/query_links.c fs/readme.c \
+	fs/tx.c fs/tx.h fs/tx_changes.c fs/tx_end.c fs/tx_files.c fs/tx_tree.c

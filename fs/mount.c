@@ -20,10 +20,6 @@ struct mount {
     struct fs fs;
     struct sfs_storage *store;
     const char *directory;
-    void (*ready)(void *context);
-    void *context;
-    pthread_t prober;
-    bool probing;
 };
 
 /* --- arguments --- */
@@ -109,18 +105,6 @@ static void take_down(struct mount *mount)
 
 /* --- serving --- */
 
-/* The mount answers when its README can be looked up, through the kernel. */
-static void *probe(void *context)
-{
-    struct mount *mount = context;
-    struct sfs_buffer path = {0};
-    if (sfs_buffer_printf(&path, "%s/README", mount->directory) == 0 && sfs_buffer_text(&path) == 0 &&
-        access(path.data, F_OK) == 0 && mount->ready != NULL)
-        mount->ready(mount->context);
-    sfs_buffer_free(&path);
-    return NULL;
-}
-
 static int serve(struct mount *mount, struct sfs_error *error)
 {
     struct fs *fs = &mount->fs;
@@ -129,11 +113,8 @@ static int serve(struct mount *mount, struct sfs_error *error)
         return sfs_fail_memory(error, "mount");
     fuse_loop_cfg_set_max_threads(config, THREADS_MAX);
     fs->notifier = fs_notifier_new(fs);
-    mount->probing = fs->notifier != NULL && pthread_create(&mount->prober, NULL, probe, mount) == 0;
-    int result = mount->probing ? fuse_session_loop_mt(fs->session, config) : -ENOMEM;
+    int result = fs->notifier != NULL ? fuse_session_loop_mt(fs->session, config) : -ENOMEM;
     fuse_loop_cfg_destroy(config);
-    if (mount->probing)
-        pthread_join(mount->prober, NULL);
     if (result < 0)
         return sfs_fail_errno(error, -result, "mount", "the mount at %s stopped", mount->directory);
     return 0;
@@ -181,8 +162,8 @@ int fs_mount_run(struct sfs_storage *store, const char *uri, const char *directo
     if (code == 0) {
         mount->store = store;
         mount->directory = directory;
-        mount->ready = ready;
-        mount->context = context;
+        mount->fs.ready = ready;
+        mount->fs.ready_context = context;
         mount->fs.uri = uri;
         code = build(mount, options, error);
         if (code == 0)

@@ -341,3 +341,12 @@ size_t fs_node_count(struct fs *fs)
     fs_nodes_unlock(fs->nodes);
     return count;
 }
+
+void fs_nodes_visit(struct fs *fs, void (*visit)(void *context, struct fs_node *node), void *context)
+{
+    struct fs_node *node, *next;
+    fs_nodes_lock(fs->nodes);
+    HASH_ITER(by_id, fs->nodes->by_id, node, next)
+    visit(context, node);
+    fs_nodes_unlock(fs->nodes);
+}

@@ -33,8 +33,8 @@ struct fs_node {
     uint64_t lookups;
     unsigned children;
     uint64_t ino;           /* st_ino, fixed at the first sight for the node's life; 0: not seen */
-    uint64_t page_revision; /* of the value that the kernel's pages show */
-    uint64_t attribute_revision; /* of the record whose attributes the kernel was told */
+    _Atomic uint64_t page_revision; /* of the value that the kernel's pages show */
+    _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
     struct fs_file *file;   /* while open */
     UT_hash_handle by_id;   /* number -> node */
@@ -74,5 +74,7 @@ struct fs_name {
 int fs_node_move(struct fs *fs, const struct fs_name *from, const struct fs_name *to, bool exchange,
                  struct sfs_error *error);
 size_t fs_node_count(struct fs *fs);
+/* Calls `visit` with every node, with the lock held. */
+void fs_nodes_visit(struct fs *fs, void (*visit)(void *context, struct fs_node *node), void *context);
 
 #endif

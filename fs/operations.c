@@ -366,8 +366,10 @@ static void op_removexattr(fuse_req_t request, fuse_ino_t id, const char *name)
 
 static void op_init(void *context, struct fuse_conn_info *connection)
 {
-    (void)context;
+    struct fs *fs = context;
     connection->max_write = 1u << 20;
+    if (fs->ready != NULL)
+        fs->ready(fs->ready_context);
 }
 
 const struct fuse_lowlevel_ops fs_operations = {

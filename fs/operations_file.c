@@ -23,6 +23,8 @@ static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, stru
     open->class = node->class;
     open->flags = info->flags;
     pthread_mutex_init(&open->lock, NULL);
+    if (node->space != NULL)
+        fs_space_hold(node->space);
     info->fh = (uint64_t)(uintptr_t)open;
     return open;
 }
@@ -32,6 +34,8 @@ static void open_free(struct fs_open *open)
     if (open == NULL)
         return;
     pthread_mutex_destroy(&open->lock);
+    if (open->node->space != NULL)
+        fs_space_let_go(open->node->space);
     free(open);
 }
 

@@ -66,3 +66,49 @@ void fs_space_end(struct fs_space *space)
         pthread_cond_wait(&space->idle, &space->lock);
     pthread_mutex_unlock(&space->lock);
 }
+
+void fs_space_resume(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->ended = false;
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_hold(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->handles++;
+    pthread_mutex_unlock(&space->lock);
+}
+
+/* Takes what is due out of the space, if it is. With the lock held; the caller calls it without. */
+static void (*take_dispose(struct fs_space *space))(void *context)
+{
+    if (!space->ended || space->handles > 0)
+        return NULL;
+    void (*dispose)(void *context) = space->dispose;
+    space->dispose = NULL;
+    return dispose;
+}
+
+void fs_space_let_go(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->handles--;
+    void (*due)(void *context) = take_dispose(space);
+    void *context = space->context;
+    pthread_mutex_unlock(&space->lock);
+    if (due != NULL)
+        due(context);
+}
+
+void fs_space_dispose(struct fs_space *space, void (*dispose)(void *context), void *context)
+{
+    pthread_mutex_lock(&space->lock);
+    space->dispose = dispose;
+    space->context = context;
+    void (*due)(void *context) = take_dispose(space);
+    pthread_mutex_unlock(&space->lock);
+    if (due != NULL)
+        due(context);
+}

@@ -168,7 +168,7 @@ static int commit(const char *transaction)
 
 static int execute(const char *base, const struct tool_call *call)
 {
-    char *transaction;
+    char *transaction = NULL;
     int exit_code = begin(base, tool_value(call, NAME), &transaction);
     if (exit_code)
         return exit_code;

@@ -54,8 +54,8 @@ int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlit
                                     2, error);
     if (found == 0)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
-                        "%s is damaged: record %lld is gone; check it", run->transaction->store->path,
-                        (long long)id);
+                        "%s is damaged: record %lld is gone; check it",
+                        run->transaction->store->path, (long long)id);
     if (found < 0)
         return found;
     *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0};
@@ -73,8 +73,9 @@ static int64_t allot_id(struct sfs_sqlite_run *run, const struct sfs_record *rec
     return id;
 }
 
-int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before, const struct sfs_record *record,
-                             struct sfs_sqlite_place place, struct sfs_error *error)
+int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before,
+                             const struct sfs_record *record, struct sfs_sqlite_place place,
+                             struct sfs_error *error)
 {
     sqlite3_stmt *statement;
     struct sfs_sqlite_connection *connection = run->transaction->connection;
@@ -234,7 +235,8 @@ static int run_lease(struct sfs_apply_run *base, uint64_t lease, struct sfs_erro
     struct sfs_sqlite_transaction *transaction = run_of(base)->transaction;
     const int64_t id = (int64_t)lease;
     int64_t row[3];
-    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_READ, &id, 1, row, 3, error);
+    int found =
+        sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_READ, &id, 1, row, 3, error);
     if (found < 0)
         return found;
     if (found == 1 && row[0] > transaction->now && row[1] >= transaction->state.kept_contents)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Backup: a copy of the pages as of one read transaction, which is held for as long as the copy takes
- * (a copy that let go of it between steps would begin anew at each commit). Then the copy is rid of
- * leases, history, and what only these needed, and made one file that is safe on disk.
+ * Backup: a copy of the pages as of one read transaction, which is held for as long as the copy
+ * takes (a copy that let go of it between steps would begin anew at each commit). Then the copy is
+ * rid of leases, history, and what only these needed, and made one file that is safe on disk.
  */
 #include "backends/sqlite/internal.h"
 
@@ -42,7 +42,8 @@ static int report(struct backup *backup, sqlite3_backup *copying, struct sfs_err
 {
     int total = sqlite3_backup_pagecount(copying);
     int done = total - sqlite3_backup_remaining(copying);
-    if (!backup->progress || backup->progress(backup->context, (uint64_t)done, (uint64_t)total) == 0)
+    if (!backup->progress ||
+        backup->progress(backup->context, (uint64_t)done, (uint64_t)total) == 0)
         return 0;
     return sfs_fail(error, SFS_E_CANCELLED, SFS_SQLITE_ORIGIN, "the backup to %s was cancelled",
                     backup->path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What SQLite does at once for many names: moving and clearing ranges, and looking at what changed. */
+/* What SQLite does at once for many names: moving and clearing ranges, and looking at what changed.
+ */
 #include "backends/sqlite/internal.h"
 
 struct bulk {
@@ -33,8 +34,8 @@ static int begin(const struct bulk *bulk, enum sfs_sqlite_sql sql, sqlite3_stmt 
 }
 
 /* A statement over the range with one more number, or two. */
-static int run_range(const struct bulk *bulk, enum sfs_sqlite_sql sql, int64_t third, int64_t fourth,
-                     struct sfs_error *error)
+static int run_range(const struct bulk *bulk, enum sfs_sqlite_sql sql, int64_t third,
+                     int64_t fourth, struct sfs_error *error)
 {
     sqlite3_stmt *statement;
     int code = begin(bulk, sql, &statement, error);
@@ -175,7 +176,8 @@ int sfs_sqlite_longest(struct sfs_apply_run *base, struct sfs_range range,
         return sfs_fail(error, SFS_E_NOT_FOUND, SFS_SQLITE_ORIGIN, "the range is empty");
     if (found < 0)
         return found;
-    code = sfs_sqlite_row(bulk.connection, statement, SFS_WANT_RECORD, SFS_SQLITE_LATEST, &row, error);
+    code =
+        sfs_sqlite_row(bulk.connection, statement, SFS_WANT_RECORD, SFS_SQLITE_LATEST, &row, error);
     sqlite3_reset(statement);
     if (code == 0)
         *ret_record = row.record;
@@ -209,7 +211,8 @@ static int visit_row(const struct bulk *bulk, sqlite3_stmt *statement, unsigned 
     return code;
 }
 
-static int check_kept(const struct bulk *bulk, int64_t sequence, int64_t kept, struct sfs_error *error)
+static int check_kept(const struct bulk *bulk, int64_t sequence, int64_t kept,
+                      struct sfs_error *error)
 {
     if (sequence >= kept)
         return 0;
@@ -230,7 +233,8 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
     bool all = range.from.size == 0 && range.to.size == 0;
     bool values = (int64_t)sequence >= state->kept_contents;
     sqlite3_stmt *statement;
-    int code = check_kept(&bulk, (int64_t)sequence, all ? state->kept_contents : state->kept, error);
+    int code =
+        check_kept(&bulk, (int64_t)sequence, all ? state->kept_contents : state->kept, error);
     if (code == 0)
         code = sfs_sqlite_statement(bulk.connection,
                                     all ? SFS_SQL_HISTORY_CHANGED_ALL : SFS_SQL_HISTORY_CHANGED,
@@ -244,8 +248,8 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
     sqlite3_bind_int64(statement, 3, (int64_t)sequence);
     sqlite3_bind_int64(statement, 9, values);
     while ((code = sfs_sqlite_step(bulk.connection, statement, error)) == 1) {
-        code = visit_row(&bulk, statement, values ? SFS_WANT_VALUE : SFS_WANT_RECORD, visit, context,
-                         error);
+        code = visit_row(&bulk, statement, values ? SFS_WANT_VALUE : SFS_WANT_RECORD, visit,
+                         context, error);
         if (code != 0)
             break;
     }

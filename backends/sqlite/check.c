@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What only this backend can see in its file: SQLite's own check, and whether the tables agree. Reading
- * every record is done by the caller. Repaired is what loses nothing: indexes, counters, and data that
- * nothing refers to.
+ * What only this backend can see in its file: SQLite's own check, and whether the tables agree.
+ * Reading every record is done by the caller. Repaired is what loses nothing: indexes, counters,
+ * and data that nothing refers to.
  */
 #include "backends/sqlite/internal.h"
 
@@ -25,11 +25,11 @@ struct rule {
     const char *repair; /* NULL: there is no way without losing data */
 };
 
-#define REFERRED                                                                                    \
-    "(SELECT content FROM record WHERE content IS NOT NULL UNION SELECT content FROM garbage"       \
+#define REFERRED                                                                                   \
+    "(SELECT content FROM record WHERE content IS NOT NULL UNION SELECT content FROM garbage"      \
     " UNION SELECT content FROM stage)"
 #define UNREFERRED_CHUNKS "content NOT IN " REFERRED
-#define UNREFERRED_BLOCKS                                                                           \
+#define UNREFERRED_BLOCKS                                                                          \
     "block NOT IN " REFERRED " AND block NOT IN (SELECT chunk.block FROM chunk)"
 
 /* In this order: what one repair leaves over, the next finds. */
@@ -45,7 +45,8 @@ static const struct rule rules[] = {
     {"SELECT name, part FROM record JOIN chunk USING (content) WHERE chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)",
      "key '%s': part %lld of its value is missing", true, NULL},
-    {"SELECT name, count(*) FROM record WHERE content IS NOT NULL GROUP BY content HAVING count(*) > 1",
+    {"SELECT name, count(*) FROM record WHERE content IS NOT NULL GROUP BY content HAVING count(*) "
+     "> 1",
      "key '%s': %lld records share its value", true, NULL},
     {"SELECT name, ended FROM record JOIN garbage USING (content) WHERE part < 0",
      "key '%s': its value is marked for removal since %lld", true,
@@ -69,7 +70,8 @@ static const struct rule rules[] = {
      "the counter of record numbers is behind: it says %lld", false,
      "UPDATE state SET last_id = (SELECT max(id) FROM record)"},
     {"SELECT NULL, last_content FROM state WHERE last_content <"
-     " max((SELECT coalesce(max(block), 0) FROM block), (SELECT coalesce(max(content), 0) FROM chunk))",
+     " max((SELECT coalesce(max(block), 0) FROM block), (SELECT coalesce(max(content), 0) FROM "
+     "chunk))",
      "the counter of values is behind: it says %lld", false,
      "UPDATE state SET last_content = max((SELECT coalesce(max(block), 0) FROM block),"
      " (SELECT coalesce(max(content), 0) FROM chunk))"},
@@ -100,7 +102,8 @@ static void say_row(struct inspection *inspection, const struct rule *rule, sqli
     say(inspection, sentence);
 }
 
-static int apply_rule(struct inspection *inspection, const struct rule *rule, struct sfs_error *error)
+static int apply_rule(struct inspection *inspection, const struct rule *rule,
+                      struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = inspection->connection;
     sqlite3_stmt *statement;
@@ -126,7 +129,8 @@ static int integrity(struct inspection *inspection, uint64_t *ret_found, struct 
     struct sfs_sqlite_connection *connection = inspection->connection;
     sqlite3_stmt *statement;
     uint64_t found = 0;
-    int result = sqlite3_prepare_v2(connection->db, "PRAGMA integrity_check(100)", -1, &statement, NULL);
+    int result =
+        sqlite3_prepare_v2(connection->db, "PRAGMA integrity_check(100)", -1, &statement, NULL);
     if (result != SQLITE_OK)
         return sfs_sqlite_fail(connection, result, "check the file", error);
     int code;

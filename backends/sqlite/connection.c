@@ -60,6 +60,8 @@ int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,
     if (result != SQLITE_OK)
         code = sfs_sqlite_fail(connection, result, "open the database", error);
     if (code == 0)
+        code = sfs_sqlite_file_check(connection, error);
+    if (code == 0)
         code = set_up(connection, reader, error);
     if (code != 0) {
         sfs_sqlite_disconnect(connection);
@@ -133,8 +135,9 @@ int sfs_sqlite_statement(struct sfs_sqlite_connection *connection, enum sfs_sqli
                          sqlite3_stmt **ret_statement, struct sfs_error *error)
 {
     if (!connection->statements[sql]) {
-        int result = sqlite3_prepare_v3(connection->db, sfs_sqlite_sql_text(sql), -1,
-                                        SQLITE_PREPARE_PERSISTENT, &connection->statements[sql], NULL);
+        int result =
+            sqlite3_prepare_v3(connection->db, sfs_sqlite_sql_text(sql), -1,
+                               SQLITE_PREPARE_PERSISTENT, &connection->statements[sql], NULL);
         if (result != SQLITE_OK)
             return sfs_sqlite_fail(connection, result, "read the tables", error);
     }
@@ -149,9 +152,10 @@ int sfs_sqlite_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *stat
     if (result == SQLITE_ROW)
         return 1;
     int code = 0;
+    /* To SQLite BEGIN and COMMIT are read-only. */
+    bool reads = sqlite3_stmt_readonly(statement) && sqlite3_column_count(statement) > 0;
     if (result != SQLITE_DONE)
-        code = sfs_sqlite_fail(connection, result,
-                               sqlite3_stmt_readonly(statement) ? "read" : "write", error);
+        code = sfs_sqlite_fail(connection, result, reads ? "read" : "write", error);
     sqlite3_reset(statement);
     return code;
 }
@@ -188,8 +192,9 @@ int sfs_sqlite_integers(struct sfs_sqlite_connection *connection, enum sfs_sqlit
     if (found != 1)
         return found;
     for (int i = 0; i < ret_count; i++)
-        ret[i] = sqlite3_column_type(statement, i) == SQLITE_NULL ? -1
-                                                                  : sqlite3_column_int64(statement, i);
+        ret[i] = sqlite3_column_type(statement, i) == SQLITE_NULL
+                     ? -1
+                     : sqlite3_column_int64(statement, i);
     sqlite3_reset(statement);
     return 1;
 }
@@ -198,10 +203,12 @@ int sfs_sqlite_execute(struct sfs_sqlite_connection *connection, const char *sql
                        struct sfs_error *error)
 {
     int result = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? 0 : sfs_sqlite_fail(connection, result, "set up the database", error);
+    return result == SQLITE_OK ? 0
+                               : sfs_sqlite_fail(connection, result, "set up the database", error);
 }
 
-/* The bytes must stay until the statement has been reset. An empty run is an empty BLOB, not NULL. */
+/* The bytes must stay until the statement has been reset. An empty run is an empty BLOB, not NULL.
+ */
 void sfs_sqlite_bind(sqlite3_stmt *statement, int at, struct sfs_bytes bytes)
 {
     sqlite3_bind_blob64(statement, at, bytes.data ? bytes.data : "", bytes.size, SQLITE_STATIC);

@@ -35,8 +35,9 @@ int sfs_sqlite_block_add(struct sfs_sqlite_transaction *transaction, struct sfs_
     return code;
 }
 
-int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t content, int64_t first,
-                          int64_t begun, struct sfs_bytes bytes, struct sfs_error *error)
+int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t content,
+                          int64_t first, int64_t begun, struct sfs_bytes bytes,
+                          struct sfs_error *error)
 {
     const char *data = bytes.data;
     size_t left = bytes.size;
@@ -46,8 +47,8 @@ int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t co
         int64_t block;
         code = sfs_sqlite_block_add(transaction, sfs_bytes(data, size), &block, error);
         if (code == 0)
-            code = sfs_sqlite_run(transaction->connection, SFS_SQL_CHUNK_ADD, error, 4, content, part,
-                                  begun, block);
+            code = sfs_sqlite_run(transaction->connection, SFS_SQL_CHUNK_ADD, error, 4, content,
+                                  part, begun, block);
         data += size;
         left -= size;
     }
@@ -110,8 +111,8 @@ static int read_stage(struct sfs_stage *stage, uint64_t offset, char *data, size
 {
     for (size_t filled = 0; filled < size;) {
         size_t got = 0;
-        int code = stage->operations->read(stage, offset + filled, data + filled, size - filled, &got,
-                                           error);
+        int code = stage->operations->read(stage, offset + filled, data + filled, size - filled,
+                                           &got, error);
         if (code != 0)
             return code;
         if (got == 0)

@@ -47,12 +47,13 @@ int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *do
     int system_errno = db ? sqlite3_system_errno(db) : 0;
     bool of_system = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
     if (of_system && system_errno != 0)
-        return sfs_fail_errno(error, system_errno, SFS_SQLITE_ORIGIN, "cannot %s in %s", doing, path);
+        return sfs_fail_errno(error, system_errno, SFS_SQLITE_ORIGIN, "cannot %s in %s", doing,
+                              path);
     /* A table or column that is missing has no code of its own. */
     int code = (result & 0xff) == SQLITE_ERROR ? SFS_E_CORRUPT : SFS_E_IO;
-    return sfs_fail(error, code, SFS_SQLITE_ORIGIN, "cannot %s in %s: SQLite says '%s'", doing, path,
-                    db && (result & 0xff) == SQLITE_ERROR ? sqlite3_errmsg(db)
-                                                          : sqlite3_errstr(result));
+    return sfs_fail(
+        error, code, SFS_SQLITE_ORIGIN, "cannot %s in %s: SQLite says '%s'", doing, path,
+        db && (result & 0xff) == SQLITE_ERROR ? sqlite3_errmsg(db) : sqlite3_errstr(result));
 }
 
 int sfs_sqlite_fail(struct sfs_sqlite_connection *connection, int result, const char *doing,

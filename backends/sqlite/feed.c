@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The change feed: rows of `history` in order. A feed holds a lease (of names and attributes, not of
- * values), which moves on as it reads. Commits of this process wake it through an event; those of
- * others show as writes to the -wal file, which the kernel reports (inotify on the directory, so that
- * it does not matter when that file comes and goes).
+ * The change feed: rows of `history` in order. A feed holds a lease (of names and attributes, not
+ * of values), which moves on as it reads. Commits of this process wake it through an event; those
+ * of others show as writes to the -wal file, which the kernel reports (inotify on the directory, so
+ * that it does not matter when that file comes and goes).
  */
 #include "backends/sqlite/internal.h"
 
@@ -32,14 +32,16 @@ struct sfs_sqlite_feed {
     struct sfs_feed feed;
     struct sfs_sqlite *store;
     struct sfs_sqlite_lease lease;
-    int64_t sequence;       /* everything up to here has been fetched … */
-    struct sfs_buffer name; /* … and of the next commit the names up to this one, where it is not empty */
-    uint64_t fetched;       /* since the lease moved on */
+    int64_t sequence; /* everything up to here has been fetched … */
+    struct sfs_buffer
+        name; /* … and of the next commit the names up to this one, where it is not empty */
+    uint64_t fetched; /* since the lease moved on */
     struct row rows[FETCH];
     size_t count;
     size_t at;
     int event;  /* commits of this process, and wake() */
-    int notify; /* -1: none could be had; then commits of others are looked for each LONGEST_SLEEP */
+    int notify; /* -1: none could be had; then commits of others are looked for each LONGEST_SLEEP
+                 */
     _Atomic bool woken;
     struct sfs_sqlite_feed *next; /* of the store */
 };
@@ -67,8 +69,8 @@ static int read_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *stat
     struct sfs_sqlite_row before = {0};
     row->name = (struct sfs_buffer){0};
     if (sqlite3_column_int(statement, SFS_SQLITE_COLUMN_EXISTED)) {
-        int code = sfs_sqlite_row(connection, statement, SFS_WANT_RECORD, SFS_SQLITE_LATEST, &before,
-                                  error);
+        int code = sfs_sqlite_row(connection, statement, SFS_WANT_RECORD, SFS_SQLITE_LATEST,
+                                  &before, error);
         if (code != 0)
             return code;
     }
@@ -91,7 +93,8 @@ static int read_rows(struct sfs_sqlite_feed *feed, struct sfs_sqlite_connection 
     int code = sfs_sqlite_statement(connection, SFS_SQL_HISTORY_FEED, &statement, error);
     if (code != 0)
         return code;
-    /* Behind (sequence, all names) where the commit has been read whole, else behind the last name. */
+    /* Behind (sequence, all names) where the commit has been read whole, else behind the last name.
+     */
     struct sfs_bytes behind = feed->name.size ? sfs_buffer_bytes(&feed->name)
                                               : sfs_sqlite_range_end((struct sfs_range){0});
     sqlite3_bind_int64(statement, 1, feed->name.size ? feed->sequence + 1 : feed->sequence);
@@ -146,7 +149,8 @@ static int fetch(struct sfs_sqlite_feed *feed, struct sfs_error *error)
     if (code == 1) {
         int64_t kept = sqlite3_column_int64(anchor, 0);
         int64_t sequence = sqlite3_column_int64(anchor, 3);
-        code = feed->sequence < kept ? too_old(feed, kept, error) : read_rows(feed, connection, error);
+        code =
+            feed->sequence < kept ? too_old(feed, kept, error) : read_rows(feed, connection, error);
         if (code == 0)
             code = set_position(feed, sequence, error);
         sqlite3_reset(anchor);
@@ -157,7 +161,8 @@ static int fetch(struct sfs_sqlite_feed *feed, struct sfs_error *error)
     return code;
 }
 
-/* Where everything fetched has been read. A lease that has lapsed is taken anew where nothing is lost. */
+/* Where everything fetched has been read. A lease that has lapsed is taken anew where nothing is
+ * lost. */
 static int move_lease(struct sfs_sqlite_feed *feed, struct sfs_error *error)
 {
     int64_t passed = sfs_clock_now() - atomic_load(&feed->lease.renewed);
@@ -236,7 +241,8 @@ static int has_news(struct sfs_sqlite_feed *feed, struct sfs_error *error)
 /* Sleeps until an event or `milliseconds` have passed; true if the log was written to. */
 static bool sleep_until_event(struct sfs_sqlite_feed *feed, int milliseconds)
 {
-    struct pollfd fds[2] = {{.fd = feed->event, .events = POLLIN}, {.fd = feed->notify, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = feed->event, .events = POLLIN},
+                            {.fd = feed->notify, .events = POLLIN}};
     if (poll(fds, 2, milliseconds) <= 0)
         return false;
     if (fds[0].revents && !feed->woken)

@@ -4,8 +4,8 @@
 
 /*
  * What the files of the SQLite backend share. The store owns one write connection, which one thread
- * holds at a time (write.c), and a pool of read connections (connection.c). Sequence numbers, ids and
- * sizes are int64_t here, as they are in SQLite; they are never negative.
+ * holds at a time (write.c), and a pool of read connections (connection.c). Sequence numbers, ids
+ * and sizes are int64_t here, as they are in SQLite; they are never negative.
  */
 #include <pthread.h>
 #include <sqlite3.h>
@@ -36,9 +36,9 @@ struct sfs_sqlite_connection {
 };
 
 struct sfs_sqlite_options {
-    int synchronous; /* 0 normal, 1 full */
-    uint64_t cache;  /* bytes */
-    uint64_t mmap;   /* bytes */
+    int synchronous;       /* 0 normal, 1 full */
+    uint64_t cache;        /* bytes */
+    uint64_t mmap;         /* bytes */
     uint64_t busy_timeout; /* milliseconds */
 };
 
@@ -90,7 +90,8 @@ int sfs_sqlite_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *stat
 /* Binds the integers (at ?1, ?2 …) and runs the statement to its end. */
 int sfs_sqlite_run(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
                    struct sfs_error *error, int count, ...);
-/* Binds the integers and reads one row's integers into `ret`; NULL columns are -1. 1, 0 or an error. */
+/* Binds the integers and reads one row's integers into `ret`; NULL columns are -1. 1, 0 or an
+ * error. */
 int sfs_sqlite_integers(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
                         const int64_t *arguments, int argument_count, int64_t *ret, int ret_count,
                         struct sfs_error *error);
@@ -116,8 +117,12 @@ int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *do
 int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /* Makes the tables, unless somebody else just did. */
 int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-/* Judges the bytes of the file before SQLite sees it: 1 a database, 0 an empty file. */
-int sfs_sqlite_file_check(const char *path, struct sfs_error *error);
+/*
+ * Judges the beginning and the length of the file before SQLite does. Through the connection's own
+ * file: were it opened and closed here, the process would lose the locks of all its connections,
+ * and another process might take the log away from under them.
+ */
+int sfs_sqlite_file_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /* Makes the name of a new file safe on disk. */
 int sfs_sqlite_sync_directory(const char *path, struct sfs_error *error);
 
@@ -135,9 +140,9 @@ int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *state
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
                             int64_t content, bool chunked);
 /* Reads a part of a value; what was never written reads as zeros. */
-int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection, const struct sfs_sqlite_row *row,
-                          int64_t version, int64_t offset, void *data, size_t size,
-                          struct sfs_error *error);
+int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
+                          const struct sfs_sqlite_row *row, int64_t version, int64_t offset,
+                          void *data, size_t size, struct sfs_error *error);
 
 /* --- write transactions (transaction.c) --- */
 
@@ -158,12 +163,13 @@ struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *connection;
     struct sfs_sqlite_state state;
-    int64_t now;            /* wall clock at the beginning */
-    int64_t needed;         /* smallest position of a live lease, -1: none */
+    int64_t now;             /* wall clock at the beginning */
+    int64_t needed;          /* smallest position of a live lease, -1: none */
     int64_t needed_contents; /* the same of those that need values */
-    bool lapsed;            /* there are leases that have expired */
+    bool lapsed;             /* there are leases that have expired */
     bool leases_changed;
-    bool more_garbage;      /* after the commit: there is more to prune */
+    int budget;        /* how much garbage the commit may remove, in blocks */
+    bool more_garbage; /* after the commit: there is more to prune */
 };
 
 /* Holds the write connection for the caller: for everything that is not an apply. */
@@ -215,22 +221,25 @@ int sfs_sqlite_block_add(struct sfs_sqlite_transaction *transaction, struct sfs_
 int sfs_sqlite_block_set(struct sfs_sqlite_connection *connection, int64_t block,
                          struct sfs_bytes data, struct sfs_error *error);
 /* Adds the parts of `bytes` from part `first` on, visible from version `begun` on. */
-int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t content, int64_t first,
-                          int64_t begun, struct sfs_bytes bytes, struct sfs_error *error);
+int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t content,
+                          int64_t first, int64_t begun, struct sfs_bytes bytes,
+                          struct sfs_error *error);
 /* Changes a part of a value in chunks, or cuts it off at `size`. Where a snapshot may need what was
  * there, the chunks get a new version, else they are changed in place. */
 int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t offset,
                             struct sfs_bytes bytes, struct sfs_error *error);
 int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t size,
                           struct sfs_error *error);
-/* The pre-image of a record (by id), and of a name that was free; nothing where no lease needs it. */
+/* The pre-image of a record (by id), and of a name that was free; nothing where no lease needs it.
+ */
 int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error);
 int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
                               struct sfs_error *error);
 void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *record, int sign);
 /* UPDATE of all columns of the record with the id `before`. */
-int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before, const struct sfs_record *record,
-                             struct sfs_sqlite_place place, struct sfs_error *error);
+int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before,
+                             const struct sfs_record *record, struct sfs_sqlite_place place,
+                             struct sfs_error *error);
 int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before,
                      const struct sfs_record *record, const struct sfs_operation *operation,
                      struct sfs_error *error);
@@ -266,8 +275,9 @@ int sfs_sqlite_lease_use(struct sfs_sqlite_lease *lease, struct sfs_error *error
 int sfs_sqlite_lease_advance(struct sfs_sqlite_lease *lease, int64_t sequence,
                              struct sfs_error *error);
 /* Checks in a read transaction that it holds, which it leaves open by an active statement. */
-int sfs_sqlite_lease_anchor(struct sfs_sqlite_lease *lease, struct sfs_sqlite_connection *connection,
-                            sqlite3_stmt **ret_anchor, struct sfs_error *error);
+int sfs_sqlite_lease_anchor(struct sfs_sqlite_lease *lease,
+                            struct sfs_sqlite_connection *connection, sqlite3_stmt **ret_anchor,
+                            struct sfs_error *error);
 void sfs_sqlite_lease_drop(struct sfs_sqlite_lease *lease);
 
 /* --- reads (read.c, scan.c), of the present state or of a snapshot --- */
@@ -291,9 +301,10 @@ int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
                      const struct sfs_apply_options *options, uint64_t *ret_sequence,
                      struct sfs_error *error);
 int sfs_sqlite_sync(struct sfs_storage *base, uint64_t sequence, struct sfs_error *error);
-int sfs_sqlite_stage(struct sfs_storage *base, struct sfs_stage **ret_stage, struct sfs_error *error);
-int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
-                        struct sfs_error *error);
+int sfs_sqlite_stage(struct sfs_storage *base, struct sfs_stage **ret_stage,
+                     struct sfs_error *error);
+int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
+                        struct sfs_storage **ret_snapshot, struct sfs_error *error);
 int sfs_sqlite_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
                        struct sfs_error *error);
 int sfs_sqlite_totals(struct sfs_storage *base, struct sfs_totals *ret_totals,

@@ -44,7 +44,8 @@ static int take_work(struct sfs_sqlite_transaction *transaction, void *context,
     lease->renewed = transaction->now;
     transaction->leases_changed = true;
     return sfs_sqlite_run(transaction->connection, SFS_SQL_LEASE_ADD, error, 4, lease->id,
-                          lease->sequence, (int64_t)lease->contents, expiry(lease, transaction->now));
+                          lease->sequence, (int64_t)lease->contents,
+                          expiry(lease, transaction->now));
 }
 
 int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since, uint64_t lease_ms, bool contents,
@@ -107,7 +108,8 @@ int sfs_sqlite_lease_use(struct sfs_sqlite_lease *lease, struct sfs_error *error
         return 0;
     struct sfs_error failure;
     int code = renew(lease, 0, &failure);
-    /* Whether it still holds is seen in the read transaction; a lock held elsewhere does not end it. */
+    /* Whether it still holds is seen in the read transaction; a lock held elsewhere does not end
+     * it. */
     if (code == 0 || code == SFS_E_BUSY)
         return 0;
     if (error)
@@ -124,8 +126,9 @@ int sfs_sqlite_lease_advance(struct sfs_sqlite_lease *lease, int64_t sequence,
     return code;
 }
 
-int sfs_sqlite_lease_anchor(struct sfs_sqlite_lease *lease, struct sfs_sqlite_connection *connection,
-                            sqlite3_stmt **ret_anchor, struct sfs_error *error)
+int sfs_sqlite_lease_anchor(struct sfs_sqlite_lease *lease,
+                            struct sfs_sqlite_connection *connection, sqlite3_stmt **ret_anchor,
+                            struct sfs_error *error)
 {
     sqlite3_stmt *anchor;
     int code = sfs_sqlite_statement(connection, SFS_SQL_LEASE_ANCHOR, &anchor, error);

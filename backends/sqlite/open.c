@@ -45,12 +45,16 @@ static void free_store(struct sfs_sqlite *store)
     free(store);
 }
 
-/* The log goes back into the file, where nobody else uses it: a closed store is one file. */
+/* The log goes back into the file, where nobody else uses it: a closed store is one file. Where
+ * that is not possible now (others read it, the disk is full), nothing is lost: it is read from the
+ * log. */
 static int checkpoint(struct sfs_sqlite *store, struct sfs_error *error)
 {
-    int result = sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
-                                           NULL);
-    if (result == SQLITE_OK || (result & 0xff) == SQLITE_BUSY || (result & 0xff) == SQLITE_LOCKED)
+    int result =
+        sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    int primary = result & 0xff;
+    if (primary == SQLITE_OK || primary == SQLITE_BUSY || primary == SQLITE_LOCKED ||
+        primary == SQLITE_FULL)
         return 0;
     return sfs_sqlite_fail(store->writer, result, "write everything to disk", error);
 }
@@ -131,15 +135,16 @@ static int make_file(const char *path, struct sfs_error *error)
     return code;
 }
 
-/* Finds or makes the file, and its absolute path: connections are opened later too, when the process
- * may have another working directory. */
+/* Finds or makes the file, and its absolute path: connections are opened later too, when the
+ * process may have another working directory. */
 static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
                      struct sfs_error *error)
 {
     struct stat status;
     bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
     if (path[0] == '\0')
-        return sfs_fail(error, SFS_E_INVALID, SFS_SQLITE_ORIGIN, "the path of the store is missing");
+        return sfs_fail(error, SFS_E_INVALID, SFS_SQLITE_ORIGIN,
+                        "the path of the store is missing");
     if (create) {
         int code = make_file(path, error);
         if (code != 0)
@@ -153,11 +158,7 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
     store->path = realpath(path, NULL);
     if (!store->path)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
-    int content = sfs_sqlite_file_check(store->path, error);
-    if (content == 0 && !create)
-        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
-                        path);
-    return content < 0 ? content : 0;
+    return 0;
 }
 
 static bool is_unreserved(char byte)
@@ -223,7 +224,8 @@ int sfs_sqlite_sync_directory(const char *path, struct sfs_error *error)
 static int set_log_mode(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
     sqlite3_stmt *statement;
-    int result = sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+    int result =
+        sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
     if (result != SQLITE_OK)
         return sfs_sqlite_fail(connection, result, "open the database", error);
     int found = sfs_sqlite_step(connection, statement, error);
@@ -274,11 +276,12 @@ static int open_unwritable(struct sfs_sqlite *store, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection;
     store->open_flags = SQLITE_OPEN_READONLY;
-    int code = sfs_sqlite_reader_take(store, &connection, NULL);
+    int code = sfs_sqlite_reader_take(store, &connection, error);
     int there = code == 0 ? sfs_sqlite_schema_check(connection, error) : code;
     if (code == 0)
         sfs_sqlite_reader_give(connection);
-    if (there == SFS_E_NOT_A_STORE || there == SFS_E_TOO_NEW || there == 1)
+    if (there == SFS_E_NOT_A_STORE || there == SFS_E_TOO_NEW || there == SFS_E_PERMISSION ||
+        there == 1)
         return there == 1 ? 0 : there;
     sfs_sqlite_readers_close(store);
     code = make_uri(store, true, error);
@@ -320,13 +323,14 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
         return code;
     /* A store that is opened read-only is still written for leases, where that is possible. */
     if (!(flags & SFS_OPEN_READ_ONLY) || is_writable(store->path))
-        code = open_writer(store, (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY), error);
+        code =
+            open_writer(store, (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY), error);
     else
         code = open_unwritable(store, error);
     if (code == 0 && store->writer)
         code = sfs_sqlite_prune(store, 200, NULL) == SFS_E_CORRUPT
-                   ? sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged; restore a backup",
-                              store->path)
+                   ? sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                              "%s is damaged; restore a backup", store->path)
                    : 0;
     return code;
 }
@@ -357,8 +361,9 @@ static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location
 const struct sfs_backend sfs_sqlite_backend = {
     .info = {.scheme = "sqlite",
              .summary = "one SQLite database file, which several processes may share",
-             .options = "synchronous=normal|full (whether every commit waits for the disk); "
-                        "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
-                        "busy-timeout=MS (how long to wait for another process's lock, 5000)"},
+             .options =
+                 "synchronous=normal|full (whether every commit waits for the disk); "
+                 "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
+                 "busy-timeout=MS (how long to wait for another process's lock, 5000)"},
     .open = sqlite_open,
 };

@@ -28,7 +28,8 @@ static int find_chunk(struct sfs_sqlite_run *run, int64_t content, int64_t part,
 {
     const int64_t arguments[] = {content, part};
     int64_t row[3];
-    int found = sfs_sqlite_integers(connection_of(run), SFS_SQL_CHUNK_FIND, arguments, 2, row, 3, error);
+    int found =
+        sfs_sqlite_integers(connection_of(run), SFS_SQL_CHUNK_FIND, arguments, 2, row, 3, error);
     if (found < 0)
         return found;
     *ret_chunk = (struct chunk){.content = content, .part = part, .exists = found == 1};
@@ -58,8 +59,8 @@ static int set_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, stru
         code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_END, error, 4, chunk->content, chunk->part,
                               chunk->begun, sequence);
         if (code == 0)
-            code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4, sequence, chunk->content,
-                                  chunk->part, chunk->begun);
+            code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4, sequence,
+                                  chunk->content, chunk->part, chunk->begun);
     }
     if (code == 0)
         code = sfs_sqlite_chunks_add(run->transaction, chunk->content, chunk->part, sequence, data,
@@ -78,8 +79,9 @@ static int write_in_block(struct sfs_sqlite_run *run, const struct chunk *chunk,
     int closed = sqlite3_blob_close(blob);
     if (result == SQLITE_OK)
         result = closed;
-    return result == SQLITE_OK ? 0
-                               : sfs_sqlite_fail(connection_of(run), result, "write a value", error);
+    return result == SQLITE_OK
+               ? 0
+               : sfs_sqlite_fail(connection_of(run), result, "write a value", error);
 }
 
 static int read_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, char *data,
@@ -87,7 +89,8 @@ static int read_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, cha
 {
     const struct sfs_sqlite_row row = {.content = chunk->content, .chunked = true};
     return sfs_sqlite_value_read(connection_of(run), &row, SFS_SQLITE_LATEST,
-                                 chunk->part * SFS_SQLITE_CHUNK, data, (size_t)SFS_SQLITE_CHUNK, error);
+                                 chunk->part * SFS_SQLITE_CHUNK, data, (size_t)SFS_SQLITE_CHUNK,
+                                 error);
 }
 
 /* `data` has room for one chunk. */
@@ -156,12 +159,14 @@ int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t s
     int64_t first = (size + SFS_SQLITE_CHUNK - 1) / SFS_SQLITE_CHUNK;
     int64_t sequence = (int64_t)run->run.sequence;
     /* What this batch itself has made nobody else has seen. */
-    int code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_BLOCKS_REMOVE, error, 3, content, first,
+    int code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_BLOCKS_REMOVE, error, 3, content,
+                              first, sequence);
+    if (code == 0)
+        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_REMOVE, error, 3, content, first,
                               sequence);
     if (code == 0)
-        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_REMOVE, error, 3, content, first, sequence);
-    if (code == 0)
-        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_GARBAGE, error, 3, content, first, sequence);
+        code =
+            sfs_sqlite_run(connection, SFS_SQL_CHUNKS_GARBAGE, error, 3, content, first, sequence);
     if (code == 0)
         code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_END, error, 3, content, first, sequence);
     if (code == 0)
@@ -195,9 +200,9 @@ static int convert(struct sfs_sqlite_run *run, int64_t size, struct sfs_sqlite_p
     return code;
 }
 
-static int change_chunks(struct sfs_sqlite_run *run, int64_t content, const struct sfs_record *before,
-                         const struct sfs_record *record, const struct sfs_operation *operation,
-                         struct sfs_error *error)
+static int change_chunks(struct sfs_sqlite_run *run, int64_t content,
+                         const struct sfs_record *before, const struct sfs_record *record,
+                         const struct sfs_operation *operation, struct sfs_error *error)
 {
     struct sfs_bytes bytes = sfs_blob_bytes(operation->value);
     if (record->size < before->size)

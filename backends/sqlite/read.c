@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking up and reading. Each call borrows a read connection. Several statements of one call see one
- * state because the first stays active until the end; between calls nothing does.
+ * Looking up and reading. Each call borrows a read connection. Several statements of one call see
+ * one state because the first stays active until the end; between calls nothing does.
  */
 #include "backends/sqlite/internal.h"
 
@@ -31,8 +31,8 @@ static int absent(struct sfs_bytes name, struct sfs_error *error)
                     error ? sfs_name_show(name, shown, sizeof(shown)) : "");
 }
 
-static int find(struct lookup *lookup, enum sfs_sqlite_sql sql, struct sfs_bytes name, unsigned want,
-                struct sfs_error *error)
+static int find(struct lookup *lookup, enum sfs_sqlite_sql sql, struct sfs_bytes name,
+                unsigned want, struct sfs_error *error)
 {
     int code = sfs_sqlite_statement(lookup->connection, sql, &lookup->statement, error);
     if (code != 0)
@@ -60,7 +60,8 @@ static int lookup_row(struct lookup *lookup, struct sfs_sqlite_view view, struct
         return found;
     if (found == 0)
         return absent(name, error);
-    return sfs_sqlite_row(lookup->connection, lookup->statement, want, lookup->version, ret_row, error);
+    return sfs_sqlite_row(lookup->connection, lookup->statement, want, lookup->version, ret_row,
+                          error);
 }
 
 static int lookup_begin(struct lookup *lookup, struct sfs_sqlite_view view, struct sfs_error *error)
@@ -109,8 +110,8 @@ static int read_part(struct lookup *lookup, const struct sfs_sqlite_row *row, ui
         return moved_on(row->record, revision, error);
     uint64_t left = offset < row->record->size ? row->record->size - offset : 0;
     size_t count = left < size ? (size_t)left : size;
-    int code = sfs_sqlite_value_read(lookup->connection, row, lookup->version, (int64_t)offset, data,
-                                     count, error);
+    int code = sfs_sqlite_value_read(lookup->connection, row, lookup->version, (int64_t)offset,
+                                     data, count, error);
     if (code == 0)
         *ret_size = count;
     return code;
@@ -144,8 +145,8 @@ static int read_counters(struct sfs_storage *base, enum sfs_sqlite_sql sql, int6
     code = sfs_sqlite_integers(connection, sql, NULL, 0, ret, count, error);
     sfs_sqlite_reader_give(connection);
     if (code == 0)
-        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged: it has no counters",
-                        store->path);
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                        "%s is damaged: it has no counters", store->path);
     return code < 0 ? code : 0;
 }
 
@@ -158,7 +159,8 @@ int sfs_sqlite_sequence(struct sfs_storage *base, uint64_t *ret_sequence, struct
     return code;
 }
 
-int sfs_sqlite_totals(struct sfs_storage *base, struct sfs_totals *ret_totals, struct sfs_error *error)
+int sfs_sqlite_totals(struct sfs_storage *base, struct sfs_totals *ret_totals,
+                      struct sfs_error *error)
 {
     int64_t totals[3];
     int code = read_counters(base, SFS_SQL_TOTALS, totals, 3, error);

@@ -5,8 +5,24 @@
 #include <string.h>
 
 enum column {
-    ID, NAME, REVISION, SIZE, CONTENT, CHUNKED, KIND, TYPE, TYPE_SET, MODE, UID, GID, DEVICE,
-    CREATED, ACCESSED, MODIFIED, CHANGED, XATTRS
+    ID,
+    NAME,
+    REVISION,
+    SIZE,
+    CONTENT,
+    CHUNKED,
+    KIND,
+    TYPE,
+    TYPE_SET,
+    MODE,
+    UID,
+    GID,
+    DEVICE,
+    CREATED,
+    ACCESSED,
+    MODIFIED,
+    CHANGED,
+    XATTRS
 };
 
 static struct sfs_attributes attributes_of(sqlite3_stmt *row)
@@ -27,8 +43,8 @@ static struct sfs_attributes attributes_of(sqlite3_stmt *row)
     };
 }
 
-static int damaged(struct sfs_sqlite_connection *connection, struct sfs_bytes name, const char *what,
-                   struct sfs_error *error)
+static int damaged(struct sfs_sqlite_connection *connection, struct sfs_bytes name,
+                   const char *what, struct sfs_error *error)
 {
     char shown[200];
     return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged: %s of '%s'",
@@ -78,9 +94,9 @@ int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *state
         if (code != 0)
             return code;
     }
-    row.record = sfs_record_new(name, (uint64_t)sqlite3_column_int64(statement, REVISION),
-                                (uint64_t)size, &attributes, sfs_sqlite_column(statement, XATTRS),
-                                blob);
+    row.record =
+        sfs_record_new(name, (uint64_t)sqlite3_column_int64(statement, REVISION), (uint64_t)size,
+                       &attributes, sfs_sqlite_column(statement, XATTRS), blob);
     sfs_blob_unref(blob);
     if (!row.record)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
@@ -190,8 +206,8 @@ static int read_chunks(struct sfs_sqlite_connection *connection, int64_t content
         if (from >= to)
             continue;
         bool part = to - from < SFS_SQLITE_CHUNK / 2;
-        code = (part ? read_block_part : read_block)(connection, block, from - begin,
-                                                     data + (from - offset), (size_t)(to - from), error);
+        code = (part ? read_block_part : read_block)(
+            connection, block, from - begin, data + (from - offset), (size_t)(to - from), error);
         if (code != 0)
             break;
     }
@@ -199,9 +215,9 @@ static int read_chunks(struct sfs_sqlite_connection *connection, int64_t content
     return code;
 }
 
-int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection, const struct sfs_sqlite_row *row,
-                          int64_t version, int64_t offset, void *data, size_t size,
-                          struct sfs_error *error)
+int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
+                          const struct sfs_sqlite_row *row, int64_t version, int64_t offset,
+                          void *data, size_t size, struct sfs_error *error)
 {
     if (size == 0)
         return 0;
@@ -212,5 +228,6 @@ int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection, const struct
         return read_chunks(connection, row->content, version, offset, data, (int64_t)size, error);
     /* Opening a handle costs more than reading a few pages too many. */
     bool part = row->record->size > 65536 && size < row->record->size / 2;
-    return (part ? read_block_part : read_block)(connection, row->content, offset, data, size, error);
+    return (part ? read_block_part : read_block)(connection, row->content, offset, data, size,
+                                                 error);
 }

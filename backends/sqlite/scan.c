@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cursors: records in the order of names, fetched some at a time in short read transactions, each of
- * which seeks anew. What was read ahead is dropped when this process commits, so that a record is
- * shown as it is when it is reached.
+ * Cursors: records in the order of names, fetched some at a time in short read transactions, each
+ * of which seeks anew. What was read ahead is dropped when this process commits, so that a record
+ * is shown as it is when it is reached.
  */
 #include "backends/sqlite/internal.h"
 
@@ -12,7 +12,7 @@
 #define FETCH_MOST 256
 #define FETCH_LEAST 4
 #define FETCH_BYTES ((uint64_t)1024 * 1024) /* of values */
-#define MERGE_ROWS 4096 /* looked at in one fetch, whether they show or not */
+#define MERGE_ROWS 4096                     /* looked at in one fetch, whether they show or not */
 
 struct scan {
     struct sfs_cursor cursor;
@@ -25,7 +25,7 @@ struct scan {
     size_t count;
     size_t at; /* the next to show; the one before is still the caller's */
     size_t fetch;
-    uint64_t bytes; /* of the values fetched */
+    uint64_t bytes;   /* of the values fetched */
     uint64_t commits; /* of the store when it was fetched */
     bool exhausted;   /* nothing is behind what was fetched */
 };
@@ -86,8 +86,8 @@ static int add_row(struct scan *scan, struct sfs_sqlite_connection *connection,
         return code;
     scan->records[scan->count++] = row.record;
     scan->bytes += row.record->size;
-    *more = scan->count < scan->fetch &&
-            (!(scan->want & SFS_WANT_VALUE) || scan->bytes < FETCH_BYTES);
+    *more =
+        scan->count < scan->fetch && (!(scan->want & SFS_WANT_VALUE) || scan->bytes < FETCH_BYTES);
     return 0;
 }
 
@@ -95,7 +95,7 @@ static int add_row(struct scan *scan, struct sfs_sqlite_connection *connection,
 static int read_present(struct scan *scan, struct sfs_sqlite_connection *connection,
                         struct sfs_error *error)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     bool more = true;
     int code = prepare(scan, connection, SFS_SQL_SCAN, &statement, error);
     while (code == 0 && more) {
@@ -156,10 +156,10 @@ static int leave_name(struct scan *scan, struct sfs_sqlite_connection *connectio
 }
 
 /* The first row of history behind the snapshot decides; a name without one is as it was. */
-static int merge(struct scan *scan, struct sfs_sqlite_connection *connection, struct stream *present,
-                 struct stream *history, struct sfs_error *error)
+static int merge(struct scan *scan, struct sfs_sqlite_connection *connection,
+                 struct stream streams[2], struct sfs_error *error)
 {
-    struct stream *streams = present; /* [0] present, [1] history */
+    struct stream *present = &streams[0], *history = &streams[1];
     bool more = true;
     int code = 0;
     for (int rows = 0; code == 0 && more && rows < MERGE_ROWS;) {
@@ -192,7 +192,7 @@ static int read_merged(struct scan *scan, struct sfs_sqlite_connection *connecti
             code = advance(&streams[i], connection, error);
     }
     if (code == 0)
-        code = merge(scan, connection, &streams[0], &streams[1], error);
+        code = merge(scan, connection, streams, error);
     sqlite3_reset(streams[0].statement);
     sqlite3_reset(streams[1].statement);
     sqlite3_reset(anchor);

@@ -3,18 +3,17 @@
  * What is in the file: the tables, and how a file is told to be a store of ours.
  *
  * record   one row a name; `content` is where its value lies (NULL: empty).
- * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and values
- *          are apart, so that renaming, listing and history touch no value. (Both have a rowid: with
+ * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and
+ * values are apart, so that renaming, listing and history touch no value. (Both have a rowid: with
  *          values of 1 KiB that is several times faster than WITHOUT ROWID, measured.)
  * chunk    the parts of values from 1 MiB on (256 KiB each). A part is visible to versions v with
  *          begun <= v < ended, so that changing a byte adds one part and history shares the rest. A
  *          missing part, and what is behind the end of one's data, reads as zeros.
  * history  one row for each name that a commit changed, with the record as it was before. The state
- *          of a name at sequence S is in its first row with sequence > S, else in `record`. It is the
- *          change feed too. Written only while a lease is alive.
- * lease    what snapshots and feeds still need: history after `sequence` (of the values too, where
- *          `contents`), until it expires.
- * garbage  contents (part -1) and parts that no record refers to since the commit `ended`; removed when no
+ *          of a name at sequence S is in its first row with sequence > S, else in `record`. It is
+ * the change feed too. Written only while a lease is alive. lease    what snapshots and feeds still
+ * need: history after `sequence` (of the values too, where `contents`), until it expires. garbage
+ * contents (part -1) and parts that no record refers to since the commit `ended`; removed when no
  *          lease is older. Large values are always removed through it, in bounded steps.
  * stage    contents on their way that no record refers to yet.
  * state    one row of counters. `kept` and `kept_contents`: history is whole after these.
@@ -24,12 +23,9 @@
  */
 #include "backends/sqlite/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define APPLICATION_ID 0x73746673 /* "stfs" */
 #define SCHEMA_VERSION 1
@@ -37,39 +33,52 @@
 #define TEXT_OF_(number) #number
 
 #define RECORD_ATTRIBUTES                                                                          \
-    "revision INTEGER, size INTEGER, content INTEGER, chunked INTEGER, kind INTEGER, type INTEGER," \
-    " type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER, created INTEGER,"   \
+    "revision INTEGER, size INTEGER, content INTEGER, chunked INTEGER, kind INTEGER, type "        \
+    "INTEGER,"                                                                                     \
+    " type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER, created INTEGER,"  \
     " accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
 
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '" TEXT_OF(SCHEMA_VERSION) "');"
-    "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER NOT NULL,"
-    " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease INTEGER NOT NULL,"
-    " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL);"
-    "INSERT INTO state VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
-    "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " RECORD_ATTRIBUTES ");"
-    "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended INTEGER NOT NULL,"
-    " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
-    "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL, existed INTEGER NOT NULL,"
-    " id INTEGER, " RECORD_ATTRIBUTES ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
-    "CREATE INDEX history_name ON history(name);"
-    "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
-    " contents INTEGER NOT NULL, expires INTEGER NOT NULL);"
-    "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun INTEGER,"
-    " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-    "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL);"
-    /* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies in parts. */
-    "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
-    " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN content IS NULL THEN ''"
-    " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
-    " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' END,"
-    " created / 1000000, modified / 1000000"
-    " FROM record LEFT JOIN block ON block.block = record.content WHERE kind = 0;"
-    "PRAGMA application_id = " TEXT_OF(APPLICATION_ID) ";"
-    "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
+    "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '" TEXT_OF(
+        SCHEMA_VERSION) "');"
+                        "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER "
+                        "NOT NULL,"
+                        " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease "
+                        "INTEGER NOT NULL,"
+                        " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL);"
+                        "INSERT INTO state VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+                        "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
+                        "UNIQUE, " RECORD_ATTRIBUTES ");"
+                        "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+                        "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended "
+                        "INTEGER NOT NULL,"
+                        " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
+                        "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL, "
+                        "existed INTEGER NOT NULL,"
+                        " id INTEGER, " RECORD_ATTRIBUTES
+                        ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
+                        "CREATE INDEX history_name ON history(name);"
+                        "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
+                        " contents INTEGER NOT NULL, expires INTEGER NOT NULL);"
+                        "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun "
+                        "INTEGER,"
+                        " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
+                        "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL);"
+                        /* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies
+                           in parts. */
+                        "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
+                        " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN content IS "
+                        "NULL THEN ''"
+                        " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
+                        " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' END,"
+                        " created / 1000000, modified / 1000000"
+                        " FROM record LEFT JOIN block ON block.block = record.content WHERE kind = "
+                        "0;"
+                        "PRAGMA application_id = " TEXT_OF(
+                            APPLICATION_ID) ";"
+                                            "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
 
 static int integer_of(struct sfs_sqlite_connection *connection, const char *sql, int64_t *ret,
                       struct sfs_error *error)
@@ -93,8 +102,8 @@ static int check_state(struct sfs_sqlite_connection *connection, struct sfs_erro
     int code = sfs_sqlite_integers(connection, SFS_SQL_STATE_READ, NULL, 0, state,
                                    SFS_SQLITE_STATE_COLUMNS, error);
     if (code == 0)
-        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged: it has no counters",
-                        connection->store->path);
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                        "%s is damaged: it has no counters", connection->store->path);
     return code;
 }
 
@@ -157,37 +166,47 @@ static bool has_log(const char *path)
     return stat(name, &status) == 0 && status.st_size > 0;
 }
 
-static int check_head(const char *path, const unsigned char *head, size_t size, int64_t file_size,
-                      struct sfs_error *error)
+/* The order matters: a checkpoint first makes the file longer and then empties the log. */
+static int check_length(sqlite3_file *file, const char *path, const unsigned char *head,
+                        struct sfs_error *error)
 {
-    static const char magic[16] = "SQLite format 3";
-    size_t compared = size < sizeof(magic) ? size : sizeof(magic);
-    if (memcmp(head, magic, compared) != 0)
-        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN,
-                        "%s is no store: it is another program's file, no SQLite database", path);
-    uint32_t page = size >= 100 ? big_endian(head + 16, 2) : 0;
-    page = page == 1 ? 65536 : page;
-    int64_t expected = size >= 100 ? (int64_t)page * big_endian(head + 28, 4) : 100;
-    if (file_size < expected && !has_log(path))
-        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
-                        "%s is damaged: it is cut off at %lld of %lld bytes; restore a backup", path,
-                        (long long)file_size, (long long)expected);
-    return 1;
+    uint32_t page = big_endian(head + 16, 2);
+    int64_t expected = (int64_t)(page == 1 ? 65536 : page) * big_endian(head + 28, 4);
+    sqlite3_int64 size = 0;
+    if (has_log(path))
+        return 0;
+    int result = file->pMethods->xFileSize(file, &size);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail_at(NULL, path, result, "read the head", error);
+    if (size >= expected)
+        return 0;
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                    "%s is damaged: it is cut off at %lld of %lld bytes; restore a backup", path,
+                    (long long)size, (long long)expected);
 }
 
-int sfs_sqlite_file_check(const char *path, struct sfs_error *error)
+int sfs_sqlite_file_check(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
-    unsigned char head[100];
-    struct stat status;
-    ssize_t size = fstat(fd, &status) == 0 ? pread(fd, head, sizeof(head), 0) : -1;
-    int code;
-    if (size < 0)
-        code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot read %s", path);
-    else
-        code = size == 0 ? 0 : check_head(path, head, (size_t)size, status.st_size, error);
-    close(fd);
-    return code;
+    static const char magic[16] = "SQLite format 3";
+    const char *path = connection->store->path;
+    unsigned char head[100] = {0};
+    sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (result == SQLITE_OK)
+        result = file->pMethods->xFileSize(file, &size);
+    if (result == SQLITE_OK && size == 0)
+        return 0;
+    if (result == SQLITE_OK)
+        result = file->pMethods->xRead(file, head, size < 100 ? (int)size : 100, 0);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail(connection, result, "read the head", error);
+    if (memcmp(head, magic, size < 16 ? (size_t)size : sizeof(magic)) != 0)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN,
+                        "%s is no store: it is another program's file, no SQLite database", path);
+    if (size < 100)
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                        "%s is damaged: it is cut off at %lld bytes; restore a backup", path,
+                        (long long)size);
+    return check_length(file, path, head, error);
 }

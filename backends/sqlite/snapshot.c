@@ -113,8 +113,8 @@ static int snapshot_snapshot(struct sfs_storage *base, uint64_t lease_ms,
     return open_snapshot(view.store, view.lease->sequence, lease_ms, ret_snapshot, error);
 }
 
-int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
-                        struct sfs_error *error)
+int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
+                        struct sfs_storage **ret_snapshot, struct sfs_error *error)
 {
     return open_snapshot(sfs_sqlite_of(base), -1, lease_ms, ret_snapshot, error);
 }

@@ -17,8 +17,9 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_SAVEPOINT] = "SAVEPOINT batch",
     [SFS_SQL_RELEASE] = "RELEASE batch",
     [SFS_SQL_ROLLBACK_TO] = "ROLLBACK TO batch",
-    [SFS_SQL_STATE_READ] = "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
-                           " kept, kept_contents FROM state",
+    [SFS_SQL_STATE_READ] =
+        "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
+        " kept, kept_contents FROM state",
     [SFS_SQL_STATE_WRITE] = "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
                             " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
                             " kept_contents = ?9",
@@ -49,10 +50,12 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
                            " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     [SFS_SQL_RECORD_UPDATE] =
-        "UPDATE record SET id = ?1, revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7,"
+        "UPDATE record SET id = ?1, revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = "
+        "?7,"
         " type = ?8, type_set = ?9, mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14,"
         " accessed = ?15, modified = ?16, changed = ?17, xattrs = ?18 WHERE id = ?19",
-    [SFS_SQL_RECORD_MOVE] = "UPDATE record SET name = ?2, revision = ?3, changed = ?4 WHERE id = ?1",
+    [SFS_SQL_RECORD_MOVE] =
+        "UPDATE record SET name = ?2, revision = ?3, changed = ?4 WHERE id = ?1",
     [SFS_SQL_RECORD_REMOVE] = "DELETE FROM record WHERE id = ?1",
     [SFS_SQL_RANGE_TOTALS] = "SELECT count(*), count(iif(kind = 0, 1, NULL)),"
                              " coalesce(sum(size), 0), count(iif(chunked, 1, NULL))"
@@ -81,11 +84,13 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                            " ORDER BY begun DESC LIMIT 1",
     [SFS_SQL_CHUNK_ADD] = "INSERT INTO chunk(content, part, begun, ended, block)"
                           " VALUES(?1, ?2, ?3, 9223372036854775807, ?4)",
-    [SFS_SQL_CHUNK_END] = "UPDATE chunk SET ended = ?4 WHERE content = ?1 AND part = ?2 AND begun = ?3",
+    [SFS_SQL_CHUNK_END] =
+        "UPDATE chunk SET ended = ?4 WHERE content = ?1 AND part = ?2 AND begun = ?3",
     [SFS_SQL_CHUNKS_NEW_BLOCKS_REMOVE] =
         "DELETE FROM block WHERE block IN (SELECT chunk.block FROM chunk WHERE content = ?1"
         " AND part >= ?2 AND begun = ?3)",
-    [SFS_SQL_CHUNKS_NEW_REMOVE] = "DELETE FROM chunk WHERE content = ?1 AND part >= ?2 AND begun = ?3",
+    [SFS_SQL_CHUNKS_NEW_REMOVE] =
+        "DELETE FROM chunk WHERE content = ?1 AND part >= ?2 AND begun = ?3",
     [SFS_SQL_CHUNKS_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun)"
                                " SELECT ?3, content, part, begun FROM chunk WHERE content = ?1"
                                " AND part >= ?2 AND ended = 9223372036854775807",
@@ -114,7 +119,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                                     " WHERE sequence > ?3 ORDER BY sequence, name",
     [SFS_SQL_HISTORY_FEED] =
         "SELECT " COLUMNS ", NULL, existed, sequence, coalesce((SELECT n.existed FROM history AS n"
-        " WHERE n.name = history.name AND n.sequence > history.sequence ORDER BY n.sequence LIMIT 1),"
+        " WHERE n.name = history.name AND n.sequence > history.sequence ORDER BY n.sequence LIMIT "
+        "1),"
         " EXISTS(SELECT 1 FROM record WHERE record.name = history.name))"
         " FROM history WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
     /* Up to the ?2nd row; where there are not so many, nothing, and then all are removed. */

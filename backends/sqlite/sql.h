@@ -3,8 +3,8 @@
 #define SFS_SQLITE_SQL_H
 
 /*
- * The prepared statements by name; their text is in sql.c, at the same name. Each connection prepares
- * what it needs once and keeps it.
+ * The prepared statements by name; their text is in sql.c, at the same name. Each connection
+ * prepares what it needs once and keeps it.
  */
 enum sfs_sqlite_sql {
     /* state and transactions */
@@ -89,8 +89,8 @@ enum sfs_sqlite_sql {
 };
 
 /* The columns of a record, in `record` and `history`, as row.c reads and binds them. */
-#define SFS_SQLITE_COLUMNS \
-    "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, " \
+#define SFS_SQLITE_COLUMNS                                                                         \
+    "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, "   \
     "created, accessed, modified, changed, xattrs"
 #define SFS_SQLITE_COLUMN_COUNT 18
 /* Behind them, in statements that read: the value of a record that is kept in one block, and in

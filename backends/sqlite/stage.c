@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stages. Under 1 MiB a stage is bytes in memory. From there on its content is kept in chunks in the
- * database, under a number that nothing refers to, written in small transactions; one chunk at a time
- * is held back in memory. A stage lives for a day after its last write; what a crash left is removed then.
+ * Stages. Under 1 MiB a stage is bytes in memory. From there on its content is kept in chunks in
+ * the database, under a number that nothing refers to, written in small transactions; one chunk at
+ * a time is held back in memory. A stage lives for a day after its last write; what a crash left is
+ * removed then.
  */
 #include "backends/sqlite/internal.h"
 
@@ -125,7 +126,8 @@ static int read_content(struct stage *stage, int64_t offset, void *data, size_t 
     return code;
 }
 
-/* Makes `part` the chunk that is held; `whole`: all of it will be written, what it holds is no matter. */
+/* Makes `part` the chunk that is held; `whole`: all of it will be written, what it holds is no
+ * matter. */
 static int hold(struct stage *stage, int64_t part, bool whole, struct sfs_error *error)
 {
     if (stage->part == part)
@@ -268,8 +270,8 @@ static int abandon_work(struct sfs_sqlite_transaction *transaction, void *contex
 {
     const struct stage *stage = context;
     int64_t gone;
-    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_STAGE_SPEND, &stage->content, 1,
-                                    &gone, 1, error);
+    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_STAGE_SPEND, &stage->content,
+                                    1, &gone, 1, error);
     if (found <= 0)
         return found;
     return sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 4, (int64_t)0,
@@ -294,7 +296,8 @@ static const struct sfs_stage_operations stage_operations = {
     .close = stage_close,
 };
 
-int sfs_sqlite_stage(struct sfs_storage *base, struct sfs_stage **ret_stage, struct sfs_error *error)
+int sfs_sqlite_stage(struct sfs_storage *base, struct sfs_stage **ret_stage,
+                     struct sfs_error *error)
 {
     struct stage *stage = calloc(1, sizeof(*stage));
     if (!stage)
@@ -308,8 +311,8 @@ int sfs_sqlite_stage(struct sfs_storage *base, struct sfs_stage **ret_stage, str
 
 /* --- inside apply: the thread that holds the stage waits there --- */
 
-int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *base, int64_t *ret_content,
-                             struct sfs_error *error)
+int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *base,
+                             int64_t *ret_content, struct sfs_error *error)
 {
     struct stage *stage = stage_of(base);
     if (base->operations != &stage_operations || stage->store != run->transaction->store)
@@ -318,18 +321,18 @@ int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *base,
     if (code != 0 || stage->content == 0)
         return code;
     int64_t gone;
-    int found = sfs_sqlite_integers(run->transaction->connection, SFS_SQL_STAGE_SPEND, &stage->content,
-                                    1, &gone, 1, error);
+    int found = sfs_sqlite_integers(run->transaction->connection, SFS_SQL_STAGE_SPEND,
+                                    &stage->content, 1, &gone, 1, error);
     if (found == 0)
         return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
                         "the staged value has expired, or was put twice in one batch");
     /* It stays marked as held back until the commit: the batch may yet fail. */
     struct sfs_sqlite_run own = run_of(run->transaction);
-    if (found == 1 && stage->dirty)
-        found = write_held(&own, stage, error) == 0 ? 1 : SFS_E_IO;
-    if (found == 1)
-        *ret_content = stage->content;
-    return found;
+    code = found == 1 && stage->dirty ? write_held(&own, stage, error) : 0;
+    if (found < 0 || code != 0)
+        return found < 0 ? found : code;
+    *ret_content = stage->content;
+    return 1;
 }
 
 void sfs_sqlite_stage_spend(struct sfs_sqlite *store, struct sfs_stage *base)

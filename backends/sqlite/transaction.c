@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Write transactions on the store's one write connection: the counters are read at the beginning
- * (another process may have moved them) and written back at the end; what no lease needs any more is
- * removed in bounded steps on the way.
+ * (another process may have moved them) and written back at the end; what no lease needs any more
+ * is removed in bounded steps on the way.
  */
 #include "backends/sqlite/internal.h"
 
 #include "util/clock.h"
 
-#define PRUNE_HISTORY 512 /* rows in one step */
-#define PRUNE_BLOCKS 64
+/* How much one commit removes on its way, in blocks, and in rows of history eight times that. */
+#define PRUNE_BY_THE_WAY 16
+#define PRUNE_ALONE 256
+#define ROWS_PER_BLOCK 8
 
 static int read_leases(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
@@ -30,13 +32,20 @@ static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_err
     int code = sfs_sqlite_integers(transaction->connection, SFS_SQL_STATE_READ, NULL, 0, row,
                                    SFS_SQLITE_STATE_COLUMNS, error);
     if (code == 0)
-        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged: it has no counters",
-                        transaction->store->path);
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                        "%s is damaged: it has no counters", transaction->store->path);
     if (code < 0)
         return code;
     transaction->state = (struct sfs_sqlite_state){
-        .sequence = row[0], .last_id = row[1], .last_content = row[2], .last_lease = row[3],
-        .keys = row[4], .records = row[5], .bytes = row[6], .kept = row[7], .kept_contents = row[8],
+        .sequence = row[0],
+        .last_id = row[1],
+        .last_content = row[2],
+        .last_lease = row[3],
+        .keys = row[4],
+        .records = row[5],
+        .bytes = row[6],
+        .kept = row[7],
+        .kept_contents = row[8],
     };
     return 0;
 }
@@ -59,7 +68,8 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
     /* FULL syncs the log at the commit, and with it all commits before: one file, in order. */
     if (!store->options.synchronous && connection->full != durable) {
         int code = sfs_sqlite_execute(
-            connection, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", error);
+            connection, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+            error);
         if (code != 0)
             return code;
         connection->full = durable;
@@ -68,7 +78,11 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
     if (code != 0)
         return code;
     struct sfs_sqlite_transaction transaction = {
-        .store = store, .connection = connection, .now = sfs_clock_now()};
+        .store = store,
+        .connection = connection,
+        .now = sfs_clock_now(),
+        .budget = PRUNE_BY_THE_WAY,
+    };
     code = read_state(&transaction, error);
     if (code == 0)
         code = read_leases(&transaction, error);
@@ -94,8 +108,8 @@ static void raise_marks(struct sfs_sqlite_transaction *transaction)
 {
     struct sfs_sqlite_state *state = &transaction->state;
     int64_t kept = transaction->needed >= 0 ? transaction->needed : state->sequence;
-    int64_t contents = transaction->needed_contents >= 0 ? transaction->needed_contents
-                                                         : state->sequence;
+    int64_t contents =
+        transaction->needed_contents >= 0 ? transaction->needed_contents : state->sequence;
     if (kept > state->kept)
         state->kept = kept;
     if (contents > state->kept_contents)
@@ -137,7 +151,7 @@ static int remove_parts(struct sfs_sqlite_transaction *transaction, const int64_
 
 static int prune_garbage(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
-    int budget = PRUNE_BLOCKS;
+    int budget = transaction->budget;
     while (budget > 0) {
         int64_t garbage[4];
         int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_GARBAGE_READ,
@@ -178,7 +192,7 @@ static int prune_history(struct sfs_sqlite_transaction *transaction, struct sfs_
     struct sfs_sqlite_connection *connection = transaction->connection;
     int64_t kept = transaction->state.kept;
     int code = sfs_sqlite_run(connection, SFS_SQL_HISTORY_PRUNE_SOME, error, 2, kept,
-                              (int64_t)PRUNE_HISTORY);
+                              (int64_t)transaction->budget * ROWS_PER_BLOCK);
     if (code != 0)
         return code;
     if (sqlite3_changes(connection->db) == 0)
@@ -239,6 +253,7 @@ int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *c
 static int prune_work(struct sfs_sqlite_transaction *transaction, void *context,
                       struct sfs_error *error)
 {
+    transaction->budget = PRUNE_ALONE;
     int code = prune_stages(transaction, error);
     if (code == 0)
         code = sfs_sqlite_prune_step(transaction, error);

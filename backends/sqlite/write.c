@@ -2,8 +2,8 @@
 /*
  * Group commit. Callers of apply and sync queue up; the first becomes the leader, takes what is
  * queued, executes each batch in a savepoint of its own inside one transaction, commits, and tells
- * every caller its own result. With one batch there is no savepoint. Where the transaction as a whole
- * fails, each batch is tried again alone, so that no batch suffers from its neighbours.
+ * every caller its own result. With one batch there is no savepoint. Where the transaction as a
+ * whole fails, each batch is tried again alone, so that no batch suffers from its neighbours.
  */
 #include "backends/sqlite/internal.h"
 
@@ -107,8 +107,8 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
     /* A name that was made and given up again in one batch, as those are under which records change
      * places, has not changed. */
     if (code == 0 && run.vacated && transaction->needed >= 0)
-        code = sfs_sqlite_run(transaction->connection, SFS_SQL_HISTORY_DROP_PASSING, request->error, 1,
-                              (int64_t)run.run.sequence);
+        code = sfs_sqlite_run(transaction->connection, SFS_SQL_HISTORY_DROP_PASSING, request->error,
+                              1, (int64_t)run.run.sequence);
     if (code != 0)
         return code;
     struct sfs_sqlite_state *state = &transaction->state;
@@ -151,8 +151,8 @@ static int execute_saved(struct sfs_sqlite_transaction *transaction,
 }
 
 /* Whether the transaction still stands. */
-static bool execute_all(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite_request **group,
-                        size_t count, bool *changed)
+static bool execute_all(struct sfs_sqlite_transaction *transaction,
+                        struct sfs_sqlite_request **group, size_t count, bool *changed)
 {
     for (size_t i = 0; i < count; i++) {
         struct sfs_sqlite_request *request = group[i];
@@ -182,8 +182,9 @@ static void fail_all(struct sfs_sqlite_request **group, size_t count, int code,
     }
 }
 
-static int commit_group(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite_request **group,
-                        size_t count, bool durable, bool changed, struct sfs_error *error)
+static int commit_group(struct sfs_sqlite_transaction *transaction,
+                        struct sfs_sqlite_request **group, size_t count, bool durable, bool changed,
+                        struct sfs_error *error)
 {
     struct sfs_sqlite *store = transaction->store;
     bool failed_alone = count == 1 && group[0]->code != 0;
@@ -208,7 +209,9 @@ static int commit_group(struct sfs_sqlite_transaction *transaction, struct sfs_s
     return 0;
 }
 
-static void process(struct sfs_sqlite *store, struct sfs_sqlite_request **group, size_t count)
+/* True where each has its result, false where the transaction as a whole has failed. */
+static bool process_together(struct sfs_sqlite *store, struct sfs_sqlite_request **group,
+                             size_t count)
 {
     struct sfs_sqlite_transaction transaction;
     struct sfs_error error = {0};
@@ -219,20 +222,34 @@ static void process(struct sfs_sqlite *store, struct sfs_sqlite_request **group,
     int code = sfs_sqlite_begin(store, durable, &transaction, &error);
     if (code != 0) {
         fail_all(group, count, code, &error);
-        return;
+        return true;
     }
-    bool stands = execute_all(&transaction, group, count, &changed);
-    if (stands)
-        code = commit_group(&transaction, group, count, durable, changed, &error);
-    if (stands && code == 0)
-        return;
-    if (count > 1) {
-        for (size_t i = 0; i < count; i++)
-            process(store, &group[i], 1);
-        return;
-    }
+    if (!execute_all(&transaction, group, count, &changed))
+        return false;
+    code = commit_group(&transaction, group, count, durable, changed, &error);
     if (code != 0)
         fail_all(group, count, code, &error);
+    return code == 0;
+}
+
+/* A full disk may still take a change where the log can be begun anew. */
+static void process_alone(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
+{
+    (void)process_together(store, &request, 1);
+    if (request->code != SFS_E_NO_SPACE)
+        return;
+    int result =
+        sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    if (result == SQLITE_OK)
+        (void)process_together(store, &request, 1);
+}
+
+static void process(struct sfs_sqlite *store, struct sfs_sqlite_request **group, size_t count)
+{
+    if (count > 1 && process_together(store, group, count))
+        return;
+    for (size_t i = 0; i < count; i++)
+        process_alone(store, group[i]);
 }
 
 static void lead(struct sfs_sqlite *store)

@@ -20,3 +20,4 @@ libstorefs_la_SOURCES += \
 	src/query/stage_order.c src/query/stages.h \
 	src/query/text.c \
 	src/query/value.c src/query/value.h
+libstorefs_la_SOURCES += src/query/has.c

@@ -70,7 +70,7 @@ static void attributes_of_markers_and_links(void **state)
         assert_int_equal(record->attributes.gid, 4);
         sfs_record_unref(record);
     }
-    expect_value(f->store, L("link"), L("target"));
+    expect_bytes(f->store, L("link"), L("target"));
 }
 
 static void attributes_are_checked(void **state)

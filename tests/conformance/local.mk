@@ -2,3 +2,15 @@
 # What every backend promises, run over each backend under each stack of layers:
 #   conformance_tests += tests/conformance/NAME
 #   tests_conformance_NAME_SOURCES = tests/conformance/NAME.c
+conformance_fixture = tests/conformance/stacks.c tests/conformance/stacks.h \
+	tests/conformance/short.c tests/conformance/short.h
+conformance_directed = $(conformance_fixture) \
+	tests/conformance/directed.c tests/conformance/directed.h
+conformance_tests += tests/conformance/test_operations tests/conformance/test_calls
+tests_conformance_test_operations_SOURCES = tests/conformance/test_operations.c \
+	$(conformance_directed) tests/conformance/values.c tests/conformance/attributes.c \
+	tests/conformance/staged.c tests/conformance/names.c tests/conformance/prefixes.c \
+	tests/conformance/requirements.c tests/conformance/batches.c
+tests_conformance_test_calls_SOURCES = tests/conformance/test_calls.c \
+	$(conformance_directed) tests/conformance/reading.c tests/conformance/times.c \
+	tests/conformance/feeds.c tests/conformance/derived.c

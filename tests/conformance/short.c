@@ -75,7 +75,7 @@ const struct sfs_record *get(struct sfs_storage *store, struct sfs_bytes name)
     return record;
 }
 
-void expect_value(struct sfs_storage *store, struct sfs_bytes name, struct sfs_bytes value)
+void expect_bytes(struct sfs_storage *store, struct sfs_bytes name, struct sfs_bytes value)
 {
     const struct sfs_record *record = get(store, name);
     assert_int_equal(record->size, value.size);

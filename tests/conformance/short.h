@@ -29,7 +29,7 @@ uint64_t put_link(struct fixture *fixture, struct sfs_bytes name, struct sfs_byt
 
 /* The record with its value; the caller unrefs it. Fails the test where there is none. */
 const struct sfs_record *get(struct sfs_storage *store, struct sfs_bytes name);
-void expect_value(struct sfs_storage *store, struct sfs_bytes name, struct sfs_bytes value);
+void expect_bytes(struct sfs_storage *store, struct sfs_bytes name, struct sfs_bytes value);
 void expect_none(struct sfs_storage *store, struct sfs_bytes name);
 /* The names of a range in order, each shown and with a blank behind it, a marker as "a/0". */
 void expect_names_in(struct sfs_storage *store, struct sfs_range range, unsigned want,

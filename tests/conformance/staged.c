@@ -38,7 +38,7 @@ static void stage_has_gaps_of_zeros(void **state)
     OK(sfs_batch_put_stage(f->batch, L("key"), stage, NULL, 0, NULL));
     APPLY_AFFECTING(f, 1);
     sfs_stage_close(stage);
-    expect_value(f->store, L("key"), L("ab\0\0x\0\0"));
+    expect_bytes(f->store, L("key"), L("ab\0\0x\0\0"));
 }
 
 static void stage_of_a_failed_batch_is_kept(void **state)
@@ -51,17 +51,17 @@ static void stage_of_a_failed_batch_is_kept(void **state)
     OK(sfs_batch_put_stage(f->batch, L("key"), stage, NULL, 0, NULL));
     OK(sfs_batch_delete(f->batch, L("none"), SFS_BATCH_MUST_EXIST, NULL));
     apply_fails(f, SFS_E_NOT_FOUND);
-    expect_value(f->store, L("key"), L("old"));
+    expect_bytes(f->store, L("key"), L("old"));
     OK(sfs_batch_put_stage(f->batch, L("key"), stage, NULL, 0, NULL));
     APPLY_AFFECTING(f, 1);
     sfs_stage_close(stage);
-    expect_value(f->store, L("key"), L("new"));
+    expect_bytes(f->store, L("key"), L("new"));
     OK(sfs_stage_open(f->store, &stage, NULL));
     OK(sfs_stage_write(stage, 0, L("abandoned"), NULL));
     sfs_stage_close(stage);
     sfs_stage_close(NULL);
     expect_names(f->store, "key ");
-    expect_value(f->store, L("key"), L("new"));
+    expect_bytes(f->store, L("key"), L("new"));
 }
 
 static void large_stage(void **state)
@@ -81,7 +81,7 @@ static void large_stage(void **state)
     OK(sfs_batch_put_stage(f->batch, L("key"), stage, NULL, 0, NULL));
     APPLY_AFFECTING(f, 1);
     sfs_stage_close(stage);
-    expect_value(f->store, L("key"), sfs_bytes(bytes, size));
+    expect_bytes(f->store, L("key"), sfs_bytes(bytes, size));
     free(bytes);
 }
 
@@ -102,27 +102,27 @@ static void large_value_is_patched(void **state)
     char *bytes = pattern(size + MIB, 5);
     memset(bytes + size, 0, MIB);
     put(f, L("key"), sfs_bytes(bytes, size));
-    expect_value(f->store, L("key"), sfs_bytes(bytes, size));
+    expect_bytes(f->store, L("key"), sfs_bytes(bytes, size));
     const uint64_t offsets[] = {0, 1, 262143, 262144, 524288 - 3, MIB - 1, 3 * MIB - 9};
     for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++)
         patch(f, bytes, offsets[i], 9);
     patch(f, bytes, 200000, 700000);
-    expect_value(f->store, L("key"), sfs_bytes(bytes, size));
+    expect_bytes(f->store, L("key"), sfs_bytes(bytes, size));
     OK(sfs_batch_write(f->batch, L("key"), size + MIB - 1, L("\0"), NULL));
     APPLY_AFFECTING(f, 1);
-    expect_value(f->store, L("key"), sfs_bytes(bytes, size + MIB));
+    expect_bytes(f->store, L("key"), sfs_bytes(bytes, size + MIB));
     OK(sfs_batch_truncate(f->batch, L("key"), 2 * MIB + 1, NULL));
     OK(sfs_batch_append(f->batch, L("key"), sfs_bytes(bytes, MIB), NULL));
     APPLY_AFFECTING(f, 1, 1);
     memmove(bytes + 2 * MIB + 1, bytes, MIB);
-    expect_value(f->store, L("key"), sfs_bytes(bytes, 3 * MIB + 1));
+    expect_bytes(f->store, L("key"), sfs_bytes(bytes, 3 * MIB + 1));
     OK(sfs_batch_truncate(f->batch, L("key"), 10, NULL));
     APPLY_AFFECTING(f, 1);
-    expect_value(f->store, L("key"), sfs_bytes(bytes, 10));
+    expect_bytes(f->store, L("key"), sfs_bytes(bytes, 10));
     OK(sfs_batch_truncate(f->batch, L("key"), 2 * MIB, NULL));
     APPLY_AFFECTING(f, 1);
     memset(bytes + 10, 0, 2 * MIB - 10);
-    expect_value(f->store, L("key"), sfs_bytes(bytes, 2 * MIB));
+    expect_bytes(f->store, L("key"), sfs_bytes(bytes, 2 * MIB));
     free(bytes);
 }
 
@@ -162,8 +162,8 @@ static void large_value_moves(void **state)
     OK(sfs_batch_rename_prefix(f->batch, L("a/"), L("b/"), NULL));
     OK(sfs_batch_exchange(f->batch, L("b/key"), L("small"), NULL));
     APPLY_AFFECTING(f, 1, 2);
-    expect_value(f->store, L("small"), sfs_bytes(bytes, size));
-    expect_value(f->store, L("b/key"), L("s"));
+    expect_bytes(f->store, L("small"), sfs_bytes(bytes, size));
+    expect_bytes(f->store, L("b/key"), L("s"));
     for (uint64_t offset = 0; offset < size; offset += 262144 - 2000) {
         OK(sfs_read(f->store, L("small"), 0, offset, part, sizeof(part), &got, NULL));
         size_t expected = size - offset < sizeof(part) ? (size_t)(size - offset) : sizeof(part);
@@ -171,7 +171,7 @@ static void large_value_moves(void **state)
         assert_memory_equal(part, bytes + offset, got);
     }
     put(f, L("small"), L("t"));
-    expect_value(f->store, L("small"), L("t"));
+    expect_bytes(f->store, L("small"), L("t"));
     free(bytes);
 }
 

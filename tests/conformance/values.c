@@ -171,13 +171,13 @@ static void put_takes_any_bytes(void **state)
     put(f, L("//"), L("slashes"));
     put(f, L("%"), L("\xed\xb2\x80"));
     put(f, L("\xed\xb2\x80"), L("a lone surrogate as UTF-8"));
-    expect_value(f->store, sfs_bytes(all + 1, 255), sfs_bytes(all, 256));
-    expect_value(f->store, L("empty"), L(""));
-    expect_value(f->store, L("\xff\xff"), L("\0"));
-    expect_value(f->store, L("/"), L("slash"));
-    expect_value(f->store, L("//"), L("slashes"));
-    expect_value(f->store, L("%"), L("\xed\xb2\x80"));
-    expect_value(f->store, L("\xed\xb2\x80"), L("a lone surrogate as UTF-8"));
+    expect_bytes(f->store, sfs_bytes(all + 1, 255), sfs_bytes(all, 256));
+    expect_bytes(f->store, L("empty"), L(""));
+    expect_bytes(f->store, L("\xff\xff"), L("\0"));
+    expect_bytes(f->store, L("/"), L("slash"));
+    expect_bytes(f->store, L("//"), L("slashes"));
+    expect_bytes(f->store, L("%"), L("\xed\xb2\x80"));
+    expect_bytes(f->store, L("\xed\xb2\x80"), L("a lone surrogate as UTF-8"));
 }
 
 static void write_changes_a_part(void **state)
@@ -200,7 +200,7 @@ static void write_changes_a_part(void **state)
     OK(sfs_batch_write(f->batch, L("key"), 4, L(""), NULL));
     OK(sfs_batch_write(f->batch, L("key"), 100, L(""), NULL));
     APPLY_AFFECTING(f, 1, 1, 1);
-    expect_value(f->store, L("key"), L("hELlo\0\0\0x"));
+    expect_bytes(f->store, L("key"), L("hELlo\0\0\0x"));
 }
 
 static void append_and_truncate(void **state)
@@ -210,17 +210,17 @@ static void append_and_truncate(void **state)
     OK(sfs_batch_append(f->batch, L("key"), L(",2"), NULL));
     OK(sfs_batch_append(f->batch, L("key"), L("]"), NULL));
     APPLY_AFFECTING(f, 1, 1, 1);
-    expect_value(f->store, L("key"), L("[1,2]"));
+    expect_bytes(f->store, L("key"), L("[1,2]"));
     const struct sfs_record *record = get(f->store, L("key"));
     assert_int_equal(record->attributes.type, SFS_TYPE_JSON);
     sfs_record_unref(record);
     OK(sfs_batch_truncate(f->batch, L("key"), 2, NULL));
     OK(sfs_batch_truncate(f->batch, L("key"), 4, NULL));
     APPLY_AFFECTING(f, 1, 1);
-    expect_value(f->store, L("key"), L("[1\0\0"));
+    expect_bytes(f->store, L("key"), L("[1\0\0"));
     OK(sfs_batch_truncate(f->batch, L("key"), 0, NULL));
     APPLY_AFFECTING(f, 1);
-    expect_value(f->store, L("key"), L(""));
+    expect_bytes(f->store, L("key"), L(""));
     record = get(f->store, L("key"));
     assert_int_equal(record->attributes.type, SFS_TYPE_TEXT);
     sfs_record_unref(record);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The SQLite backend: values small and large, the file and what is wrong with it, backup and check. */
+/* The SQLite backend: values small and large, the file and what is wrong with it, backup and check.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -112,8 +113,8 @@ static void patch_randomly(struct fixture *fixture, bool with_snapshots)
     size_t old_size = 0;
     fill(model.data, model.size, 7);
     fill(piece, MIB, 8);
-    assert_int_equal(sfs_set(fixture->store, SFS_LITERAL("big"), sfs_bytes(model.data, model.size), NULL),
-                     0);
+    assert_int_equal(
+        sfs_set(fixture->store, SFS_LITERAL("big"), sfs_bytes(model.data, model.size), NULL), 0);
     for (int i = 0; i < 120; i++) {
         if (with_snapshots && i % 20 == 0) {
             assert_int_equal(sfs_close(snapshot, NULL), 0);
@@ -199,7 +200,8 @@ static void test_prefixes(void **state)
     struct sfs_batch *batch = new_batch();
     struct sfs_attributes marker = {.kind = SFS_KIND_MARKER};
     must(sfs_batch_put(batch, sfs_bytes("a/d/\0", 5), SFS_LITERAL(""), &marker, SFS_ATTRIBUTE_KIND,
-                       &error), &error);
+                       &error),
+         &error);
     must(sfs_batch_rename_prefix(batch, SFS_LITERAL("a/"), SFS_LITERAL("c/x/"), &error), &error);
     apply_and_free(fixture->store, batch);
     expect(fixture->store, "a/1", NULL);
@@ -322,9 +324,11 @@ static void test_view(void **state)
     set(fixture->store, "doc", "{\"n\": 7}");
     set(fixture->store, "text", "seven");
     assert_int_equal(number_in(fixture, "SELECT json_extract(value, '$.n') FROM storage"
-                                        " WHERE key = 'doc' AND type = 'json'"), 7);
+                                        " WHERE key = 'doc' AND type = 'json'"),
+                     7);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM storage WHERE value = 'seven'"
-                                        " AND created_at > 1600000000000"), 1);
+                                        " AND created_at > 1600000000000"),
+                     1);
 }
 
 /* --- backup and check --- */
@@ -400,7 +404,8 @@ static void test_backup(void **state)
     assert_int_equal(pthread_create(&thread, NULL, write_pairs, &writer), 0);
     usleep(20000);
     snprintf(copy.path, sizeof(copy.path), "%s/copy.db", fixture->directory);
-    assert_int_equal(sfs_backup(fixture->store, copy.path, stop_at_once, NULL, &error), SFS_E_CANCELLED);
+    assert_int_equal(sfs_backup(fixture->store, copy.path, stop_at_once, NULL, &error),
+                     SFS_E_CANCELLED);
     assert_int_not_equal(access(copy.path, F_OK), 0);
     must(sfs_backup(fixture->store, copy.path, NULL, NULL, &error), &error);
     assert_int_equal(sfs_backup(fixture->store, copy.path, NULL, NULL, &error), SFS_E_EXISTS);
@@ -419,15 +424,17 @@ static void test_check_and_repair(void **state)
     set(fixture->store, "kept", "value");
     set(fixture->store, "lost", "value");
     expect_healthy(fixture->store);
-    run_in(fixture, "INSERT INTO block VALUES(1000, 'orphan'); UPDATE state SET keys = 17, bytes = 1;"
-                    "DELETE FROM block WHERE block = (SELECT content FROM record WHERE name = x'6c6f7374')");
+    run_in(fixture,
+           "INSERT INTO block VALUES(1000, 'orphan'); UPDATE state SET keys = 17, bytes = 1;"
+           "DELETE FROM block WHERE block = (SELECT content FROM record WHERE name = x'6c6f7374')");
     must(sfs_check(fixture->store, true, NULL, NULL, &found, &repaired, &error), &error);
     assert_true(found >= 4);
     assert_int_equal(repaired, 3);
     must(sfs_check(fixture->store, false, NULL, NULL, &found, &repaired, &error), &error);
     assert_true(found >= 1 && found <= 2);
-    assert_int_equal(sfs_get_value(fixture->store, SFS_LITERAL("lost"), &(struct sfs_buffer){0}, &error),
-                     SFS_E_CORRUPT);
+    assert_int_equal(
+        sfs_get_value(fixture->store, SFS_LITERAL("lost"), &(struct sfs_buffer){0}, &error),
+        SFS_E_CORRUPT);
     assert_non_null(strstr(error.message, "lost"));
     assert_int_equal(sfs_delete(fixture->store, SFS_LITERAL("lost"), &error), 1);
     expect_healthy(fixture->store);

@@ -43,8 +43,9 @@ static void change(struct sfs_storage *store, struct model *model, int round)
             assert_int_equal(sfs_batch_delete(batch, sfs_string(name), 0, NULL), 0);
         } else {
             sprintf(model->values[i], "value %d of %d", i, round);
-            assert_int_equal(sfs_batch_put(batch, sfs_string(name), sfs_string(model->values[i]), NULL, 0,
-                                           NULL), 0);
+            assert_int_equal(
+                sfs_batch_put(batch, sfs_string(name), sfs_string(model->values[i]), NULL, 0, NULL),
+                0);
         }
     }
     if (rand() % 15 == 0) {
@@ -60,10 +61,12 @@ static void change(struct sfs_storage *store, struct model *model, int round)
 static void move_about(struct sfs_storage *store)
 {
     struct sfs_batch *batch = new_batch();
-    assert_int_equal(sfs_batch_rename_prefix(batch, SFS_LITERAL("a/"), SFS_LITERAL("moved/"), NULL), 0);
+    assert_int_equal(sfs_batch_rename_prefix(batch, SFS_LITERAL("a/"), SFS_LITERAL("moved/"), NULL),
+                     0);
     apply_and_free(store, batch);
     batch = new_batch();
-    assert_int_equal(sfs_batch_rename_prefix(batch, SFS_LITERAL("moved/"), SFS_LITERAL("a/"), NULL), 0);
+    assert_int_equal(sfs_batch_rename_prefix(batch, SFS_LITERAL("moved/"), SFS_LITERAL("a/"), NULL),
+                     0);
     apply_and_free(store, batch);
 }
 
@@ -105,7 +108,8 @@ static void test_snapshots_against_model(void **state)
         int i = (round / 10) % 4;
         if (round % 10 == 0) {
             assert_int_equal(sfs_close(snapshots[i], NULL), 0);
-            assert_int_equal(sfs_snapshot(round % 20 ? other : fixture->store, 0, &snapshots[i], NULL), 0);
+            assert_int_equal(
+                sfs_snapshot(round % 20 ? other : fixture->store, 0, &snapshots[i], NULL), 0);
             then[i] = now;
         }
         change(round % 2 ? fixture->store : other, &now, round);
@@ -121,7 +125,7 @@ static void test_snapshots_against_model(void **state)
         assert_int_equal(sfs_close(snapshots[k], NULL), 0);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM block") ,
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM block"),
                      number_in(fixture, "SELECT count(*) FROM record"));
     expect_healthy(fixture->store);
     close_store(other);
@@ -279,12 +283,14 @@ static void test_feed(void **state)
         sprintf(key, "many%d", i);
         assert_int_equal(sfs_batch_put(batch, sfs_string(key), SFS_LITERAL("x"), NULL, 0, NULL), 0);
     }
-    assert_int_equal(sfs_batch_exchange(batch, SFS_LITERAL("many1"), SFS_LITERAL("many2"), NULL), 0);
+    assert_int_equal(sfs_batch_exchange(batch, SFS_LITERAL("many1"), SFS_LITERAL("many2"), NULL),
+                     0);
     apply_and_free(fixture->store, batch);
     uint64_t last = 0;
     assert_int_equal(count_changes(feed, &last), 1000);
     batch = new_batch();
-    assert_int_equal(sfs_batch_exchange(batch, SFS_LITERAL("many1"), SFS_LITERAL("many2"), NULL), 0);
+    assert_int_equal(sfs_batch_exchange(batch, SFS_LITERAL("many1"), SFS_LITERAL("many2"), NULL),
+                     0);
     apply_and_free(fixture->store, batch);
     assert_int_equal(count_changes(feed, &last), 2);
     sfs_feed_close(feed);
@@ -384,8 +390,8 @@ static void test_group_commit(void **state)
     assert_int_equal(sfs_sequence(fixture->store, &sequence, NULL), 0);
     assert_int_equal(sequence, 8 * 133);
     assert_int_equal(number_in(fixture, "SELECT count(DISTINCT revision) FROM record"), 8 * 133);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM record WHERE CAST(name AS TEXT) LIKE 'bad%'"),
-                     0);
+    assert_int_equal(
+        number_in(fixture, "SELECT count(*) FROM record WHERE CAST(name AS TEXT) LIKE 'bad%'"), 0);
     assert_int_equal(sfs_sync(fixture->store, 0, NULL), 0);
     assert_int_equal(sfs_sync(fixture->store, sequence, NULL), 0);
     expect_healthy(fixture->store);

@@ -69,6 +69,12 @@ SFS_API int sfs_query_parse(struct sfs_bytes path, struct sfs_query **ret_query,
  * reads one state of the store where the store has snapshots. */
 SFS_API int sfs_query_run(struct sfs_storage *store, const struct sfs_query *query,
                           struct sfs_cursor **ret_cursor, struct sfs_error *error);
+/* As sfs_query_run, but the values may be absent. */
+SFS_API int sfs_query_keys(struct sfs_storage *store, const struct sfs_query *query,
+                           struct sfs_cursor **ret_cursor, struct sfs_error *error);
+/* 1 if the key is in the result, 0 if not. Looks at that record alone unless there is a limit or offset. */
+SFS_API int sfs_query_has(struct sfs_storage *store, const struct sfs_query *query, struct sfs_bytes key,
+                          struct sfs_error *error);
 SFS_API int sfs_query_count(struct sfs_storage *store, const struct sfs_query *query,
                             uint64_t *ret_count, struct sfs_error *error);
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_NAMES_H
+#define STOREFS_FS_NAMES_H
+
+/*
+ * Generated directories whose names are known when they are opened: open->text keeps each name behind
+ * a letter, 'd' or 'f', and before a NUL.
+ */
+#include "fs/node.h"
+
+/* st_ino of a generated node, from its place. */
+uint64_t fs_names_ino(const struct fs_node *dir, const char *name);
+/* Appends a name; NO_MEMORY. */
+int fs_names_add(struct sfs_buffer *names, bool directory, struct sfs_bytes name);
+/* Lists open->text behind the dots. */
+int fs_names_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
+/* A node for a name of a generated directory, with st_ino given; NULL: no memory. */
+struct fs_node *fs_names_node(struct fs *fs, struct fs_node *dir, const char *name,
+                              const struct fs_class *class, struct fs_space *space,
+                              struct sfs_bytes text);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_QUERY_H
+#define STOREFS_FS_QUERY_H
+
+/*
+ * Query directories. node->text of a node of fs_query_class is its path below query/, as it is
+ * written: "by/type/doc". Every path that has a node is one that the grammar takes.
+ */
+#include "fs/names.h"
+
+enum fs_query_state {
+    FS_QUERY_STAGES,   /* what is there is complete: a stage or a result may follow */
+    FS_QUERY_ARGUMENT, /* a stage waits for an argument */
+    FS_QUERY_SINK,     /* a result */
+};
+
+/* Where a path has come to. Borrows from it. */
+struct fs_query_place {
+    enum fs_query_state state;
+    const struct sfs_grammar *row; /* of the stage that waits, or of the result */
+    unsigned argument;             /* which it waits for, from 0 */
+    struct sfs_bytes before;       /* the complete stages */
+    struct sfs_bytes first;        /* the first argument of the stage that waits */
+    size_t depth;                  /* elements */
+};
+struct fs_query_place fs_query_place(struct sfs_bytes path);
+/* The seconds that the kernel may keep what a query gave. */
+double fs_query_timeout(const struct fs_space *space);
+
+/* --- the links in a query's keys/: query_links.c --- */
+int fs_query_link_lookup(struct fs_call *call, struct fs_node *dir, const char *name,
+                         struct fs_entry *entry);
+int fs_query_links_list(struct fs_call *call, struct fs_open *open, uint64_t offset,
+                        struct fs_list *list);
+void fs_query_links_release(struct fs_open *open);
+
+#endif

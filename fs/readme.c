@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MOUNT/README: how to use this mount, true for this mount.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "fs/node.h"
+
+static const char where[] =
+    "keys/    the store: key user/1 is keys/user/1. Read, write, rename, remove as in any directory.\n"
+    "         Where `a` is a key and a directory too, its value is keys/a/%%value. An empty part of a key\n"
+    "         is %%empty, `.` is %%dot, `..` is %%dotdot; a part over 253 bytes is cut into directories.\n"
+    "query/   each directory is a query (below); ls shows what can stand there\n"
+    "tx/      transactions (below)\n"
+    "admin/   errors: the last 100, one JSON line each; stats.json: numbers\n\n";
+
+static const char writing[] =
+    "Writing: what a program writes is committed whole when it closes the file, or at fsync(2), which\n"
+    "also puts it on disk; the error of a commit is the error of close or fsync. Each close of a shared\n"
+    "descriptor (fork, dup) may commit a prefix of what is being written. Until then only readers of that\n"
+    "same path see it; query/ and tx/ show committed data. Not closed and not synced: lost in a crash,\n"
+    "and the old value stays.\n\n";
+
+static const char querying[] =
+    "Queries: stages, left to right, each on the result of the one before; then a result. In a name\n"
+    "under query/, `/` is written %%2F and `%%` %%25. Example:\n"
+    "  cat 'query/where/age >= 21 and tags has \"x\"/order/age:desc/limit/10/values.ndjson'\n";
+
+static const char transacting[] =
+    "\nTransactions: mkdir tx/NAME begins one; tx/NAME/keys/ and tx/NAME/query/ show the store as it was\n"
+    "then, with its own changes. touch tx/NAME/commit commits all of them or, when somebody else changed\n"
+    "one of these keys first, fails with \"Operation canceled\": then tx/NAME/error names the keys and only\n"
+    "rollback is left. touch tx/NAME/rollback, or rmdir tx/NAME, gives up; so does being unused for ten\n"
+    "minutes. tx/NAME/changes lists what would be committed, status and isolation say how it stands.\n";
+
+static const char failing[] =
+    "\nErrors: next to errno there is a sentence, in admin/errors and of the last failure of a file in\n"
+    "  getfattr -n user.storefs.error FILE\n";
+
+static const char *yes(bool is)
+{
+    return is ? "yes" : "no";
+}
+
+static int add_store(struct fs_call *call, struct sfs_buffer *out)
+{
+    const struct sfs_storage *store = call->fs->space->store;
+    unsigned can = sfs_storage_capabilities(store);
+    return sfs_buffer_printf(out,
+                             "This directory is a store, mounted by storefs: %s\n"
+                             "Backend %s. Transactions: %s. Kept when unmounted: %s. Shared with other "
+                             "processes: %s.\nWritable: %s. Longest key: %zu bytes.\n\n",
+                             call->fs->uri, sfs_storage_name(store), yes(can & SFS_CAN_SNAPSHOT),
+                             yes(can & SFS_CAN_PERSIST), yes(can & SFS_CAN_SHARE),
+                             yes(!call->fs->read_only), sfs_storage_key_max(store));
+}
+
+static int add_grammar(struct sfs_buffer *out)
+{
+    int code = sfs_buffer_printf(out, querying);
+    for (const struct sfs_grammar *row = sfs_query_grammar(); code == 0 && row->name != NULL; row++)
+        code = sfs_buffer_printf(out, "  %-34s %s\n", row->usage, row->summary);
+    return code;
+}
+
+static int make_readme(struct fs_call *call, struct sfs_buffer *out)
+{
+    bool transactions = (sfs_storage_capabilities(call->fs->space->store) & SFS_CAN_SNAPSHOT) != 0;
+    int code = add_store(call, out);
+    if (code == 0)
+        code = sfs_buffer_printf(out, where);
+    if (code == 0 && !call->fs->read_only)
+        code = sfs_buffer_printf(out, writing);
+    if (code == 0)
+        code = add_grammar(out);
+    if (code == 0 && transactions)
+        code = sfs_buffer_printf(out, transacting);
+    return code == 0 ? sfs_buffer_printf(out, failing) : code;
+}
+
+static int readme_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    fs_stat_generated(call->fs, node, S_IFREG | 0444, st);
+    return 0;
+}
+
+static int readme_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                       struct fuse_file_info *info)
+{
+    (void)node;
+    if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC)
+        return sfs_fail(&call->error, SFS_E_PERMISSION, "mount", "README can only be read");
+    if (make_readme(call, &open->text) < 0) {
+        sfs_buffer_free(&open->text);
+        return sfs_fail_memory(&call->error, "mount");
+    }
+    fs_open_generated(info);
+    return 0;
+}
+
+const struct fs_class fs_readme_class = {
+    .name = "README",
+    .stat = readme_stat,
+    .open = readme_open,
+    .read = fs_text_read,
+    .release = fs_text_release,
+};

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of a mount's transactions.
+ */
+#include "fs/tx.h"
+
+#include <stdlib.h>
+
+#include "fs/keys.h"
+
+struct fs_transactions {
+    pthread_mutex_t lock;
+    struct fs_tx *first;
+};
+
+struct fs_transactions *fs_transactions_new(struct fs *fs)
+{
+    (void)fs;
+    struct fs_transactions *table = calloc(1, sizeof(*table));
+    if (table != NULL)
+        pthread_mutex_init(&table->lock, NULL);
+    return table;
+}
+
+struct fs_tx *fs_tx_ref(struct fs_tx *tx)
+{
+    atomic_fetch_add(&tx->references, 1);
+    return tx;
+}
+
+void fs_tx_unref(struct fs_tx *tx)
+{
+    if (tx == NULL || atomic_fetch_sub(&tx->references, 1) != 1)
+        return;
+    sfs_transaction_free(tx->transaction);
+    fs_space_unref(tx->space);
+    sfs_buffer_free(&tx->conflicts);
+    pthread_mutex_destroy(&tx->lock);
+    pthread_cond_destroy(&tx->settled);
+    free(tx->name);
+    free(tx);
+}
+
+void fs_transactions_free(struct fs_transactions *table)
+{
+    if (table == NULL)
+        return;
+    while (table->first != NULL) {
+        struct fs_tx *tx = table->first;
+        table->first = tx->next;
+        sfs_transaction_free(tx->transaction);
+        tx->transaction = NULL;
+        fs_tx_unref(tx);
+    }
+    pthread_mutex_destroy(&table->lock);
+    free(table);
+}
+
+bool fs_tx_is_open(struct fs_tx *tx)
+{
+    pthread_mutex_lock(&tx->lock);
+    bool open = tx->state == FS_TX_OPEN || tx->state == FS_TX_ENDING;
+    pthread_mutex_unlock(&tx->lock);
+    return open;
+}
+
+size_t fs_transactions_count(struct fs_transactions *table)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&table->lock);
+    for (struct fs_tx *tx = table->first; tx != NULL; tx = tx->next)
+        count += fs_tx_is_open(tx);
+    pthread_mutex_unlock(&table->lock);
+    return count;
+}
+
+static struct fs_tx *find_locked(struct fs_transactions *table, const char *name)
+{
+    for (struct fs_tx *tx = table->first; tx != NULL; tx = tx->next)
+        if (strcmp(tx->name, name) == 0 && fs_tx_is_open(tx))
+            return tx;
+    return NULL;
+}
+
+struct fs_tx *fs_tx_find(struct fs *fs, const char *name)
+{
+    struct fs_transactions *table = fs->transactions;
+    pthread_mutex_lock(&table->lock);
+    struct fs_tx *tx = find_locked(table, name);
+    if (tx != NULL)
+        fs_tx_ref(tx);
+    pthread_mutex_unlock(&table->lock);
+    return tx;
+}
+
+int fs_tx_names(struct fs *fs, uid_t uid, struct sfs_buffer *names)
+{
+    struct fs_transactions *table = fs->transactions;
+    int code = 0;
+    pthread_mutex_lock(&table->lock);
+    for (struct fs_tx *tx = table->first; tx != NULL && code == 0; tx = tx->next)
+        if ((uid == 0 || uid == tx->uid) && fs_tx_is_open(tx))
+            code = fs_names_add(names, true, sfs_string(tx->name));
+    pthread_mutex_unlock(&table->lock);
+    return code;
+}
+
+static struct fs_tx *tx_new(struct fs_call *call, const char *name)
+{
+    struct fs_tx *tx = calloc(1, sizeof(*tx));
+    if (tx == NULL)
+        return NULL;
+    tx->fs = call->fs;
+    tx->uid = call->uid;
+    tx->gid = call->gid;
+    tx->begun = fs_now();
+    tx->references = 1;
+    pthread_mutex_init(&tx->lock, NULL);
+    pthread_cond_init(&tx->settled, NULL);
+    tx->name = strdup(name);
+    if (tx->name == NULL) {
+        fs_tx_unref(tx);
+        return NULL;
+    }
+    return tx;
+}
+
+/* False where the name is taken. */
+static bool enter_table(struct fs_transactions *table, struct fs_tx *tx)
+{
+    pthread_mutex_lock(&table->lock);
+    bool taken = find_locked(table, tx->name) != NULL;
+    if (!taken) {
+        struct fs_tx **last = &table->first;
+        while (*last != NULL)
+            last = &(*last)->next;
+        *last = fs_tx_ref(tx);
+    }
+    pthread_mutex_unlock(&table->lock);
+    return !taken;
+}
+
+int fs_tx_begin(struct fs_call *call, const char *name, struct fs_tx **ret_tx)
+{
+    struct fs_tx *tx = tx_new(call, name);
+    if (tx == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = sfs_begin(call->fs->space->store, NULL, &tx->transaction, &call->error);
+    if (code == 0) {
+        tx->space = fs_space_new(call->fs, sfs_transaction_storage(tx->transaction), 0.0);
+        if (tx->space == NULL)
+            code = sfs_fail_memory(&call->error, "mount");
+    }
+    if (code == 0 && !enter_table(call->fs->transactions, tx))
+        code = sfs_fail(&call->error, SFS_E_EXISTS, "transaction",
+                        "there is a transaction '%s' already: take another name", name);
+    if (code < 0)
+        fs_tx_unref(tx);
+    else
+        *ret_tx = tx;
+    return code;
+}
+
+static void leave_table(struct fs_transactions *table, struct fs_tx *tx)
+{
+    pthread_mutex_lock(&table->lock);
+    struct fs_tx **place = &table->first;
+    while (*place != NULL && *place != tx)
+        place = &(*place)->next;
+    if (*place == tx)
+        *place = tx->next;
+    pthread_mutex_unlock(&table->lock);
+}
+
+/* The last handle is closed: nothing can use the transaction's store any more. */
+static void dispose(void *context)
+{
+    struct fs_tx *tx = context;
+    leave_table(tx->fs->transactions, tx);
+    sfs_transaction_free(tx->transaction);
+    tx->transaction = NULL;
+    fs_tx_unref(tx);
+}
+
+void fs_tx_forget(struct fs_tx *tx)
+{
+    fs_space_dispose(tx->space, dispose, tx);
+}

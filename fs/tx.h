@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_TX_H
+#define STOREFS_FS_TX_H
+
+/*
+ * Transactions of a mount: each is a directory tx/NAME with its own space. Counted: the nodes of a
+ * transaction may outlive it, and say then how it ended.
+ */
+#include "fs/names.h"
+
+enum fs_tx_state {
+    FS_TX_OPEN,
+    FS_TX_ENDING, /* one call is committing or rolling back */
+    FS_TX_COMMITTED,
+    FS_TX_ROLLED_BACK,
+};
+
+struct fs_tx {
+    struct fs *fs;
+    struct fs_tx *next; /* in the table, until the store has forgotten the transaction */
+    char *name;
+    uid_t uid;
+    gid_t gid;
+    int64_t begun;          /* ns since the epoch */
+    struct fs_space *space; /* counted */
+    struct sfs_transaction *transaction; /* used only inside the space, and by the call that ends it */
+    _Atomic unsigned references;
+    pthread_mutex_t lock; /* the members below; never held across a store call */
+    pthread_cond_t settled;
+    enum fs_tx_state state;
+    struct sfs_error failure;    /* of the last commit; code 0: none */
+    struct sfs_buffer conflicts; /* with it: one line a key */
+};
+
+/* --- the table: tx.c --- */
+struct fs_tx *fs_tx_ref(struct fs_tx *tx);
+void fs_tx_unref(struct fs_tx *tx);
+/* The open transaction of a name, with one reference more; NULL: none. */
+struct fs_tx *fs_tx_find(struct fs *fs, const char *name);
+/* EXISTS, and the store's errors. The table has a reference, the caller gets another. */
+int fs_tx_begin(struct fs_call *call, const char *name, struct fs_tx **ret_tx);
+/* The names of those that `uid` may see, as fs_names_add makes them. */
+int fs_tx_names(struct fs *fs, uid_t uid, struct sfs_buffer *names);
+bool fs_tx_is_open(struct fs_tx *tx);
+
+/* --- ending: tx_end.c --- */
+/* Both succeed where that has been done already, and are EXPIRED where the other has. A commit first
+ * commits the open files of the transaction; where it fails the transaction stays. */
+int fs_tx_commit(struct fs_call *call, struct fs_tx *tx);
+int fs_tx_rollback(struct fs_call *call, struct fs_tx *tx);
+/* The failure that every further commit will have, or 0. */
+int fs_tx_doomed(struct fs_call *call, struct fs_tx *tx);
+/* Its store is not needed any more, once the handles are closed: takes it out of the table. */
+void fs_tx_forget(struct fs_tx *tx);
+
+/* --- what the kernel must hear of a commit: tx_changes.c --- */
+/* The changed names, gathered before a commit and told after it. */
+struct fs_tx_changes {
+    struct sfs_buffer names;
+    size_t count;
+};
+int fs_tx_changes_gather(struct fs_call *call, struct fs_tx *tx, struct fs_tx_changes *changes);
+void fs_tx_changes_tell(struct fs_call *call, const struct fs_tx_changes *changes);
+/* Those keys that somebody else has changed meanwhile, one line each. */
+int fs_tx_conflicts(struct fs_tx *tx, struct sfs_buffer *out);
+/* One line a changed name. */
+int fs_tx_changes_text(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer *out);
+
+/* --- the files in tx/NAME: tx_files.c --- */
+/* node->text is the file's name, node->data the transaction. */
+extern const struct fs_class fs_tx_file_class;
+/* The mode of a file of this name; 0: there is none. */
+mode_t fs_tx_file_mode(const char *name);
+int fs_tx_file_names(struct sfs_buffer *names);
+void fs_tx_node_forget(struct fs_node *node);
+/* Attributes of a node of a transaction. */
+void fs_tx_stat(struct fs_call *call, struct fs_node *node, mode_t mode, struct stat *st);
+
+#endif

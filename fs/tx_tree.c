@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The directories tx/ and tx/NAME.
+ */
+#include <sys/stat.h>
+
+#include "fs/keys.h"
+#include "fs/tx.h"
+
+/* A node that carries the transaction. One made for an earlier transaction of the same name, by a
+ * look-up that was overtaken by its end, is not taken for this one's. */
+static struct fs_node *tx_node(struct fs *fs, struct fs_node *dir, const char *name,
+                               const struct fs_class *class, struct fs_tx *tx)
+{
+    for (;;) {
+        struct fs_node *node = fs_names_node(fs, dir, name, class, NULL, sfs_string(name));
+        if (node == NULL)
+            return NULL;
+        fs_nodes_lock(fs->nodes);
+        if (node->data == NULL)
+            node->data = fs_tx_ref(tx);
+        bool same = node->data == tx;
+        fs_nodes_unlock(fs->nodes);
+        if (same)
+            return node;
+        fs_node_detach(fs, dir, name);
+        fs_node_forget(fs, node->id, 1);
+    }
+}
+
+/* --- tx/NAME --- */
+
+static int dir_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    fs_tx_stat(call, node, S_IFDIR | 0700, st);
+    return 0;
+}
+
+/* keys/ and query/: the same classes as the mount's own, in the transaction's space. */
+static struct fs_node *tree_node(struct fs_call *call, struct fs_node *dir, const char *name)
+{
+    struct fs_tx *tx = dir->data;
+    if (strcmp(name, "keys") == 0)
+        return fs_node_intern(call->fs, dir, name, &fs_keys_directory_class, tx->space, FS_KIND_ROOT,
+                              sfs_bytes(NULL, 0));
+    return fs_names_node(call->fs, dir, name, &fs_query_class, tx->space, sfs_bytes(NULL, 0));
+}
+
+static int stat_tree(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    int code = fs_space_enter(node->space, &call->error);
+    if (code < 0)
+        return code;
+    code = node->class->stat(call, node, st);
+    fs_space_leave(node->space);
+    return code;
+}
+
+static int dir_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
+{
+    struct fs_tx *tx = dir->data;
+    bool tree = strcmp(name, "keys") == 0 || strcmp(name, "query") == 0;
+    if (!fs_tx_is_open(tx) || (!tree && fs_tx_file_mode(name) == 0))
+        return SFS_E_NOT_FOUND;
+    entry->timeout = 0;
+    entry->node =
+        tree ? tree_node(call, dir, name) : tx_node(call->fs, dir, name, &fs_tx_file_class, tx);
+    if (entry->node == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = tree ? stat_tree(call, entry->node, &entry->st)
+                    : entry->node->class->stat(call, entry->node, &entry->st);
+    if (code < 0)
+        fs_node_forget(call->fs, entry->node->id, 1);
+    return code;
+}
+
+static int dir_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list)
+{
+    if (offset == 0 || open->text.data == NULL) {
+        open->text.size = 0;
+        if (fs_tx_is_open(open->node->data) &&
+            (fs_tx_file_names(&open->text) != 0 ||
+             fs_names_add(&open->text, true, SFS_LITERAL("keys")) != 0 ||
+             fs_names_add(&open->text, true, SFS_LITERAL("query")) != 0))
+            return sfs_fail_memory(&call->error, "mount");
+    }
+    return fs_names_list(call, open, offset, list);
+}
+
+static const struct fs_class tx_directory_class = {
+    .name = "transaction",
+    .lookup = dir_lookup,
+    .stat = dir_stat,
+    .list = dir_list,
+    .release = fs_text_release,
+    .forget = fs_tx_node_forget,
+};
+
+/* --- tx/ --- */
+
+/* Takes over the caller's reference. */
+static int entry_of(struct fs_call *call, struct fs_node *dir, struct fs_tx *tx, struct fs_entry *entry)
+{
+    entry->timeout = 0;
+    entry->node = tx_node(call->fs, dir, tx->name, &tx_directory_class, tx);
+    fs_tx_unref(tx);
+    return entry->node == NULL ? sfs_fail_memory(&call->error, "mount")
+                               : dir_stat(call, entry->node, &entry->st);
+}
+
+static int root_lookup(struct fs_call *call, struct fs_node *dir, const char *name,
+                       struct fs_entry *entry)
+{
+    struct fs_tx *tx = fs_tx_find(call->fs, name);
+    return tx == NULL ? SFS_E_NOT_FOUND : entry_of(call, dir, tx, entry);
+}
+
+/* Sticky: everybody may begin a transaction, and end their own. */
+static int root_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    fs_stat_generated(call->fs, node, S_IFDIR | 01777, st);
+    return 0;
+}
+
+static int root_make(struct fs_call *call, struct fs_node *dir, const char *name,
+                     const struct fs_make *make, struct fs_entry *entry)
+{
+    struct fs_tx *tx;
+    if (!S_ISDIR(make->mode))
+        return sfs_fail(&call->error, SFS_E_PERMISSION, "transaction",
+                        "tx/ holds transactions only: mkdir tx/NAME begins one");
+    if (strlen(name) > SFS_PATH_NAME_MAX)
+        return sfs_fail(&call->error, SFS_E_NAME_TOO_LONG, "transaction",
+                        "a transaction's name has at most %d bytes", SFS_PATH_NAME_MAX);
+    int code = fs_tx_begin(call, name, &tx);
+    return code < 0 ? code : entry_of(call, dir, tx, entry);
+}
+
+static int root_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+{
+    struct fs_tx *tx = fs_tx_find(call->fs, name);
+    (void)dir;
+    if (tx == NULL)
+        return SFS_E_NOT_FOUND;
+    int code = 0;
+    if (!directory)
+        code = sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "transaction",
+                        "a transaction is a directory: rmdir rolls it back");
+    else if (call->uid != 0 && call->uid != tx->uid)
+        code = sfs_fail(&call->error, SFS_E_PERMISSION, "transaction",
+                        "this transaction is somebody else's");
+    if (code == 0)
+        code = fs_tx_rollback(call, tx);
+    fs_tx_unref(tx);
+    return code;
+}
+
+static int root_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list)
+{
+    if (offset == 0 || open->text.data == NULL) {
+        open->text.size = 0;
+        if (fs_tx_names(call->fs, call->uid, &open->text) != 0)
+            return sfs_fail_memory(&call->error, "mount");
+    }
+    return fs_names_list(call, open, offset, list);
+}
+
+const struct fs_class fs_tx_root_class = {
+    .name = "transactions",
+    .lookup = root_lookup,
+    .stat = root_stat,
+    .make = root_make,
+    .remove = root_remove,
+    .list = root_list,
+    .release = fs_text_release,
+};

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* Directed tests: a batch happens whole or not at all; the limits of names. */
+#include <stdio.h>
+
+#include "tests/conformance/directed.h"
+
+#define STEPS 12
+
+/* The operation number `step` of a batch in which each has an effect. */
+static void add_step(struct fixture *f, size_t step)
+{
+    struct sfs_batch *batch = f->batch;
+    const struct sfs_attributes change = {.mode = 0600};
+    switch (step) {
+    case 0: OK(sfs_batch_put(batch, L("new"), L("1"), NULL, 0, NULL)); break;
+    case 1: OK(sfs_batch_put(batch, L("a"), L("2"), NULL, 0, NULL)); break;
+    case 2: OK(sfs_batch_write(batch, L("b"), 1, L("x"), NULL)); break;
+    case 3: OK(sfs_batch_append(batch, L("b"), L("y"), NULL)); break;
+    case 4: OK(sfs_batch_truncate(batch, L("b"), 1, NULL)); break;
+    case 5: OK(sfs_batch_attributes(batch, L("c"), &change, SFS_ATTRIBUTE_MODE, NULL)); break;
+    case 6: OK(sfs_batch_xattr(batch, L("c"), L("user.x"), L("1"), 0, NULL)); break;
+    case 7: OK(sfs_batch_rename(batch, L("new"), L("a"), 0, NULL)); break;
+    case 8: OK(sfs_batch_exchange(batch, L("b"), L("c"), NULL)); break;
+    case 9: OK(sfs_batch_rename_prefix(batch, L("d/"), L("e/"), NULL)); break;
+    case 10: OK(sfs_batch_exchange_prefix(batch, L("e/"), L("f/"), NULL)); break;
+    default: OK(sfs_batch_clear_range(batch, range_of(L("b"), L("f/y")), NULL)); break;
+    }
+}
+
+static void add_failure(struct fixture *f)
+{
+    OK(sfs_batch_rename(f->batch, L("absent"), L("other"), 0, NULL));
+}
+
+/* A failing operation at every place in a batch undoes all the others. */
+static void failure_at_every_place(void **state)
+{
+    struct fixture *f = *state;
+    const char *names[] = {"a", "b", "c", "d/x", "d/y/z", "f/x"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        put(f, sfs_string(names[i]), sfs_string(names[i]));
+    put(f, L("d/\0"), L(""));
+    for (size_t place = 0; place <= STEPS; place++) {
+        for (size_t step = 0; step < STEPS; step++) {
+            if (step == place)
+                add_failure(f);
+            add_step(f, step);
+        }
+        if (place == STEPS)
+            add_failure(f);
+        apply_fails(f, SFS_E_NOT_FOUND);
+    }
+    for (size_t step = 0; step < STEPS; step++)
+        add_step(f, step);
+    APPLY_AFFECTING(f, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 5);
+    expect_names(f->store, "a f/y/z ");
+    expect_bytes(f->store, L("a"), L("1"));
+    expect_bytes(f->store, L("f/y/z"), L("d/y/z"));
+}
+
+/* The names of a failed batch can be used by the next, and its ids are nobody's. */
+static void nothing_stays_of_a_failure(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_totals totals;
+    OK(sfs_batch_put(f->batch, L("a"), L("1"), NULL, 0, NULL));
+    OK(sfs_batch_put(f->batch, L("d/\0"), L(""), NULL, 0, NULL));
+    add_failure(f);
+    apply_fails(f, SFS_E_NOT_FOUND);
+    OK(sfs_totals(f->store, &totals, NULL));
+    assert_int_equal(totals.records, 0);
+    OK(sfs_batch_require_absent(f->batch, L("a"), NULL));
+    OK(sfs_batch_put(f->batch, L("a"), L("2"), NULL, 0, NULL));
+    APPLY_AFFECTING(f, 1);
+    expect_names(f->store, "a ");
+}
+
+static void batch_can_be_applied_again(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first = 0, second = 0;
+    put(f, L("a"), L("1"));
+    OK(sfs_batch_append(f->batch, L("a"), L("2"), NULL));
+    OK(sfs_apply(f->store, f->batch, NULL, &first, NULL));
+    OK(sfs_apply(f->store, f->batch, &(struct sfs_apply_options){.durable = true}, &second, NULL));
+    assert_true(second > first);
+    assert_int_equal(sfs_batch_affected(f->batch, 0), 1);
+    expect_bytes(f->store, L("a"), L("122"));
+    assert_int_equal(sfs_batch_size(f->batch), 1);
+    OK(sfs_apply(f->store, f->batch, NULL, NULL, NULL));
+    expect_bytes(f->store, L("a"), L("1222"));
+}
+
+static void empty_batch(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t sequence = put(f, L("a"), L("1"));
+    assert_true(apply(f, 0) >= sequence);
+    expect_names(f->store, "a ");
+}
+
+static void keys_have_limits(void **state)
+{
+    struct fixture *f = *state;
+    char name[SFS_KEY_MAX + 2];
+    memset(name, 'k', sizeof(name));
+    size_t most = sfs_storage_key_max(f->store);
+    assert_in_range(most, 1, SFS_KEY_MAX);
+    put(f, sfs_bytes(name, 1), L("short"));
+    put(f, sfs_bytes(name, most), L("long"));
+    expect_bytes(f->store, sfs_bytes(name, most), L("long"));
+    const struct sfs_record *record = NULL;
+    struct {
+        struct sfs_bytes name;
+        int code;
+    } rows[] = {
+        {L(""), SFS_E_INVALID},
+        {L("a\0b"), SFS_E_INVALID},
+        {L("a\0"), SFS_E_INVALID},
+        {L("\0\0"), SFS_E_INVALID},
+        {L("\0/x"), SFS_E_INVALID},
+        {sfs_bytes(name, SFS_KEY_MAX + 1), SFS_E_NAME_TOO_LONG},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        f->error = (struct sfs_error){0};
+        assert_int_equal(sfs_batch_put(f->batch, rows[i].name, L("x"), NULL, 0, &f->error),
+                         rows[i].code);
+        assert_int_equal(f->error.code, rows[i].code);
+        apply_fails(f, SFS_E_INVALID);
+        assert_int_equal(sfs_get(f->store, rows[i].name, 0, &record, NULL), rows[i].code);
+        assert_int_equal(sfs_set(f->store, rows[i].name, L("x"), NULL), rows[i].code);
+        assert_int_equal(sfs_delete(f->store, rows[i].name, NULL), rows[i].code);
+        assert_int_equal(sfs_has(f->store, rows[i].name, NULL), rows[i].code);
+    }
+}
+
+static void markers_have_limits(void **state)
+{
+    struct fixture *f = *state;
+    char name[SFS_KEY_MAX + 2];
+    memset(name, 'k', sizeof(name));
+    size_t most = sfs_storage_key_max(f->store);
+    name[most - 1] = '/';
+    name[most] = '\0';
+    put(f, sfs_bytes(name, most + 1), L(""));
+    put(f, sfs_bytes(name, most), L("the key of the prefix"));
+    expect_bytes(f->store, sfs_bytes(name, most + 1), L(""));
+    expect_bytes(f->store, sfs_bytes(name, most), L("the key of the prefix"));
+    name[most - 1] = 'k';
+    name[most] = '/';
+    name[most + 1] = '\0';
+    struct sfs_batch *batch = NULL;
+    OK(sfs_batch_new(&batch, NULL));
+    int code = sfs_batch_put(batch, sfs_bytes(name, most + 2), L(""), NULL, 0, NULL);
+    if (code == 0)
+        code = sfs_apply(f->store, batch, NULL, NULL, NULL);
+    assert_int_equal(code, SFS_E_NAME_TOO_LONG);
+    sfs_batch_free(batch);
+}
+
+const struct conformance_test batch_tests[] = {
+    {"a failure at every place", failure_at_every_place, 0},
+    {"nothing stays of a failure", nothing_stays_of_a_failure, 0},
+    {"a batch can be applied again", batch_can_be_applied_again, 0},
+    {"an empty batch", empty_batch, 0},
+    {"keys have limits", keys_have_limits, 0},
+    {"markers have limits", markers_have_limits, 0},
+    {0},
+};
