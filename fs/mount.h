@@ -16,8 +16,9 @@ struct fs_options {
 
 /*
  * Mounts `store` at `directory` and serves it in this process. `uri` is shown as the mount's source
- * (without passwords). `ready` is called once, when the kernel has begun the session: the next request is answered. Returns when it was unmounted
- * or SIGTERM, SIGINT or SIGHUP came: everything written was then committed and the store closed.
+ * (without passwords). `ready` is called once, when the kernel has begun the session: what is asked
+ * next is answered. Returns when it was unmounted or SIGTERM, SIGINT or SIGHUP came: everything
+ * written was then committed and the store closed.
  * The store is closed in any case. Returns 0 or a negative code; threads are started inside, so a
  * daemon forks before it calls.
  */
