@@ -200,6 +200,11 @@ static int convert(struct sfs_sqlite_run *run, int64_t size, struct sfs_sqlite_p
     return code;
 }
 
+static uint64_t offset_of(const struct sfs_record *before, const struct sfs_operation *operation)
+{
+    return operation->kind == SFS_OPERATION_APPEND ? before->size : operation->offset;
+}
+
 static int change_chunks(struct sfs_sqlite_run *run, int64_t content,
                          const struct sfs_record *before, const struct sfs_record *record,
                          const struct sfs_operation *operation, struct sfs_error *error)
@@ -209,8 +214,52 @@ static int change_chunks(struct sfs_sqlite_run *run, int64_t content,
         return sfs_sqlite_chunks_cut(run, content, (int64_t)record->size, error);
     if (operation->kind == SFS_OPERATION_TRUNCATE || bytes.size == 0)
         return 0;
-    uint64_t offset = operation->kind == SFS_OPERATION_APPEND ? before->size : operation->offset;
-    return sfs_sqlite_chunks_write(run, content, (int64_t)offset, bytes, error);
+    return sfs_sqlite_chunks_write(run, content, (int64_t)offset_of(before, operation), bytes,
+                                   error);
+}
+
+/* The new value where it is small: what is kept of the old one, with the operation's bytes in it.
+ */
+static int small_value(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                       const struct sfs_record *before, size_t size,
+                       const struct sfs_operation *operation, char *data, struct sfs_error *error)
+{
+    const struct sfs_sqlite_row row = {.content = place.content, .chunked = true};
+    struct sfs_bytes bytes = sfs_blob_bytes(operation->value);
+    size_t kept = before->size < size ? (size_t)before->size : size;
+    int code =
+        sfs_sqlite_value_read(connection_of(run), &row, SFS_SQLITE_LATEST, 0, data, kept, error);
+    if (code == 0 && operation->kind != SFS_OPERATION_TRUNCATE && bytes.size > 0)
+        memcpy(data + offset_of(before, operation), bytes.data, bytes.size);
+    return code;
+}
+
+/* A value in chunks becomes one in a block; its type is found anew, as that of any small value. */
+static int make_small(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                      struct sfs_record *form, const struct sfs_operation *operation,
+                      struct sfs_sqlite_place *place, struct sfs_error *error)
+{
+    size_t size = (size_t)form->size;
+    char *data = calloc(1, size + 1);
+    if (!data)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    int code = small_value(run, *place, before, size, operation, data, error);
+    if (code == 0)
+        code = sfs_sqlite_content_set(run, sfs_bytes(data, size), place, error);
+    if (!form->attributes.type_set)
+        form->attributes.type = sfs_type_of(sfs_bytes(data, size));
+    free(data);
+    return code;
+}
+
+static int change_value(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                        struct sfs_record *form, const struct sfs_operation *operation,
+                        struct sfs_sqlite_place *place, struct sfs_error *error)
+{
+    if (form->size < (uint64_t)SFS_SQLITE_LARGE)
+        return make_small(run, before, form, operation, place, error);
+    int code = place->chunked ? 0 : convert(run, (int64_t)before->size, place, error);
+    return code ? code : change_chunks(run, place->content, before, form, operation, error);
 }
 
 int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before,
@@ -218,6 +267,7 @@ int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before
                      struct sfs_error *error)
 {
     struct sfs_sqlite_run *run = (struct sfs_sqlite_run *)base;
+    struct sfs_record form = *record;
     struct sfs_sqlite_place place;
     int64_t id = (int64_t)before->attributes.id;
     int code = sfs_sqlite_place_of(run, id, &place, error);
@@ -226,15 +276,13 @@ int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before
     if (!place.chunked && record->size < (uint64_t)SFS_SQLITE_LARGE)
         return SFS_E_UNSUPPORTED;
     code = sfs_sqlite_history_record(run, id, error);
-    if (code == 0 && !place.chunked)
-        code = convert(run, (int64_t)before->size, &place, error);
     if (code == 0)
-        code = change_chunks(run, place.content, before, record, operation, error);
+        code = change_value(run, before, &form, operation, &place, error);
     if (code == 0)
-        code = sfs_sqlite_record_update(run, id, record, place, error);
+        code = sfs_sqlite_record_update(run, id, &form, place, error);
     if (code != 0)
         return code;
     sfs_sqlite_count(run, before, -1);
-    sfs_sqlite_count(run, record, 1);
+    sfs_sqlite_count(run, &form, 1);
     return 0;
 }

@@ -430,7 +430,7 @@ static int store_patched(struct sfs_txn_run *self, const struct sfs_record *befo
                          struct sfs_error *error)
 {
     struct sfs_attributes attributes = record->attributes;
-    int code = attributes.type_set
+    int code = attributes.type_set || record->size >= LARGE
                    ? 0
                    : sfs_stage_type(sfs_txn_content_stage(content), &attributes.type, error);
     if (code)
@@ -485,11 +485,15 @@ int sfs_txn_run(struct sfs_txn_run *run, struct sfs_batch *batch, struct sfs_err
 int sfs_txn_run_guard(struct sfs_txn_run *run, struct sfs_bytes name, struct sfs_error *error)
 {
     const struct sfs_record *record = NULL;
+    struct sfs_error failure = {0};
     if (sfs_tree_find(&run->view.tree, name))
         return 0;
-    int code = sfs_get(run->view.snapshot, name, SFS_WANT_RECORD, &record, error);
-    if (code && code != SFS_E_NOT_FOUND)
+    int code = sfs_get(run->view.snapshot, name, SFS_WANT_RECORD, &record, &failure);
+    if (code && code != SFS_E_NOT_FOUND) {
+        if (error)
+            *error = failure;
         return code;
+    }
     uint64_t base = record ? record->revision : 0;
     sfs_record_unref(record);
     return put_entry(run,

@@ -61,7 +61,8 @@ refuses "mkdir" "$STOREFS" mount "$store" "$TMPDIR/absent"
 touch "$TMPDIR/file"
 refuses "$TMPDIR/file" "$STOREFS" mount "$store" "$TMPDIR/file"
 refuses "$mnt" "$STOREFS" mount "$store" "$mnt"
-refuses "nosuch" "$STOREFS" mount "nosuch:x" "$TMPDIR/file"
+mkdir "$TMPDIR/empty"
+refuses "nosuch" "$STOREFS" mount "nosuch:x" "$TMPDIR/empty"
 refuses "colour" "$STOREFS" get "$store?colour=red" k
 down "$mnt"
 
@@ -70,7 +71,7 @@ echo "this is a letter" > "$TMPDIR/letter"
 refuses "$TMPDIR/letter" "$STOREFS" get "sqlite:$TMPDIR/letter" k
 same "this is a letter" "$(cat "$TMPDIR/letter")" "another program's file"
 sqlite3 "$TMPDIR/other.sqlite" 'CREATE TABLE mine(x)'
-refuses "not a storefs store" "$STOREFS" set "sqlite:$TMPDIR/other.sqlite" k v
+refuses "another program" "$STOREFS" set "sqlite:$TMPDIR/other.sqlite" k v
 same mine "$(sqlite3 "$TMPDIR/other.sqlite" .tables)" "another program's database"
 cp "$TMPDIR/store.sqlite" "$TMPDIR/newer.sqlite"
 sqlite3 "$TMPDIR/newer.sqlite" 'PRAGMA user_version = 999'
@@ -93,10 +94,10 @@ down "$mnt"
 
 echo "-- a full disk"
 mkdir "$TMPDIR/small"
-if mount -t tmpfs -o size=3m none "$TMPDIR/small"; then
+if mount -t tmpfs -o size=48m none "$TMPDIR/small"; then
     up "sqlite:$TMPDIR/small/store.sqlite" "$mnt"
     echo before > "$mnt/keys/before"
-    head -c 300000 /dev/urandom > "$TMPDIR/piece"
+    head -c 2000000 /dev/urandom > "$TMPDIR/piece"
     full=
     for i in $(seq 30); do
         cp "$TMPDIR/piece" "$mnt/keys/piece$i" 2> "$TMPDIR/said" || {

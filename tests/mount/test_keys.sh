@@ -107,8 +107,8 @@ names() {
     local keys=$1 long name
     mkdir "$keys/n"
     for name in '100%.txt' 'a%20b' '%' '.hidden' '%%' 'x y' $'tab\t' $'nl\n' 'ä' '%25' '%empty' '%dot' '%%value'; do
-        echo "$name" > "$keys/n/$name"
-        same "$name" "$(cat "$keys/n/$name")" "the file '$name'"
+        echo "=$name=" > "$keys/n/$name"
+        same "=$name=" "$(cat "$keys/n/$name")" "the file '$name'"
     done
     same 13 "$(find "$keys/n" -type f -print0 | tr -cd '\0' | wc -c)" "names listed"
     long=$(printf 'l%.0s' $(seq 256))

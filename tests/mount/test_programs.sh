@@ -6,6 +6,7 @@ mnt=$TMPDIR/mnt
 keys=$mnt/keys
 up "sqlite:$TMPDIR/store.sqlite" "$mnt"
 
+unset MAKEFLAGS MAKELEVEL MFLAGS
 export HOME=$TMPDIR GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org
 export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
 
