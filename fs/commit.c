@@ -12,16 +12,23 @@ static struct sfs_bytes piece(const struct fs_file *file, const struct fs_extent
     return sfs_bytes(file->content.data + extent->offset, (size_t)extent->size);
 }
 
+/* What goes with the content: the times are those that stat has shown since the write. */
+static unsigned times_of(const struct fs_file *file, struct sfs_attributes *attributes)
+{
+    *attributes = file->pending;
+    attributes->changed = file->changed;
+    if ((file->pending_mask & SFS_ATTRIBUTE_MODIFIED) == 0)
+        attributes->modified = file->written;
+    return file->pending_mask | SFS_ATTRIBUTE_MODIFIED | SFS_ATTRIBUTE_CHANGED;
+}
+
 /* The whole content, with the attributes that go with it. */
 static int batch_whole(struct fs_file *file, struct sfs_bytes key, struct sfs_batch *batch,
                        struct sfs_error *error)
 {
-    struct sfs_attributes attributes = file->pending;
-    unsigned mask = file->pending_mask;
-    if ((mask & SFS_ATTRIBUTE_MODIFIED) == 0)
-        attributes.modified = file->written;
-    return sfs_batch_put(batch, key, sfs_buffer_bytes(&file->content), &attributes,
-                         mask | SFS_ATTRIBUTE_MODIFIED, error);
+    struct sfs_attributes attributes;
+    unsigned mask = times_of(file, &attributes);
+    return sfs_batch_put(batch, key, sfs_buffer_bytes(&file->content), &attributes, mask, error);
 }
 
 /* Truncation first, then the written parts; the end last where it is not reached by one. */
@@ -29,6 +36,8 @@ static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
                        struct sfs_error *error)
 {
     const struct fs_dirty *dirty = &file->dirty;
+    struct sfs_attributes attributes;
+    unsigned mask = times_of(file, &attributes);
     int code = 0;
     if (dirty->cut)
         code = sfs_batch_truncate(batch, key, dirty->low, error);
@@ -41,8 +50,8 @@ static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
     }
     if (code == 0 && dirty->cut)
         code = sfs_batch_truncate(batch, key, file->content.size, error);
-    if (code == 0 && file->pending_mask != 0)
-        code = sfs_batch_attributes(batch, key, &file->pending, file->pending_mask, error);
+    if (code == 0)
+        code = sfs_batch_attributes(batch, key, &attributes, mask, error);
     return code;
 }
 
@@ -70,6 +79,14 @@ int fs_file_batch(struct fs_file *file, struct sfs_bytes key, bool exact, struct
     return code;
 }
 
+/* What the kernel keeps of the file is not what the store has. */
+static void distrust_kernel(struct fs_file *file)
+{
+    file->node->page_revision = 0;
+    file->node->attribute_revision = FS_REVISION_OTHER;
+    fs_notify_attributes(file->space->fs->notifier, file->node->id);
+}
+
 void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, uint64_t sequence,
                        const struct sfs_record *record)
 {
@@ -82,12 +99,15 @@ void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, u
             file->pending_mask = 0;
         if (record != NULL) {
             /* The kernel's pages hold what was committed only if nobody else wrote meanwhile. */
-            bool ours = record->revision == sequence && record->size == file->content.size;
+            bool ours = record->revision == sequence && record->size == file->content.size &&
+                        !file->foreign;
             file->node->page_revision = ours ? record->revision : 0;
             file->node->attribute_revision = ours ? record->revision : 0;
             sfs_record_unref(file->record);
             file->record = sfs_record_ref(record);
         }
+        if (file->foreign)
+            distrust_kernel(file);
     }
     pthread_mutex_unlock(&file->lock);
     fs_dirty_free(taken);
@@ -123,7 +143,8 @@ void fs_file_forget_content(struct fs_file *file)
     pthread_mutex_lock(&file->lock);
     if (file->dirty.level == FS_CLEAN && !file->created && !file->unlinked)
         file->loaded = false;
-    file->node->page_revision = 0;
+    file->foreign = true;
+    distrust_kernel(file);
     pthread_mutex_unlock(&file->lock);
 }
 

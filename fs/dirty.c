@@ -50,7 +50,7 @@ int fs_dirty_add(struct fs_dirty *dirty, uint64_t offset, uint64_t size, bool ap
         return 0;
     if (make_room(dirty) != 0)
         return SFS_E_NO_MEMORY;
-    dirty->appended = append && (dirty->count == 0 || dirty->appended);
+    dirty->appended = append && !dirty->cut && (dirty->count == 0 || dirty->appended);
     size_t first = find_extent(dirty, offset);
     size_t last = first;
     uint64_t end = offset + size;

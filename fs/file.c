@@ -50,7 +50,8 @@ struct fs_file *fs_file_acquire(struct fs_node *node)
     struct fs_space *space = node->space;
     pthread_mutex_lock(&space->lock);
     struct fs_file *file = node->file;
-    if (file == NULL && made != NULL) {
+    bool linked = file == NULL && made != NULL;
+    if (linked) {
         link_file(space, made);
         file = made;
         made = NULL;
@@ -58,6 +59,8 @@ struct fs_file *fs_file_acquire(struct fs_node *node)
     if (file != NULL)
         file->opens++;
     pthread_mutex_unlock(&space->lock);
+    if (linked)
+        fs_node_hold(space->fs, node);
     file_free(made);
     return file;
 }
@@ -77,6 +80,8 @@ void fs_file_release(struct fs_file *file)
     if (file == NULL)
         return;
     struct fs_space *space = file->space;
+    struct fs *fs = space->fs;
+    uint64_t id = file->node->id;
     pthread_mutex_lock(&space->lock);
     bool last = --file->opens == 0;
     if (last) {
@@ -86,8 +91,10 @@ void fs_file_release(struct fs_file *file)
         file->node->file = NULL;
     }
     pthread_mutex_unlock(&space->lock);
-    if (last)
+    if (last) {
         file_free(file);
+        fs_node_forget(fs, id, 1);
+    }
 }
 
 void fs_file_hold(struct fs_file *file)
@@ -112,13 +119,15 @@ void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
     if (record == NULL)
         return;
     pthread_mutex_lock(&file->lock);
-    bool other = file->record == NULL || file->record->revision != record->revision;
-    if (other && !file->unlinked) {
-        if (file->dirty.level == FS_CLEAN && !file->busy && !file->created) {
-            sfs_buffer_free(&file->content);
-            file->loaded = false;
-        }
-        sfs_record_unref(file->record);
+    const struct sfs_record *known = file->record;
+    bool newer = known == NULL || known->attributes.id != record->attributes.id ||
+                 known->revision < record->revision;
+    bool settled =
+        file->dirty.level == FS_CLEAN && !file->busy && !file->created && !file->unlinked;
+    if (newer && settled) {
+        sfs_buffer_free(&file->content);
+        file->loaded = false;
+        sfs_record_unref(known);
         file->record = sfs_record_ref(record);
     }
     pthread_mutex_unlock(&file->lock);
@@ -133,7 +142,7 @@ void fs_file_create(struct fs_file *file, const struct sfs_attributes *attribute
     file->dirty.level = FS_OPENED;
     file->pending = *attributes;
     file->pending_mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID;
-    file->written = fs_now();
+    file->written = file->changed = fs_now();
     pthread_mutex_unlock(&file->lock);
 }
 
@@ -142,11 +151,12 @@ void fs_file_empty(struct fs_file *file)
     pthread_mutex_lock(&file->lock);
     file->content.size = 0;
     file->loaded = true;
+    file->foreign = false; /* the kernel drops its pages too */
     fs_dirty_cut(&file->dirty, 0);
     file->dirty.whole = true;
     if (file->dirty.level < FS_OPENED)
         file->dirty.level = FS_OPENED;
-    file->written = fs_now();
+    file->written = file->changed = fs_now();
     file->pending_mask &= ~(unsigned)SFS_ATTRIBUTE_MODIFIED;
     pthread_mutex_unlock(&file->lock);
 }
@@ -192,6 +202,9 @@ static int load(struct fs_call *call, struct fs_file *file, struct sfs_buffer *c
         code = 0;
     }
     sfs_buffer_free(&key);
+    if (code == SFS_E_NOT_FOUND)
+        return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                        "the key was deleted by somebody else while the file was open");
     return code;
 }
 
@@ -217,6 +230,7 @@ int fs_file_load(struct fs_call *call, struct fs_file *file, bool held)
         file->content = content;
         file->loaded = true;
         file->record = record;
+        file->foreign = file->foreign || record->revision != file->node->page_revision;
         content = old;
         record = seen;
     }
@@ -259,7 +273,7 @@ static int resize(struct fs_file *file, uint64_t size)
 static void mark_written(struct fs_file *file)
 {
     file->dirty.level = FS_WRITTEN;
-    file->written = fs_now();
+    file->written = file->changed = fs_now();
     file->pending_mask &= ~(unsigned)SFS_ATTRIBUTE_MODIFIED;
 }
 

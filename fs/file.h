@@ -7,8 +7,9 @@
  * node. Writes gather here and are seen at once by every reader of the node; a commit sends the
  * written extents, so that writers of other mounts lose nothing, and is one batch.
  *
- * `lock` guards the members and is held for copying only; the two atomic marks may be read without it. `busy` marks the one call that is loading,
- * committing or moving the file; others that need the same wait for it, readers and writers do not.
+ * `lock` guards the members and is held for copying only; the atomic ones may be read without it. `busy`
+ * marks the one call that is loading, committing or moving the file; others that need the same wait for
+ * it, readers and writers do not.
  */
 #include "fs/node.h"
 
@@ -33,23 +34,26 @@ struct fs_dirty {
 };
 
 struct fs_file {
-    struct fs_node *node;
+    struct fs_node *node;   /* one look-up of it */
     struct fs_space *space; /* counted */
     struct fs_file *next;   /* in space->files; guarded by space->lock */
     struct fs_file **previous;
-    unsigned opens;         /* guarded by space->lock */
+    unsigned opens;         /* guarded by space->lock: handles, and calls at work on it */
+    _Atomic unsigned handles; /* whose release will commit */
 
     pthread_mutex_t lock;
     pthread_cond_t settled;
     bool busy;
     _Atomic bool created;  /* never committed: only this mount sees it */
     _Atomic bool unlinked; /* its name is gone: nothing is committed any more */
+    bool foreign;  /* the kernel's pages may be older than `content`: others wrote meanwhile */
     bool loaded;   /* `content` is the value with all that was written */
     struct sfs_buffer content;
     const struct sfs_record *record; /* as last committed or seen; NULL while created */
     struct sfs_attributes pending;   /* set while dirty: committed with the content */
     unsigned pending_mask;
-    int64_t written; /* time of the last write */
+    int64_t written; /* time of the last write, ns */
+    int64_t changed; /* … or change of attributes while dirty */
     struct fs_dirty dirty;
 };
 
@@ -65,7 +69,7 @@ void fs_file_hold(struct fs_file *file);
 void fs_file_let_go(struct fs_file *file);
 
 /* Gives what was seen of the record (may be NULL); content that is clean and of another revision is
- * dropped. */
+ * dropped. What is dirty stays with the revision that it was made from: its commit settles that. */
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record);
 /* Makes it a new file, or empties it, as open does. */
 void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes);
@@ -86,7 +90,7 @@ int fs_file_batch(struct fs_file *file, struct sfs_bytes key, bool exact, struct
                   struct fs_dirty *ret_taken, struct sfs_error *error);
 void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, uint64_t sequence,
                        const struct sfs_record *record);
-/* Clean content is read anew by the next reader. */
+/* Others wrote too: clean content is read anew by the next reader, and by the kernel. */
 void fs_file_forget_content(struct fs_file *file);
 /* Commits what is dirty at `level` and above. */
 int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable);

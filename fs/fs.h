@@ -47,6 +47,10 @@ struct fs_space {
     void (*dispose)(void *context); /* due when the last handle of an ended space is closed */
     void *context;
     struct fs_file *files; /* open files: pending creations, and what a commit has to flush */
+    pthread_cond_t moved;  /* calls in the keys tree, and those that take names away in it */
+    unsigned sharing;
+    unsigned movers; /* of those sharing: waiting to be alone */
+    bool moving;
 };
 
 struct fs {
@@ -72,6 +76,7 @@ struct fs_call {
     fuse_req_t request;
     uid_t uid;
     gid_t gid;
+    bool append; /* write: behind the latest end, wherever that is */
     struct sfs_error error;
 };
 
@@ -112,7 +117,7 @@ struct fs_class {
     int (*read)(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
                 size_t *ret_size);
     int (*write)(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset);
-    int (*flush)(struct fs_call *call, struct fs_open *open);
+    int (*flush)(struct fs_call *call, struct fs_open *open); /* like release, not in the space */
     int (*sync)(struct fs_call *call, struct fs_node *node);
     void (*release)(struct fs_call *call, struct fs_open *open);
     int (*list)(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
@@ -161,6 +166,12 @@ void fs_space_unref(struct fs_space *space);
 /* Around every use of space->store: EXPIRED once the transaction has ended. */
 int fs_space_enter(struct fs_space *space, struct sfs_error *error);
 void fs_space_leave(struct fs_space *space);
+/* Around a call in the keys tree, so that the key of a node stays its key for that long. */
+void fs_space_share(struct fs_space *space);
+void fs_space_unshare(struct fs_space *space);
+/* Around what renames or removes, inside share and unshare: no other call is in the keys tree. */
+void fs_space_move(struct fs_space *space);
+void fs_space_moved(struct fs_space *space);
 /* No new users; returns when the last has left. Resume: it did not end after all. */
 void fs_space_end(struct fs_space *space);
 void fs_space_resume(struct fs_space *space);

@@ -42,9 +42,11 @@ int fs_list_dots(struct fs_node *dir, uint64_t offset, struct fs_list *list)
 {
     static const char *const names[] = {".", ".."};
     for (uint64_t i = offset; i < 2; i++) {
-        const struct fs_node *node = i == 1 && dir->parent != NULL ? dir->parent : dir;
         struct fs_dirent entry = {.name = names[i], .next = i + 1};
+        fs_nodes_lock(list->call->fs->nodes);
+        const struct fs_node *node = i == 1 && dir->parent != NULL ? dir->parent : dir;
         entry.st.st_ino = (ino_t)(node->ino != 0 ? node->ino : node->id | (UINT64_C(3) << 62));
+        fs_nodes_unlock(list->call->fs->nodes);
         entry.st.st_mode = S_IFDIR;
         if (fs_list_add(list, &entry))
             return 1;

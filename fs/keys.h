@@ -96,6 +96,8 @@ int fs_keys_xattr_get(struct fs_call *call, struct fs_node *node, const char *na
 int fs_keys_xattr_set(struct fs_call *call, struct fs_node *node, const char *name,
                       struct sfs_bytes value, unsigned flags);
 int fs_keys_xattr_list(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names);
+/* A name is free: who still has a file open that somebody else deleted keeps that, without the name. */
+void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name);
 /* The open file of a name, with one open more; NULL where it is not open. */
 struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name);
 /* Before the name of an open file goes: its content is loaded, so that those who have it open can go on;

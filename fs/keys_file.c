@@ -55,6 +55,7 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
         fs_file_release(file);
         return code;
     }
+    file->handles++;
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
     if (node->space->timeout <= 0)
         info->direct_io = 1;
@@ -94,6 +95,7 @@ static int create_pending(struct fs_call *call, struct fs_target *target,
         return sfs_fail_memory(&call->error, "mount");
     }
     fs_file_create(file, attributes);
+    file->handles++;
     entry->node = node;
     entry->timeout = node->space->timeout;
     return fs_keys_stat(call, node, &entry->st);
@@ -120,8 +122,9 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
 {
     struct fs_target target = {0};
     struct sfs_attributes attributes = {.kind = SFS_KIND_VALUE};
+    bool pending = fs_keys_is_pending(call, dir, name);
     int code = fs_keys_find(call, dir, name, &target);
-    bool taken = code == 0 && (target.exists || fs_keys_is_pending(call, dir, name));
+    bool taken = code == 0 && (target.exists || pending);
     if (code == 0 && !taken) /* "%empty" right below keys/ is a directory only: no key is empty */
         code = sfs_key_check(sfs_buffer_bytes(&target.key), &call->error);
     if (taken && info->flags & O_EXCL)
@@ -134,8 +137,10 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
         if (code == 0 && (code = keys_open(call, entry->node, open, info)) < 0)
             fs_node_forget(call->fs, entry->node->id, 1);
     } else if (code == 0 && info->flags & O_EXCL && dir->space->shared) {
+        fs_keys_outlive(call, dir, name);
         code = create_committed(call, &target, &attributes, open, info, entry);
     } else if (code == 0) {
+        fs_keys_outlive(call, dir, name);
         code = create_pending(call, &target, &attributes, entry);
     }
     fs_target_free(&target);
@@ -243,12 +248,29 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 
 static int keys_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
-    return fs_file_write(call, open->node->file, data, offset, (open->flags & O_APPEND) != 0);
+    return fs_file_write(call, open->node->file, data, offset, call->append);
+}
+
+/* A file with nothing to commit can be closed after its transaction has ended. */
+static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dirt level)
+{
+    struct fs_file *file = open->node->file;
+    pthread_mutex_lock(&file->lock);
+    bool clean = file->dirty.level < level || file->dirty.level == FS_CLEAN;
+    pthread_mutex_unlock(&file->lock);
+    if (clean)
+        return 0;
+    int code = fs_space_enter(open->node->space, &call->error);
+    if (code == 0) {
+        code = fs_file_commit(call, file, level, false);
+        fs_space_leave(open->node->space);
+    }
+    return code;
 }
 
 static int keys_flush(struct fs_call *call, struct fs_open *open)
 {
-    return fs_file_commit(call, open->node->file, FS_WRITTEN, false);
+    return commit_handle(call, open, FS_WRITTEN);
 }
 
 static int keys_sync(struct fs_call *call, struct fs_node *node)
@@ -264,13 +286,9 @@ static int keys_sync(struct fs_call *call, struct fs_node *node)
 static void keys_release(struct fs_call *call, struct fs_open *open)
 {
     struct fs_file *file = open->node->file;
-    int code = fs_space_enter(open->node->space, &call->error);
-    if (code == 0) {
-        code = fs_file_commit(call, file, FS_OPENED, false);
-        fs_space_leave(open->node->space);
-    }
+    int code = commit_handle(call, open, FS_OPENED);
     if (code < 0)
-        fs_errors_keep(call->fs, open->node, "release", open->node->name, &call->error);
+        fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);
     sfs_record_unref(open->record);
     fs_file_release(file);
 }

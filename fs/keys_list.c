@@ -70,7 +70,8 @@ static int collect_pending(struct fs_call *call, struct fs_node *node, struct fs
     for (size_t i = 0; files != NULL && i < count; i++) {
         struct fs_file *file = files[i];
         fs_nodes_lock(call->fs->nodes);
-        bool here = file->created && file->node->parent == node && file->node->name != NULL;
+        bool here = file->created && file->node->parent == node && file->node->name != NULL &&
+                    file->node->kind != FS_KIND_OWN; /* that one has its own place */
         char *name = here && !failed ? strdup(file->node->name) : NULL;
         fs_nodes_unlock(call->fs->nodes);
         failed = failed || (here && name == NULL);
@@ -334,6 +335,26 @@ static void thin_marks(struct fs_dir *dir)
     dir->mark_count = kept;
 }
 
+/* What this mount knows better than the record: the number, what open files hold, times of
+ * directories. */
+static void as_known_here(struct fs_call *call, struct fs_node *dir, struct fs_dirent *entry)
+{
+    struct fs_file *file = NULL;
+    fs_nodes_lock(call->fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(call->fs, dir, entry->name);
+    uint64_t ino = node != NULL && node->ino != 0 ? node->ino : entry->st.st_ino;
+    if (node != NULL && node->class == &fs_keys_leaf_class && entry->class == node->class)
+        file = fs_file_peek(node);
+    if (node != NULL && S_ISDIR(entry->st.st_mode) &&
+        node->directory_time > fs_nanoseconds(entry->st.st_mtim))
+        entry->st.st_mtim = entry->st.st_ctim = fs_time(node->directory_time);
+    fs_nodes_unlock(call->fs->nodes);
+    if (file != NULL)
+        fs_keys_stat_file(file, &entry->st);
+    fs_file_release(file);
+    entry->st.st_ino = (ino_t)ino;
+}
+
 /* Gives one entry to the reply: 1 full, 0 taken. */
 static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, struct found *found,
                 struct fs_list *list)
@@ -349,7 +370,7 @@ static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, 
     entry->timeout = node->space->timeout;
     if (entry->kind == FS_KIND_PIECE)
         entry->text = sfs_bytes(found->name.data, SFS_PATH_PIECE);
-    entry->st.st_ino = (ino_t)fs_node_ino(call->fs, node, entry->name, entry->st.st_ino);
+    as_known_here(call, node, entry);
     if (fs_list_add(list, entry))
         return 1;
     if (keep_mark(dir, entry->next, sfs_buffer_bytes(&found->resume)) != 0)

@@ -248,8 +248,13 @@ static int pending_below(struct fs_call *call, struct fs_space *space, struct sf
     for (size_t i = 0; i < count; i++) {
         key.size = 0;
         if (found == 0 && files[i]->created && !files[i]->unlinked &&
-            fs_keys_key(&quiet, files[i]->node, &key) == 0)
-            found = sfs_bytes_starts(sfs_buffer_bytes(&key), prefix);
+            fs_keys_key(&quiet, files[i]->node, &key) == 0) {
+            /* The directory's own value is inside it, too. */
+            if (files[i]->node->kind == FS_KIND_OWN && sfs_buffer_byte(&key, '/') != 0)
+                found = sfs_fail_memory(&call->error, "mount");
+            else
+                found = sfs_bytes_starts(sfs_buffer_bytes(&key), prefix);
+        }
         fs_file_release(files[i]);
     }
     free(files);

@@ -58,13 +58,18 @@ static int check_ends(struct fs_call *call, const struct rename *rename)
     if (from->name.kind == FS_KIND_PIECE || to->name.kind == FS_KIND_PIECE)
         return sfs_fail(&call->error, SFS_E_CROSS, "mount",
                         "a piece of a long name cannot be renamed: rename the whole name's file");
-    if (rename->flags & RENAME_EXCHANGE)
-        return taken ? 0 : SFS_E_NOT_FOUND;
+    if (rename->flags & RENAME_EXCHANGE && !taken)
+        return SFS_E_NOT_FOUND;
+    if (rename->flags & RENAME_EXCHANGE && to->directory && from->name.kind == FS_KIND_OWN)
+        return sfs_fail(&call->error, SFS_E_INVALID, "mount", "'%s' cannot be a directory",
+                        from->name.name);
     if (taken && rename->flags & RENAME_NOREPLACE)
         return sfs_fail(&call->error, SFS_E_EXISTS, "mount", "'%s' exists", to->name.name);
     if (from->directory && to->name.kind == FS_KIND_OWN)
         return sfs_fail(&call->error, SFS_E_INVALID, "mount", "'%s' cannot be a directory",
                         to->name.name);
+    if (rename->flags & RENAME_EXCHANGE)
+        return 0;
     if (from->directory && taken && !to->directory)
         return sfs_fail(&call->error, SFS_E_NOT_DIRECTORY, "mount", "'%s' is not a directory",
                         to->name.name);
@@ -121,7 +126,9 @@ static int batch_file(struct fs_call *call, struct rename *rename)
         code = fs_file_batch(rename->from_file, from_key(rename), false, rename->batch,
                              &rename->taken, &call->error);
     if (code == 0)
-        code = sfs_batch_rename(rename->batch, from_key(rename), to_key(rename), 0, &call->error);
+        code = sfs_batch_rename(rename->batch, from_key(rename), to_key(rename),
+                                rename->flags & RENAME_NOREPLACE ? SFS_BATCH_NO_REPLACE : 0,
+                                &call->error);
     return code;
 }
 
@@ -161,15 +168,23 @@ static int build(struct fs_call *call, struct rename *rename)
     return code;
 }
 
+/* A file that was pending when its name was looked up has a record now. */
+static int committed_leaf(struct fs_call *call, struct fs_target *target, struct fs_file *file)
+{
+    if (file == NULL)
+        return 0;
+    int code = fs_file_commit(call, file, FS_OPENED, false);
+    if (code < 0 || target->leaf != NULL)
+        return code;
+    return sfs_get(file->space->store, sfs_buffer_bytes(&target->key), SFS_WANT_RECORD,
+                   &target->leaf, &call->error);
+}
+
 /* Exchange: what both have open is committed first, so that names can simply be swapped. */
 static int settle_files(struct fs_call *call, struct rename *rename)
 {
-    int code = 0;
-    if (rename->from_file != NULL)
-        code = fs_file_commit(call, rename->from_file, FS_OPENED, false);
-    if (code == 0 && rename->to_file != NULL)
-        code = fs_file_commit(call, rename->to_file, FS_OPENED, false);
-    return code;
+    int code = committed_leaf(call, &rename->from, rename->from_file);
+    return code == 0 ? committed_leaf(call, &rename->to, rename->to_file) : code;
 }
 
 /* Holds both files in the order of their addresses, so that two renames cannot wait for each other. */
@@ -250,6 +265,7 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
     struct rename rename = {.flags = flags};
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
         return sfs_fail(&call->error, SFS_E_INVALID, "mount", "this kind of rename is not known");
+    fs_space_move(dir->space); /* the keys of all nodes below may change */
     int code = find_ends(call, dir, name, to_dir, to_name, &rename);
     if (code == 0)
         code = check_ends(call, &rename);
@@ -260,6 +276,7 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
         fs_keys_touch(dir);
         fs_keys_touch(to_dir);
     }
+    fs_space_moved(dir->space);
     fs_target_free(&rename.from);
     fs_target_free(&rename.to);
     return code;

@@ -112,7 +112,9 @@ void fs_keys_stat_file(struct fs_file *file, struct stat *st)
     if (file->loaded)
         set_size(st, file->content.size);
     if (file->dirty.level != FS_CLEAN)
-        st->st_mtim = st->st_ctim = fs_time(file->written);
+        st->st_mtim = fs_time(file->written);
+    if (file->dirty.level != FS_CLEAN || file->unlinked)
+        st->st_ctim = fs_time(file->changed);
     if (file->pending_mask & SFS_ATTRIBUTE_MODE)
         st->st_mode = (st->st_mode & S_IFMT) | (file->pending.mode & 07777);
     if (file->pending_mask & SFS_ATTRIBUTE_UID)
@@ -259,6 +261,7 @@ static bool set_pending(struct fs_file *file, const struct sfs_attributes *attri
         if (mask & SFS_ATTRIBUTE_MODIFIED)
             pending->modified = attributes->modified;
         file->pending_mask |= mask;
+        file->changed = fs_now();
     }
     pthread_mutex_unlock(&file->lock);
     return dirty;
@@ -279,16 +282,16 @@ static int carrier(struct fs_call *call, struct fs_node *node, struct sfs_buffer
     return code;
 }
 
-int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add, void *context)
+/* `revision`: only onto that one; 0: any. */
+static int update_once(struct fs_call *call, struct fs_node *node, struct sfs_bytes bytes,
+                       uint64_t revision, fs_keys_add *add, void *context, uint64_t *ret_sequence)
 {
-    struct sfs_buffer name = {0};
     struct sfs_batch *batch = NULL;
     struct sfs_storage *store = node->space->store;
     const struct sfs_record *record = NULL;
-    int code = carrier(call, node, &name);
-    if (code == 0)
-        code = sfs_batch_new(&batch, &call->error);
-    struct sfs_bytes bytes = sfs_buffer_bytes(&name);
+    int code = sfs_batch_new(&batch, &call->error);
+    if (code == 0 && revision != 0)
+        code = sfs_batch_require_revision(batch, bytes, revision, &call->error);
     if (code == 0 && sfs_name_is_marker(bytes)) {
         int found = sfs_get(store, bytes, SFS_WANT_RECORD, &record, NULL);
         struct sfs_attributes marker = {.kind = SFS_KIND_MARKER};
@@ -300,9 +303,26 @@ int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add,
     if (code == 0)
         code = add(context, bytes, batch, &call->error);
     if (code == 0)
-        code = fs_keys_apply(call, node->space, batch, false, NULL);
+        code = fs_keys_apply(call, node->space, batch, false, ret_sequence);
     else
         sfs_batch_free(batch);
+    return code;
+}
+
+int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add, void *context)
+{
+    struct sfs_buffer name = {0};
+    uint64_t pages = node->page_revision, sequence;
+    int code = carrier(call, node, &name);
+    struct sfs_bytes bytes = sfs_buffer_bytes(&name);
+    bool exact = code == 0 && pages != 0;
+    if (exact)
+        code = update_once(call, node, bytes, pages, add, context, &sequence);
+    /* The value is the one that the kernel has: its pages are of the new revision as well. */
+    if (exact && code == 0)
+        (void)atomic_compare_exchange_strong(&node->page_revision, &pages, sequence);
+    else if (code == 0 || (exact && code == SFS_E_CONFLICT))
+        code = update_once(call, node, bytes, 0, add, context, &sequence);
     sfs_buffer_free(&name);
     return code;
 }
@@ -326,10 +346,7 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
     int code = fs_file_truncate(call, file, size);
-    pthread_mutex_lock(&file->space->lock);
-    bool alone = file->opens == 1;
-    pthread_mutex_unlock(&file->space->lock);
-    if (code == 0 && alone)
+    if (code == 0 && file->handles == 0)
         code = fs_file_commit(call, file, FS_WRITTEN, false);
     fs_file_release(file);
     return code;
@@ -347,9 +364,16 @@ static int set_attributes(struct fs_call *call, struct fs_node *node, const stru
         fs_nodes_unlock(call->fs->nodes);
     }
     struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
-    bool done = file != NULL && set_pending(file, &update.attributes, update.mask);
+    if (file == NULL)
+        return fs_keys_update(call, node, add_update, &update);
+    /* A commit under way is waited for: it may be what makes the record. */
+    fs_file_hold(file);
+    int code = 0;
+    if (!set_pending(file, &update.attributes, update.mask))
+        code = fs_keys_update(call, node, add_update, &update);
+    fs_file_let_go(file);
     fs_file_release(file);
-    return done ? 0 : fs_keys_update(call, node, add_update, &update);
+    return code;
 }
 
 int fs_keys_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,

@@ -54,13 +54,14 @@ static int pending_entry(struct fs_call *call, struct fs_target *target, struct 
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
 {
     struct fs_target target = {0};
+    bool pending = fs_keys_is_pending(call, dir, name); /* first: it may be committed any moment */
     int code = fs_keys_find(call, dir, name, &target);
     /* To look for a name that no key can have is no fault: it is not there. */
     if (code == SFS_E_INVALID)
         code = SFS_E_NOT_FOUND;
     if (code == 0 && target.exists)
         code = fs_keys_entry(call, &target, entry);
-    else if (code == 0 && fs_keys_is_pending(call, dir, name))
+    else if (code == 0 && pending)
         code = pending_entry(call, &target, entry);
     else if (code == 0)
         code = SFS_E_NOT_FOUND;
@@ -88,15 +89,24 @@ static int exists(struct fs_call *call, const char *name)
     return sfs_fail(&call->error, SFS_E_EXISTS, "mount", "'%s' exists", name);
 }
 
+void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name)
+{
+    struct fs_name old = {.parent = dir, .name = name};
+    fs_keys_finish_unlink(fs_keys_open_file(call, &old), true);
+    fs_node_detach(call->fs, dir, name);
+}
+
 /* Decodes a name that is to be made, and refuses one that is taken. */
 static int find_free(struct fs_call *call, struct fs_node *dir, const char *name,
                      struct fs_target *target)
 {
+    bool pending = fs_keys_is_pending(call, dir, name);
     int code = fs_keys_find(call, dir, name, target);
     if (code < 0)
         return code;
-    if (target->exists || fs_keys_is_pending(call, dir, name))
+    if (target->exists || pending)
         return exists(call, name);
+    fs_keys_outlive(call, dir, name);
     return 0;
 }
 
@@ -258,7 +268,7 @@ void fs_keys_finish_unlink(struct fs_file *file, bool done)
     fs_file_release(file);
 }
 
-int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+static int take_away(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
 {
     struct fs_target target = {0};
     struct sfs_batch *batch = NULL;
@@ -292,5 +302,13 @@ int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, 
         fs_keys_touch(dir);
     }
     fs_target_free(&target);
+    return code;
+}
+
+int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+{
+    fs_space_move(dir->space);
+    int code = take_away(call, dir, name, directory);
+    fs_space_moved(dir->space);
     return code;
 }

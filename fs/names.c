@@ -25,7 +25,8 @@ struct fs_node *fs_names_node(struct fs *fs, struct fs_node *dir, const char *na
     if (node == NULL)
         return NULL;
     fs_nodes_lock(fs->nodes);
-    node->ino = fs_names_ino(dir, name);
+    if (node->ino == 0)
+        node->ino = fs_names_ino(dir, name);
     fs_nodes_unlock(fs->nodes);
     return node;
 }

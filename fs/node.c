@@ -212,6 +212,58 @@ static bool enlist(struct fs_nodes *nodes, struct fs_node *node, struct fs_node 
     return true;
 }
 
+/* Hangs a leaf under another name that its key has now. Without memory it is as if it were removed. */
+static void rehang(struct fs_nodes *nodes, struct fs_node *leaf, struct fs_node *parent,
+                   const char *name, enum fs_kind kind, struct sfs_bytes text)
+{
+    struct sfs_buffer bytes = {0};
+    size_t size;
+    char *key = name_key_new(parent, name, &size);
+    unname(nodes, leaf);
+    if (key == NULL || sfs_buffer_add(&bytes, text) != 0) {
+        free(key);
+        return;
+    }
+    leaf->parent->children--;
+    parent->children++;
+    leaf->parent = parent;
+    leaf->kind = kind;
+    sfs_buffer_free(&leaf->text);
+    leaf->text = bytes;
+    (void)give_name(nodes, leaf, key, size);
+}
+
+/*
+ * Somebody else made a directory of a key, or a key of a directory, while the leaf is known here: it
+ * keeps its key, which is the directory's own value now, or is that no more. Returns the node that has
+ * the name; *ret_dead are those that nobody needs any more.
+ */
+static struct fs_node *keep_key(struct fs_nodes *nodes, struct fs_node *old, struct fs_node *made,
+                                struct sfs_bytes text, struct fs_node **ret_dead)
+{
+    size_t size;
+    if (made->class == &fs_keys_directory_class && old->class == &fs_keys_leaf_class) {
+        rehang(nodes, old, made, SFS_PATH_VALUE, FS_KIND_OWN, sfs_bytes(NULL, 0));
+        return made;
+    }
+    char *key = name_key_new(old, SFS_PATH_VALUE, &size);
+    struct fs_node *leaf = key != NULL ? find_name(nodes, key, size) : NULL;
+    free(key);
+    if (leaf == NULL || made->class != &fs_keys_leaf_class || leaf->kind != FS_KIND_OWN)
+        return made;
+    struct fs_node *parent = made->parent;
+    char name[SFS_PATH_NAME_MAX + 1];
+    if (strlen(made->name) >= sizeof(name))
+        return made;
+    strcpy(name, made->name);
+    unname(nodes, made);
+    made->lookups = 0;
+    rehang(nodes, leaf, parent, name, FS_KIND_PART, text);
+    leaf->lookups++;
+    *ret_dead = collect(nodes, old, collect(nodes, made, NULL));
+    return leaf;
+}
+
 struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char *name,
                                const struct fs_class *class, struct fs_space *space,
                                enum fs_kind kind, struct sfs_bytes text)
@@ -231,19 +283,30 @@ struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char
     }
     struct fs_node *old = node;
     struct fs_node *made = node_new(class, space, kind, text);
+    struct fs_node *dead = NULL;
     if (made == NULL) {
         free(key);
     } else {
         if (old != NULL)
             unname(nodes, old);
         if (!enlist(nodes, made, parent, key, size)) {
-            fs_nodes_unlock(nodes);
-            node_free(made);
-            return NULL;
+            dead = made;
+            dead->parent = NULL;
+            made = NULL;
+        } else if (old != NULL && old->space == space) {
+            made = keep_key(nodes, old, made, text, &dead);
         }
     }
     fs_nodes_unlock(nodes);
+    bury(dead);
     return made;
+}
+
+void fs_node_hold(struct fs *fs, struct fs_node *node)
+{
+    fs_nodes_lock(fs->nodes);
+    node->lookups++;
+    fs_nodes_unlock(fs->nodes);
 }
 
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count)

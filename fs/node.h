@@ -21,6 +21,8 @@ enum fs_kind {
     FS_KIND_OWN,   /* %value */
 };
 
+#define FS_REVISION_OTHER UINT64_MAX
+
 struct fs_node {
     uint64_t id;
     const struct fs_class *class;
@@ -34,7 +36,8 @@ struct fs_node {
     unsigned children;
     uint64_t ino;           /* st_ino, fixed at the first sight for the node's life; 0: not seen */
     _Atomic uint64_t page_revision; /* of the value that the kernel's pages show */
-    _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told */
+    _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told;
+                                            0: not known, FS_REVISION_OTHER: surely not the latest */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
     struct fs_file *file;   /* while open */
     UT_hash_handle by_id;   /* number -> node */
@@ -60,6 +63,8 @@ struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char
 struct fs_node *fs_node_peek_locked(struct fs *fs, const struct fs_node *parent, const char *name);
 /* st_ino of a name: the node's if there is one, else `otherwise`. */
 uint64_t fs_node_ino(struct fs *fs, const struct fs_node *parent, const char *name, uint64_t otherwise);
+/* One look-up more, of a node that the caller knows to be alive; fs_node_forget gives it back. */
+void fs_node_hold(struct fs *fs, struct fs_node *node);
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count);
 /* The name is gone: the node stays for those who hold it. */
 void fs_node_detach(struct fs *fs, struct fs_node *parent, const char *name);

@@ -20,17 +20,28 @@ struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node *
     return call;
 }
 
+static bool in_keys(const struct fs_node *node)
+{
+    return node->class == &fs_keys_directory_class || node->class == &fs_keys_leaf_class;
+}
+
 int fs_call_enter(struct fs_call *call, struct fs_node *node)
 {
     if (node == NULL)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the kernel asked for an unknown node");
-    return node->space != NULL ? fs_space_enter(node->space, &call->error) : 0;
+    int code = node->space != NULL ? fs_space_enter(node->space, &call->error) : 0;
+    if (code == 0 && in_keys(node))
+        fs_space_share(node->space);
+    return code;
 }
 
 void fs_call_leave(struct fs_node *node)
 {
-    if (node != NULL && node->space != NULL)
-        fs_space_leave(node->space);
+    if (node == NULL || node->space == NULL)
+        return;
+    if (in_keys(node))
+        fs_space_unshare(node->space);
+    fs_space_leave(node->space);
 }
 
 void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *operation,
@@ -368,6 +379,8 @@ static void op_init(void *context, struct fuse_conn_info *connection)
 {
     struct fs *fs = context;
     connection->max_write = 1u << 20;
+    /* The kernel, which knows who writes, takes set-user-id bits away by a request of its own. */
+    connection->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
     if (fs->ready != NULL)
         fs->ready(fs->ready_context);
 }

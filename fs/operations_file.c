@@ -5,6 +5,7 @@
 #include "fs/operations.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 static struct fs_open *handle(const struct fuse_file_info *info)
@@ -131,6 +132,8 @@ void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t siz
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = handle(info);
+    /* A page of a mapping goes where it was mapped, though the handle that brings it appends. */
+    call.append = (info->flags & O_APPEND) != 0 && !info->writepage;
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = open->class->write != NULL
@@ -150,10 +153,8 @@ void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = handle(info);
     int code = 0;
-    if (open->class->flush != NULL && (code = fs_call_enter(&call, node)) == 0) {
+    if (open->class->flush != NULL)
         code = open->class->flush(&call, open);
-        fs_call_leave(node);
-    }
     fs_reply_code(&call, node, "close", NULL, code);
 }
 

@@ -20,6 +20,7 @@ struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double t
     space->references = 1;
     pthread_mutex_init(&space->lock, NULL);
     pthread_cond_init(&space->idle, NULL);
+    pthread_cond_init(&space->moved, NULL);
     return space;
 }
 
@@ -35,6 +36,7 @@ void fs_space_unref(struct fs_space *space)
         return;
     pthread_mutex_destroy(&space->lock);
     pthread_cond_destroy(&space->idle);
+    pthread_cond_destroy(&space->moved);
     free(space);
 }
 
@@ -55,6 +57,44 @@ void fs_space_leave(struct fs_space *space)
     pthread_mutex_lock(&space->lock);
     if (--space->users == 0)
         pthread_cond_broadcast(&space->idle);
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_share(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    while (space->moving || space->movers > 0)
+        pthread_cond_wait(&space->moved, &space->lock);
+    space->sharing++;
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_unshare(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->sharing--;
+    pthread_cond_broadcast(&space->moved);
+    pthread_mutex_unlock(&space->lock);
+}
+
+/* Those who wait to be alone count as out of the way; newcomers let all of them go first. */
+void fs_space_move(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->movers++;
+    pthread_cond_broadcast(&space->moved);
+    while (space->moving || space->sharing > space->movers)
+        pthread_cond_wait(&space->moved, &space->lock);
+    space->movers--;
+    space->moving = true;
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_moved(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->moving = false;
+    pthread_cond_broadcast(&space->moved);
     pthread_mutex_unlock(&space->lock);
 }
 

@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/sqlite/internal.h"
+#include "util/clock.h"
 
 static int sqlite_get(struct sfs_storage *base, struct sfs_bytes name, unsigned want,
                       const struct sfs_record **ret_record, struct sfs_error *error)
@@ -114,7 +116,7 @@ static const struct sfs_option_rule option_rules[] = {
     {"cache", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, cache), NULL,
      "memory for pages of the file, 64M unless given"},
     {"mmap", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, mmap), NULL,
-     "how much of the file is mapped into memory, 256M unless given, 0 none"},
+     "how much of the file is mapped into memory, 32M unless given, 0 none"},
     {"busy-timeout", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, busy_timeout), NULL,
      "milliseconds to wait for another process's lock, 5000 unless given"},
     {0},
@@ -239,6 +241,21 @@ static int set_log_mode(struct sfs_sqlite_connection *connection, struct sfs_err
     return code;
 }
 
+/* While several processes make the same store, SQLite itself does not wait here. */
+static int set_log_mode_patiently(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
+    int64_t begin = sfs_clock_monotonic();
+    struct sfs_error failure = {0};
+    int code;
+    while ((code = set_log_mode(connection, &failure)) == SFS_E_BUSY &&
+           sfs_clock_monotonic() - begin < limit)
+        nanosleep(&(struct timespec){.tv_nsec = 2 * SFS_NS_PER_MS}, NULL);
+    if (code != 0 && error)
+        *error = failure;
+    return code;
+}
+
 /* A new file, or an old one: the write connection, and the tables. */
 static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *error)
 {
@@ -252,7 +269,7 @@ static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *
     if (there == 0 && !create)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
                         store->path);
-    code = set_log_mode(store->writer, error);
+    code = set_log_mode_patiently(store->writer, error);
     if (code == 0 && there == 0) {
         code = sfs_sqlite_schema_create(store->writer, error);
         if (code == 0)
@@ -307,7 +324,7 @@ static struct sfs_sqlite *new_store(void)
     pthread_mutex_init(&store->queue_mutex, NULL);
     pthread_mutex_init(&store->feed_mutex, NULL);
     store->options = (struct sfs_sqlite_options){
-        .cache = UINT64_C(64) << 20, .mmap = UINT64_C(256) << 20, .busy_timeout = 5000};
+        .cache = UINT64_C(64) << 20, .mmap = UINT64_C(32) << 20, .busy_timeout = 5000};
     return store;
 }
 
@@ -363,7 +380,7 @@ const struct sfs_backend sfs_sqlite_backend = {
              .summary = "one SQLite database file, which several processes may share",
              .options =
                  "synchronous=normal|full (whether every commit waits for the disk); "
-                 "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
+                 "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 32M); "
                  "busy-timeout=MS (how long to wait for another process's lock, 5000)"},
     .open = sqlite_open,
 };

@@ -14,3 +14,14 @@ tests_conformance_test_operations_SOURCES = tests/conformance/test_operations.c 
 tests_conformance_test_calls_SOURCES = tests/conformance/test_calls.c \
 	$(conformance_directed) tests/conformance/reading.c tests/conformance/times.c \
 	tests/conformance/feeds.c tests/conformance/derived.c
+conformance_play = $(conformance_fixture) tests/conformance/model.c tests/conformance/model.h \
+	tests/conformance/model_apply.c tests/conformance/model_compare.c \
+	tests/conformance/play.c tests/conformance/play.h tests/conformance/generate.c \
+	tests/conformance/follow.c
+conformance_tests += tests/conformance/test_model tests/conformance/test_persistence
+tests_conformance_test_model_SOURCES = tests/conformance/test_model.c $(conformance_play) \
+	tests/conformance/broken.c tests/conformance/broken.h
+tests_conformance_test_persistence_SOURCES = tests/conformance/test_persistence.c $(conformance_play)
+conformance_tests += tests/conformance/test_threads tests/conformance/test_sharing
+tests_conformance_test_threads_SOURCES = tests/conformance/test_threads.c $(conformance_fixture)
+tests_conformance_test_sharing_SOURCES = tests/conformance/test_sharing.c $(conformance_fixture)

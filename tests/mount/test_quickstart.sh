@@ -18,13 +18,13 @@ export STOREFS
 # Counts by jq, not by the code under test.
 codes=/usr/share/iso-codes/json
 all=0
-for file in "$codes"/iso_*.json; do
+for file in "$codes"/iso_3166-1.json "$codes"/iso_639-3.json "$codes"/iso_4217.json; do
     all=$((all + $(jq '.[] | length' "$file")))
 done
 [ "$(cat "$demo/mnt/query/count")" -eq "$all" ] || fail "$(cat "$demo/mnt/query/count") documents, not $all"
 name=$(jq -r '."3166-1"[] | select(.alpha_2 == "DE") | .name' $codes/iso_3166-1.json)
 [ "$(jq -r .name "$demo/mnt/keys/country/DE")" = "$name" ] || fail "country/DE has another name"
-[ "$(jq -r .type "$demo/mnt/keys/subdivision/DE-BY")" = subdivision ] || fail "subdivision/DE-BY has another type"
+[ "$(jq -r .type "$demo/mnt/keys/currency/EUR")" = currency ] || fail "currency/EUR has another type"
 [ "$(stat -c %a "$demo/demo.sqlite")" = 600 ] || fail "the store is readable for others"
 
 # Again: nothing changes, and it says so.

@@ -38,7 +38,7 @@ isolation() {
     echo mine > "$tx/keys/mine"
     same mine "$(cat "$tx/keys/mine")" "its own write"
     same 4 "$(cat "$tx/query/count")" "its own write in a query"
-    same '../../../../../keys/mine' "$(readlink "$tx/query/where/@key = \"mine\"/keys/mine" | sed 's/^\.\.\///')" \
+    same ../../../../keys/mine "$(readlink "$tx/query/where/@key = \"mine\"/keys/mine")" \
         "a link in a transaction"
     same mine "$(cat "$tx/query/where/@key = \"mine\"/keys/mine")" "through it"
     refuses "No such file" cat "$keys/mine"
@@ -176,19 +176,19 @@ big() {
     begin big
     python3 - "$tx" <<'PYTHON'
 import os, sys
-for i in range(1500):
+for i in range(1100):
     with open(os.path.join(sys.argv[1], "keys/big", str(i)), "w") as file:
         file.write(str(i))
 PYTHON
     echo changed > "$tx/keys/one"
     works touch "$tx/commit"
     same changed "$(cat "$keys/one")" "a key beside many"
-    same 1500 "$(ls "$keys/big" | wc -l)" "many new keys"
-    same 1499 "$(cat "$keys/big/1499")" "one of them"
+    same 1100 "$(ls "$keys/big" | wc -l)" "many new keys"
+    same 1099 "$(cat "$keys/big/1099")" "one of them"
     begin renamed
     works mv "$tx/keys/big" "$tx/keys/bigger"
     works touch "$tx/commit"
-    same 1500 "$(ls "$keys/bigger" | wc -l)" "renamed in a transaction"
+    same 1100 "$(ls "$keys/bigger" | wc -l)" "renamed in a transaction"
     rm -r "$keys/bigger"
 }
 

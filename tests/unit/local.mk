@@ -58,3 +58,5 @@ tests_unit_test_sqlite_history_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIB
 unit_tests += tests/unit/test_json_safety
 tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/json_fixture.c \
 	tests/unit/json_fixture.h
+unit_tests += tests/unit/test_query_has
+tests_unit_test_query_has_SOURCES = tests/unit/test_query_has.c
