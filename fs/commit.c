@@ -79,10 +79,10 @@ int fs_file_batch(struct fs_file *file, struct sfs_bytes key, bool exact, struct
     return code;
 }
 
-/* What the kernel keeps of the file is not what the store has. */
-static void distrust_kernel(struct fs_file *file)
+/* The size that the kernel keeps is not what the store has. */
+static void distrust_size(struct fs_file *file)
 {
-    file->node->page_revision = 0;
+    file->node->attribute_size = UINT64_MAX;
     file->node->attribute_revision = FS_REVISION_OTHER;
     fs_notify_attributes(file->space->fs->notifier, file->node->id);
 }
@@ -99,15 +99,15 @@ void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, u
             file->pending_mask = 0;
         if (record != NULL) {
             /* The kernel's pages hold what was committed only if nobody else wrote meanwhile. */
-            bool ours = record->revision == sequence && record->size == file->content.size &&
-                        !file->foreign;
-            file->node->page_revision = ours ? record->revision : 0;
+            bool ours = record->revision == sequence && record->size == file->content.size;
+            file->node->page_revision = ours && !file->other_pages ? record->revision : 0;
+            file->node->attribute_size = record->size;
             file->node->attribute_revision = ours ? record->revision : 0;
             sfs_record_unref(file->record);
             file->record = sfs_record_ref(record);
         }
-        if (file->foreign)
-            distrust_kernel(file);
+        if (file->other_size)
+            distrust_size(file);
     }
     pthread_mutex_unlock(&file->lock);
     fs_dirty_free(taken);
@@ -143,8 +143,9 @@ void fs_file_forget_content(struct fs_file *file)
     pthread_mutex_lock(&file->lock);
     if (file->dirty.level == FS_CLEAN && !file->created && !file->unlinked)
         file->loaded = false;
-    file->foreign = true;
-    distrust_kernel(file);
+    file->other_pages = file->other_size = true;
+    file->node->page_revision = 0;
+    distrust_size(file);
     pthread_mutex_unlock(&file->lock);
 }
 

@@ -151,7 +151,7 @@ void fs_file_empty(struct fs_file *file)
     pthread_mutex_lock(&file->lock);
     file->content.size = 0;
     file->loaded = true;
-    file->foreign = false; /* the kernel drops its pages too */
+    file->other_pages = file->other_size = false; /* the kernel drops what it has, too */
     fs_dirty_cut(&file->dirty, 0);
     file->dirty.whole = true;
     if (file->dirty.level < FS_OPENED)
@@ -230,7 +230,10 @@ int fs_file_load(struct fs_call *call, struct fs_file *file, bool held)
         file->content = content;
         file->loaded = true;
         file->record = record;
-        file->foreign = file->foreign || record->revision != file->node->page_revision;
+        if (record->revision != file->node->page_revision)
+            file->other_pages = true;
+        if (record->revision != file->node->attribute_revision)
+            file->other_size = true;
         content = old;
         record = seen;
     }

@@ -46,7 +46,8 @@ struct fs_file {
     bool busy;
     _Atomic bool created;  /* never committed: only this mount sees it */
     _Atomic bool unlinked; /* its name is gone: nothing is committed any more */
-    bool foreign;  /* the kernel's pages may be older than `content`: others wrote meanwhile */
+    bool other_pages; /* the kernel may keep some that are older than `content`: others wrote */
+    bool other_size;  /* … and believe in another size */
     bool loaded;   /* `content` is the value with all that was written */
     struct sfs_buffer content;
     const struct sfs_record *record; /* as last committed or seen; NULL while created */

@@ -3,6 +3,7 @@
  * What generated nodes share: fixed directories, texts made at open or while they are read.
  */
 #include "fs/keys.h"
+#include "fs/operations.h"
 
 void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, struct stat *st)
 {

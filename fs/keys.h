@@ -96,6 +96,9 @@ int fs_keys_xattr_get(struct fs_call *call, struct fs_node *node, const char *na
 int fs_keys_xattr_set(struct fs_call *call, struct fs_node *node, const char *name,
                       struct sfs_bytes value, unsigned flags);
 int fs_keys_xattr_list(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names);
+/* The name is about to go: what fstat of descriptors that the kernel keeps, and of a working directory,
+ * will show. */
+void fs_keys_remember(struct fs_call *call, const struct fs_target *target);
 /* A name is free: who still has a file open that somebody else deleted keeps that, without the name. */
 void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name);
 /* The open file of a name, with one open more; NULL where it is not open. */

@@ -10,13 +10,13 @@
 #define WHOLE_VALUE (1u << 20) /* smaller values are read at once and kept with the handle, bytes */
 
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
-static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision,
+static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
                        struct fuse_file_info *info)
 {
     uint64_t pages = atomic_exchange(&node->page_revision, revision);
     uint64_t attributes = atomic_exchange(&node->attribute_revision, revision);
     info->keep_cache = pages == revision;
-    if (attributes != revision && attributes != 0) {
+    if (attributes != revision && attributes != 0 && node->attribute_size != size) {
         /* The kernel still believes in an older size, and would cut what is read by it. */
         info->direct_io = 1;
         fs_notify_attributes(call->fs->notifier, node->id);
@@ -37,7 +37,7 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
         if (code < 0)
             return code;
         fs_file_saw(file, open->record);
-        revalidate(call, node, open->record->revision, info);
+        revalidate(call, node, open->record->revision, open->record->size, info);
     }
     if (info->flags & O_TRUNC)
         fs_file_empty(file);

@@ -251,6 +251,8 @@ static int run(struct fs_call *call, struct rename *rename)
         code = fs_keys_apply(call, rename->from.name.parent->space, rename->batch, false, NULL);
         rename->batch = NULL;
     }
+    if (code == 0 && (rename->flags & RENAME_EXCHANGE) == 0)
+        fs_keys_remember(call, &rename->to);
     if (code == 0)
         code = fs_node_move(call->fs, &rename->from.name, &rename->to.name,
                             (rename->flags & RENAME_EXCHANGE) != 0, &call->error);

@@ -190,13 +190,24 @@ static int stat_leaf(struct fs_call *call, struct fs_node *node, struct fs_file 
     if (code < 0)
         return code;
     fs_keys_stat_record(node->space, record, st);
-    node->attribute_revision = record->revision;
     if (file != NULL) {
         fs_file_saw(file, record);
         fs_keys_stat_file(file, st);
     }
+    node->attribute_size = (uint64_t)st->st_size;
+    node->attribute_revision = record->revision;
     sfs_record_unref(record);
     return 0;
+}
+
+static bool was_removed(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    fs_nodes_lock(call->fs->nodes);
+    bool removed = node->name == NULL && node->last != NULL;
+    if (removed)
+        *st = *node->last;
+    fs_nodes_unlock(call->fs->nodes);
+    return removed;
 }
 
 int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
@@ -210,6 +221,8 @@ int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
         code = stat_leaf(call, node, file, st);
         fs_file_release(file);
     }
+    if (code == SFS_E_NOT_FOUND && was_removed(call, node, st))
+        code = 0;
     if (code == 0)
         fs_keys_settle(call, node, st);
     return code;

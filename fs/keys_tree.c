@@ -2,6 +2,7 @@
 /*
  * The keys tree: look-up, making and removing of files and directories.
  */
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "fs/keys.h"
@@ -23,13 +24,14 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, &entry->st);
     } else {
         fs_keys_stat_record(space, target->leaf, &entry->st);
-        node->attribute_revision = target->leaf->revision;
         struct fs_file *file = fs_file_peek(node);
         if (file != NULL) {
             fs_file_saw(file, target->leaf);
             fs_keys_stat_file(file, &entry->st);
             fs_file_release(file);
         }
+        node->attribute_size = (uint64_t)entry->st.st_size;
+        node->attribute_revision = target->leaf->revision;
     }
     fs_keys_settle(call, node, &entry->st);
     return 0;
@@ -87,6 +89,27 @@ void fs_keys_new_attributes(struct fs_call *call, struct fs_node *dir, mode_t mo
 static int exists(struct fs_call *call, const char *name)
 {
     return sfs_fail(&call->error, SFS_E_EXISTS, "mount", "'%s' exists", name);
+}
+
+void fs_keys_remember(struct fs_call *call, const struct fs_target *target)
+{
+    struct fs_space *space = target->name.parent->space;
+    struct stat *last = calloc(1, sizeof(*last));
+    if (last == NULL)
+        return; /* fstat will say that there is no such file */
+    if (target->directory)
+        fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, last);
+    else if (target->leaf != NULL)
+        fs_keys_stat_record(space, target->leaf, last);
+    last->st_nlink = 0;
+    fs_nodes_lock(call->fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(call->fs, target->name.parent, target->name.name);
+    if (node != NULL && node->last == NULL) {
+        node->last = last;
+        last = NULL;
+    }
+    fs_nodes_unlock(call->fs->nodes);
+    free(last);
 }
 
 void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name)
@@ -298,6 +321,7 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
     sfs_batch_free(batch);
     fs_keys_finish_unlink(file, code == 0);
     if (code == 0) {
+        fs_keys_remember(call, &target);
         fs_node_detach(call->fs, dir, name);
         fs_keys_touch(dir);
     }

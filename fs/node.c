@@ -70,6 +70,7 @@ static void node_free(struct fs_node *node)
     sfs_buffer_free(&node->text);
     free(node->name_key);
     free(node->error);
+    free(node->last);
     free(node);
 }
 

@@ -38,6 +38,7 @@ struct fs_node {
     _Atomic uint64_t page_revision; /* of the value that the kernel's pages show */
     _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told;
                                             0: not known, FS_REVISION_OTHER: surely not the latest */
+    _Atomic uint64_t attribute_size;     /* the size that it was told with them */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
     struct fs_file *file;   /* while open */
     UT_hash_handle by_id;   /* number -> node */
@@ -45,6 +46,7 @@ struct fs_node {
     char *name_key;         /* parent number and name */
     size_t name_key_size;
     char *error;            /* the last failure's sentence */
+    struct stat *last;      /* what it was when its name was taken away; else NULL */
 };
 
 struct fs_nodes *fs_nodes_new(struct fs *fs);

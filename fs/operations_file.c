@@ -213,8 +213,10 @@ static struct fuse_entry_param plus_param(struct fs_list *list, const struct fs_
     fs_nodes_lock(list->call->fs->nodes);
     if (node->ino == 0)
         node->ino = entry->st.st_ino;
-    if (entry->revision != 0)
+    if (entry->revision != 0) {
+        node->attribute_size = (uint64_t)entry->st.st_size;
         node->attribute_revision = entry->revision;
+    }
     fs_nodes_unlock(list->call->fs->nodes);
     param.ino = node->id;
     param.attr_timeout = param.entry_timeout = entry->timeout;

@@ -31,9 +31,15 @@ static void attributes_change_alone(void **state)
 static void attributes_take_all_values(void **state)
 {
     struct fixture *f = *state;
-    const struct sfs_attributes extreme = {
-        .mode = 07777, .uid = UINT32_MAX - 1, .gid = 0, .device = INT64_MAX, .created = 0,
-        .accessed = INT64_MAX, .modified = INT64_MIN, .changed = 1, .type = SFS_TYPE_JSON};
+    const struct sfs_attributes extreme = {.mode = 07777,
+                                           .uid = UINT32_MAX - 1,
+                                           .gid = 0,
+                                           .device = INT64_MAX,
+                                           .created = 0,
+                                           .accessed = INT64_MAX,
+                                           .modified = INT64_MIN,
+                                           .changed = 1,
+                                           .type = SFS_TYPE_JSON};
     put(f, L("key"), L("\xff"));
     OK(sfs_batch_attributes(f->batch, L("key"), &extreme,
                             SFS_ATTRIBUTE_ALL & ~(unsigned)SFS_ATTRIBUTE_KIND, NULL));

@@ -12,18 +12,42 @@ static void add_step(struct fixture *f, size_t step)
     struct sfs_batch *batch = f->batch;
     const struct sfs_attributes change = {.mode = 0600};
     switch (step) {
-    case 0: OK(sfs_batch_put(batch, L("new"), L("1"), NULL, 0, NULL)); break;
-    case 1: OK(sfs_batch_put(batch, L("a"), L("2"), NULL, 0, NULL)); break;
-    case 2: OK(sfs_batch_write(batch, L("b"), 1, L("x"), NULL)); break;
-    case 3: OK(sfs_batch_append(batch, L("b"), L("y"), NULL)); break;
-    case 4: OK(sfs_batch_truncate(batch, L("b"), 1, NULL)); break;
-    case 5: OK(sfs_batch_attributes(batch, L("c"), &change, SFS_ATTRIBUTE_MODE, NULL)); break;
-    case 6: OK(sfs_batch_xattr(batch, L("c"), L("user.x"), L("1"), 0, NULL)); break;
-    case 7: OK(sfs_batch_rename(batch, L("new"), L("a"), 0, NULL)); break;
-    case 8: OK(sfs_batch_exchange(batch, L("b"), L("c"), NULL)); break;
-    case 9: OK(sfs_batch_rename_prefix(batch, L("d/"), L("e/"), NULL)); break;
-    case 10: OK(sfs_batch_exchange_prefix(batch, L("e/"), L("f/"), NULL)); break;
-    default: OK(sfs_batch_clear_range(batch, range_of(L("b"), L("f/y")), NULL)); break;
+    case 0:
+        OK(sfs_batch_put(batch, L("new"), L("1"), NULL, 0, NULL));
+        break;
+    case 1:
+        OK(sfs_batch_put(batch, L("a"), L("2"), NULL, 0, NULL));
+        break;
+    case 2:
+        OK(sfs_batch_write(batch, L("b"), 1, L("x"), NULL));
+        break;
+    case 3:
+        OK(sfs_batch_append(batch, L("b"), L("y"), NULL));
+        break;
+    case 4:
+        OK(sfs_batch_truncate(batch, L("b"), 1, NULL));
+        break;
+    case 5:
+        OK(sfs_batch_attributes(batch, L("c"), &change, SFS_ATTRIBUTE_MODE, NULL));
+        break;
+    case 6:
+        OK(sfs_batch_xattr(batch, L("c"), L("user.x"), L("1"), 0, NULL));
+        break;
+    case 7:
+        OK(sfs_batch_rename(batch, L("new"), L("a"), 0, NULL));
+        break;
+    case 8:
+        OK(sfs_batch_exchange(batch, L("b"), L("c"), NULL));
+        break;
+    case 9:
+        OK(sfs_batch_rename_prefix(batch, L("d/"), L("e/"), NULL));
+        break;
+    case 10:
+        OK(sfs_batch_exchange_prefix(batch, L("e/"), L("f/"), NULL));
+        break;
+    default:
+        OK(sfs_batch_clear_range(batch, range_of(L("b"), L("f/y")), NULL));
+        break;
     }
 }
 
@@ -114,12 +138,9 @@ static void keys_have_limits(void **state)
         struct sfs_bytes name;
         int code;
     } rows[] = {
-        {L(""), SFS_E_INVALID},
-        {L("a\0b"), SFS_E_INVALID},
-        {L("a\0"), SFS_E_INVALID},
-        {L("\0\0"), SFS_E_INVALID},
-        {L("\0/x"), SFS_E_INVALID},
-        {sfs_bytes(name, SFS_KEY_MAX + 1), SFS_E_NAME_TOO_LONG},
+        {L(""), SFS_E_INVALID},     {L("a\0b"), SFS_E_INVALID},
+        {L("a\0"), SFS_E_INVALID},  {L("\0\0"), SFS_E_INVALID},
+        {L("\0/x"), SFS_E_INVALID}, {sfs_bytes(name, SFS_KEY_MAX + 1), SFS_E_NAME_TOO_LONG},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         f->error = (struct sfs_error){0};

@@ -105,8 +105,8 @@ static const struct sfs_record *spoil(const struct sfs_record *record, bool valu
     struct sfs_blob *blob = record->blob;
     struct sfs_bytes bytes = sfs_blob_bytes(blob);
     if (!value)
-        return sfs_record_new(record->name, record->revision - 1, record->size,
-                              &record->attributes, record->xattrs, blob);
+        return sfs_record_new(record->name, record->revision - 1, record->size, &record->attributes,
+                              record->xattrs, blob);
     char *copy = malloc(bytes.size + 1);
     if (!copy)
         abort();

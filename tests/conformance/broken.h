@@ -6,10 +6,10 @@
  * Each takes the store below over. */
 #include "tests/conformance/stacks.h"
 
-struct sfs_storage *broken_loses_deletes(struct sfs_storage *below);  /* each 100th deletion */
-struct sfs_storage *broken_stale_records(struct sfs_storage *below);  /* each 2,000th scanned */
-struct sfs_storage *broken_value_bytes(struct sfs_storage *below);    /* each 2,000th scanned */
-struct sfs_storage *broken_half_batches(struct sfs_storage *below);   /* each 50th that fails */
-struct sfs_storage *broken_snapshots(struct sfs_storage *below);      /* show the latest state */
+struct sfs_storage *broken_loses_deletes(struct sfs_storage *below); /* each 100th deletion */
+struct sfs_storage *broken_stale_records(struct sfs_storage *below); /* each 2,000th scanned */
+struct sfs_storage *broken_value_bytes(struct sfs_storage *below);   /* each 2,000th scanned */
+struct sfs_storage *broken_half_batches(struct sfs_storage *below);  /* each 50th that fails */
+struct sfs_storage *broken_snapshots(struct sfs_storage *below);     /* show the latest state */
 
 #endif

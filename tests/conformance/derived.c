@@ -179,8 +179,8 @@ static void layers_have_no_holes(void **state)
         struct sfs_write_operations write = *whole;
         struct sfs_read_operations read = *reads;
         struct sfs_time_operations time = *times;
-        void *members[] = {&write.apply,  &write.stage, &write.sync,    &read.get,     &read.read,
-                           &read.scan,    &time.sequence, &time.snapshot, &time.changes};
+        void *members[] = {&write.apply, &write.stage,   &write.sync,    &read.get,    &read.read,
+                           &read.scan,   &time.sequence, &time.snapshot, &time.changes};
         memset(members[hole], 0, sizeof(write.apply));
         const struct sfs_storage_operations operations = {
             .name = "holed",

@@ -9,9 +9,9 @@ static char long_names[LONG_NAMES][SFS_KEY_MAX];
 static char long_prefix[151];
 
 static const struct sfs_bytes short_names[] = {
-    L("a"),     L("b"),     L("c"),     L("a/x"), L("a/y"), L("a/b/x"), L("a/b/y"), L("b/x"),
-    L("b/x/z"), L("d/q/r"), L("a.txt"), L("a/b"), L("a0"),  L("//"),    L("x%y"),   L("\xff\xfe"),
-    L("d/"),    L("c/k"),   L("\x01"),
+    L("a"),   L("b"),        L("c"),     L("a/x"),   L("a/y"),  L("a/b/x"), L("a/b/y"),
+    L("b/x"), L("b/x/z"),    L("d/q/r"), L("a.txt"), L("a/b"),  L("a0"),    L("//"),
+    L("x%y"), L("\xff\xfe"), L("d/"),    L("c/k"),   L("\x01"),
 };
 #define SHORT_NAMES (sizeof(short_names) / sizeof(short_names[0]))
 
@@ -28,8 +28,9 @@ static void make_names(void)
 static struct sfs_bytes any_prefix(struct play *play)
 {
     const struct sfs_bytes prefixes[PREFIXES] = {
-        L("a/"), L("b/"), L("c/"), L("d/"),    L("l/"),
-        L("/"),  L("a/b/"), L("e/f/"), sfs_bytes(long_prefix, sizeof(long_prefix)),
+        L("a/"),   L("b/"),   L("c/"),
+        L("d/"),   L("l/"),   L("/"),
+        L("a/b/"), L("e/f/"), sfs_bytes(long_prefix, sizeof(long_prefix)),
     };
     return prefixes[play_random(play, PREFIXES)];
 }
@@ -136,8 +137,9 @@ static void add_put(struct play *play)
     size_t size = 0;
     char *value = a_value(play, &size);
     struct sfs_bytes name =
-        play_random(play, 3) ? any_key(play)
-                             : (play_random(play, 2) ? a_name(play, &buffer) : any_marker(play, &buffer));
+        play_random(play, 3)
+            ? any_key(play)
+            : (play_random(play, 2) ? a_name(play, &buffer) : any_marker(play, &buffer));
     if (play_random(play, 4) == 0)
         mask = (unsigned)play_random(play, SFS_ATTRIBUTE_ALL) & ~(unsigned)SFS_ATTRIBUTE_KIND;
     if (sfs_name_is_marker(name)) {

@@ -4,8 +4,8 @@
 
 /*
  * What a store should do, as simply as it can be said: a sorted array of records in plain C, where
- * every operation looks through all of them. Random batches are applied to the model and to a store,
- * and the two must not differ. A model belongs to one thread.
+ * every operation looks through all of them. Random batches are applied to the model and to a
+ * store, and the two must not differ. A model belongs to one thread.
  */
 #include "tests/conformance/short.h"
 
@@ -53,7 +53,7 @@ struct model_past {
     struct model_change {
         uint64_t sequence;
         struct sfs_buffer name;
-    } *changes;
+    } * changes;
     size_t count;
     size_t capacity;
 };
@@ -62,8 +62,8 @@ void model_past_clear(struct model_past *past);
 /* Drops what was at or before the sequence. */
 void model_past_cut(struct model_past *past, uint64_t sequence);
 
-/* The code that applying the batch must give; with 0 the model is changed, `affected` has the counts
- * and new records have the revision MODEL_NOW. `size` of affected: of the batch. */
+/* The code that applying the batch must give; with 0 the model is changed, `affected` has the
+ * counts and new records have the revision MODEL_NOW. `size` of affected: of the batch. */
 int model_apply(struct model *model, const struct model_past *past, struct sfs_batch *batch,
                 uint64_t *affected);
 /* After the batch was committed: fills in revisions, and learns new ids from the store. */

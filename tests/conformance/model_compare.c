@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Comparing a model with a store, and learning from the store what only it can tell; see model.h. */
+/* Comparing a model with a store, and learning from the store what only it can tell; see model.h.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -97,8 +98,7 @@ const char *model_differs(const struct model *model, struct sfs_storage *store, 
     size_t at = 0;
     int code = sfs_scan(store, everything(), values ? SFS_WANT_VALUE : 0, &cursor, NULL);
     while (code >= 0 && !result && (code = sfs_cursor_next(cursor, &record, NULL)) == 1) {
-        if (at == model->count ||
-            !sfs_bytes_equal(model_name(&model->records[at]), record->name))
+        if (at == model->count || !sfs_bytes_equal(model_name(&model->records[at]), record->name))
             result = names_differ(model, at, record);
         else
             result = model_record_differs(&model->records[at++], record, values);

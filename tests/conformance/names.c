@@ -42,8 +42,8 @@ static void rename_moves_the_record(void **state)
 {
     struct fixture *f = *state;
     const struct sfs_attributes change = {.mode = 0640, .uid = 3, .created = 12, .modified = 13};
-    unsigned mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_CREATED |
-                    SFS_ATTRIBUTE_MODIFIED;
+    unsigned mask =
+        SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_CREATED | SFS_ATTRIBUTE_MODIFIED;
     OK(sfs_batch_put(f->batch, L("a"), L("value"), &change, mask, NULL));
     OK(sfs_batch_xattr(f->batch, L("a"), L("user.x"), L("1"), 0, NULL));
     APPLY_AFFECTING(f, 1, 1);

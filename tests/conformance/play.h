@@ -21,6 +21,7 @@ struct play {
     uint64_t sequence;
     uint64_t steps;
     uint64_t committed;
+    uint64_t cautious; /* batches that a transaction refused and need not have */
     struct sfs_stage *stages[PLAY_OPERATIONS];
     size_t stage_count;
     struct held {
@@ -29,10 +30,10 @@ struct play {
         uint64_t sequence;
     } held[PLAY_HELD];
     size_t held_count;
-    struct sfs_feed *feed;       /* NULL: the store has none */
-    struct model replica;        /* what the feed has told */
-    struct model_past untold;    /* what it has yet to tell */
-    uint64_t *ids;               /* hash table of all ids there ever were */
+    struct sfs_feed *feed;    /* NULL: the store has none */
+    struct model replica;     /* what the feed has told */
+    struct model_past untold; /* what it has yet to tell */
+    uint64_t *ids;            /* hash table of all ids there ever were */
     size_t id_capacity;
     size_t id_count;
     char problem[900]; /* the first difference; empty: none */

@@ -86,7 +86,8 @@ static void prefix_makes_names_too_long(void **state)
     expect_bytes(f->store, sfs_bytes(moved, SFS_KEY_MAX), L("long"));
 }
 
-/* A marker's NUL does not count: a directory whose marker fits can be made where its prefix fits. */
+/* A marker's NUL does not count: a directory whose marker fits can be made where its prefix fits.
+ */
 static void prefix_moves_the_longest_marker(void **state)
 {
     struct fixture *f = *state;

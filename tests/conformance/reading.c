@@ -33,7 +33,7 @@ static void read_ranges(void **state)
         size_t size;
         struct sfs_bytes expected;
     } rows[] = {
-        {0, 20, L("0123456789")}, {3, 4, L("3456")}, {8, 20, L("89")}, {9, 1, L("9")},
+        {0, 20, L("0123456789")}, {3, 4, L("3456")}, {8, 20, L("89")},      {9, 1, L("9")},
         {10, 5, L("")},           {11, 5, L("")},    {INT64_MAX, 5, L("")}, {2, 0, L("")},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -81,7 +81,8 @@ static void scan_ranges(void **state)
     put_link(f, L("a/link"), L("x"));
     expect_names(f->store, "/0 a a/0 a/b a/link a0 b \\xFF \\xFF\\xFF ");
     expect_names_in(f->store, everything(), SFS_WANT_KEYS, "a a/b a0 b \\xFF \\xFF\\xFF ");
-    expect_names_in(f->store, everything(), SFS_WANT_VALUE, "/0 a a/0 a/b a/link a0 b \\xFF \\xFF\\xFF ");
+    expect_names_in(f->store, everything(), SFS_WANT_VALUE,
+                    "/0 a a/0 a/b a/link a0 b \\xFF \\xFF\\xFF ");
     expect_names_in(f->store, range_of(L("a"), L("a0")), 0, "a a/0 a/b a/link ");
     expect_names_in(f->store, range_of(L("a\x01"), L("b")), SFS_WANT_KEYS | SFS_WANT_VALUE,
                     "a/b a0 ");
@@ -90,8 +91,7 @@ static void scan_ranges(void **state)
     expect_names_in(f->store, range_of(L(""), L("a")), 0, "/0 ");
     expect_names_in(f->store, range_of(L("\xff\xff\xff"), L("")), 0, "");
     struct sfs_cursor *cursor = NULL;
-    assert_int_equal(sfs_scan(f->store, range_of(L("b"), L("a")), 0, &cursor, NULL),
-                     SFS_E_INVALID);
+    assert_int_equal(sfs_scan(f->store, range_of(L("b"), L("a")), 0, &cursor, NULL), SFS_E_INVALID);
     struct sfs_buffer end = {0};
     struct sfs_range range;
     OK(sfs_range_prefix(L("\xff"), &end, &range));

@@ -125,8 +125,11 @@ static void require_unchanged(void **state)
     OK(sfs_batch_put(f->batch, L("w"), L("1"), NULL, 0, NULL));
     APPLY_AFFECTING(f, 1);
     const struct sfs_range changed[] = {
-        range_of(L("b/"), L("b0")), range_of(L("c"), L("d")), range_of(L("m"), L("n")),
-        range_of(L("w"), L("")),    everything(),
+        range_of(L("b/"), L("b0")),
+        range_of(L("c"), L("d")),
+        range_of(L("m"), L("n")),
+        range_of(L("w"), L("")),
+        everything(),
     };
     for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++) {
         OK(sfs_batch_require_unchanged(f->batch, changed[i], since, NULL));
@@ -152,9 +155,8 @@ static void require_unchanged_sees_renames(void **state)
     OK(sfs_batch_rename(f->batch, L("a"), L("b"), 0, NULL));
     OK(sfs_batch_rename_prefix(f->batch, L("d/"), L("e/"), NULL));
     APPLY_AFFECTING(f, 1, 1);
-    const struct sfs_range changed[] = {
-        range_of(L("a"), L("a0")), range_of(L("b"), L("c")), range_of(L("d/"), L("d0")),
-        range_of(L("e/"), L("e0"))};
+    const struct sfs_range changed[] = {range_of(L("a"), L("a0")), range_of(L("b"), L("c")),
+                                        range_of(L("d/"), L("d0")), range_of(L("e/"), L("e0"))};
     for (size_t i = 0; i < 4; i++) {
         OK(sfs_batch_require_unchanged(f->batch, changed[i], since, NULL));
         try_put(f, SFS_E_CONFLICT);

@@ -12,7 +12,8 @@
 /* A call that must work. */
 #define OK(call) assert_int_equal((call), 0)
 
-/* Applies the fixture's batch and empties it; the code is to be `expected`. Returns the sequence. */
+/* Applies the fixture's batch and empties it; the code is to be `expected`. Returns the sequence.
+ */
 uint64_t apply(struct fixture *fixture, int expected);
 /* Applies a batch that works, whose operations affect so many records, and empties it. */
 uint64_t apply_affecting(struct fixture *fixture, const uint64_t *affected, size_t count);

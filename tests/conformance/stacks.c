@@ -10,10 +10,8 @@ static const struct {
     const char *name;
     const char *uri;
 } backends[STACK_BACKENDS] = {
-    {"memory", "memory:"},
-    {"memory-file", "memory:?snapshot=%s/store"},
-    {"json", "json:%s/store"},
-    {"json-unsaved", "json:%s/store?autosave=0"},
+    {"memory", "memory:"},         {"memory-file", "memory:?snapshot=%s/store"},
+    {"json", "json:%s/store"},     {"json-unsaved", "json:%s/store?autosave=0"},
     {"sqlite", "sqlite:%s/store"},
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random batches against the naive model, on every stack; and that deliberately wrong stores are found
- * out. STOREFS_TEST_SEED repeats a run, STOREFS_TEST_STACK names one stack, STOREFS_TEST_SCALE=full
- * makes it long.
+ * Random batches against the naive model, on every stack; and that deliberately wrong stores are
+ * found out. STOREFS_TEST_SEED repeats a run, STOREFS_TEST_STACK names one stack,
+ * STOREFS_TEST_SCALE=full makes it long.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,6 +51,7 @@ static void play_random_batches(void **state)
     if (play.problem[0])
         fail_msg("%s; seed %" PRIu64, play.problem, seed);
     assert_true(play.committed > steps / 5 && play.committed < steps * 9 / 10);
+    assert_true(play.cautious <= steps / 100);
     if (f->transaction)
         compare_committed(&play);
     play_end(&play);

@@ -5,8 +5,8 @@
 int main(void)
 {
     const struct conformance_test *const tables[] = {
-        value_tests, attribute_tests, stage_tests, name_tests, prefix_tests, requirement_tests,
-        batch_tests, NULL,
+        value_tests,  attribute_tests,   stage_tests, name_tests,
+        prefix_tests, requirement_tests, batch_tests, NULL,
     };
     return directed_run("operations", tables);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stores that keep their content are closed and opened again at random moments of a random play, and
- * must go on as if nothing had been.
+ * Stores that keep their content are closed and opened again at random moments of a random play,
+ * and must go on as if nothing had been.
  */
 #include <inttypes.h>
 
@@ -52,9 +52,15 @@ static void reopen_at_random(void **state)
 static void all_attributes_come_back(void **state)
 {
     struct fixture *f = *state;
-    const struct sfs_attributes extreme = {
-        .kind = SFS_KIND_CHARACTER, .mode = 07777, .uid = 1, .gid = 0, .device = UINT64_C(1) << 40,
-        .created = -1, .accessed = INT64_MAX, .modified = INT64_MIN, .changed = 123456789};
+    const struct sfs_attributes extreme = {.kind = SFS_KIND_CHARACTER,
+                                           .mode = 07777,
+                                           .uid = 1,
+                                           .gid = 0,
+                                           .device = UINT64_C(1) << 40,
+                                           .created = -1,
+                                           .accessed = INT64_MAX,
+                                           .modified = INT64_MIN,
+                                           .changed = 123456789};
     unsigned mask = SFS_ATTRIBUTE_ALL & ~(unsigned)SFS_ATTRIBUTE_TYPE;
     if (f->transaction)
         return;
@@ -67,8 +73,8 @@ static void all_attributes_come_back(void **state)
     put(f, L("a/b/\0"), L(""));
     put_link(f, L("link"), L("../\xff"));
     OK(sfs_batch_put(f->batch, L("device"), L(""), &extreme, mask, NULL));
-    OK(sfs_batch_attributes(f->batch, L("json"), &extreme,
-                            mask & ~(unsigned)SFS_ATTRIBUTE_KIND, NULL));
+    OK(sfs_batch_attributes(f->batch, L("json"), &extreme, mask & ~(unsigned)SFS_ATTRIBUTE_KIND,
+                            NULL));
     OK(sfs_batch_xattr(f->batch, L("json"), L("user.\xff"), L("\0\xff"), 0, NULL));
     OK(sfs_batch_xattr(f->batch, L("a/b/\0"), L("user.x"), L(""), 0, NULL));
     apply(f, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads on one store: writers on keys of their own and on one counter that they share, readers that
- * check what must hold in every state. Threads report failures by their result; cmocka belongs to the
- * main thread.
+ * Threads on one store: writers on keys of their own and on one counter that they share, readers
+ * that check what must hold in every state. Threads report failures by their result; cmocka belongs
+ * to the main thread.
  */
 #include <inttypes.h>
 #include <pthread.h>

@@ -31,8 +31,15 @@ static void put_makes_record_with_defaults(void **state)
 }
 
 static const struct sfs_attributes given = {
-    .mode = 04751, .uid = 7, .gid = 8, .device = 9, .type = SFS_TYPE_BYTES, .created = 1000000001,
-    .accessed = 1000000002, .modified = 1000000003, .changed = 1000000004,
+    .mode = 04751,
+    .uid = 7,
+    .gid = 8,
+    .device = 9,
+    .type = SFS_TYPE_BYTES,
+    .created = 1000000001,
+    .accessed = 1000000002,
+    .modified = 1000000003,
+    .changed = 1000000004,
 };
 
 static void put_takes_attributes(void **state)
@@ -55,7 +62,8 @@ static void put_takes_attributes(void **state)
     sfs_record_unref(record);
 }
 
-/* A second put keeps id, creation, access, mode, owner, extended attributes; not the other times. */
+/* A second put keeps id, creation, access, mode, owner, extended attributes; not the other times.
+ */
 static void put_keeps_attributes(void **state)
 {
     struct fixture *f = *state;
@@ -94,9 +102,10 @@ static void type_is_found_unless_set(void **state)
         struct sfs_bytes value;
         enum sfs_type type;
     } rows[] = {
-        {L(""), SFS_TYPE_TEXT},      {L("12"), SFS_TYPE_JSON},     {L(" [1] \n"), SFS_TYPE_JSON},
-        {L("012"), SFS_TYPE_TEXT},   {L("\xc3\xa4"), SFS_TYPE_TEXT}, {L("\xc3"), SFS_TYPE_BYTES},
-        {L("a\0b"), SFS_TYPE_TEXT},  {L("\"\\ud800\""), SFS_TYPE_JSON},
+        {L(""), SFS_TYPE_TEXT},         {L("12"), SFS_TYPE_JSON},
+        {L(" [1] \n"), SFS_TYPE_JSON},  {L("012"), SFS_TYPE_TEXT},
+        {L("\xc3\xa4"), SFS_TYPE_TEXT}, {L("\xc3"), SFS_TYPE_BYTES},
+        {L("a\0b"), SFS_TYPE_TEXT},     {L("\"\\ud800\""), SFS_TYPE_JSON},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         put(f, L("key"), rows[i].value);

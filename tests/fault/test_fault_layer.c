@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fault layer makes just those calls fail that it was told to, after as many as it was told, and a
- * call that fails leaves the store as it was, on every backend.
+ * The fault layer makes just those calls fail that it was told to, after as many as it was told,
+ * and a call that fails leaves the store as it was, on every backend.
  */
 #include <stdio.h>
 
@@ -136,7 +136,7 @@ static void bad_options_are_refused(void **state)
 
 #define ROW(function)                                                                              \
     {                                                                                              \
-        #function, function, fixture_set_up, fixture_tear_down, (void *)(uintptr_t)stack           \
+#function, function, fixture_set_up, fixture_tear_down, (void *)(uintptr_t)stack           \
     }
 
 int main(void)
