@@ -256,13 +256,16 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
 {
     struct fs_file *file = open->node->file;
     pthread_mutex_lock(&file->lock);
-    bool clean = file->dirty.level < level || file->dirty.level == FS_CLEAN;
+    bool clean =
+        (file->dirty.level < level || file->dirty.level == FS_CLEAN) && !file->busy;
     pthread_mutex_unlock(&file->lock);
     if (clean)
         return 0;
     int code = fs_space_enter(open->node->space, &call->error);
     if (code == 0) {
+        fs_space_share(open->node->space);
         code = fs_file_commit(call, file, level, false);
+        fs_space_unshare(open->node->space);
         fs_space_leave(open->node->space);
     }
     return code;
@@ -286,6 +289,7 @@ static int keys_sync(struct fs_call *call, struct fs_node *node)
 static void keys_release(struct fs_call *call, struct fs_open *open)
 {
     struct fs_file *file = open->node->file;
+    file->handles--; /* first: a truncation from now on commits itself, one before is committed here */
     int code = commit_handle(call, open, FS_OPENED);
     if (code < 0)
         fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);

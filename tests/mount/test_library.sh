@@ -33,9 +33,8 @@ works eval "$command"
 # It may be linked to nothing but what it was given.
 works grep -q "$builddir/.libs/libstorefs.so" <(LD_LIBRARY_PATH=$builddir/.libs ldd library)
 
-wanted=$(sed -n '/^prints$/,$p' "$srcdir/README.md" | sed -n '/^```$/,/^```$/{/^```/d;p}' | head -n 2)
-same '{"name":"Ada"}
-1 found' "$wanted" "what README says is printed"
+wanted=$(sed -n '/^and prints$/,$p' "$srcdir/README.md" | sed '1,/^```$/d;/^```$/,$d')
+same '{"name":"Ada"}' "$wanted" "what README says is printed"
 export LD_LIBRARY_PATH=$builddir/.libs
 # Twice: the first makes the store, the second opens it.
 for round in first second; do

@@ -48,8 +48,8 @@ done
 [ "$(jq -r .alpha_3 <<< "${outputs[0]}")" = DEU ] || fail "first command: ${outputs[0]}"
 grep -qx country <<< "${outputs[1]}" || fail "second command: ${outputs[1]}"
 [ "$(jq -r .value.name <<< "${outputs[2]}" | head -n 1)" = Afghanistan ] || fail "third command: ${outputs[2]}"
-sans=$(jq '[."3166-2"[] | select(.name | startswith("San "))] | length' $codes/iso_3166-2.json)
-[ "${outputs[3]}" -eq "$sans" ] || fail "fourth command: ${outputs[3]}, not $sans"
+old=$(jq '[."639-3"[] | select(.name | startswith("Old "))] | length' $codes/iso_639-3.json)
+[ "${outputs[3]}" -eq "$old" ] || fail "fourth command: ${outputs[3]}, not $old"
 grep -q " $demo/mnt " /proc/self/mounts && fail "still mounted at the end"
 
 echo "$failures failures"
