@@ -365,6 +365,29 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     return code;
 }
 
+/* What a descriptor without a name has changed shows with that descriptor only. */
+static bool set_last(struct fs_call *call, struct fs_node *node, const struct update *update)
+{
+    const struct sfs_attributes *attributes = &update->attributes;
+    fs_nodes_lock(call->fs->nodes);
+    struct stat *last = node->name == NULL ? node->last : NULL;
+    if (last != NULL) {
+        if (update->mask & SFS_ATTRIBUTE_MODE)
+            last->st_mode = (last->st_mode & S_IFMT) | (attributes->mode & 07777);
+        if (update->mask & SFS_ATTRIBUTE_UID)
+            last->st_uid = attributes->uid;
+        if (update->mask & SFS_ATTRIBUTE_GID)
+            last->st_gid = attributes->gid;
+        if (update->mask & SFS_ATTRIBUTE_ACCESSED)
+            last->st_atim = fs_time(attributes->accessed);
+        if (update->mask & SFS_ATTRIBUTE_MODIFIED)
+            last->st_mtim = fs_time(attributes->modified);
+        last->st_ctim = fs_time(fs_now());
+    }
+    fs_nodes_unlock(call->fs->nodes);
+    return last != NULL;
+}
+
 static int set_attributes(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask)
 {
     struct update update = {0};
@@ -377,6 +400,8 @@ static int set_attributes(struct fs_call *call, struct fs_node *node, const stru
         fs_nodes_unlock(call->fs->nodes);
     }
     struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
+    if (file == NULL && set_last(call, node, &update))
+        return 0;
     if (file == NULL)
         return fs_keys_update(call, node, add_update, &update);
     /* A commit under way is waited for: it may be what makes the record. */

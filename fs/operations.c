@@ -44,13 +44,21 @@ void fs_call_leave(struct fs_node *node)
     fs_space_leave(node->space);
 }
 
+/* What programs ask to learn whether it is there is no failure to keep; `ls -l` asks each file for
+ * access control lists. */
+static bool is_answer(const char *operation, int code)
+{
+    return code == SFS_E_NOT_FOUND || code == SFS_E_NO_ATTRIBUTE ||
+           (code == SFS_E_UNSUPPORTED && strcmp(operation, "getxattr") == 0);
+}
+
 void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *operation,
                       const char *name, int code)
 {
     if (call->error.code != code)
         sfs_fail(&call->error, code, "mount", "%s",
                  code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
-    if (code != SFS_E_NOT_FOUND && code != SFS_E_NO_ATTRIBUTE)
+    if (!is_answer(operation, code))
         fs_errors_keep(call->fs, node, operation, name, &call->error);
     fuse_reply_err(call->request, sfs_code_errno(code));
 }

@@ -2,17 +2,19 @@
 #ifndef SFS_BACKENDS_MEMORY_SNAPSHOT_FILE_H
 #define SFS_BACKENDS_MEMORY_SNAPSHOT_FILE_H
 
+/* clang-format off */
 /*
  * The file that keeps a memory store. All numbers are little-endian:
  *
  *   8 bytes "SFSMEM\r\n", version (4)
  *   sequence number (8), last id (8)
  *   for each record, in byte order of names:
- *     1 (1), length of name (4), of extended attributes (4), of the value (8), revision (8), id
- * (8), kind (4), type (4), type was set (4), mode (4), uid (4), gid (4), device (8), created,
- * accessed, modified, changed (8 each); name, extended attributes, value 0 (1), number of records
- * (8), XXH3 (64 bits) of everything before it (8)
+ *     1 (1), length of name (4), of extended attributes (4), of the value (8), revision (8), id (8),
+ *     kind (4), type (4), type was set (4), mode (4), uid (4), gid (4), device (8), created,
+ *     accessed, modified, changed (8 each); name, extended attributes, value
+ *   0 (1), number of records (8), XXH3 (64 bits) of everything before it (8)
  */
+/* clang-format on */
 #include "storefs/backend.h"
 
 /* Replaces the file at `path` by what the cursor shows, all or nothing; mode 0600. */

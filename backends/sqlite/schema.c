@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off */
 /*
  * What is in the file: the tables, and how a file is told to be a store of ours.
  *
  * record   one row a name; `content` is where its value lies (NULL: empty).
- * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and
- * values are apart, so that renaming, listing and history touch no value. (Both have a rowid: with
+ * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and values
+ *          are apart, so that renaming, listing and history touch no value. (Both have a rowid: with
  *          values of 1 KiB that is several times faster than WITHOUT ROWID, measured.)
  * chunk    the parts of values from 1 MiB on (256 KiB each). A part is visible to versions v with
  *          begun <= v < ended, so that changing a byte adds one part and history shares the rest. A
  *          missing part, and what is behind the end of one's data, reads as zeros.
  * history  one row for each name that a commit changed, with the record as it was before. The state
- *          of a name at sequence S is in its first row with sequence > S, else in `record`. It is
- * the change feed too. Written only while a lease is alive. lease    what snapshots and feeds still
- * need: history after `sequence` (of the values too, where `contents`), until it expires. garbage
- * contents (part -1) and parts that no record refers to since the commit `ended`; removed when no
- *          lease is older. Large values are always removed through it, in bounded steps.
+ *          of a name at sequence S is in its first row with sequence > S, else in `record`. It is the
+ *          change feed too. Written only while a lease is alive.
+ * lease    what snapshots and feeds still need: history after `sequence` (of the values too, where
+ *          `contents`), until it expires.
+ * garbage  contents (part -1) and parts that no record refers to since the commit `ended`; removed
+ *          when no lease is older. Large values are always removed through it, in bounded steps.
  * stage    contents on their way that no record refers to yet.
  * state    one row of counters. `kept` and `kept_contents`: history is whole after these.
  *
  * Numbers of contents and blocks come from one counter and are never used again, so a content is
  * either a block or a set of chunks, and `chunked` says which.
  */
+/* clang-format on */
 #include "backends/sqlite/internal.h"
 
 #include <stdio.h>

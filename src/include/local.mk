@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# What programs may use of libstorefs, one header an idea; backend.h is for implementers only.
 # Public headers, installed as <storefs/NAME.h>:  storefsinclude_HEADERS += src/include/storefs/NAME.h
 storefsinclude_HEADERS += src/include/storefs/batch.h
 storefsinclude_HEADERS += src/include/storefs/bytes.h

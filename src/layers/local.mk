@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Stores over a store: events, cache, trace, fault injection.
+# Layers: stores over a store. Counting calls, and making them fail for tests.
 # Sources and headers:  libstorefs_la_SOURCES += src/layers/NAME.c src/layers/NAME.h
 libstorefs_la_SOURCES += src/layers/fault.c src/layers/metrics.c

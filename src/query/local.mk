@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The query language: stages, expressions, the evaluator.
+# Queries: stages, expressions, the evaluator, results as text.
 # Sources and headers:  libstorefs_la_SOURCES += src/query/NAME.c src/query/NAME.h
 libstorefs_la_SOURCES += \
 	src/query/arena.c src/query/arena.h \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Transactions: snapshot, write set, read set, commit.
+# Transactions: a snapshot, a write set that is read through first, and one batch at the commit.
 # Sources and headers:  libstorefs_la_SOURCES += src/txn/NAME.c src/txn/NAME.h
 libstorefs_la_SOURCES += src/txn/apply.c src/txn/commit.c src/txn/content.c src/txn/content.h \
 	src/txn/cursor.c src/txn/internal.h src/txn/run.c src/txn/run.h src/txn/savepoint.c \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Sources of src/util that libstorefs is made of.
+# Data structures and text formats that know no store: JSON, trees, UTF-8, files, clocks.
+# Sources and headers:  libstorefs_la_SOURCES += src/util/NAME.c src/util/NAME.h
 libstorefs_la_SOURCES += \
 	src/core/error.c \
 	src/util/base64.c src/util/base64.h \

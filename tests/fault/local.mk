@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Failing allocations, failing I/O, kill -9 and full disks: programs and scripts.
+# What is left when something fails on purpose: programs and scripts.
 #   fault_tests += tests/fault/NAME
 #   tests_fault_NAME_SOURCES = tests/fault/NAME.c
 #   fault_scripts += tests/fault/NAME.sh

@@ -12,3 +12,7 @@ tests_mount_crash_writer_SOURCES = tests/mount/crash_writer.c
 mount_scripts += tests/mount/test_faults.sh
 mount_scripts += tests/mount/test_query.sh tests/mount/test_tx.sh
 mount_scripts += tests/mount/test_library.sh
+mount_scripts += tests/mount/test_random_ops.sh
+EXTRA_DIST += tests/mount/storm.py tests/mount/two_mounts.py
+test_helpers += tests/mount/random_ops
+tests_mount_random_ops_SOURCES = tests/mount/random_ops.c

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# One cmocka program for each thing tested, linked to the static library:
+# Unit tests: one cmocka program for each thing tested, linked to the static library.
 #   unit_tests += tests/unit/test_NAME
 #   tests_unit_test_NAME_SOURCES = tests/unit/test_NAME.c
 # A test of fs/ adds:

@@ -113,7 +113,8 @@ struct sfs_stage {
     const struct sfs_stage_operations *operations;
     uint64_t size;
 };
-/* A stage in memory, for stores that keep their values there (and for any that has nothing better). */
+/* A stage in memory, for stores that keep their values there (and for any that has nothing better); its
+ * writes can fail with NO_MEMORY. */
 SFS_API int sfs_stage_memory(struct sfs_stage **ret_stage, struct sfs_error *error);
 
 struct sfs_feed_operations {
@@ -175,10 +176,11 @@ struct sfs_precondition {
     void *context;
 };
 
+/* The lists, borrowed until the batch changes; *ret_count is how many. */
 SFS_API struct sfs_operation *sfs_batch_operations(struct sfs_batch *batch, size_t *ret_count);
 SFS_API const struct sfs_precondition *sfs_batch_preconditions(const struct sfs_batch *batch,
                                                                size_t *ret_count);
-/* Appends the operations of `from` with their times, not its preconditions. */
+/* Appends the operations of `from` with their times, not its preconditions. NO_MEMORY. */
 SFS_API int sfs_batch_add_operations(struct sfs_batch *batch, const struct sfs_batch *from,
                                      struct sfs_error *error);
 /* Drops the operations from `size` on: a savepoint's rollback. Preconditions stay. */
@@ -278,8 +280,10 @@ struct sfs_memory_hooks {
     int (*sync)(void *context, struct sfs_error *error);
     void *context;
 };
+/* An empty engine; the hooks (may be NULL) are copied, their context must live longer. NO_MEMORY. */
 SFS_API int sfs_memory_engine_new(struct sfs_memory_engine **ret_engine,
                                   const struct sfs_memory_hooks *hooks, struct sfs_error *error);
+/* NULL allowed. Cursors, snapshots and feeds must be closed. */
 SFS_API void sfs_memory_engine_free(struct sfs_memory_engine *engine);
 /* Puts a record as it is (revision, times, id; 0: allot one) while nobody else uses the engine: for
  * loading. */
@@ -288,6 +292,7 @@ SFS_API int sfs_memory_engine_load(struct sfs_memory_engine *engine, const struc
 /* Raises the counters to at least these after loading. */
 SFS_API void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64_t sequence,
                                         uint64_t last_id);
+/* The highest record id that was allotted. */
 SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
 /* A cursor with values over all of the present state, whatever is committed meanwhile: for saves and
  * backups. `progress` (may be NULL) is told now and then how many records were shown; where it
@@ -304,6 +309,7 @@ struct sfs_memory_storage {
 SFS_API const struct sfs_read_operations *sfs_memory_read_operations(void);
 SFS_API const struct sfs_write_operations *sfs_memory_write_operations(void);
 SFS_API const struct sfs_time_operations *sfs_memory_time_operations(void);
+/* The override `totals` of such a store. */
 SFS_API int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
                               struct sfs_error *error);
 

@@ -10,9 +10,13 @@
  * those before them; preconditions are all checked first, against the state before the batch, inside
  * the engine's own write transaction.
  *
- * A batch copies what it is given. It belongs to one thread at a time. It may be applied again, also
- * to another store. Adding returns 0, NO_MEMORY, or the validation error of the name; a batch to
- * which something could not be added must not be applied and refuses it (INVALID).
+ * A batch copies what it is given (a stage it only refers to). It belongs to one thread at a time. It
+ * may be applied again, also to another store, unless it has a stage in it. Adding returns 0,
+ * NO_MEMORY, INVALID (a name, mask, kind, type or mode that is none) or NAME_TOO_LONG; a batch to which
+ * something could not be added must not be applied and refuses it (INVALID). What each addition
+ * names as an error besides these is the error of the apply.
+ *
+ * Sizes and offsets are in bytes, at most 2^63 - 1 (TOO_LARGE).
  *
  * The time of an operation is the moment it was added, so that a transaction that is replayed at its
  * commit gives the times that were seen in it.
@@ -26,7 +30,9 @@ struct sfs_range {
     struct sfs_bytes to;
 };
 
+/* An empty batch, to be freed by the caller. NO_MEMORY. */
 SFS_API int sfs_batch_new(struct sfs_batch **ret_batch, struct sfs_error *error);
+/* NULL allowed. Stages are not closed. */
 SFS_API void sfs_batch_free(struct sfs_batch *batch);
 SFS_API void sfs_batch_clear(struct sfs_batch *batch); /* empties it for reuse */
 SFS_API size_t sfs_batch_size(const struct sfs_batch *batch); /* operations, not preconditions */
@@ -52,17 +58,20 @@ SFS_API int sfs_batch_put_stage(struct sfs_batch *batch, struct sfs_bytes name,
  * type is found anew, but a value that has 1 MiB or more afterwards keeps the one it had. */
 SFS_API int sfs_batch_write(struct sfs_batch *batch, struct sfs_bytes name, uint64_t offset,
                             struct sfs_bytes bytes, struct sfs_error *error);
+/* As sfs_batch_write, at the end that the value has when the batch is applied. */
 SFS_API int sfs_batch_append(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes bytes,
                              struct sfs_error *error);
+/* As sfs_batch_write: makes the value `size` bytes long, with zeros where it grows. */
 SFS_API int sfs_batch_truncate(struct sfs_batch *batch, struct sfs_bytes name, uint64_t size,
                                struct sfs_error *error);
 
-/* Updates attributes in `mask` (not KIND) of a record that exists; changed becomes the operation's
+/* Updates attributes in `mask` (not KIND) of a record that exists (NOT_FOUND); changed becomes the operation's
  * time unless it is in the mask. */
 SFS_API int sfs_batch_attributes(struct sfs_batch *batch, struct sfs_bytes name,
                                  const struct sfs_attributes *attributes, unsigned mask,
                                  struct sfs_error *error);
-/* Sets (value.data not NULL) or removes an extended attribute; flags: enum sfs_xattr_flags. */
+/* Sets (value.data not NULL) or removes an extended attribute of a record that exists (NOT_FOUND);
+ * flags: enum sfs_xattr_flags. EXISTS, NO_ATTRIBUTE and TOO_LARGE as of sfs_xattr_change(). */
 SFS_API int sfs_batch_xattr(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes xattr,
                             struct sfs_bytes value, unsigned flags, struct sfs_error *error);
 
@@ -70,6 +79,7 @@ enum sfs_batch_flags {
     SFS_BATCH_MUST_EXIST = 1, /* delete: NOT_FOUND where there is nothing */
     SFS_BATCH_NO_REPLACE = 2, /* rename: EXISTS where the target is taken */
 };
+/* Deletes one record; without MUST_EXIST its absence is no error. */
 SFS_API int sfs_batch_delete(struct sfs_batch *batch, struct sfs_bytes name, unsigned flags,
                              struct sfs_error *error);
 /* Moves one record (NOT_FOUND); one at the target is replaced. Renaming to itself changes nothing. */
@@ -94,14 +104,16 @@ SFS_API int sfs_batch_clear_range(struct sfs_batch *batch, struct sfs_range rang
 
 /* Preconditions. One that does not hold fails the batch: CONFLICT, with a sentence that names the
  * key and both revisions; except EXISTS (absent), NOT_EMPTY (range_empty), EXPIRED (lease). */
+/* Nothing has this name (EXISTS). */
 SFS_API int sfs_batch_require_absent(struct sfs_batch *batch, struct sfs_bytes name,
                                      struct sfs_error *error);
-/* `revision` 0: the name must be absent, but where it is not that is a CONFLICT. */
+/* The record of this name has this revision (CONFLICT). `revision` 0: the name must be absent, but where it is not that is a CONFLICT. */
 SFS_API int sfs_batch_require_revision(struct sfs_batch *batch, struct sfs_bytes name,
                                        uint64_t revision, struct sfs_error *error);
-/* The name must still be held by the record with this id. */
+/* The name must still be held by the record with this id (CONFLICT). */
 SFS_API int sfs_batch_require_id(struct sfs_batch *batch, struct sfs_bytes name, uint64_t id,
                                  struct sfs_error *error);
+/* No name is in the range (NOT_EMPTY). */
 SFS_API int sfs_batch_require_empty(struct sfs_batch *batch, struct sfs_range range,
                                     struct sfs_error *error);
 /* No name in the range was written, made or deleted after `sequence`; TOO_OLD where that is no
@@ -114,10 +126,11 @@ SFS_API int sfs_batch_require_unchanged(struct sfs_batch *batch, struct sfs_rang
 SFS_API int sfs_batch_require_no_match(struct sfs_batch *batch, uint64_t sequence,
                                        int (*matches)(void *context, const struct sfs_record *record),
                                        void *context, struct sfs_error *error);
-/* The snapshot lease with this id has not expired. */
+/* The snapshot lease with this id, of sfs_snapshot_lease(), has not expired (EXPIRED). */
 SFS_API int sfs_batch_require_lease(struct sfs_batch *batch, uint64_t lease, struct sfs_error *error);
 
-/* After a successful apply: how many records operation `index` (from 0) changed or removed. */
+/* After a successful apply: how many records operation `index` (from 0, below sfs_batch_size()) changed
+ * or removed. */
 SFS_API uint64_t sfs_batch_affected(const struct sfs_batch *batch, size_t index);
 
 #endif

@@ -23,17 +23,19 @@
  */
 
 /* Appends the line for a record that has its value, with a newline. `attributes` false leaves them
- * out (query results show content only). */
+ * out (query results show content only). INVALID for a record that no line can hold, NO_MEMORY; `out`
+ * then holds what it held. Pure, thread-safe. */
 SFS_API int sfs_line_write(struct sfs_buffer *out, const struct sfs_record *record, bool attributes,
                            struct sfs_error *error);
-/* Adds one line (without its newline) to a batch. INVALID says what is wrong with it. */
+/* Adds one line (without its newline) to a batch. INVALID says what is wrong with it; TOO_LARGE over
+ * 1 GiB; NAME_TOO_LONG, NO_MEMORY. */
 SFS_API int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct sfs_error *error);
 
 struct sfs_bulk_options {
     sfs_progress_function *progress; /* bytes (import) or records (export) done, and in all (0: unknown) */
     void *context;
     bool keep_going;   /* import: report bad lines and go on; they are counted in `refused` */
-    sfs_report_function *report;
+    sfs_report_function *report; /* one sentence a bad line; may be NULL */
     size_t batch_bytes; /* import: commit about this much at a time; 0: 4 MiB */
 };
 struct sfs_bulk_result {

@@ -27,6 +27,7 @@ static inline struct sfs_bytes sfs_string(const char *text)
     return (struct sfs_bytes){text, strlen(text)};
 }
 
+/* A run of `size` bytes; borrowed. */
 static inline struct sfs_bytes sfs_bytes(const void *data, size_t size)
 {
     return (struct sfs_bytes){data, size};
@@ -40,11 +41,13 @@ static inline int sfs_bytes_compare(struct sfs_bytes a, struct sfs_bytes b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
+/* The same bytes. */
 static inline bool sfs_bytes_equal(struct sfs_bytes a, struct sfs_bytes b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* `whole` begins with `prefix`; everything begins with the empty run. */
 static inline bool sfs_bytes_starts(struct sfs_bytes whole, struct sfs_bytes prefix)
 {
     return whole.size >= prefix.size && (prefix.size == 0 || memcmp(whole.data, prefix.data, prefix.size) == 0);
@@ -52,7 +55,9 @@ static inline bool sfs_bytes_starts(struct sfs_bytes whole, struct sfs_bytes pre
 
 /*
  * Buffer: bytes that its holder owns and that can grow. {0} is an empty buffer; sfs_buffer_free()
- * empties it and may be called on an empty one. After a failed append the buffer is as it was.
+ * empties it and may be called on an empty one, or on NULL. After a failed append the buffer holds
+ * what it held. What is appended is copied, and must not lie in the buffer itself. `data` may move
+ * whenever the buffer grows. A buffer belongs to one thread at a time.
  */
 struct sfs_buffer {
     char *data;
@@ -60,7 +65,10 @@ struct sfs_buffer {
     size_t capacity;
 };
 
-/* Each returns 0 or SFS_E_NO_MEMORY. `sfs_buffer_text` keeps a NUL behind the data (not counted). */
+/*
+ * Each returns 0 or SFS_E_NO_MEMORY. reserve makes room for `more` bytes behind the data; append, add,
+ * byte and printf put theirs there; text puts a NUL behind the data that is not counted in `size`.
+ */
 SFS_API int sfs_buffer_reserve(struct sfs_buffer *buffer, size_t more) SFS_MUST_CHECK;
 SFS_API int sfs_buffer_append(struct sfs_buffer *buffer, const void *data, size_t size) SFS_MUST_CHECK;
 SFS_API int sfs_buffer_add(struct sfs_buffer *buffer, struct sfs_bytes bytes) SFS_MUST_CHECK;
@@ -70,6 +78,7 @@ SFS_API int sfs_buffer_printf(struct sfs_buffer *buffer, const char *format, ...
 SFS_API int sfs_buffer_text(struct sfs_buffer *buffer) SFS_MUST_CHECK;
 SFS_API void sfs_buffer_free(struct sfs_buffer *buffer);
 
+/* What the buffer holds; borrowed, until the buffer changes. */
 static inline struct sfs_bytes sfs_buffer_bytes(const struct sfs_buffer *buffer)
 {
     return (struct sfs_bytes){buffer->data, buffer->size};

@@ -94,11 +94,12 @@ SFS_API int sfs_fail(struct sfs_error *error, int code, const char *origin, cons
 SFS_API int sfs_fail_errno(struct sfs_error *error, int system_errno, const char *origin,
                            const char *format, ...) SFS_PRINTF(4, 5);
 
-/* Puts "<context>: " before the message that is already in `error`; returns `code` unchanged. */
+/* Puts "<context>: " before the message that is already in `error` (may be NULL); returns `code`
+ * unchanged. */
 SFS_API int sfs_error_context(struct sfs_error *error, int code, const char *format, ...)
     SFS_PRINTF(3, 4);
 
-/* Shorthand for an allocation that failed. */
+/* Shorthand for an allocation that failed: returns SFS_E_NO_MEMORY. */
 SFS_API int sfs_fail_memory(struct sfs_error *error, const char *origin);
 
 /* The code's name, "SFS_E_CONFLICT"; "SFS_E_UNKNOWN" for a number that is none. Static storage. */

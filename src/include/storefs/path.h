@@ -17,6 +17,9 @@
  *
  * A place is where a walk has come to below keys/: `base` is the key bytes so far, empty, or ending in
  * '/', or (inside a cut part: `pieces` > 0) ending in pieces * 253 bytes of an unfinished part.
+ *
+ * All functions are pure and thread-safe. Those that append to a buffer of the caller's leave in it what
+ * it held when they fail; all of these can return NO_MEMORY.
  */
 #define SFS_PATH_NAME_MAX 255
 #define SFS_PATH_PIECE 253

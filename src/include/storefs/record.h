@@ -77,12 +77,17 @@ enum sfs_attribute_mask {
  * cache can share them. Thread-safe.
  */
 struct sfs_blob;
-SFS_API struct sfs_blob *sfs_blob_new(struct sfs_bytes bytes); /* NULL: no memory */
-/* Uninitialised bytes that the creator fills through *ret_data before it shares the blob. */
+/* A blob with a copy of the bytes; the caller has the one reference. NULL: no memory. */
+SFS_API struct sfs_blob *sfs_blob_new(struct sfs_bytes bytes);
+/* `size` uninitialised bytes that the creator fills through *ret_data before it shares the blob; the
+ * caller has the one reference. NULL: no memory. */
 SFS_API struct sfs_blob *sfs_blob_alloc(size_t size, void **ret_data);
+/* One reference more; returns blob. */
 SFS_API struct sfs_blob *sfs_blob_ref(struct sfs_blob *blob);
+/* One reference less; the last one frees. NULL allowed. */
 SFS_API void sfs_blob_unref(struct sfs_blob *blob);
-SFS_API struct sfs_bytes sfs_blob_bytes(const struct sfs_blob *blob); /* empty for NULL */
+/* The bytes, borrowed from the blob; the empty run for NULL. */
+SFS_API struct sfs_bytes sfs_blob_bytes(const struct sfs_blob *blob);
 
 /*
  * A record as it was at one revision: immutable and counted. Whoever receives one through a `ret_`
@@ -98,41 +103,50 @@ struct sfs_record {
     struct sfs_blob *blob;   /* NULL: the value was not asked for (or is empty: size 0) */
 };
 
+/* One reference more; returns record. */
 SFS_API const struct sfs_record *sfs_record_ref(const struct sfs_record *record);
-SFS_API void sfs_record_unref(const struct sfs_record *record); /* NULL allowed */
+/* One reference less; the last one frees. NULL allowed. */
+SFS_API void sfs_record_unref(const struct sfs_record *record);
+/* The value, borrowed from the record; the empty run where it is absent. */
 static inline struct sfs_bytes sfs_record_value(const struct sfs_record *record)
 {
     return sfs_blob_bytes(record->blob);
 }
+/* Whether the value is there, or is empty and so need not be. */
 static inline bool sfs_record_has_value(const struct sfs_record *record)
 {
     return record->blob != NULL || record->size == 0;
 }
+/* Whether the record is a key: not a marker, a link or a device. */
 static inline bool sfs_record_is_key(const struct sfs_record *record)
 {
     return record->attributes.kind == SFS_KIND_VALUE;
 }
 
-/* Makes a record: copies name and xattrs, takes a new reference to blob. NULL: no memory. */
+/* Makes a record, whose one reference is the caller's: copies name, attributes and xattrs, takes a
+ * reference of its own to blob (may be NULL). `size` is in bytes. NULL: no memory. */
 SFS_API const struct sfs_record *sfs_record_new(struct sfs_bytes name, uint64_t revision,
                                                 uint64_t size,
                                                 const struct sfs_attributes *attributes,
                                                 struct sfs_bytes xattrs, struct sfs_blob *blob);
 
-/* The type that the content shows. */
+/* The type that the content shows. Reads all of it; pure, thread-safe. */
 SFS_API enum sfs_type sfs_type_of(struct sfs_bytes value);
-SFS_API const char *sfs_type_name(enum sfs_type type); /* "bytes", "text", "json" */
+/* "bytes", "text", "json"; "unknown" for a number that is no type. Static storage. */
+SFS_API const char *sfs_type_name(enum sfs_type type);
 
 /* 0, or INVALID (empty, NUL) or NAME_TOO_LONG with a sentence that shows the beginning of the key. */
 SFS_API int sfs_key_check(struct sfs_bytes key, struct sfs_error *error);
 /* As sfs_key_check, and takes markers too. */
 SFS_API int sfs_name_check(struct sfs_bytes name, struct sfs_error *error);
+/* Whether a name is a directory marker: it ends in NUL. */
 static inline bool sfs_name_is_marker(struct sfs_bytes name)
 {
     return name.size > 0 && ((const char *)name.data)[name.size - 1] == '\0';
 }
 
-/* A name for people: UTF-8 as it is, other bytes \xNN, a marker as "a/", cut at `size`. Returns out. */
+/* A name for people: UTF-8 as it is, other bytes \xNN, a marker as "a/", cut at `size` bytes, the NUL
+ * included. Returns out. */
 SFS_API const char *sfs_name_show(struct sfs_bytes name, char *out, size_t size);
 
 /*
@@ -142,9 +156,10 @@ SFS_API const char *sfs_name_show(struct sfs_bytes name, char *out, size_t size)
  */
 /* True and *ret_value (borrowed from xattrs) if there is one of this name. */
 SFS_API bool sfs_xattr_get(struct sfs_bytes xattrs, struct sfs_bytes name, struct sfs_bytes *ret_value);
-/* Steps through: start with *position 0; false at the end. */
+/* Steps through: start with *position 0; false at the end. Name and value are borrowed from xattrs. */
 SFS_API bool sfs_xattr_next(struct sfs_bytes xattrs, size_t *position, struct sfs_bytes *ret_name,
                             struct sfs_bytes *ret_value);
+/* For sfs_xattr_change(): the name must be new; the name must be there already. */
 enum sfs_xattr_flags { SFS_XATTR_CREATE = 1, SFS_XATTR_REPLACE = 2 };
 /* Appends to `out` the set with `name` set to `value`, or removed where value.data is NULL. EXISTS
  * (CREATE), NO_ATTRIBUTE (REPLACE, removal), TOO_LARGE, INVALID, NO_MEMORY. */

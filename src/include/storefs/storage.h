@@ -9,8 +9,14 @@
  *
  * The primitive calls (get, read, scan; apply, stage, sync; snapshot, changes) are what a backend
  * implements; everything below "Derived" is written once, in terms of them. A store may be used by
- * several threads at once; cursors, batches, stages and feeds belong to one thread at a time and must
- * be closed before their store.
+ * several threads at once, except in sfs_close(); cursors, batches, stages and feeds belong to one
+ * thread at a time and must be closed before their store. A process must not fork while it has a
+ * store open and use it in the child.
+ *
+ * Names, keys, values and ranges that are passed are borrowed for the call. Besides the errors that
+ * each call names, every one can return NO_MEMORY, IO, CORRUPT (the store is damaged), BUSY (another
+ * process holds a lock for longer than the backend waits), on a snapshot or a transaction's store
+ * EXPIRED, and where it takes a name INVALID or NAME_TOO_LONG.
  */
 struct sfs_storage;
 struct sfs_cursor;
@@ -43,9 +49,10 @@ SFS_API int sfs_open(struct sfs_storage **ret_store, const char *uri, unsigned f
  * something could not be written. NULL is allowed. Closes the layers below too. */
 SFS_API int sfs_close(struct sfs_storage *store, struct sfs_error *error);
 
-SFS_API const char *sfs_storage_name(const struct sfs_storage *store);     /* "sqlite" */
+/* What a store is. Thread-safe, never fail; texts are borrowed from the store. */
+SFS_API const char *sfs_storage_name(const struct sfs_storage *store);     /* the backend's: "sqlite" */
 SFS_API const char *sfs_storage_location(const struct sfs_storage *store); /* path, or "" */
-SFS_API unsigned sfs_storage_capabilities(const struct sfs_storage *store);
+SFS_API unsigned sfs_storage_capabilities(const struct sfs_storage *store); /* enum sfs_capability */
 SFS_API size_t sfs_storage_key_max(const struct sfs_storage *store);       /* bytes */
 
 /* --- read --- */
@@ -56,19 +63,22 @@ enum sfs_want {
     SFS_WANT_KEYS = 2,   /* scan: only records that are keys (kind VALUE) */
 };
 
-/* The record of a name; NOT_FOUND. The value may be there though it was not asked for. */
+/* The record of a name, owned by the caller (sfs_record_unref); NOT_FOUND. `want`: enum sfs_want. The
+ * value may be there though it was not asked for. */
 SFS_API int sfs_get(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
                     const struct sfs_record **ret_record, struct sfs_error *error);
 /*
  * Reads up to `size` bytes of a value from `offset` on; returns how many in *ret_size (0 at or past
  * the end). `revision` 0 reads the latest; another must be the record's present one (CONFLICT).
+ * NOT_FOUND where there is no such record.
  */
 SFS_API int sfs_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
                      uint64_t offset, void *data, size_t size, size_t *ret_size,
                      struct sfs_error *error);
 /*
  * A cursor over the records of a range, ascending. Outside a snapshot it shows each record as it is
- * when reached: it holds no lock and pins nothing. The range is copied.
+ * when reached: it holds no lock and pins nothing. The range is copied. INVALID where its bounds are
+ * not in order. The caller closes the cursor.
  */
 SFS_API int sfs_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
                      struct sfs_cursor **ret_cursor, struct sfs_error *error);
@@ -76,13 +86,16 @@ SFS_API int sfs_scan(struct sfs_storage *store, struct sfs_range range, unsigned
 SFS_API int sfs_cursor_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
                             struct sfs_error *error);
 /* The next step will show the first record whose name is not below `name` (clipped to the range);
- * backwards too. */
+ * backwards too. UNSUPPORTED by the cursors of queries. */
 SFS_API int sfs_cursor_seek(struct sfs_cursor *cursor, struct sfs_bytes name, struct sfs_error *error);
+/* NULL allowed. */
 SFS_API void sfs_cursor_close(struct sfs_cursor *cursor);
 
-/* The smallest range that holds every name beginning with `prefix`; `to` is built in `buffer`. */
+/* The smallest range that holds every name beginning with `prefix`, borrowed from prefix and from
+ * `buffer` (the caller's; what it held is dropped), in which `to` is built. NO_MEMORY. Pure, thread-safe. */
 SFS_API int sfs_range_prefix(struct sfs_bytes prefix, struct sfs_buffer *buffer,
                              struct sfs_range *ret_range);
+/* Whether the range holds the name. Pure, thread-safe. */
 SFS_API bool sfs_range_has(struct sfs_range range, struct sfs_bytes name);
 
 /* --- write --- */
@@ -91,25 +104,35 @@ struct sfs_apply_options {
     bool durable; /* on disk when apply returns, not only committed */
 };
 /* All or nothing. *ret_sequence (may be NULL): the commit's sequence number. `options` NULL: not
- * durable. Errors: those of the operations and preconditions; READ_ONLY, NO_SPACE, IO, BUSY. */
+ * durable. The batch stays the caller's; its stages are spent. Errors: those of the operations and
+ * preconditions (storefs/batch.h); INVALID where something could not be added to it; READ_ONLY,
+ * NO_SPACE. */
 SFS_API int sfs_apply(struct sfs_storage *store, struct sfs_batch *batch,
                       const struct sfs_apply_options *options, uint64_t *ret_sequence,
                       struct sfs_error *error);
-/* A large value on its way: nothing refers to it until a batch puts it. */
+/*
+ * A large value on its way: nothing refers to it until a batch puts it, and what is written to it may
+ * reach the disk before. Offsets and sizes are in bytes; a gap reads as zeros. Errors: READ_ONLY,
+ * NO_SPACE, TOO_LARGE (over 2^63 - 1), EXPIRED (it was not used for so long that the store has removed
+ * it). The caller closes it, before the store.
+ */
 SFS_API int sfs_stage_open(struct sfs_storage *store, struct sfs_stage **ret_stage,
                            struct sfs_error *error);
 SFS_API int sfs_stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
                             struct sfs_error *error);
 SFS_API int sfs_stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error);
+/* What was written so far, in bytes. */
 SFS_API uint64_t sfs_stage_size(const struct sfs_stage *stage);
 /* Abandons what no batch has put; NULL allowed. */
 SFS_API void sfs_stage_close(struct sfs_stage *stage);
-/* Returns when everything up to `sequence` is on disk. 0: everything committed so far. */
+/* Returns when everything up to `sequence` is on disk. 0: everything committed so far. NO_SPACE. On a
+ * read-only store there is nothing to do. */
 SFS_API int sfs_sync(struct sfs_storage *store, uint64_t sequence, struct sfs_error *error);
 
 /* --- time --- */
 
-/* The sequence number of the last commit. */
+/* The sequence number of the last commit; of a snapshot: the one it shows. UNSUPPORTED where a store
+ * has none. */
 SFS_API int sfs_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error);
 /*
  * A read-only store as of now. It stops no writer: the store keeps what the snapshot still needs.
@@ -118,7 +141,7 @@ SFS_API int sfs_sequence(struct sfs_storage *store, uint64_t *ret_sequence, stru
  */
 SFS_API int sfs_snapshot(struct sfs_storage *store, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
                          struct sfs_error *error);
-/* Of a snapshot: the sequence it shows is sfs_sequence(); the lease's id, for require_lease. */
+/* The id of a snapshot's lease, for sfs_batch_require_lease(); 0 where it has none. */
 SFS_API uint64_t sfs_snapshot_lease(const struct sfs_storage *snapshot);
 
 /* One name that one commit changed. `before` is the record before (no value), NULL where there was
@@ -131,8 +154,9 @@ struct sfs_change {
 };
 /*
  * The change feed: what was committed after `since` (a sequence number; UINT64_MAX: from now on),
- * by this process or another, in order; names of one commit come together. An open feed is a lease: the store keeps
- * rows for it. TOO_OLD when `since` is no longer kept: follow from now and drop every cache.
+ * by this process or another, in order; names of one commit come together. An open feed is a lease:
+ * the store keeps rows for it. TOO_OLD when `since` is no longer kept: follow from now and drop every
+ * cache. UNSUPPORTED without SFS_CAN_CHANGES. The caller closes it.
  */
 SFS_API int sfs_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
                         struct sfs_error *error);
@@ -140,34 +164,38 @@ SFS_API int sfs_changes(struct sfs_storage *store, uint64_t since, struct sfs_fe
 SFS_API int sfs_feed_next(struct sfs_feed *feed, struct sfs_change *ret_change, struct sfs_error *error);
 /* Waits for a commit: 1 something came, 0 `timeout_ms` passed, or CANCELLED after sfs_feed_wake(). */
 SFS_API int sfs_feed_wait(struct sfs_feed *feed, uint64_t timeout_ms, struct sfs_error *error);
-/* Makes a wait in another thread return CANCELLED, now and from then on. */
+/* Makes a wait in another thread return CANCELLED, now and from then on. From any thread. */
 SFS_API void sfs_feed_wake(struct sfs_feed *feed);
+/* NULL allowed. */
 SFS_API void sfs_feed_close(struct sfs_feed *feed);
 
 /* --- derived: written once over the calls above; of keys only, never markers or links --- */
 
-/* The value, owned by the caller; NOT_FOUND. */
+/* The value, owned by the caller (sfs_buffer_free; what *ret_value held is not freed), with a NUL
+ * behind it that is not counted. NOT_FOUND, also where the name is no key. */
 SFS_API int sfs_get_value(struct sfs_storage *store, struct sfs_bytes key, struct sfs_buffer *ret_value,
                           struct sfs_error *error);
+/* Sets one key's value: one commit, not durable. Errors: those of sfs_apply(). */
 SFS_API int sfs_set(struct sfs_storage *store, struct sfs_bytes key, struct sfs_bytes value,
                     struct sfs_error *error);
-/* 1 it existed, 0 it did not. */
+/* Deletes one key, or looks for it: 1 it existed, 0 it did not. delete: READ_ONLY, NO_SPACE. */
 SFS_API int sfs_delete(struct sfs_storage *store, struct sfs_bytes key, struct sfs_error *error);
 SFS_API int sfs_has(struct sfs_storage *store, struct sfs_bytes key, struct sfs_error *error);
-/* Deletes every record, markers and links too. */
+/* Deletes every record, markers and links too, in one commit. READ_ONLY, NO_SPACE. */
 SFS_API int sfs_clear(struct sfs_storage *store, struct sfs_error *error);
 
 struct sfs_entry {
     struct sfs_bytes key;
     struct sfs_bytes value;
 };
-/* ret_records[i] is the record of keys[i] with its value, or NULL; unref each. All from one state
- * where the store has snapshots. */
+/* ret_records[i] is the record of keys[i] with its value, or NULL; the array is the caller's and has
+ * room for `count`; unref each. All from one state where the store has snapshots. */
 SFS_API int sfs_get_many(struct sfs_storage *store, const struct sfs_bytes *keys, size_t count,
                          const struct sfs_record **ret_records, struct sfs_error *error);
+/* All in one commit, the later of two entries of one key wins. Errors: those of sfs_apply(). */
 SFS_API int sfs_set_many(struct sfs_storage *store, const struct sfs_entry *entries, size_t count,
                          struct sfs_error *error);
-/* How many there were, in *ret_count. */
+/* Deletes them in one commit; how many there were, in *ret_count. READ_ONLY, NO_SPACE. */
 SFS_API int sfs_delete_many(struct sfs_storage *store, const struct sfs_bytes *keys, size_t count,
                             uint64_t *ret_count, struct sfs_error *error);
 
@@ -180,7 +208,8 @@ struct sfs_totals {
 SFS_API int sfs_totals(struct sfs_storage *store, struct sfs_totals *ret_totals, struct sfs_error *error);
 /* The number of keys. */
 SFS_API int sfs_size(struct sfs_storage *store, uint64_t *ret_size, struct sfs_error *error);
-/* Cursors over keys whose name begins with `prefix` (empty: all): without, and with their values. */
+/* Cursors over keys whose name begins with `prefix` (empty: all; copied): without, and with their
+ * values. The caller closes them. */
 SFS_API int sfs_keys(struct sfs_storage *store, struct sfs_bytes prefix, struct sfs_cursor **ret_cursor,
                      struct sfs_error *error);
 SFS_API int sfs_entries(struct sfs_storage *store, struct sfs_bytes prefix,
@@ -189,11 +218,15 @@ SFS_API int sfs_entries(struct sfs_storage *store, struct sfs_bytes prefix,
 /* --- looking after a store --- */
 
 /* Writes one consistent copy of a store in use to a new file (0600, EXISTS if it is there).
- * `progress` (may be NULL) is called now and then; anything but 0 stops with CANCELLED and leaves no file. */
+ * `progress` (may be NULL) is called now and then, from the same thread, with how much is done of how
+ * much (0: unknown); anything but 0 stops with CANCELLED and leaves no file. UNSUPPORTED where the backend
+ * has no such format; PERMISSION, NO_SPACE. */
 typedef int sfs_progress_function(void *context, uint64_t done, uint64_t total);
 SFS_API int sfs_backup(struct sfs_storage *store, const char *path, sfs_progress_function *progress,
                        void *context, struct sfs_error *error);
-/* Checks the store: `report` gets one sentence a finding. *ret_found and *ret_repaired count them. */
+/* Checks the store, by reading all of it: `report` (may be NULL) gets one sentence a finding, from the same
+ * thread. *ret_found and *ret_repaired count them. `repair` mends what loses nothing; READ_ONLY. Damage
+ * is a finding, no error. */
 typedef void sfs_report_function(void *context, const char *sentence);
 SFS_API int sfs_check(struct sfs_storage *store, bool repair, sfs_report_function *report, void *context,
                       uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
@@ -204,6 +237,6 @@ struct sfs_backend_info {
     const char *summary; /* one line */
     const char *options; /* "name=value (meaning); …" for help */
 };
-SFS_API const struct sfs_backend_info *sfs_backends(void);
+SFS_API const struct sfs_backend_info *sfs_backends(void); /* static storage */
 
 #endif

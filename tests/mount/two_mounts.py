@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+# Two mounts of one store: appends and writes of both are kept, and what one closed the other reads at
+# its next open.   two_mounts.py KEYS OTHER-KEYS
+import mmap
+import os
+import sys
+import time
+
+a, b = sys.argv[1], sys.argv[2]
+problems = 0
+NAMES = 1.2  # seconds after which the kernel asks for names and attributes again
+
+
+def same(got, wanted, what):
+    global problems
+    if got != wanted:
+        problems += 1
+        print(f"{what}: got {got!r:.80}, wanted {wanted!r:.80}")
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def appending():
+    first = os.open(a + "/log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.write(first, b"A0\n")
+    os.fsync(first)
+    time.sleep(NAMES)
+    second = os.open(b + "/log", os.O_WRONLY | os.O_APPEND)
+    wanted = [b"A0"]
+    for i in range(1, 21):
+        os.write(first, b"A%d\n" % i)
+        os.write(second, b"B%d\n" % i)
+        wanted += [b"A%d" % i, b"B%d" % i]
+        if i % 3 == 0:
+            os.stat(a + "/log")
+        os.fsync(first if i % 2 else second)
+    os.close(first)
+    os.close(second)
+    same(sorted(read(a + "/log").split()), sorted(wanted), "appends, first mount")
+    same(sorted(read(b + "/log").split()), sorted(wanted), "appends, second mount")
+
+
+def close_to_open():
+    for i in range(30):
+        one, two = ((a, b), (b, a))[i % 2]
+        for name, data in (("same", b"%05d" % i), ("size", b"x" * (i * 7919 % 20000))):
+            write(f"{one}/{name}", data)
+            same(read(f"{two}/{name}"), data, f"{name}, round {i}")
+
+
+# The first mount sees the other's commit by a stat while it has writes of its own.
+def merging():
+    write(a + "/m", b"........")
+    same(read(b + "/m"), b"........", "before")
+    first = os.open(a + "/m", os.O_RDWR)
+    os.pwrite(first, b"A", 0)
+    second = os.open(b + "/m", os.O_RDWR)
+    os.pwrite(second, b"B", 7)
+    os.close(second)
+    time.sleep(NAMES)
+    os.stat(a + "/m")
+    os.close(first)
+    same(read(a + "/m"), b"A......B", "merged, first mount")
+    same(read(b + "/m"), b"A......B", "merged, second mount")
+
+
+# A name that the other mount freed is made anew: nothing of the old file is in it.
+def made_again():
+    old = os.open(a + "/e", os.O_CREAT | os.O_RDWR)
+    os.write(old, b"old")
+    os.fsync(old)
+    time.sleep(NAMES)
+    os.unlink(b + "/e")
+    time.sleep(NAMES)
+    new = os.open(a + "/e", os.O_CREAT | os.O_EXCL | os.O_RDWR)
+    os.write(new, b"n")
+    os.close(new)
+    os.close(old)
+    same(read(b + "/e"), b"n", "made again")
+
+
+# An append after the file was made longer, and a mapping of a descriptor that appends.
+def append_modes():
+    file = os.open(a + "/t", os.O_CREAT | os.O_RDWR | os.O_APPEND)
+    os.write(file, b"0123456789")
+    os.fsync(file)
+    os.ftruncate(file, 20)
+    os.write(file, b"x")
+    os.close(file)
+    same(read(b + "/t"), b"0123456789" + bytes(10) + b"x", "append behind a gap")
+    file = os.open(a + "/t", os.O_RDWR | os.O_APPEND)
+    with mmap.mmap(file, 21) as mapping:
+        mapping[0:3] = b"abc"
+        mapping.flush()
+    os.close(file)
+    same(read(b + "/t"), b"abc3456789" + bytes(10) + b"x", "mapping of a file that appends")
+
+
+# A key with an open file becomes a directory: the file keeps its key.
+def becomes_directory():
+    file = os.open(a + "/k", os.O_CREAT | os.O_RDWR)
+    os.write(file, b"v1")
+    os.fsync(file)
+    time.sleep(NAMES)
+    os.rename(b + "/k", b + "/k2")
+    os.mkdir(b + "/k")
+    os.rename(b + "/k2", b + "/k/%value")
+    write(b + "/k/below", b"")
+    time.sleep(NAMES)
+    os.stat(a + "/k")
+    os.pwrite(file, b"v2", 0)
+    os.close(file)
+    same(read(b + "/k/%value"), b"v2", "a key that became a directory")
+
+
+def times():
+    file = os.open(a + "/times", os.O_CREAT | os.O_EXCL | os.O_RDWR)
+    os.write(file, b"1")
+    shown = os.fstat(file)
+    os.close(file)
+    time.sleep(NAMES)
+    for path in (a, b):
+        st = os.stat(path + "/times")
+        same((st.st_mtime_ns, st.st_ctime_ns), (shown.st_mtime_ns, shown.st_ctime_ns), "times")
+
+
+for check in (appending, close_to_open, merging, made_again, append_modes, becomes_directory, times):
+    check()
+print(problems, "problems")
+sys.exit(problems > 0)
