@@ -39,6 +39,8 @@ static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
     struct sfs_attributes attributes;
     unsigned mask = times_of(file, &attributes);
     int code = 0;
+    if (file->created) /* the file is another's, who has given it its mode and owner */
+        mask &= ~(unsigned)(SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID);
     if (dirty->cut)
         code = sfs_batch_truncate(batch, key, dirty->low, error);
     for (size_t i = 0; code == 0 && i < dirty->count; i++) {
@@ -55,21 +57,31 @@ static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
     return code;
 }
 
-int fs_file_batch(struct fs_file *file, struct sfs_bytes key, bool exact, struct sfs_batch *batch,
-                  struct fs_dirty *ret_taken, struct sfs_error *error)
+/* What must hold for the file's dirt to be committed so. */
+static int require(const struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
+                   struct sfs_batch *batch, struct sfs_error *error)
+{
+    if (file->created)
+        return onto == FS_ONTO_KNOWN && !file->dirty.whole
+                   ? sfs_batch_require_absent(batch, key, error)
+                   : 0;
+    if (file->record == NULL)
+        return 0;
+    if (onto == FS_ONTO_KNOWN && !file->dirty.whole)
+        return sfs_batch_require_revision(batch, key, file->record->revision, error);
+    return sfs_batch_require_id(batch, key, file->record->attributes.id, error);
+}
+
+int fs_file_batch(struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
+                  struct sfs_batch *batch, struct fs_dirty *ret_taken, struct sfs_error *error)
 {
     int code = 0;
     pthread_mutex_lock(&file->lock);
     if (file->dirty.level != FS_CLEAN && !file->unlinked) {
-        const struct sfs_record *known = file->created ? NULL : file->record;
-        if (known != NULL && exact && !file->dirty.whole)
-            code = sfs_batch_require_revision(batch, key, known->revision, error);
-        else if (known != NULL)
-            code = sfs_batch_require_id(batch, key, known->attributes.id, error);
-        if (code == 0 && file->dirty.whole)
-            code = batch_whole(file, key, batch, error);
-        else if (code == 0)
-            code = batch_parts(file, key, batch, error);
+        bool whole = file->dirty.whole || (file->created && onto != FS_ONTO_LATEST);
+        code = require(file, key, onto, batch, error);
+        if (code == 0)
+            code = whole ? batch_whole(file, key, batch, error) : batch_parts(file, key, batch, error);
     }
     if (code == 0) {
         *ret_taken = file->dirty;
@@ -113,9 +125,8 @@ void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, u
     fs_dirty_free(taken);
 }
 
-/* `exact`: only onto the revision that this mount knows. */
-static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, bool exact,
-                      bool durable)
+static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_bytes key,
+                      enum fs_onto onto, bool durable)
 {
     struct sfs_batch *batch;
     struct fs_dirty taken = {0};
@@ -124,7 +135,7 @@ static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_byt
     int code = sfs_batch_new(&batch, &call->error);
     if (code < 0)
         return code;
-    code = fs_file_batch(file, key, exact, batch, &taken, &call->error);
+    code = fs_file_batch(file, key, onto, batch, &taken, &call->error);
     if (code < 0) {
         sfs_batch_free(batch);
         return code;
@@ -149,15 +160,15 @@ void fs_file_forget_content(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
-/* Onto the revision that is known; where somebody else wrote since, onto theirs, and what this mount
- * shows is then read anew. */
+/* Onto the revision that is known, or onto nothing where the file was made here; where somebody else
+ * wrote or made it since, onto theirs, and what this mount shows is then read anew. */
 static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, bool durable)
 {
-    int code = apply_once(call, file, key, true, durable);
-    if (code != SFS_E_CONFLICT)
+    int code = apply_once(call, file, key, FS_ONTO_KNOWN, durable);
+    if (code != SFS_E_CONFLICT && !(code == SFS_E_EXISTS && file->created))
         return code;
-    code = apply_once(call, file, key, false, durable);
-    if (code == SFS_E_CONFLICT)
+    code = apply_once(call, file, key, FS_ONTO_LATEST, durable);
+    if (code == SFS_E_CONFLICT || code == SFS_E_NOT_FOUND)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
                         "the key was deleted or replaced by somebody else while the file was open; "
                         "what was written to it is not in the store");

@@ -133,12 +133,12 @@ void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
     pthread_mutex_unlock(&file->lock);
 }
 
-void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes)
+void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty)
 {
     pthread_mutex_lock(&file->lock);
     file->created = true;
     file->loaded = true;
-    file->dirty.whole = true;
+    file->dirty.whole = empty;
     file->dirty.level = FS_OPENED;
     file->pending = *attributes;
     file->pending_mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID;

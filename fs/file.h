@@ -72,8 +72,9 @@ void fs_file_let_go(struct fs_file *file);
 /* Gives what was seen of the record (may be NULL); content that is clean and of another revision is
  * dropped. What is dirty stays with the revision that it was made from: its commit settles that. */
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record);
-/* Makes it a new file, or empties it, as open does. */
-void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes);
+/* Makes it a new file, or empties it, as open does. `empty`: were there one after all, it would be
+ * emptied; else what is written goes onto it. */
+void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty);
 void fs_file_empty(struct fs_file *file);
 
 /* Reads the value into `content` unless it is there; held or not (`held`). */
@@ -84,11 +85,16 @@ int fs_file_write(struct fs_call *call, struct fs_file *file, struct sfs_bytes d
                   bool append);
 int fs_file_truncate(struct fs_call *call, struct fs_file *file, uint64_t size);
 
+/* What a commit may meet under the key. */
+enum fs_onto {
+    FS_ONTO_KNOWN,  /* only the revision that this mount knows, or nothing where it made the file */
+    FS_ONTO_LATEST, /* whatever the value is now: parts go onto it */
+    FS_ONTO_NAME,   /* before a rename, which replaces what is there: a file made here goes whole */
+};
 /* What is dirty as operations on `key`, added to a batch; held. *ret_taken is given back by
- * fs_file_committed, which tells how it went: 0, or the failure that puts it back. `exact`: parts go
- * only onto the revision that is known. */
-int fs_file_batch(struct fs_file *file, struct sfs_bytes key, bool exact, struct sfs_batch *batch,
-                  struct fs_dirty *ret_taken, struct sfs_error *error);
+ * fs_file_committed, which tells how it went: 0, or the failure that puts it back. */
+int fs_file_batch(struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
+                  struct sfs_batch *batch, struct fs_dirty *ret_taken, struct sfs_error *error);
 void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, uint64_t sequence,
                        const struct sfs_record *record);
 /* Others wrote too: clean content is read anew by the next reader, and by the kernel. */

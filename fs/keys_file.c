@@ -83,7 +83,7 @@ static int commit_empty(struct fs_call *call, struct fs_target *target,
 }
 
 static int create_pending(struct fs_call *call, struct fs_target *target,
-                          const struct sfs_attributes *attributes, struct fs_entry *entry)
+                          const struct sfs_attributes *attributes, bool empty, struct fs_entry *entry)
 {
     struct fs_node *node =
         fs_node_intern(call->fs, target->name.parent, target->name.name, &fs_keys_leaf_class,
@@ -94,7 +94,7 @@ static int create_pending(struct fs_call *call, struct fs_target *target,
             fs_node_forget(call->fs, node->id, 1);
         return sfs_fail_memory(&call->error, "mount");
     }
-    fs_file_create(file, attributes);
+    fs_file_create(file, attributes, empty);
     file->handles++;
     entry->node = node;
     entry->timeout = node->space->timeout;
@@ -141,7 +141,7 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
         code = create_committed(call, &target, &attributes, open, info, entry);
     } else if (code == 0) {
         fs_keys_outlive(call, dir, name);
-        code = create_pending(call, &target, &attributes, entry);
+        code = create_pending(call, &target, &attributes, (info->flags & O_TRUNC) != 0, entry);
     }
     fs_target_free(&target);
     if (code == 0) {

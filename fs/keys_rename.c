@@ -123,7 +123,7 @@ static int batch_file(struct fs_call *call, struct rename *rename)
 {
     int code = 0;
     if (rename->from_file != NULL)
-        code = fs_file_batch(rename->from_file, from_key(rename), false, rename->batch,
+        code = fs_file_batch(rename->from_file, from_key(rename), FS_ONTO_NAME, rename->batch,
                              &rename->taken, &call->error);
     if (code == 0)
         code = sfs_batch_rename(rename->batch, from_key(rename), to_key(rename),

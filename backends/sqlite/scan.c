@@ -28,6 +28,8 @@ struct scan {
     uint64_t bytes;   /* of the values fetched */
     uint64_t commits; /* of the store when it was fetched */
     bool exhausted;   /* nothing is behind what was fetched */
+    bool sought;      /* a seek within what was fetched, to `target`, and no step since */
+    struct sfs_buffer target;
 };
 
 static void drop_records(struct scan *scan)
@@ -223,7 +225,11 @@ static int drop_old(struct scan *scan, struct sfs_error *error)
 {
     if (scan->view.lease || scan->commits == atomic_load(&scan->view.store->commits))
         return 0;
-    if (scan->at > 0) {
+    if (scan->sought) {
+        int code = set_bytes(&scan->position, sfs_buffer_bytes(&scan->target), error);
+        if (code != 0)
+            return code;
+    } else if (scan->at > 0) {
         int code = set_behind(scan, scan->records[scan->at - 1]->name, error);
         if (code != 0)
             return code;
@@ -252,6 +258,7 @@ static int scan_next(struct sfs_cursor *cursor, const struct sfs_record **ret_re
     if (code != 0)
         return code;
     *ret_record = scan->records[scan->at++];
+    scan->sought = false;
     return 1;
 }
 
@@ -264,14 +271,21 @@ static int scan_seek(struct sfs_cursor *cursor, struct sfs_bytes name, struct sf
     size_t at = scan->at;
     while (at > 0 && at < scan->count && sfs_bytes_compare(scan->records[at]->name, begin) < 0)
         at++;
+    int code;
     if (at > 0 && at < scan->count && sfs_bytes_compare(scan->records[at - 1]->name, begin) < 0) {
-        scan->at = at;
-        return 0;
+        /* Should that be dropped before the next step, it is from here on that names show. */
+        code = set_bytes(&scan->target, begin, error);
+        if (code == 0) {
+            scan->at = at;
+            scan->sought = true;
+        }
+        return code;
     }
-    int code = set_bytes(&scan->position, begin, error);
+    code = set_bytes(&scan->position, begin, error);
     if (code != 0)
         return code;
     drop_records(scan);
+    scan->sought = false;
     scan->exhausted = false;
     scan->fetch = FETCH_LEAST;
     return 0;
@@ -284,6 +298,7 @@ static void scan_close(struct sfs_cursor *cursor)
     sfs_buffer_free(&scan->from);
     sfs_buffer_free(&scan->to);
     sfs_buffer_free(&scan->position);
+    sfs_buffer_free(&scan->target);
     free(scan);
 }
 
