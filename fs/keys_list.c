@@ -28,6 +28,11 @@ struct fs_dir {
     uint64_t position;              /* offset of the last entry given */
     bool ended;
     struct sfs_buffer piece;        /* the piece directory shown last */
+    struct sfs_buffer *shown;       /* leaves shown that begin the present name: each could be a
+                                       directory too, which then has been shown already */
+    size_t shown_count;
+    size_t shown_capacity;
+    bool went_back;                 /* `shown` may lack some: the store is asked as well */
     char **pending;                 /* files of this mount that are not committed, shown first */
     size_t pending_count;
     struct mark *marks;
@@ -51,6 +56,9 @@ static void dir_free(struct fs_dir *dir)
     sfs_buffer_free(&dir->base);
     sfs_buffer_free(&dir->bound);
     sfs_buffer_free(&dir->piece);
+    for (size_t i = 0; i < dir->shown_capacity; i++)
+        sfs_buffer_free(&dir->shown[i]);
+    free(dir->shown);
     for (size_t i = 0; i < dir->pending_count; i++)
         free(dir->pending[i]);
     free(dir->pending);
@@ -199,27 +207,69 @@ static struct sfs_bytes part_of(const struct fs_dir *dir, struct sfs_bytes name,
     return rest;
 }
 
+/* Forgets the leaves that do not begin `name`: the scan has passed what could be below them. */
+static void pass_shown(struct fs_dir *dir, struct sfs_bytes name)
+{
+    while (dir->shown_count > 0 &&
+           !sfs_bytes_starts(name, sfs_buffer_bytes(&dir->shown[dir->shown_count - 1])))
+        dir->shown_count--;
+}
+
+static int keep_shown(struct fs_dir *dir, struct sfs_bytes leaf)
+{
+    if (dir->shown_count == dir->shown_capacity) {
+        size_t capacity = dir->shown_capacity + 4;
+        struct sfs_buffer *shown = realloc(dir->shown, capacity * sizeof(*shown));
+        if (shown == NULL)
+            return SFS_E_NO_MEMORY;
+        memset(shown + dir->shown_capacity, 0, 4 * sizeof(*shown));
+        dir->shown = shown;
+        dir->shown_capacity = capacity;
+    }
+    struct sfs_buffer *top = &dir->shown[dir->shown_count];
+    top->size = 0;
+    int code = sfs_buffer_add(top, leaf);
+    if (code == 0)
+        dir->shown_count++;
+    return code;
+}
+
+/* It was not given after all. */
+static void unkeep_shown(struct fs_dir *dir, struct sfs_bytes leaf)
+{
+    if (dir->shown_count > 0 &&
+        sfs_bytes_equal(leaf, sfs_buffer_bytes(&dir->shown[dir->shown_count - 1])))
+        dir->shown_count--;
+}
+
+static bool was_shown(struct fs_node *node, const struct fs_dir *dir, struct sfs_bytes leaf)
+{
+    const struct sfs_record *own = NULL;
+    for (size_t i = 0; i < dir->shown_count; i++)
+        if (sfs_bytes_equal(leaf, sfs_buffer_bytes(&dir->shown[i])))
+            return true;
+    if (!dir->went_back || leaf.size == 0)
+        return false;
+    int code = sfs_get(node->space->store, leaf, SFS_WANT_RECORD, &own, NULL);
+    sfs_record_unref(own);
+    return code == 0;
+}
+
 /* A name with something below it: shown as a directory unless its own record showed it before. */
 static int take_directory(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
                           const struct sfs_record *record, struct sfs_bytes part, struct found *found)
 {
     struct sfs_bytes leaf = sfs_bytes(record->name.data, dir->base.size + part.size);
     struct sfs_bytes prefix = sfs_bytes(record->name.data, leaf.size + 1);
-    const struct sfs_record *own = NULL;
-    int code = 0;
     if (sfs_buffer_add(&found->resume, leaf) != 0 || sfs_buffer_byte(&found->resume, '0') != 0)
         return sfs_fail_memory(&call->error, "mount");
-    /* The empty part has no record of its own in this place: `a/` is "%empty" as a leaf as well. */
-    if (leaf.size > 0)
-        code = sfs_get(node->space->store, leaf, SFS_WANT_RECORD, &own, NULL);
-    bool shown = leaf.size > 0 && code == 0;
-    sfs_record_unref(own);
+    bool shown = was_shown(node, dir, leaf);
     if (!shown) {
         const struct sfs_record *marker = marker_of(node, record, prefix);
         describe_directory(node, found, prefix, marker);
         sfs_record_unref(marker);
     }
-    code = seek(call, dir, sfs_buffer_bytes(&found->resume));
+    int code = seek(call, dir, sfs_buffer_bytes(&found->resume));
     return code < 0 ? code : !shown;
 }
 
@@ -227,7 +277,8 @@ static int take_leaf(struct fs_call *call, struct fs_node *node, struct fs_dir *
                      const struct sfs_record *record, struct found *found)
 {
     struct sfs_buffer *resume = &found->resume;
-    if (sfs_buffer_add(resume, record->name) != 0 || sfs_buffer_byte(resume, '\0') != 0)
+    if (sfs_buffer_add(resume, record->name) != 0 || sfs_buffer_byte(resume, '\0') != 0 ||
+        keep_shown(dir, record->name) != 0)
         return sfs_fail_memory(&call->error, "mount");
     int code = also_directory(call, node, dir, record);
     if (code < 0)
@@ -274,6 +325,7 @@ static int take_record(struct fs_call *call, struct fs_node *node, struct fs_dir
                        const struct sfs_record *record, struct found *found)
 {
     bool deeper;
+    pass_shown(dir, record->name);
     struct sfs_bytes part = part_of(dir, record->name, &deeper);
     if (part.size == 1 && *(const char *)part.data == '\0')
         return 0; /* the directory's own marker */
@@ -395,6 +447,7 @@ static int advance(struct fs_call *call, struct fs_node *node, struct fs_dir *di
         if (code == 1) { /* it comes first next time */
             int again = seek(call, dir, record->name);
             dir->piece.size = 0;
+            unkeep_shown(dir, record->name);
             code = again < 0 ? again : 1;
         }
     }
@@ -413,6 +466,8 @@ static int go_to(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
     uint64_t first = 2 + 1 + dir->pending_count; /* dots, own value, pending files */
     int code = seek(call, dir, mark != NULL ? sfs_bytes(mark->resume, mark->size) : dir->range.from);
     dir->piece.size = 0;
+    dir->shown_count = 0;
+    dir->went_back = mark != NULL;
     dir->position = mark != NULL ? mark->offset : first;
     while (code == 0 && dir->position < offset)
         code = advance(call, node, dir, NULL);

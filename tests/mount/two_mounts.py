@@ -48,10 +48,11 @@ def appending():
     same(sorted(read(b + "/log").split()), sorted(wanted), "appends, second mount")
 
 
+# Values of some bytes: a file that was only made is committed at its release, a moment after close.
 def close_to_open():
     for i in range(30):
         one, two = ((a, b), (b, a))[i % 2]
-        for name, data in (("same", b"%05d" % i), ("size", b"x" * (i * 7919 % 20000))):
+        for name, data in (("same", b"%05d" % i), ("size", b"x" * (1 + i * 7919 % 20000))):
             write(f"{one}/{name}", data)
             same(read(f"{two}/{name}"), data, f"{name}, round {i}")
 
