@@ -52,23 +52,6 @@ static const struct fs_class errors_class = {
 
 /* --- stats.json --- */
 
-/* A JSON string; bytes that are not UTF-8 are shown as \xNN. */
-static int add_string(struct sfs_buffer *out, const char *text)
-{
-    char shown[4096];
-    int code = sfs_buffer_byte(out, '"');
-    sfs_name_show(sfs_string(text), shown, sizeof(shown));
-    for (const char *c = shown; code == 0 && *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
-            code = sfs_buffer_byte(out, '\\');
-        if (code == 0 && (unsigned char)*c < 0x20)
-            code = sfs_buffer_printf(out, "\\u%04x", (unsigned)*c);
-        else if (code == 0)
-            code = sfs_buffer_byte(out, *c);
-    }
-    return code == 0 ? sfs_buffer_byte(out, '"') : code;
-}
-
 static int add_calls(struct fs_call *call, struct sfs_buffer *out)
 {
     struct sfs_call_metrics rows[SFS_METRICS_CALLS];
@@ -88,7 +71,7 @@ static int add_identity(struct fs_call *call, struct sfs_buffer *out)
     struct fs *fs = call->fs;
     int code = sfs_buffer_printf(out, "{\n  \"pid\": %ld,\n  \"uri\": ", (long)getpid());
     if (code == 0)
-        code = add_string(out, fs->uri);
+        code = fs_add_string(out, fs->uri);
     return code == 0 ? sfs_buffer_printf(out,
                                          ",\n  \"backend\": \"%s\",\n  \"read_only\": %s,\n"
                                          "  \"uptime_seconds\": %" PRId64 ",\n",

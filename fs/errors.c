@@ -98,23 +98,6 @@ void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, 
     free(old);
 }
 
-/* A JSON string; bytes that are not UTF-8 in a path are shown as \xNN by sfs_name_show. */
-static int add_string(struct sfs_buffer *out, const char *text)
-{
-    char shown[1024];
-    int code = sfs_buffer_byte(out, '"');
-    sfs_name_show(sfs_string(text), shown, sizeof(shown));
-    for (const char *c = shown; code == 0 && *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
-            code = sfs_buffer_byte(out, '\\');
-        if (code == 0 && (unsigned char)*c < 0x20)
-            code = sfs_buffer_printf(out, "\\u%04x", (unsigned)*c);
-        else if (code == 0)
-            code = sfs_buffer_byte(out, *c);
-    }
-    return code == 0 ? sfs_buffer_byte(out, '"') : code;
-}
-
 static int add_time(struct sfs_buffer *out, int64_t time)
 {
     struct timespec spec = fs_time(time);
@@ -133,13 +116,13 @@ static int add_line(struct sfs_buffer *out, const struct kept *kept)
     if (code == 0)
         code = sfs_buffer_printf(out, ",\"operation\":\"%s\",\"path\":", kept->operation);
     if (code == 0)
-        code = add_string(out, kept->path != NULL ? kept->path : "");
+        code = fs_add_string(out, kept->path != NULL ? kept->path : "");
     if (code == 0)
         code = sfs_buffer_printf(out, ",\"code\":\"%s\",\"errno\":%d,\"origin\":\"%s\",\"message\":",
                                  sfs_code_name(kept->error.code), sfs_code_errno(kept->error.code),
                                  kept->error.origin);
     if (code == 0)
-        code = add_string(out, kept->error.message);
+        code = fs_add_string(out, kept->error.message);
     return code == 0 ? sfs_buffer_printf(out, "}\n") : code;
 }
 

@@ -218,6 +218,8 @@ void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, s
 int fs_text_read(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
                  size_t *ret_size);
 void fs_text_release(struct fs_call *call, struct fs_open *open);
+/* Appends a JSON string; bytes that are not UTF-8 are shown as \xNN. */
+int fs_add_string(struct sfs_buffer *out, const char *text);
 /* Marks a handle as generated: no page cache, any size. */
 void fs_open_generated(struct fuse_file_info *info);
 

@@ -135,3 +135,19 @@ void fs_text_release(struct fs_call *call, struct fs_open *open)
     sfs_text_close(open->stream);
     sfs_buffer_free(&open->text);
 }
+
+int fs_add_string(struct sfs_buffer *out, const char *text)
+{
+    char shown[4096];
+    int code = sfs_buffer_byte(out, '"');
+    sfs_name_show(sfs_string(text), shown, sizeof(shown));
+    for (const char *c = shown; code == 0 && *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            code = sfs_buffer_byte(out, '\\');
+        if (code == 0 && (unsigned char)*c < 0x20)
+            code = sfs_buffer_printf(out, "\\u%04x", (unsigned)*c);
+        else if (code == 0)
+            code = sfs_buffer_byte(out, *c);
+    }
+    return code == 0 ? sfs_buffer_byte(out, '"') : code;
+}

@@ -20,7 +20,7 @@ tests_unit_test_query_model_SOURCES = tests/unit/test_query_model.c tests/unit/q
 	tests/unit/query_model.h tests/unit/query_generate.c
 unit_tests += tests/unit/test_tree tests/unit/test_memory
 tests_unit_test_tree_SOURCES = tests/unit/test_tree.c
-tests_unit_test_memory_SOURCES = tests/unit/test_memory.c
+tests_unit_test_memory_SOURCES = tests/unit/test_memory.c tests/unit/memory_fixture.h
 unit_tests += tests/unit/test_record tests/unit/test_batch tests/unit/test_storage tests/unit/test_path tests/unit/test_uri
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_batch_SOURCES = tests/unit/test_batch.c tests/unit/batch_fixture.c tests/unit/batch_fixture.h
@@ -49,7 +49,7 @@ tests_unit_test_bulk_SOURCES = tests/unit/test_bulk.c
 # Allocations of the tree are made to fail.
 tests_unit_test_tree_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
 unit_tests += tests/unit/test_memory_file
-tests_unit_test_memory_file_SOURCES = tests/unit/test_memory_file.c
+tests_unit_test_memory_file_SOURCES = tests/unit/test_memory_file.c tests/unit/memory_fixture.h
 unit_tests += tests/unit/test_sqlite tests/unit/test_sqlite_history
 tests_unit_test_sqlite_SOURCES = tests/unit/test_sqlite.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)

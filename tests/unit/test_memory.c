@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "backends/memory/memory.h"
+#include "tests/unit/memory_fixture.h"
 
 static struct sfs_storage *open_empty(void)
 {
@@ -21,40 +21,6 @@ static struct sfs_storage *open_empty(void)
     struct sfs_location location = {"memory", "", NULL, 0};
     assert_int_equal(sfs_memory_backend.open(&store, &location, SFS_OPEN_CREATE, NULL), 0);
     return store;
-}
-
-static void set(struct sfs_storage *store, const char *key, const char *value)
-{
-    assert_int_equal(sfs_set(store, sfs_string(key), sfs_string(value), NULL), 0);
-}
-
-/* The value of a key is `expected`; NULL: there is none. */
-static void check_value(struct sfs_storage *store, const char *key, const char *expected)
-{
-    struct sfs_buffer value = {0};
-    int result = sfs_get_value(store, sfs_string(key), &value, NULL);
-    assert_int_equal(result, expected ? 0 : SFS_E_NOT_FOUND);
-    if (expected) {
-        assert_int_equal(value.size, strlen(expected));
-        assert_memory_equal(value.data, expected, value.size);
-    }
-    sfs_buffer_free(&value);
-}
-
-static void check_totals(struct sfs_storage *store, uint64_t keys, uint64_t records, uint64_t bytes)
-{
-    struct sfs_totals totals = {0};
-    assert_int_equal(sfs_totals(store, &totals, NULL), 0);
-    assert_int_equal(totals.keys, keys);
-    assert_int_equal(totals.records, records);
-    assert_int_equal(totals.bytes, bytes);
-}
-
-static uint64_t sequence_of(struct sfs_storage *store)
-{
-    uint64_t sequence = 0;
-    assert_int_equal(sfs_sequence(store, &sequence, NULL), 0);
-    return sequence;
 }
 
 static void test_values(void **state)
