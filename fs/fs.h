@@ -136,7 +136,8 @@ struct fs_open {
     int flags;                       /* of open(2) */
     const struct sfs_record *record; /* the value as it was at open, when it is small */
     struct fs_dir *dir;              /* a listing under way */
-    struct sfs_buffer text;          /* a generated file, whole */
+    struct sfs_buffer text;          /* a generated file, whole; the names of a generated listing */
+    bool complete;                   /* … and whether they are all that there are */
     struct sfs_text *stream;         /* … or made as it is read */
     uint64_t position;               /* of the stream */
     void *data;                      /* the class's */

@@ -44,9 +44,11 @@ static int add_source(struct sfs_buffer *out, const char *uri)
 
 static int add_options(struct sfs_buffer *out, const char *uri, const struct fs_options *options)
 {
-    int code = sfs_buffer_printf(out, "subtype=storefs,default_permissions,nosuid,nodev%s%s,fsname=",
+    int code = sfs_buffer_printf(out, "subtype=storefs,default_permissions,nosuid,nodev%s%s%s%s,fsname=",
                                  options->allow_other ? ",allow_other" : "",
-                                 options->read_only ? ",ro" : "");
+                                 options->read_only ? ",ro" : "",
+                                 options->noexec ? ",noexec" : "",
+                                 options->noatime ? ",noatime" : "");
     if (code == 0)
         code = add_source(out, uri);
     return code == 0 ? sfs_buffer_text(out) : code;

@@ -10,6 +10,8 @@
 struct fs_options {
     bool read_only;
     bool allow_other;
+    bool noexec;
+    bool noatime;
     bool nonempty; /* mount over a directory that has entries */
     bool debug;    /* print every request to standard error (with -f) */
 };

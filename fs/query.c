@@ -2,6 +2,7 @@
 /*
  * The directory query/ and all below it: paths are queries, read by the library's grammar.
  */
+#include "fs/operations.h"
 #include "fs/query.h"
 
 #include <fcntl.h>
@@ -126,8 +127,12 @@ static int add_grammar(struct sfs_buffer *names, bool stages)
     return code;
 }
 
+#define COMPLETIONS_MAX 1000 /* what is listed to complete a name; any other can be named as well */
+
 struct visitor {
     struct sfs_buffer *names;
+    size_t count;
+    bool complete;
     struct sfs_error *error;
 };
 
@@ -136,21 +141,34 @@ static int add_completion(void *context, struct sfs_bytes text)
     struct visitor *visitor = context;
     struct sfs_buffer name = {0};
     int code = sfs_path_escape(text, &name);
-    if (code == 0 && name.size <= SFS_PATH_NAME_MAX)
+    bool fits = visitor->count < COMPLETIONS_MAX && name.size <= SFS_PATH_NAME_MAX;
+    if (code == 0 && fits)
         code = fs_names_add(visitor->names, true, sfs_buffer_bytes(&name));
+    visitor->complete = visitor->complete && fits;
+    visitor->count++;
     sfs_buffer_free(&name);
     return code == 0 ? 0 : sfs_fail_memory(visitor->error, "mount");
 }
 
+/* A list does not silently stop short: it ends with this. */
+static int fail_incomplete(struct fs_call *call)
+{
+    return sfs_fail(&call->error, SFS_E_TOO_LARGE, "query",
+                    "this list is not complete: it shows at most the first %d names that it found in "
+                    "the first 10000 keys; any other can be named all the same",
+                    COMPLETIONS_MAX);
+}
+
 /* What can stand where `by` waits: the fields there are, the values of one. */
 static int add_completions(struct fs_call *call, struct fs_node *node,
-                           const struct fs_query_place *place, struct sfs_buffer *names)
+                           const struct fs_query_place *place, struct sfs_buffer *names,
+                           bool *ret_complete)
 {
-    struct visitor visitor = {names, &call->error};
+    struct visitor visitor = {.names = names, .complete = true, .error = &call->error};
     struct sfs_query *query = NULL;
     struct sfs_buffer field = {0};
     enum sfs_sink sink;
-    bool complete;
+    bool complete = true;
     int code = sfs_query_parse(place->before, &query, &sink, &call->error);
     if (code == 0 && place->argument == 0)
         code = sfs_query_fields(node->space->store, query, add_completion, &visitor, &complete,
@@ -160,18 +178,20 @@ static int add_completions(struct fs_call *call, struct fs_node *node,
     else if (code == 0)
         code = sfs_query_values(node->space->store, query, sfs_buffer_bytes(&field), add_completion,
                                 &visitor, &complete, &call->error);
+    *ret_complete = complete && visitor.complete;
     sfs_buffer_free(&field);
     sfs_query_free(query);
     return code;
 }
 
-static int add_names(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names)
+static int add_names(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names,
+                     bool *ret_complete)
 {
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&node->text));
     if (place.state == FS_QUERY_STAGES && add_grammar(names, node->text.size == 0) != 0)
         return sfs_fail_memory(&call->error, "mount");
     if (place.state == FS_QUERY_ARGUMENT && strcmp(place.row->name, "by") == 0)
-        return add_completions(call, node, &place, names);
+        return add_completions(call, node, &place, names, ret_complete);
     return 0;
 }
 
@@ -182,11 +202,13 @@ static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offse
         return fs_query_links_list(call, open, offset, list);
     if (offset == 0 || open->text.data == NULL) {
         open->text.size = 0;
-        int code = add_names(call, open->node, &open->text);
+        open->complete = true;
+        int code = add_names(call, open->node, &open->text, &open->complete);
         if (code < 0)
             return code;
     }
-    return fs_names_list(call, open, offset, list);
+    int code = fs_names_list(call, open, offset, list);
+    return code == 0 && !open->complete && list->used == 0 ? fail_incomplete(call) : code;
 }
 
 /* --- results --- */

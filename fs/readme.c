@@ -8,11 +8,11 @@
 #include "fs/node.h"
 
 static const char where[] =
-    "keys/    the store: key user/1 is keys/user/1. Read, write, rename, remove as in any directory.\n"
+    "keys/    the store: key user/1 is keys/user/1%s\n"
     "         Where `a` is a key and a directory too, its value is keys/a/%%value. An empty part of a key\n"
-    "         is %%empty, `.` is %%dot, `..` is %%dotdot; a part over 253 bytes is cut into directories.\n"
+    "         is %%empty, `.` is %%dot, `..` is %%dotdot; a part over 255 bytes is cut into directories.\n"
     "query/   each directory is a query (below); ls shows what can stand there\n"
-    "tx/      transactions (below)\n"
+    "tx/      transactions%s\n"
     "admin/   errors: the last 100, one JSON line each; stats.json: numbers\n\n";
 
 static const char writing[] =
@@ -43,6 +43,12 @@ static const char *yes(bool is)
     return is ? "yes" : "no";
 }
 
+static bool can_transact(struct fs_call *call)
+{
+    return !call->fs->read_only &&
+           (sfs_storage_capabilities(call->fs->space->store) & SFS_CAN_SNAPSHOT) != 0;
+}
+
 static int add_store(struct fs_call *call, struct sfs_buffer *out)
 {
     const struct sfs_storage *store = call->fs->space->store;
@@ -51,7 +57,7 @@ static int add_store(struct fs_call *call, struct sfs_buffer *out)
                              "This directory is a store, mounted by storefs: %s\n"
                              "Backend %s. Transactions: %s. Kept when unmounted: %s. Shared with other "
                              "processes: %s.\nWritable: %s. Longest key: %zu bytes.\n\n",
-                             call->fs->uri, sfs_storage_name(store), yes(can & SFS_CAN_SNAPSHOT),
+                             call->fs->uri, sfs_storage_name(store), yes(can_transact(call)),
                              yes(can & SFS_CAN_PERSIST), yes(can & SFS_CAN_SHARE),
                              yes(!call->fs->read_only), sfs_storage_key_max(store));
 }
@@ -66,10 +72,14 @@ static int add_grammar(struct sfs_buffer *out)
 
 static int make_readme(struct fs_call *call, struct sfs_buffer *out)
 {
-    bool transactions = (sfs_storage_capabilities(call->fs->space->store) & SFS_CAN_SNAPSHOT) != 0;
+    bool transactions = can_transact(call);
     int code = add_store(call, out);
     if (code == 0)
-        code = sfs_buffer_printf(out, where);
+        code = sfs_buffer_printf(out, where,
+                                 call->fs->read_only
+                                     ? "; this mount is read-only."
+                                     : ". Read, write, rename, remove as in any directory.",
+                                 transactions ? " (below)" : ": not in this mount");
     if (code == 0 && !call->fs->read_only)
         code = sfs_buffer_printf(out, writing);
     if (code == 0)

@@ -144,7 +144,10 @@ static void option_help(const struct tool_option *option, FILE *out)
         used += (size_t)snprintf(left + used, sizeof left - used, "--%s", option->name);
     if (option->argument)
         snprintf(left + used, sizeof left - used, " %s", option->argument);
-    fprintf(out, "  %-22s %s\n", left, option->summary);
+    int columns = 0; /* characters, not bytes */
+    for (const char *at = left; *at; at++)
+        columns += (*at & 0xc0) != 0x80;
+    fprintf(out, "  %s%*s %s\n", left, columns < 22 ? 22 - columns : 0, "", option->summary);
 }
 
 void tool_command_help(const struct tool_command *command, FILE *out)

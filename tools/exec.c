@@ -138,13 +138,10 @@ static void say_error(const char *transaction, int system_errno)
     size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
     if (file)
         fclose(file);
-    while (size && text[size - 1] == '\n')
-        size--;
+    /* The first line is the sentence; the others are for programs. */
     text[size] = '\0';
-    if (size)
-        tool_say("not committed: %s", text);
-    else
-        tool_say("not committed: %s", strerror(system_errno));
+    text[strcspn(text, "\n")] = '\0';
+    tool_say("not committed: %s", *text ? text : strerror(system_errno));
 }
 
 static int commit(const char *transaction)

@@ -48,6 +48,8 @@ static int export_to_file(struct sfs_storage *store, const char *path)
     if (failed)
         return tool_fail(failed, &error);
     failed = export_to(store, file.descriptor, &error);
+    if (failed)
+        sfs_error_context(&error, failed, "%s", path);
     if (!failed)
         failed = tool_new_file_commit(&file, &error);
     else

@@ -37,7 +37,10 @@ static int check(struct sfs_storage *store, bool repair)
     if (!result)
         return verdict(repair, found, repaired);
     tool_fail(result, &error);
-    return result == SFS_E_CORRUPT ? TOOL_FSCK_DAMAGED : TOOL_FSCK_FAILED;
+    if (result != SFS_E_CORRUPT)
+        return TOOL_FSCK_FAILED;
+    tool_say("this cannot be repaired: restore a backup; 'storefs export' writes what can be read");
+    return TOOL_FSCK_DAMAGED;
 }
 
 static int run(const struct tool_call *call)

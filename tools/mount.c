@@ -221,7 +221,8 @@ static int run(const struct tool_call *call)
 }
 
 static const struct tool_option options[] = {
-    {'o', NULL, "WORD[,…]", "ro, rw, allow_other, nonempty, debug (with -f)", true},
+    {'o', NULL, "WORD[,…]", "ro, rw, allow_other, nonempty, noexec, noatime, debug (with -f)",
+     true},
     {'f', "foreground", NULL, "stay in front until ^C or unmount", false},
     {FSTAB, "fstab", NULL, "let -o take the words of /etc/fstab, as mount.storefs does", false},
     {0},

@@ -16,6 +16,10 @@ static const struct word {
     {"allow_other", offsetof(struct fs_options, allow_other), true},
     {"nonempty", offsetof(struct fs_options, nonempty), true},
     {"debug", offsetof(struct fs_options, debug), true},
+    {"noexec", offsetof(struct fs_options, noexec), true},
+    {"exec", offsetof(struct fs_options, noexec), false},
+    {"noatime", offsetof(struct fs_options, noatime), true},
+    {"relatime", NONE, true}, /* the kernel's default */
     {"nosuid", NONE, true}, /* every mount is */
     {"nodev", NONE, true},
 };
@@ -58,8 +62,8 @@ int tool_mount_options(const char *words, bool fstab, struct fs_options *ret_opt
         size_t size = strcspn(word, ",");
         if (size && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
             return sfs_fail(error, SFS_E_INVALID, "mount",
-                            "unknown mount option '%.*s'; there are ro, rw, allow_other, nonempty "
-                            "and debug",
+                            "unknown mount option '%.*s'; there are ro, rw, allow_other, nonempty, "
+                            "noexec, noatime and debug",
                             (int)size, word);
         word += size + (word[size] == ',');
     }

@@ -2,6 +2,7 @@
 /* Tells mounts from URIs, and opens what is named. */
 #include "tools/target.h"
 
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -58,9 +59,16 @@ static size_t transaction_size(const char *below)
     return size;
 }
 
-/* 1 and the base and URI if the path lies in a mount of ours, 0 if not. */
-static int find_mount(const char *path, char **ret_base, char **ret_uri, bool *ret_inside,
-                      struct sfs_error *error)
+/* Where in a mount of ours a target lies. */
+struct place {
+    char *base; /* the mount, or a transaction's directory; the caller frees it */
+    char *uri;  /* of the store; the caller frees it */
+    bool inside;
+    bool read_only;
+};
+
+/* 1 and the place if the path lies in a mount of ours, 0 if not. */
+static int find_mount(const char *path, struct place *ret_place, struct sfs_error *error)
 {
     struct tool_mounts mounts;
     int result = tool_mounts_read(&mounts, error);
@@ -70,23 +78,45 @@ static int find_mount(const char *path, char **ret_base, char **ret_uri, bool *r
     if (mount && mount->is_storefs) {
         size_t size = strlen(mount->directory);
         size_t inside = transaction_size(path + size);
-        *ret_inside = inside > 0;
-        *ret_base = strndup(path, size + inside);
-        *ret_uri = strdup(mount->source);
-        result = *ret_base && *ret_uri ? 1 : sfs_fail_memory(error, "mounts");
+        ret_place->inside = inside > 0;
+        ret_place->read_only = mount->read_only;
+        ret_place->base = strndup(path, size + inside);
+        ret_place->uri = strdup(mount->source);
+        result = ret_place->base && ret_place->uri ? 1 : sfs_fail_memory(error, "mounts");
     }
     tool_mounts_free(&mounts);
     return result;
 }
 
+/* A path that is not there is a store to be made, but not in a mount. */
+static int detect_missing(const char *text, struct sfs_error *error)
+{
+    struct place place = {0};
+    char *path = NULL;
+    char *parent = strdup(text);
+    if (!parent)
+        return sfs_fail_memory(error, "target");
+    int result =
+        tool_path_absolute(dirname(parent), &path, NULL) ? 0 : find_mount(path, &place, error);
+    if (result > 0)
+        result = sfs_fail(error, SFS_E_NOT_FOUND, "target", "there is no %s in the mount of %s",
+                          text, place.uri);
+    free(place.base);
+    free(place.uri);
+    free(path);
+    free(parent);
+    return result;
+}
+
 /* As find_mount, for text that may be a URI. A directory that is no mount of ours is INVALID. */
-static int detect(const char *text, char **ret_base, char **ret_uri, bool *ret_inside,
-                  struct sfs_error *error)
+static int detect(const char *text, struct place *ret_place, struct sfs_error *error)
 {
     char *path;
-    if (scheme_size(text) || tool_path_absolute(text, &path, NULL))
+    if (!*text || scheme_size(text))
         return 0;
-    int result = find_mount(path, ret_base, ret_uri, ret_inside, error);
+    if (tool_path_absolute(text, &path, NULL))
+        return detect_missing(text, error);
+    int result = find_mount(path, ret_place, error);
     struct stat status;
     if (result == 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
         result = sfs_fail(error, SFS_E_INVALID, "target",
@@ -114,9 +144,9 @@ static int check_alive(const char *base, struct sfs_error *error)
 int tool_target_open(struct tool_target *ret_target, const char *text, unsigned flags,
                      struct sfs_error *error)
 {
-    struct tool_target target = {0};
-    bool inside;
-    int result = detect(text, &target.base, &target.uri, &inside, error);
+    struct place place = {0};
+    int result = detect(text, &place, error);
+    struct tool_target target = {.base = place.base, .uri = place.uri};
     if (result > 0) {
         result = check_alive(target.base, error);
     } else if (result == 0) {
@@ -135,9 +165,9 @@ int tool_target_open(struct tool_target *ret_target, const char *text, unsigned 
 
 int tool_mount_target(struct tool_target *ret_target, const char *text, struct sfs_error *error)
 {
-    struct tool_target target = {0};
-    bool inside;
-    int result = detect(text, &target.base, &target.uri, &inside, error);
+    struct place place = {0};
+    int result = detect(text, &place, error);
+    struct tool_target target = {.base = place.base, .uri = place.uri};
     if (result == 0)
         result = sfs_fail(error, SFS_E_INVALID, "target", "no store is mounted at %s", text);
     else if (result > 0)
@@ -173,7 +203,9 @@ static int open_beside(struct sfs_storage **ret_store, const char *uri, unsigned
         "the mounted store %s cannot be opened beside its mount: unmount it first";
     if (strncmp(uri, "memory:", 7) == 0)
         return sfs_fail(error, SFS_E_UNSUPPORTED, "target",
-                        "the mounted store %s lives in its mount alone", uri);
+                        "the mounted store %s lives in its mount alone: copy its keys/, or use "
+                        "'storefs query'",
+                        uri);
     struct sfs_storage *store;
     int result = sfs_open(&store, uri, flags & ~(unsigned)SFS_OPEN_CREATE, error);
     if (result == SFS_E_BUSY)
@@ -191,19 +223,21 @@ static int open_beside(struct sfs_storage **ret_store, const char *uri, unsigned
 int tool_store_open(struct sfs_storage **ret_store, const char *text, unsigned flags,
                     struct sfs_error *error)
 {
-    char *base = NULL;
-    char *uri = NULL;
-    bool inside = false;
-    int result = detect(text, &base, &uri, &inside, error);
+    struct place place = {0};
+    int result = detect(text, &place, error);
     if (result == 0)
         result = sfs_open(ret_store, text, flags, error);
-    else if (result > 0 && inside)
+    else if (result > 0 && place.inside)
         result = sfs_fail(error, SFS_E_UNSUPPORTED, "target",
-                          "%s is a transaction: this works on a whole store", base);
+                          "%s is a transaction: this works on a whole store", place.base);
+    else if (result > 0 && place.read_only && !(flags & SFS_OPEN_READ_ONLY))
+        result = sfs_fail(error, SFS_E_READ_ONLY, "target",
+                          "%s is mounted read-only: to change the store, name it by its URI, %s",
+                          place.base, place.uri);
     else if (result > 0)
-        result = open_beside(ret_store, uri, flags, error);
-    free(base);
-    free(uri);
+        result = open_beside(ret_store, place.uri, flags, error);
+    free(place.base);
+    free(place.uri);
     return result;
 }
 

@@ -61,6 +61,15 @@ static int name_users(const char *directory, struct sfs_error *error)
     return SFS_E_BUSY;
 }
 
+/* A store in memory without a file ends with its mount. */
+static void say_unmounted(const struct tool_mount *mount)
+{
+    if (strncmp(mount->source, "memory:", 7) == 0 && !strstr(mount->source, "snapshot="))
+        printf("unmounted %s; what was in it, in memory, is gone\n", mount->directory);
+    else
+        printf("unmounted %s; everything is in %s\n", mount->directory, mount->source);
+}
+
 static int unmount_live(const struct tool_mount *mount, bool lazy, struct sfs_error *error)
 {
     const char *directory = mount->directory;
@@ -82,7 +91,7 @@ static int unmount_live(const struct tool_mount *mount, bool lazy, struct sfs_er
                         "%s is unmounted, but its process %d is still writing %s: do not cut the "
                         "power before it ends",
                         directory, (int)daemon, mount->source);
-    printf("unmounted %s; everything is in %s\n", directory, mount->source);
+    say_unmounted(mount);
     return 0;
 }
 
@@ -110,7 +119,9 @@ static int find_and_unmount(const char *path, bool lazy, struct sfs_error *error
     int result = tool_path_absolute(path, &directory, error);
     if (result)
         return result;
-    result = tool_mounts_read(&mounts, error);
+    /* From here on only others can be in its way. */
+    result = chdir("/") < 0 ? sfs_fail_errno(error, errno, "unmount", "cannot enter /")
+                            : tool_mounts_read(&mounts, error);
     if (!result) {
         const struct tool_mount *mount = tool_mounts_at(&mounts, directory);
         result = mount && mount->is_storefs ? unmount_any(mount, lazy, error)

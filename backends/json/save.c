@@ -80,8 +80,18 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+/* PATH is what we wrote. */
+static void take_as_ours(struct sfs_json_store *store, const struct stat *status, uint64_t hash)
+{
+    store->seen = *status;
+    store->exists = true;
+    store->content_hash = hash;
+    store->attributes_fit = true;
+    store->in_doubt = false;
+}
+
 /* Programs that know nothing of our lock must not lose what they wrote. */
-static int check_unchanged(const struct sfs_json_store *store, struct sfs_error *error)
+static int check_unchanged(struct sfs_json_store *store, struct sfs_error *error)
 {
     struct stat status;
     if (stat(store->path, &status)) {
@@ -89,6 +99,9 @@ static int check_unchanged(const struct sfs_json_store *store, struct sfs_error 
             return 0;
         return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", store->path);
     }
+    if (store->in_doubt && is_same_file(&status, &store->doubtful))
+        take_as_ours(store, &status, store->doubtful_hash);
+    store->in_doubt = false;
     if (store->exists && is_same_file(&status, &store->seen))
         return 0;
     return sfs_fail(
@@ -183,19 +196,16 @@ static void look_again(struct sfs_json_save *save, bool failed)
     struct stat status;
     bool in_place = save->store->options.atomic == false;
     if (!failed) {
-        store->seen = save->status;
+        take_as_ours(store, &save->status, save->content_hash);
     } else if (stat(store->path, &status)) {
-        return;
-    } else if (!is_same_file(&status, &save->status)) {
-        if (in_place)
-            store->seen = status;
-        return;
-    } else {
+        store->in_doubt = true;
+        store->doubtful = save->status;
+        store->doubtful_hash = save->content_hash;
+    } else if (is_same_file(&status, &save->status)) {
+        take_as_ours(store, &status, save->content_hash);
+    } else if (in_place) {
         store->seen = status;
     }
-    store->exists = true;
-    store->content_hash = save->content_hash;
-    store->attributes_fit = true;
 }
 
 int sfs_json_save_content(struct sfs_json_save *save, struct sfs_error *error)

@@ -47,6 +47,9 @@ struct sfs_json_store {
     bool exists;           /* PATH does; then: */
     struct stat seen;      /* as it was when we last read or wrote it */
     uint64_t content_hash; /* of its content */
+    bool in_doubt;         /* a save failed so late that PATH may be this one: */
+    struct stat doubtful;
+    uint64_t doubtful_hash;
     bool attributes_fit;   /* PATH.attrs is the one of this PATH */
     bool attributes_known; /* PATH.attrs or PATH.attrs~ was, at load */
     bool content_damaged;  /* the load failed because of PATH, not of its attributes */

@@ -123,6 +123,14 @@ static int apply_rule(struct inspection *inspection, const struct rule *rule,
     return code;
 }
 
+/* SQLite takes a page for damaged that it had no memory to read. */
+static bool is_for_memory(const char *words)
+{
+    static const char mark[] = "error code=7";
+    const char *at = strstr(words, mark);
+    return at && !(at[sizeof(mark) - 1] >= '0' && at[sizeof(mark) - 1] <= '9');
+}
+
 /* SQLite's own check: "ok", or a row a finding. */
 static int integrity(struct inspection *inspection, uint64_t *ret_found, struct sfs_error *error)
 {
@@ -136,10 +144,16 @@ static int integrity(struct inspection *inspection, uint64_t *ret_found, struct 
     int code;
     while ((code = sfs_sqlite_step(connection, statement, error)) == 1) {
         const char *words = (const char *)sqlite3_column_text(statement, 0);
-        if (!words || strcmp(words, "ok") == 0)
+        if (words && strcmp(words, "ok") == 0)
             continue;
+        if (!words || is_for_memory(words)) {
+            code = sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+            break;
+        }
         char sentence[480];
         snprintf(sentence, sizeof(sentence), "the file is damaged: %s", words);
+        for (char *end = strchr(sentence, '\n'); end; end = strchr(end, '\n'))
+            *end = ' '; /* one finding, one line */
         found++;
         if (ret_found)
             continue;

@@ -112,9 +112,17 @@ int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connectio
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection)
 {
     struct sfs_sqlite *store = connection->store;
+    /* One whose transaction could not be ended would show its old state for ever. */
+    bool stuck = !sqlite3_get_autocommit(connection->db);
+    if (stuck)
+        sfs_sqlite_disconnect(connection);
     pthread_mutex_lock(&store->pool_mutex);
-    connection->next = store->idle;
-    store->idle = connection;
+    if (stuck) {
+        store->readers--;
+    } else {
+        connection->next = store->idle;
+        store->idle = connection;
+    }
     pthread_cond_signal(&store->pool_free);
     pthread_mutex_unlock(&store->pool_mutex);
 }

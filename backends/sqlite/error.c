@@ -37,6 +37,19 @@ static const struct rule *rule_of(int result)
     return NULL;
 }
 
+/* Only these tell of the disk: another errno may be left over from an earlier call, and NOT_FOUND, say,
+ * would be taken for a key that is not there. */
+static bool is_of_disk(int system_errno)
+{
+    static const int known[] = {EIO,    ENOSPC, EDQUOT, EFBIG,  EROFS,
+                                EACCES, EPERM,  EMFILE, ENFILE, ENOMEM};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i] == system_errno)
+            return true;
+    }
+    return false;
+}
+
 int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *doing,
                        struct sfs_error *error)
 {
@@ -46,7 +59,7 @@ int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *do
                         rule->words);
     int system_errno = db ? sqlite3_system_errno(db) : 0;
     bool of_system = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
-    if (of_system && system_errno != 0)
+    if (of_system && is_of_disk(system_errno))
         return sfs_fail_errno(error, system_errno, SFS_SQLITE_ORIGIN, "cannot %s in %s", doing,
                               path);
     /* A table or column that is missing has no code of its own. */

@@ -163,6 +163,7 @@ struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *connection;
     struct sfs_sqlite_state state;
+    int64_t pages;           /* of the database at the beginning */
     int64_t now;             /* wall clock at the beginning */
     int64_t needed;          /* smallest position of a live lease, -1: none */
     int64_t needed_contents; /* the same of those that need values */
@@ -180,7 +181,11 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
                      struct sfs_sqlite_transaction *ret_transaction, struct sfs_error *error);
 int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
 void sfs_sqlite_rollback(struct sfs_sqlite_transaction *transaction);
-/* enter, begin, `work`, commit (rollback where it fails), leave. */
+/* Moves the whole log into the file and gives its space back; false where that is not possible now.
+ * The caller holds the write connection, and there is no transaction. */
+bool sfs_sqlite_make_room(struct sfs_sqlite *store);
+/* enter, begin, `work`, commit (rollback where it fails), leave. Where the disk is full `work` may
+ * be called a second time, in a transaction of its own. */
 typedef int sfs_sqlite_work(struct sfs_sqlite_transaction *transaction, void *context,
                             struct sfs_error *error);
 int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,

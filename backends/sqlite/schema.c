@@ -160,12 +160,13 @@ static uint32_t big_endian(const unsigned char *data, size_t size)
     return number;
 }
 
-/* Pages may still be in the write-ahead log alone: then the file's length says nothing. */
-static bool has_log(const char *path)
+/* Pages may still be in the write-ahead log alone: then the file's length says nothing. While there
+ * is a rollback journal (a crash when the store was made) nothing in the file does. */
+static bool has_log(const char *path, const char *ending)
 {
-    char name[4096 + 8];
+    char name[4096 + 16];
     struct stat status;
-    snprintf(name, sizeof(name), "%s-wal", path);
+    snprintf(name, sizeof(name), "%s%s", path, ending);
     return stat(name, &status) == 0 && status.st_size > 0;
 }
 
@@ -176,7 +177,7 @@ static int check_length(sqlite3_file *file, const char *path, const unsigned cha
     uint32_t page = big_endian(head + 16, 2);
     int64_t expected = (int64_t)(page == 1 ? 65536 : page) * big_endian(head + 28, 4);
     sqlite3_int64 size = 0;
-    if (has_log(path))
+    if (has_log(path, "-wal"))
         return 0;
     int result = file->pMethods->xFileSize(file, &size);
     if (result != SQLITE_OK)
@@ -204,9 +205,13 @@ int sfs_sqlite_file_check(struct sfs_sqlite_connection *connection, struct sfs_e
         result = file->pMethods->xRead(file, head, size < 100 ? (int)size : 100, 0);
     if (result != SQLITE_OK)
         return sfs_sqlite_fail(connection, result, "read the head", error);
+    if (has_log(path, "-journal"))
+        return 0;
     if (memcmp(head, magic, size < 16 ? (size_t)size : sizeof(magic)) != 0)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN,
-                        "%s is no store: it is another program's file, no SQLite database", path);
+                        "%s is no store: it is another program's file, no SQLite database (a JSON "
+                        "store is named json:PATH)",
+                        path);
     if (size < 100)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: it is cut off at %lld bytes; restore a backup", path,

@@ -6,12 +6,18 @@
  */
 #include "backends/sqlite/internal.h"
 
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
 #include "util/clock.h"
 
 /* How much one commit removes on its way, in blocks, and in rows of history eight times that. */
 #define PRUNE_BY_THE_WAY 16
 #define PRUNE_ALONE 256
 #define ROWS_PER_BLOCK 8
+
+/* What a store that grows leaves free on the disk. */
+#define SPACE_KEPT ((int64_t)1024 * 1024)
 
 static int read_leases(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
@@ -58,6 +64,42 @@ static int write_state(struct sfs_sqlite_transaction *transaction, struct sfs_er
                           state->records, state->bytes, state->kept, state->kept_contents);
 }
 
+static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t ret_pages[2],
+                      struct sfs_error *error)
+{
+    int found =
+        sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, ret_pages, 2, error);
+    return found < 0 ? found : 0;
+}
+
+/*
+ * What has grown in the log must find room in the file, or the log can never be begun anew, and
+ * then not even a removal has a place to be written to. So a commit that makes the database larger
+ * is refused while that room, and some for the next commits, is still free.
+ */
+static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
+{
+    const char *path = transaction->store->path;
+    int64_t pages[2] = {0, 0};
+    struct stat file;
+    struct statvfs disk;
+    int code = read_pages(transaction, pages, error);
+    if (code != 0 || pages[0] <= transaction->pages)
+        return code;
+    if (stat(path, &file) != 0 || statvfs(path, &disk) != 0)
+        return 0; /* removed or renamed meanwhile: SQLite still has it open */
+    int64_t unwritten = pages[0] * pages[1] - file.st_size;
+    int64_t wanted =
+        (unwritten > 0 ? unwritten : 0) + (pages[0] - transaction->pages) * pages[1] + SPACE_KEPT;
+    if ((double)disk.f_bavail * (double)disk.f_frsize >= (double)wanted)
+        return 0;
+    return sfs_fail(
+        error, SFS_E_NO_SPACE, SFS_SQLITE_ORIGIN,
+        "cannot write in %s: there is no space left on the disk (the last of it is kept "
+        "for removing keys)",
+        path);
+}
+
 int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
                      struct sfs_sqlite_transaction *ret_transaction, struct sfs_error *error)
 {
@@ -74,7 +116,14 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
             return code;
         connection->full = durable;
     }
-    int code = sfs_sqlite_run(connection, SFS_SQL_BEGIN, error, 0);
+    /* Prepared beforehand, so that rolling back needs no memory; where it failed all the same it is
+     * made up for. */
+    sqlite3_stmt *rollback;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_ROLLBACK, &rollback, error);
+    if (code == 0 && !sqlite3_get_autocommit(connection->db))
+        code = sfs_sqlite_run(connection, SFS_SQL_ROLLBACK, error, 0);
+    if (code == 0)
+        code = sfs_sqlite_run(connection, SFS_SQL_BEGIN, error, 0);
     if (code != 0)
         return code;
     struct sfs_sqlite_transaction transaction = {
@@ -83,7 +132,11 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
         .now = sfs_clock_now(),
         .budget = PRUNE_BY_THE_WAY,
     };
-    code = read_state(&transaction, error);
+    int64_t pages[2] = {0, 0};
+    code = read_pages(&transaction, pages, error);
+    transaction.pages = pages[0];
+    if (code == 0)
+        code = read_state(&transaction, error);
     if (code == 0)
         code = read_leases(&transaction, error);
     if (code != 0) {
@@ -227,25 +280,41 @@ int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_err
     if (code == 0)
         code = write_state(transaction, error);
     if (code == 0)
+        code = check_space(transaction, error);
+    if (code == 0)
         code = sfs_sqlite_run(transaction->connection, SFS_SQL_COMMIT, error, 0);
     if (code != 0)
         sfs_sqlite_rollback(transaction);
     return code;
 }
 
+bool sfs_sqlite_make_room(struct sfs_sqlite *store)
+{
+    return sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                     NULL) == SQLITE_OK;
+}
+
+static int transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
+                    struct sfs_error *error)
+{
+    struct sfs_sqlite_transaction transaction;
+    int code = sfs_sqlite_begin(store, false, &transaction, error);
+    if (code != 0)
+        return code;
+    code = work(&transaction, context, error);
+    if (code == 0)
+        return sfs_sqlite_commit(&transaction, error);
+    sfs_sqlite_rollback(&transaction);
+    return code;
+}
+
 int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                         struct sfs_error *error)
 {
-    struct sfs_sqlite_transaction transaction;
     sfs_sqlite_writer_enter(store);
-    int code = sfs_sqlite_begin(store, false, &transaction, error);
-    if (code == 0) {
-        code = work(&transaction, context, error);
-        if (code == 0)
-            code = sfs_sqlite_commit(&transaction, error);
-        else
-            sfs_sqlite_rollback(&transaction);
-    }
+    int code = transact(store, work, context, error);
+    if (code == SFS_E_NO_SPACE && sfs_sqlite_make_room(store))
+        code = transact(store, work, context, error);
     sfs_sqlite_writer_leave(store);
     return code;
 }

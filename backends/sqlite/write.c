@@ -236,11 +236,7 @@ static bool process_together(struct sfs_sqlite *store, struct sfs_sqlite_request
 static void process_alone(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
 {
     (void)process_together(store, &request, 1);
-    if (request->code != SFS_E_NO_SPACE)
-        return;
-    int result =
-        sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    if (result == SQLITE_OK)
+    if (request->code == SFS_E_NO_SPACE && sfs_sqlite_make_room(store))
         (void)process_together(store, &request, 1);
 }
 

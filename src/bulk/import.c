@@ -224,6 +224,18 @@ static int take_line(struct import *import, struct sfs_bytes line, struct sfs_er
     return code ? code : remember(import, line, error);
 }
 
+/* The lines before one that cannot be imported are. */
+static int stop_at_line(struct import *import, int code, struct sfs_error *error)
+{
+    struct sfs_error failure;
+    if (!concerns_line(code))
+        return code;
+    int committed = commit(import, &failure);
+    if (committed && error)
+        *error = failure;
+    return committed ? committed : code;
+}
+
 static int tell_progress(struct import *import, struct sfs_error *error)
 {
     const struct sfs_bulk_options *options = import->options;
@@ -254,7 +266,7 @@ static int import_lines(struct import *import, struct sfs_error *error)
             return code ? code : finish(import, error);
         code = take_line(import, line, error);
         if (code)
-            return code;
+            return stop_at_line(import, code, error);
         import->bytes += size;
         import->done += size;
         bool full = import->bytes >= limit || import->records >= BATCH_RECORDS;

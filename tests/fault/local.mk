@@ -5,3 +5,26 @@
 #   fault_scripts += tests/fault/NAME.sh
 fault_tests += tests/fault/test_fault_layer
 tests_fault_test_fault_layer_SOURCES = tests/fault/test_fault_layer.c $(conformance_fixture)
+fault_rig = $(conformance_fixture) tests/fault/inject.h tests/fault/inject.c tests/fault/rig.h \
+	tests/fault/rig.c tests/fault/no_sync.c tests/fault/scenarios_reading.c tests/fault/scenarios_writing.c \
+	tests/fault/scenarios_keeping.c
+fault_wrapped_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
+	-Wl,--wrap=strdup,--wrap=strndup,--wrap=realpath
+fault_tests += tests/fault/test_allocations tests/fault/test_engine_allocations
+tests_fault_test_allocations_SOURCES = tests/fault/test_allocations.c \
+	tests/fault/inject_memory.c $(fault_rig)
+tests_fault_test_allocations_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_memory)
+tests_fault_test_allocations_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_fault_test_engine_allocations_SOURCES = tests/fault/test_engine_allocations.c \
+	tests/fault/inject_memory.c $(fault_rig)
+tests_fault_test_engine_allocations_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_memory)
+tests_fault_test_engine_allocations_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+fault_tests += tests/fault/test_disk tests/fault/test_files
+tests_fault_test_disk_SOURCES = tests/fault/test_disk.c tests/fault/inject_disk.c $(fault_rig)
+tests_fault_test_disk_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+fault_wrapped_files = -Wl,--wrap=write,--wrap=read,--wrap=fsync,--wrap=rename,--wrap=fchmod \
+	-Wl,--wrap=flock,--wrap=fstat,--wrap=fstat64,--wrap=stat,--wrap=stat64,--wrap=realpath \
+	-Wl,--wrap=mkostemp,--wrap=mkostemp64,--wrap=open,--wrap=open64,--wrap=eventfd \
+	-Wl,--wrap=inotify_init1
+tests_fault_test_files_SOURCES = tests/fault/test_files.c tests/fault/inject_files.c $(fault_rig)
+tests_fault_test_files_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_files)

@@ -17,3 +17,4 @@ EXTRA_DIST += tests/mount/storm.py tests/mount/two_mounts.py
 test_helpers += tests/mount/random_ops
 tests_mount_random_ops_SOURCES = tests/mount/random_ops.c
 mount_scripts += tests/mount/test_two_mounts.sh
+mount_scripts += tests/mount/test_rare.sh

@@ -172,6 +172,9 @@ test_bulk() {
     printf '{"key":"p","value":1}\nnonsense\n{"key":"q","value":1}\n' > bad.ndjson
     expect 2 "$STOREFS" import b.sqlite bad.ndjson
     says "line 2"
+    says "1 records before that"
+    expect 0 "$STOREFS" get b.sqlite p
+    expect 1 "$STOREFS" get b.sqlite q
     expect 1 "$STOREFS" import b.sqlite bad.ndjson --keep-going
     says "records imported: 2, lines refused: 1"
     expect 0 "$STOREFS" get b.sqlite q
@@ -309,6 +312,9 @@ test_exec() {
     expect 126 "$STOREFS" exec --tx mnt -- "$work"
     expect 3 "$STOREFS" exec --tx mnt -- sh -c 'echo mine > "$STOREFS_KEYS/t1"; echo theirs > mnt/keys/t1'
     says "t1"
+    [[ $err == *\\x* ]] && fail "a conflict is told with escapes: $err"
+    expect 1 "$STOREFS" ls mnt/tx/none
+    says "there is no mnt/tx/none"
     expect 0 "$STOREFS" get mnt t1
     same theirs "$out" "after a conflict"
     expect 0 "$STOREFS" exec --tx mnt --name mine -- sh -c 'test "$STOREFS_TX" -ef mnt/tx/mine'
@@ -347,9 +353,26 @@ test_unmount() {
 
     expect 0 "$STOREFS" mount -o ro a.sqlite mnt
     expect 5 "$STOREFS" set mnt a two
+    echo '{"key":"a","value":2}' > one.ndjson
+    expect 5 "$STOREFS" import mnt one.ndjson
+    says "mounted read-only"
+    expect 8 "$STOREFS" fsck mnt --repair
+    expect 0 "$STOREFS" fsck mnt
+    expect 0 "$STOREFS" get mnt a
+    same one "$out" "a value after writes to a read-only mount"
+    grep -q '^Writable: no' mnt/README || fail "README of a read-only mount: $(head -3 mnt/README)"
+    grep -q '^Transactions: mkdir' mnt/README && fail "README of a read-only mount explains transactions"
     expect 0 "$STOREFS" status mnt
     [[ $out == *read-only* ]] || fail "status of a read-only mount: $out"
+    expect 6 bash -c 'cd mnt && "$1" unmount . || exit' - "$STOREFS"
+    says "bash ("
+    [[ $err == *"storefs ("* ]] && fail "unmount names itself: $err"
     expect 0 "$STOREFS" unmount mnt
+    expect 0 "$STOREFS" mount memory: mnt
+    expect 5 "$STOREFS" export mnt
+    says "storefs query"
+    expect 0 "$STOREFS" unmount mnt
+    [[ $out == *"is gone"* ]] || fail "unmount of a store in memory says: $out"
 }
 
 test_dead() {
@@ -411,6 +434,9 @@ test_helper() {
     expect 0 ./mount.storefs a.sqlite "with space" -o rw,noauto,user,nofail,x-systemd.automount
     expect 0 "$STOREFS" get "with space" a
     expect 0 "$STOREFS" status "with space"
+    expect 0 "$STOREFS" unmount "with space"
+    expect 0 ./mount.storefs a.sqlite "with space" -o rw,noexec,nosuid,nodev,noatime,user
+    [[ ,$(findmnt -n -o OPTIONS "$work/with space"), == *,noexec,* ]] || fail "noexec has no effect"
     expect 0 "$STOREFS" unmount "with space"
     expect 2 "$STOREFS" mount a.sqlite "with space" -o noauto
 }

@@ -112,6 +112,19 @@ if mount -t tmpfs -o size=48m none "$TMPDIR/small"; then
     done
     same before "$(cat "$mnt/keys/before")" "what was committed before"
     works rm "$mnt/keys/piece1"
+    rm "$mnt"/keys/piece*
+    # Small values fill the log as well; whatever fills it, everything can be removed.
+    head -c 100000 "$TMPDIR/piece" > "$TMPDIR/small.piece"
+    for i in $(seq 1000); do
+        cp "$TMPDIR/small.piece" "$mnt/keys/small$i" 2> "$TMPDIR/said" || break
+    done
+    same "No space left on device" "$(grep -o 'No space left on device' "$TMPDIR/said")" "what cp says at small values"
+    down "$mnt"
+    up "sqlite:$TMPDIR/small/store.sqlite" "$mnt"
+    works rm -r "$mnt/keys/before" "$mnt"/keys/small*
+    same "" "$(ls "$mnt/keys")" "after removing everything on a full disk"
+    works cp "$TMPDIR/small.piece" "$mnt/keys/again"
+    works cmp "$TMPDIR/small.piece" "$mnt/keys/again"
     down "$mnt"
     works "$STOREFS" fsck "sqlite:$TMPDIR/small/store.sqlite"
     umount "$TMPDIR/small"
@@ -122,7 +135,7 @@ fi
 echo "-- the daemon killed, the directory in use"
 up "$store" "$mnt"
 kill -9 "$(daemon_of "$mnt")"
-refuses "not connected" ls "$mnt"
+refuses "connect" ls "$mnt" # "is not connected", and for an instant "connection abort"
 refuses "$mnt" "$STOREFS" status "$mnt"
 up "$store" "$mnt"
 same committed "$(cat "$mnt/keys/k")" "after kill -9 and mounting again"

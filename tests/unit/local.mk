@@ -60,3 +60,10 @@ tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/j
 	tests/unit/json_fixture.h
 unit_tests += tests/unit/test_query_has
 tests_unit_test_query_has_SOURCES = tests/unit/test_query_has.c
+# Allocations of the table of nodes are made to fail.
+unit_tests += tests/unit/test_node
+tests_unit_test_node_SOURCES = tests/unit/test_node.c tests/fault/inject.c tests/fault/inject.h \
+	tests/fault/inject_memory.c
+tests_unit_test_node_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
+tests_unit_test_node_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_memory)
+tests_unit_test_node_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)

@@ -43,9 +43,9 @@ struct sfs_bulk_result {
     uint64_t bytes;
     uint64_t refused;
 };
-/* Reads lines from a file descriptor until its end. Each commit is whole lines; what was committed
- * before a failure stays and is counted in *ret_result (set in any case); the sentence names the line.
- * A byte order mark at the beginning, CRLF and blank lines are tolerated. TOO_LARGE: a line over 1 GiB;
+/* Reads lines from a file descriptor until its end. Each commit is whole lines; where a line is wrong
+ * those before it are committed. What was committed before a failure stays and is counted in
+ * *ret_result (set in any case); the sentence names the line. A byte order mark at the beginning, CRLF and blank lines are tolerated. TOO_LARGE: a line over 1 GiB;
  * CANCELLED: `progress` asked for it, and whole batches stay. `options`, `ret_result` may be NULL. */
 SFS_API int sfs_import(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
                        struct sfs_bulk_result *ret_result, struct sfs_error *error);

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Scenarios that change nothing: reading, queries of every sink, copies in another format. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "storefs/bulk.h"
+#include "storefs/query.h"
+#include "tests/fault/rig.h"
+
+static int drain(struct sfs_cursor *cursor, struct sfs_error *error)
+{
+    const struct sfs_record *record = NULL;
+    int code;
+    while ((code = sfs_cursor_next(cursor, &record, error)) == 1)
+        continue;
+    return code;
+}
+
+static int read_values(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_buffer value = {0};
+    const struct sfs_record *record = NULL;
+    char piece[4096];
+    size_t got = 0;
+    int code = sfs_get_value(f->store, L("large"), &value, error);
+    sfs_buffer_free(&value);
+    if (code == 0)
+        code = sfs_get(f->store, L("x"), SFS_WANT_RECORD, &record, error);
+    sfs_record_unref(record);
+    for (uint64_t at = 0; code == 0 && at < 600000; at += 100000)
+        code = sfs_read(f->store, L("large"), 0, at, piece, sizeof(piece), &got, error);
+    return code;
+}
+
+static int read_many(struct fixture *f, struct sfs_error *error)
+{
+    const struct sfs_bytes keys[] = {L("a"), L("none"), L("d/2")};
+    const struct sfs_record *records[3] = {0};
+    struct sfs_totals totals;
+    int code = sfs_get_many(f->store, keys, 3, records, error);
+    for (size_t i = 0; i < 3; i++)
+        sfs_record_unref(records[i]);
+    return code ? code : sfs_totals(f->store, &totals, error);
+}
+
+static int scan(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor = NULL;
+    int code = sfs_scan(f->store, range_of(L("a"), L("z")), SFS_WANT_VALUE, &cursor, error);
+    if (code == 0)
+        code = drain(cursor, error);
+    if (code == 0)
+        code = sfs_cursor_seek(cursor, L("d"), error);
+    if (code == 0)
+        code = drain(cursor, error);
+    sfs_cursor_close(cursor);
+    return code;
+}
+
+static int scan_prefix(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor = NULL;
+    int code = sfs_keys(f->store, L("d/"), &cursor, error);
+    if (code == 0)
+        code = drain(cursor, error);
+    sfs_cursor_close(cursor);
+    cursor = NULL;
+    if (code == 0)
+        code = sfs_entries(f->store, L(""), &cursor, error);
+    if (code == 0)
+        code = drain(cursor, error);
+    sfs_cursor_close(cursor);
+    return code;
+}
+
+/* --- queries --- */
+
+static int query_text(struct fixture *f, struct sfs_bytes path, struct sfs_error *error)
+{
+    struct sfs_query *query = NULL, *copy = NULL;
+    struct sfs_text *text = NULL;
+    enum sfs_sink sink = SFS_SINK_NONE;
+    char piece[512];
+    size_t got = 1;
+    int code = sfs_query_parse(path, &query, &sink, error);
+    if (code == 0)
+        code = sfs_query_copy(&copy, query, error);
+    if (code == 0)
+        code = sfs_query_text(f->store, copy, sink, &text, error);
+    while (code == 0 && got)
+        code = sfs_text_read(text, piece, sizeof(piece), &got, error);
+    sfs_text_close(text);
+    sfs_query_free(copy);
+    sfs_query_free(query);
+    return code;
+}
+
+static int query_rows(struct fixture *f, struct sfs_error *error)
+{
+    static const char *const paths[] = {
+        "where/n >= 1 and not (s ~ \"z*\" or tags has \"q\")/order/n:desc,s/values.json",
+        "by/n/2/values.ndjson",
+        "order/@size/offset/1/limit/4/keys",
+    };
+    int code = 0;
+    for (size_t i = 0; i < 3 && code == 0; i++)
+        code = query_text(f, sfs_string(paths[i]), error);
+    return code;
+}
+
+static int query_summaries(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_query *query = NULL;
+    int code = query_text(f, L("where/n exists and s in [\"x\", \"y\"]/count"), error);
+    if (code == 0)
+        code = query_text(f, L("by/@key/d%2F1/explain"), error);
+    if (code == 0)
+        code = sfs_query_new(&query, error);
+    if (code == 0)
+        code = sfs_query_where(query, L("tags[0] = \"x\""), error);
+    if (code == 0)
+        code = sfs_query_has(f->store, query, L("d/1"), error);
+    sfs_query_free(query);
+    return code;
+}
+
+static int ignore(void *context, struct sfs_bytes text)
+{
+    (void)context;
+    (void)text;
+    return 0;
+}
+
+static int query_completion(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_query *query = NULL;
+    bool complete = false;
+    int code = sfs_query_new(&query, error);
+    if (code == 0)
+        code = sfs_query_fields(f->store, query, ignore, NULL, &complete, error);
+    if (code == 0)
+        code = sfs_query_values(f->store, query, L("s"), ignore, NULL, &complete, error);
+    sfs_query_free(query);
+    return code;
+}
+
+/* --- copies --- */
+
+static int export_lines(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_bulk_result result;
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int code = fd < 0 ? sfs_fail(error, SFS_E_IO, "test", "no /dev/null")
+                      : sfs_export(f->store, fd, NULL, &result, error);
+    if (fd >= 0)
+        close(fd);
+    return code;
+}
+
+static void keep_finding(void *context, const char *sentence)
+{
+    (void)sfs_fail(context, SFS_E_CORRUPT, "test", "%s", sentence);
+}
+
+static int check(struct fixture *f, struct sfs_error *error)
+{
+    uint64_t found = 0, repaired = 0;
+    int code = sfs_check(f->store, true, keep_finding, error, &found, &repaired, error);
+    return code == 0 && found ? SFS_E_CORRUPT : code;
+}
+
+static int snapshot(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_storage *shown = NULL;
+    struct sfs_buffer value = {0};
+    struct sfs_cursor *cursor = NULL;
+    int code = sfs_snapshot(f->store, 0, &shown, error);
+    if (code == 0)
+        code = sfs_get_value(shown, L("d/2"), &value, error);
+    if (code == 0)
+        code = sfs_scan(shown, everything(), SFS_WANT_VALUE, &cursor, error);
+    if (code == 0)
+        code = drain(cursor, error);
+    sfs_cursor_close(cursor);
+    sfs_buffer_free(&value);
+    int closed = shown ? sfs_close(shown, code ? NULL : error) : 0;
+    return code ? code : closed;
+}
+
+const struct scenario scenarios_reading[] = {
+    {.name = "values", .run = read_values},
+    {.name = "many", .run = read_many},
+    {.name = "scan", .run = scan},
+    {.name = "prefix", .run = scan_prefix},
+    {.name = "query rows", .run = query_rows},
+    {.name = "query summaries", .run = query_summaries},
+    {.name = "query completion", .run = query_completion},
+    {.name = "export", .run = export_lines},
+    {.name = "check", .run = check, .flags = SCENARIO_FINDS},
+    {.name = "snapshot", .run = snapshot, .needs = SFS_CAN_SNAPSHOT},
+    {0},
+};
