@@ -60,3 +60,6 @@ tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/j
 	tests/unit/json_fixture.h
 unit_tests += tests/unit/test_query_has
 tests_unit_test_query_has_SOURCES = tests/unit/test_query_has.c
+unit_tests += tests/unit/test_levels
+tests_unit_test_levels_SOURCES = tests/unit/test_levels.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+/* Isolation levels: what read committed sees and checks, what serializable records, nesting, retries. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "storefs/query.h"
+#include "tests/unit/transaction_fixture.h"
+#include "txn/reads.h"
+
+#define L(text) SFS_LITERAL(text)
+#define OK(call) assert_int_equal(call, 0)
+
+static struct sfs_transaction *begin_at(struct sfs_storage *store, enum sfs_isolation isolation)
+{
+    struct sfs_transaction_options options = {.isolation = isolation};
+    struct sfs_transaction *transaction = NULL;
+    OK(sfs_begin(store, &options, &transaction, NULL));
+    return transaction;
+}
+
+static struct sfs_storage *inside(struct sfs_transaction *transaction)
+{
+    return sfs_transaction_storage(transaction);
+}
+
+/* The commit is a conflict whose sentence has `part` in it; frees. */
+static void refuse(struct sfs_transaction *transaction, const char *part)
+{
+    struct sfs_error error = {0};
+    assert_int_equal(sfs_commit(transaction, NULL, &error), SFS_E_CONFLICT);
+    if (!strstr(error.message, part))
+        fail_msg("'%s' does not say '%s'", error.message, part);
+    assert_int_equal(sfs_commit(transaction, NULL, NULL), SFS_E_CONFLICT);
+    sfs_transaction_free(transaction);
+}
+
+static int apply_one(struct sfs_storage *store, struct sfs_batch *batch)
+{
+    int code = sfs_apply(store, batch, NULL, NULL, NULL);
+    sfs_batch_free(batch);
+    return code;
+}
+
+static struct sfs_batch *batch_new(void)
+{
+    struct sfs_batch *batch = NULL;
+    OK(sfs_batch_new(&batch, NULL));
+    return batch;
+}
+
+static uint64_t count(struct sfs_storage *store, const char *path)
+{
+    struct sfs_query *query = NULL;
+    enum sfs_sink sink;
+    uint64_t number = 0;
+    OK(sfs_query_parse(sfs_string(path), &query, &sink, NULL));
+    OK(sfs_query_count(store, query, &number, NULL));
+    sfs_query_free(query);
+    return number;
+}
+
+/* Reads the first `steps` records of the range [from, to). */
+static void list(struct sfs_storage *store, const char *from, const char *to, int steps)
+{
+    struct sfs_cursor *cursor = NULL;
+    const struct sfs_record *record;
+    struct sfs_range range = {sfs_string(from), sfs_string(to)};
+    OK(sfs_scan(store, range, 0, &cursor, NULL));
+    for (int i = 0; i < steps && sfs_cursor_next(cursor, &record, NULL) == 1; i++)
+        ;
+    sfs_cursor_close(cursor);
+}
+
+/* --- read committed --- */
+
+static void test_committed_reads(void **state)
+{
+    struct fixture *f = *state;
+    set(f->store, "a", "1");
+    struct sfs_transaction *transaction = begin_at(f->store, SFS_READ_COMMITTED);
+    struct sfs_storage *t = inside(transaction);
+    check_value(t, "a", "1");
+    set(f->other, "a", "2");
+    set(f->other, "b", "2");
+    check_value(t, "a", "2");
+    check_names(t, "a b");
+    set(t, "a", "mine");
+    set(t, "c", "mine");
+    set(f->other, "a", "3");
+    check_value(t, "a", "mine");
+    check_value(f->other, "a", "3");
+    check_value(f->other, "c", NULL);
+    check_names(t, "a b c");
+    assert_int_equal(count(t, "where/@key >= \"b\"/count"), 2);
+    commit(transaction);
+    check_value(f->other, "a", "mine"); /* the other's write is lost: the level allows it */
+    check_names(f->other, "a b c");
+}
+
+static void test_committed_follows(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_attributes attributes = {.mode = 0600};
+    struct sfs_batch *batch = batch_new();
+    const struct sfs_record *record = NULL;
+    set(f->store, "a", "1");
+    set(f->store, "gone", "1");
+    struct sfs_transaction *transaction = begin_at(f->store, SFS_READ_COMMITTED);
+    struct sfs_storage *t = inside(transaction);
+    OK(sfs_batch_attributes(batch, L("a"), &attributes, SFS_ATTRIBUTE_MODE, NULL));
+    OK(sfs_batch_attributes(batch, L("gone"), &attributes, SFS_ATTRIBUTE_MODE, NULL));
+    OK(apply_one(t, batch));
+    set(f->other, "a", "longer");
+    assert_int_equal(sfs_delete(f->other, L("gone"), NULL), 1);
+    check_value(t, "a", "longer");
+    check_value(t, "gone", NULL);
+    check_names(t, "a");
+    OK(sfs_get(t, L("a"), SFS_WANT_RECORD, &record, NULL));
+    assert_int_equal(record->attributes.mode & 07777, 0600);
+    assert_int_equal(record->size, 6);
+    sfs_record_unref(record);
+    refuse(transaction, "'gone'");
+    check_value(f->other, "a", "longer");
+}
+
+static void test_committed_requirements(void **state)
+{
+    struct fixture *f = *state;
+    set(f->store, "d/x", "1");
+    for (int round = 0; round < 2; round++) {
+        struct sfs_transaction *transaction = begin_at(f->store, SFS_READ_COMMITTED);
+        struct sfs_storage *t = inside(transaction);
+        struct sfs_batch *batch = batch_new();
+        assert_int_equal(sfs_delete(t, L("d/x"), NULL), 1);
+        OK(sfs_batch_require_empty(batch, (struct sfs_range){L("d/"), L("d0")}, NULL));
+        OK(sfs_batch_require_absent(batch, L("e"), NULL));
+        OK(sfs_batch_put(batch, L("e"), L("1"), NULL, 0, NULL));
+        OK(apply_one(t, batch));
+        if (round == 0) {
+            set(f->other, "d/y", "1");
+            refuse(transaction, "d/y");
+            assert_int_equal(sfs_delete(f->other, L("d/y"), NULL), 1);
+        } else {
+            commit(transaction);
+        }
+    }
+    check_names(f->other, "e");
+}
+
+/* --- serializable --- */
+
+typedef void step(struct sfs_storage *store);
+
+/* Reads in one transaction, writes beside it, and says whether the first can still commit. */
+static bool survives(struct fixture *f, step *read, step *write)
+{
+    struct sfs_transaction *transaction = begin_at(f->store, SFS_SERIALIZABLE);
+    read(inside(transaction));
+    write(f->other);
+    set(inside(transaction), "zz/result", "1");
+    int code = sfs_commit(transaction, NULL, NULL);
+    assert_true(code == 0 || code == SFS_E_CONFLICT);
+    sfs_transaction_free(transaction);
+    return code == 0;
+}
+
+static void read_a(struct sfs_storage *store) { check_value(store, "d/a", "{\"n\":1}"); }
+static void miss(struct sfs_storage *store) { check_value(store, "d/q", NULL); }
+static void stat_b(struct sfs_storage *store)
+{
+    const struct sfs_record *record = NULL;
+    OK(sfs_get(store, L("d/b"), SFS_WANT_RECORD, &record, NULL));
+    sfs_record_unref(record);
+}
+static void part_of_b(struct sfs_storage *store)
+{
+    char data[2];
+    size_t got;
+    OK(sfs_read(store, L("d/b"), 0, 0, data, 2, &got, NULL));
+}
+static void list_two(struct sfs_storage *store) { list(store, "d/", "d0", 2); }
+static void list_all(struct sfs_storage *store) { list(store, "d/", "d0", 100); }
+static void list_none(struct sfs_storage *store) { list(store, "d/", "d0", 0); }
+static void count_ones(struct sfs_storage *store)
+{
+    assert_int_equal(count(store, "where/n = 1/count"), 1);
+}
+static void first_one(struct sfs_storage *store)
+{
+    assert_int_equal(count(store, "where/n >= 1/limit/1/count"), 1);
+}
+static void delete_missing(struct sfs_storage *store)
+{
+    struct sfs_batch *batch = batch_new();
+    OK(sfs_batch_delete(batch, L("d/q"), SFS_BATCH_MUST_EXIST, NULL));
+    assert_int_equal(apply_one(store, batch), SFS_E_NOT_FOUND);
+}
+static void undone_look(struct sfs_storage *store)
+{
+    size_t size;
+    OK(sfs_size(store, &size, NULL));
+}
+
+static void write_a(struct sfs_storage *store) { set(store, "d/a", "{\"n\":1,\"m\":2}"); }
+static void write_b(struct sfs_storage *store) { set(store, "d/b", "{\"n\":2,\"m\":2}"); }
+static void write_c(struct sfs_storage *store) { set(store, "d/c", "{\"n\":3,\"m\":2}"); }
+static void make_q(struct sfs_storage *store) { set(store, "d/q", "{\"n\":4}"); }
+static void make_one(struct sfs_storage *store) { set(store, "d/r", "{\"n\":1}"); }
+static void make_far(struct sfs_storage *store) { set(store, "e", "{\"n\":5}"); }
+static void a_away_and_back(struct sfs_storage *store)
+{
+    set(store, "d/a", "{\"n\":9}");
+    set(store, "d/a", "{\"n\":1}");
+}
+
+static void test_serializable_reads(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        step *read;
+        step *write;
+        bool survives;
+    } cases[] = {
+        {read_a, write_a, false},      {read_a, write_b, true},     {read_a, make_q, true},
+        {miss, make_q, false},         {miss, make_one, true},      {stat_b, write_b, false},
+        {stat_b, write_a, true},       {part_of_b, write_b, false}, {part_of_b, write_a, true},
+        {list_two, write_a, false},    {list_two, write_b, false},  {list_two, write_c, true},
+        {list_two, make_q, true},      {list_all, make_q, false},   {list_all, write_c, false},
+        {list_all, make_far, true},    {list_none, write_a, true},  {count_ones, write_a, false},
+        {count_ones, write_b, true},   {count_ones, make_q, true},  {count_ones, make_one, false},
+        {count_ones, a_away_and_back, false},                       {first_one, write_a, false},
+        {first_one, write_c, true},    {first_one, make_q, true},   {delete_missing, make_q, false},
+        {delete_missing, write_a, true}, {undone_look, make_far, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        OK(sfs_clear(f->store, NULL));
+        set(f->store, "d/a", "{\"n\":1}");
+        set(f->store, "d/b", "{\"n\":2}");
+        set(f->store, "d/c", "{\"n\":3}");
+        if (survives(f, cases[i].read, cases[i].write) != cases[i].survives)
+            fail_msg("case %zu", i);
+    }
+}
+
+/* What a savepoint took back was read all the same; what only reads always commits. */
+static void test_serializable_rest(void **state)
+{
+    struct fixture *f = *state;
+    set(f->store, "a", "1");
+    struct sfs_transaction *transaction = begin_at(f->store, SFS_SERIALIZABLE);
+    OK(sfs_savepoint(transaction, "s", NULL));
+    assert_int_equal(sfs_delete(inside(transaction), L("a"), NULL), 1);
+    OK(sfs_savepoint_rollback(transaction, "s", NULL));
+    set(inside(transaction), "b", "1");
+    set(f->other, "a", "2");
+    refuse(transaction, "'a'");
+    transaction = begin_at(f->store, SFS_SERIALIZABLE);
+    check_value(inside(transaction), "a", "2");
+    set(f->other, "a", "3");
+    check_value(inside(transaction), "a", "2");
+    commit(transaction);
+    /* Two that make different files in one directory do not meet. */
+    struct sfs_transaction *one = begin_at(f->store, SFS_SERIALIZABLE);
+    struct sfs_transaction *two = begin_at(f->other, SFS_SERIALIZABLE);
+    check_value(inside(one), "d/one", NULL);
+    check_value(inside(two), "d/two", NULL);
+    set(inside(one), "d/one", "1");
+    set(inside(two), "d/two", "2");
+    commit(one);
+    commit(two);
+    check_names(f->store, "a d/one d/two");
+}
+
+/* --- what is recorded stays bounded, and covers what was read --- */
+
+static bool conflicts(struct fixture *f, struct sfs_txn_reads *reads, const char *key)
+{
+    struct sfs_tree written = {0};
+    struct sfs_storage *snapshot = NULL;
+    struct sfs_batch *batch = batch_new();
+    uint64_t sequence;
+    OK(sfs_snapshot(f->store, 0, &snapshot, NULL));
+    OK(sfs_sequence(snapshot, &sequence, NULL));
+    set(f->store, key, "1");
+    OK(sfs_txn_reads_require(reads, &written, sequence, batch, NULL));
+    int code = apply_one(f->store, batch);
+    assert_true(code == 0 || code == SFS_E_CONFLICT);
+    assert_int_equal(sfs_delete(f->store, sfs_string(key), NULL), 1);
+    OK(sfs_close(snapshot, NULL));
+    return code != 0;
+}
+
+static void test_bounds(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_txn_reads reads;
+    char name[16];
+    sfs_txn_reads_init(&reads);
+    reads.key_limit = 500;
+    reads.range_limit = 8;
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(name, sizeof(name), "k%05u", i * 7919 % 20000 * 4);
+        OK(sfs_txn_reads_key(&reads, sfs_string(name), 0, NULL));
+        assert_true(reads.keys.count <= 500 && reads.range_count <= 9);
+        assert_true(sfs_txn_reads_has(&reads, sfs_string(name)));
+    }
+    for (unsigned i = 0; i < 80000; i += 3996) {
+        snprintf(name, sizeof(name), "k%05u", i);
+        assert_true(conflicts(f, &reads, name));
+    }
+    assert_false(conflicts(f, &reads, "j"));
+    assert_false(conflicts(f, &reads, "l"));
+    sfs_txn_reads_clear(&reads);
+    sfs_txn_reads_init(&reads);
+    OK(sfs_txn_reads_upto(&reads, L("b"), L("d"), NULL));
+    OK(sfs_txn_reads_range(&reads, (struct sfs_range){L("f"), L("h")}, NULL));
+    OK(sfs_txn_reads_upto(&reads, L("c"), L("d"), NULL));
+    assert_int_equal(reads.range_count, 2);
+    assert_true(conflicts(f, &reads, "b") && conflicts(f, &reads, "d"));
+    assert_false(conflicts(f, &reads, "a") || conflicts(f, &reads, "d1") ||
+                 conflicts(f, &reads, "h"));
+    OK(sfs_txn_reads_range(&reads, (struct sfs_range){L("a"), L("f")}, NULL));
+    assert_int_equal(reads.range_count, 1);
+    OK(sfs_txn_reads_range(&reads, (struct sfs_range){L("g"), {0}}, NULL));
+    assert_true(conflicts(f, &reads, "zzz") && conflicts(f, &reads, "e"));
+    assert_false(conflicts(f, &reads, "A"));
+    sfs_txn_reads_clear(&reads);
+}
+
+/* --- nested, read-only, retries --- */
+
+static void test_nested(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_transaction *inner = NULL;
+    struct sfs_transaction *deep = NULL;
+    struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
+    set(f->store, "a", "1");
+    struct sfs_transaction *outer = begin(f->store);
+    assert_int_equal(sfs_begin_nested(outer, &options, &inner, NULL), SFS_E_UNSUPPORTED);
+    set(inside(outer), "b", "outer");
+    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
+    check_names(inside(inner), "a b");
+    set(inside(inner), "b", "inner");
+    set(inside(inner), "c", "inner");
+    check_value(inside(outer), "b", "outer");
+    OK(sfs_begin_nested(inner, NULL, &deep, NULL));
+    set(inside(deep), "d", "deep");
+    sfs_transaction_free(deep);
+    check_names(inside(inner), "a b c");
+    OK(sfs_begin_nested(inner, NULL, &deep, NULL));
+    set(inside(deep), "e", "deep");
+    commit(deep);
+    check_names(inside(outer), "a b");
+    commit(inner);
+    check_names(inside(outer), "a b c e");
+    check_value(inside(outer), "b", "inner");
+    check_names(f->other, "a");
+    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
+    set(inside(inner), "a", "inner");
+    set(inside(outer), "a", "outer");
+    refuse(inner, "'a'");
+    sfs_rollback(outer);
+    assert_int_equal(sfs_begin_nested(outer, NULL, &inner, NULL), SFS_E_EXPIRED);
+    sfs_transaction_free(outer);
+    check_names(f->other, "a");
+}
+
+static void test_nested_levels(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_transaction *inner = NULL;
+    struct sfs_transaction_options committed = {.isolation = SFS_READ_COMMITTED};
+    set(f->store, "a", "1");
+    /* What an inner one read, the outer has read, whatever became of the inner. */
+    struct sfs_transaction *outer = begin_at(f->store, SFS_SERIALIZABLE);
+    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
+    check_value(inside(inner), "a", "1");
+    assert_int_equal(count(inside(inner), "where/@key = \"q\"/count"), 0);
+    sfs_transaction_free(inner);
+    set(inside(outer), "b", "1");
+    set(f->other, "a", "2");
+    refuse(outer, "'a'");
+    outer = begin_at(f->store, SFS_SERIALIZABLE);
+    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
+    assert_int_equal(count(inside(inner), "where/@key = \"q\"/count"), 0);
+    set(inside(inner), "r", "1");
+    commit(inner);
+    set(f->other, "q", "2");
+    refuse(outer, "'q'");
+    /* Read committed sees what the outer one does. */
+    outer = begin(f->store);
+    OK(sfs_begin_nested(outer, &committed, &inner, NULL));
+    set(inside(outer), "c", "1");
+    check_value(inside(inner), "c", "1");
+    set(f->other, "x", "1");
+    check_value(inside(inner), "x", NULL);
+    set(inside(inner), "c", "2");
+    commit(inner);
+    commit(outer);
+    check_value(f->other, "c", "2");
+}
+
+static void test_read_only(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_transaction_options options = {.read_only = true};
+    struct sfs_error error;
+    for (int level = SFS_READ_COMMITTED; level <= SFS_SERIALIZABLE; level++) {
+        struct sfs_transaction *transaction = NULL;
+        struct sfs_transaction *inner = NULL;
+        struct sfs_transaction_status status;
+        options.isolation = (enum sfs_isolation)level;
+        OK(sfs_begin(f->store, &options, &transaction, NULL));
+        assert_int_equal(sfs_set(inside(transaction), L("a"), L("1"), &error), SFS_E_READ_ONLY);
+        assert_non_null(strstr(error.message, "read only"));
+        sfs_transaction_status(transaction, &status);
+        assert_true(status.read_only);
+        options.read_only = false;
+        OK(sfs_begin_nested(transaction, &options, &inner, NULL));
+        options.read_only = true;
+        assert_int_equal(sfs_set(inside(inner), L("a"), L("1"), NULL), SFS_E_READ_ONLY);
+        sfs_transaction_free(inner);
+        commit(transaction);
+    }
+    check_names(f->store, "");
+}
+
+static void test_expiry(void **state)
+{
+    struct fixture *f = *state;
+    struct timespec pause = {.tv_nsec = 150000000};
+    for (int level = SFS_READ_COMMITTED; level <= SFS_SERIALIZABLE; level++) {
+        struct sfs_transaction_options options = {.isolation = (enum sfs_isolation)level,
+                                                  .idle_ms = 100};
+        struct sfs_transaction *transaction = NULL;
+        OK(sfs_begin(f->store, &options, &transaction, NULL));
+        set(inside(transaction), "a", "1");
+        nanosleep(&pause, NULL);
+        assert_int_equal(sfs_has(inside(transaction), L("a"), NULL), SFS_E_EXPIRED);
+        assert_int_equal(sfs_commit(transaction, NULL, NULL), SFS_E_EXPIRED);
+        sfs_transaction_free(transaction);
+    }
+    check_names(f->store, "");
+}
+
+struct attempts {
+    struct sfs_storage *other;
+    int made;
+    int spoiled; /* how many of them another gets in the way of */
+    int result;
+};
+
+static int attempt(struct sfs_transaction *transaction, void *context, struct sfs_error *error)
+{
+    struct attempts *attempts = context;
+    if (attempts->made++ < attempts->spoiled)
+        set(attempts->other, "a", "other");
+    int code = sfs_set(inside(transaction), L("a"), L("mine"), error);
+    if (code || !attempts->result)
+        return code;
+    return sfs_fail(error, attempts->result, "test", "as asked");
+}
+
+static void test_transact(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE, .retries = 3};
+    struct sfs_error error;
+    struct attempts attempts = {.other = f->other, .spoiled = 2};
+    OK(sfs_transact(f->store, attempt, &attempts, NULL, &error));
+    assert_int_equal(attempts.made, 3);
+    check_value(f->other, "a", "mine");
+    attempts = (struct attempts){.other = f->other, .spoiled = 100};
+    assert_int_equal(sfs_transact(f->store, attempt, &attempts, &options, &error), SFS_E_CONFLICT);
+    assert_int_equal(attempts.made, 4);
+    check_value(f->other, "a", "other");
+    const int codes[] = {SFS_E_NO_SPACE, 17};
+    for (size_t i = 0; i < 2; i++) {
+        attempts = (struct attempts){.other = f->other, .result = codes[i]};
+        assert_int_equal(sfs_transact(f->store, attempt, &attempts, &options, &error), codes[i]);
+        assert_string_equal(error.message, "as asked");
+        assert_int_equal(attempts.made, 1);
+        check_value(f->other, "a", "other");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(test_committed_reads),   BOTH(test_committed_follows),
+        BOTH(test_committed_requirements), BOTH(test_serializable_reads),
+        BOTH(test_serializable_rest), BOTH(test_bounds),
+        BOTH(test_nested),            BOTH(test_nested_levels),
+        BOTH(test_read_only),         BOTH(test_expiry),
+        BOTH(test_transact),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
