@@ -27,3 +27,6 @@ tests_conformance_test_threads_SOURCES = tests/conformance/test_threads.c $(conf
 tests_conformance_test_sharing_SOURCES = tests/conformance/test_sharing.c $(conformance_fixture)
 conformance_tests += tests/conformance/test_anomalies
 tests_conformance_test_anomalies_SOURCES = tests/conformance/test_anomalies.c
+conformance_tests += tests/conformance/test_histories
+tests_conformance_test_histories_SOURCES = tests/conformance/test_histories.c \
+	tests/conformance/history.c tests/conformance/history.h
