@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queries in a serializable transaction: their filters are run here, on a scan that is not recorded,
- * and the filters themselves are what the commit checks.
+ * Reads of which a serializable transaction notes less than what they scan. Queries: their filters are
+ * run here, on a scan that is not recorded, and the filters themselves are what the commit checks.
+ * "Is anything there?": the record that showed it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,4 +140,39 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree
     snprintf(ret_taken->plan, sizeof(ret_taken->plan),
              "filters one snapshot; the commit checks that no change since matches");
     return 0;
+}
+
+/* --- is anything there? --- */
+
+static int note_answer(struct sfs_transaction *transaction, const struct sfs_txn_view *view,
+                       struct sfs_range range, const struct sfs_record *found,
+                       struct sfs_error *error)
+{
+    struct sfs_txn_reads *reads = &transaction->recorder->reads;
+    if (!found)
+        return sfs_txn_reads_range(reads, range, error);
+    const struct sfs_txn_entry *own = sfs_tree_find(&view->tree, found->name);
+    if (own && own->state == SFS_TXN_PRESENT)
+        return 0;
+    return sfs_txn_reads_witness(reads, found->name, found->attributes.id, error);
+}
+
+int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                   struct sfs_range range, struct sfs_error *error)
+{
+    bool noted = transaction->recorder && !transaction->parent;
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record = NULL;
+    int found = sfs_txn_scan(noted ? transaction->snapshot : view->base, sfs_txn_share_fixed, view,
+                             range, SFS_WANT_RECORD, &cursor, error);
+    if (found == 0) {
+        found = sfs_cursor_next(cursor, &record, error);
+        int failed = found < 0 || !noted ? 0
+                                         : note_answer(transaction, view, range,
+                                                       found ? record : NULL, error);
+        found = failed ? failed : found;
+        sfs_cursor_close(cursor);
+    }
+    sfs_tree_clear(&view->tree);
+    return found;
 }

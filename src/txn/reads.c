@@ -16,7 +16,7 @@
 
 struct key {
     atomic_size_t references;
-    uint64_t revision;
+    uint64_t number; /* revision, or of a witness the id */
     struct sfs_bytes name;
     char bytes[];
 };
@@ -44,6 +44,7 @@ void sfs_txn_reads_init(struct sfs_txn_reads *reads)
         .predicate_limit = SFS_TXN_READ_QUERIES,
     };
     sfs_tree_init(&reads->keys, &key_counting);
+    sfs_tree_init(&reads->witnesses, &key_counting);
     pthread_mutex_init(&reads->lock, NULL);
 }
 
@@ -56,6 +57,7 @@ static void extent_free(struct sfs_txn_extent *extent)
 void sfs_txn_reads_clear(struct sfs_txn_reads *reads)
 {
     sfs_tree_clear(&reads->keys);
+    sfs_tree_clear(&reads->witnesses);
     for (size_t i = 0; i < reads->range_count; i++)
         extent_free(&reads->ranges[i]);
     free(reads->ranges);
@@ -222,9 +224,9 @@ bool sfs_txn_reads_has(struct sfs_txn_reads *reads, struct sfs_bytes name)
 }
 
 /* Ranges in place of the names. The names stay until all ranges are there. */
-static int widen(struct sfs_txn_reads *reads)
+static int widen(struct sfs_txn_reads *reads, struct sfs_tree *names)
 {
-    struct sfs_tree_cursor position = sfs_tree_seek(&reads->keys, sfs_bytes(NULL, 0));
+    struct sfs_tree_cursor position = sfs_tree_seek(names, sfs_bytes(NULL, 0));
     const struct key *first = NULL;
     const struct key *last = NULL;
     const struct key *key;
@@ -241,25 +243,26 @@ static int widen(struct sfs_txn_reads *reads)
     if (result == 0 && first)
         result = add(reads, first->name, last->name, true, false);
     if (result == 0)
-        sfs_tree_clear(&reads->keys);
+        sfs_tree_clear(names);
     return result;
 }
 
-static int add_key(struct sfs_txn_reads *reads, struct sfs_bytes name, uint64_t revision)
+static int add_key(struct sfs_txn_reads *reads, struct sfs_tree *names, struct sfs_bytes name,
+                   uint64_t number)
 {
-    if (is_covered(reads, name) || sfs_tree_find(&reads->keys, name))
+    if (is_covered(reads, name) || sfs_tree_find(names, name))
         return 0;
     struct key *key = malloc(sizeof(*key) + name.size);
     if (!key)
         return SFS_E_NO_MEMORY;
     atomic_init(&key->references, 1);
-    key->revision = revision;
+    key->number = number;
     key->name = sfs_bytes(key->bytes, name.size);
     memcpy(key->bytes, name.data, name.size);
-    int result = sfs_tree_insert(&reads->keys, key->name, key);
+    int result = sfs_tree_insert(names, key->name, key);
     key_unref(key);
-    if (result == 0 && reads->keys.count > reads->key_limit)
-        result = widen(reads);
+    if (result == 0 && names->count > reads->key_limit)
+        result = widen(reads, names);
     return result;
 }
 
@@ -267,7 +270,14 @@ int sfs_txn_reads_key(struct sfs_txn_reads *reads, struct sfs_bytes name, uint64
                       struct sfs_error *error)
 {
     pthread_mutex_lock(&reads->lock);
-    return finish(reads, add_key(reads, name, revision), error);
+    return finish(reads, add_key(reads, &reads->keys, name, revision), error);
+}
+
+int sfs_txn_reads_witness(struct sfs_txn_reads *reads, struct sfs_bytes name, uint64_t id,
+                          struct sfs_error *error)
+{
+    pthread_mutex_lock(&reads->lock);
+    return finish(reads, add_key(reads, &reads->witnesses, name, id), error);
 }
 
 int sfs_txn_reads_upto(struct sfs_txn_reads *reads, struct sfs_bytes from, struct sfs_bytes last,
@@ -369,7 +379,21 @@ static int require_keys(const struct sfs_txn_reads *reads, const struct sfs_tree
     int code = 0;
     while (code == 0 && (key = sfs_tree_next(&position))) {
         if (!is_covered(reads, key->name) && !sfs_tree_find(written, key->name))
-            code = sfs_batch_require_revision(batch, key->name, key->revision, error);
+            code = sfs_batch_require_revision(batch, key->name, key->number, error);
+    }
+    return code;
+}
+
+static int require_witnesses(const struct sfs_txn_reads *reads, const struct sfs_tree *written,
+                             struct sfs_batch *batch, struct sfs_error *error)
+{
+    struct sfs_tree_cursor position = sfs_tree_seek(&reads->witnesses, sfs_bytes(NULL, 0));
+    const struct key *key;
+    int code = 0;
+    while (code == 0 && (key = sfs_tree_next(&position))) {
+        if (!is_covered(reads, key->name) && !sfs_tree_find(&reads->keys, key->name) &&
+            !sfs_tree_find(written, key->name))
+            code = sfs_batch_require_id(batch, key->name, key->number, error);
     }
     return code;
 }
@@ -379,6 +403,8 @@ int sfs_txn_reads_require(struct sfs_txn_reads *reads, const struct sfs_tree *wr
 {
     pthread_mutex_lock(&reads->lock);
     int code = require_keys(reads, written, batch, error);
+    if (code == 0)
+        code = require_witnesses(reads, written, batch, error);
     for (size_t i = 0; i < reads->range_count && code == 0; i++) {
         const struct sfs_txn_extent *extent = &reads->ranges[i];
         struct sfs_range range = {sfs_buffer_bytes(&extent->from), {0}};

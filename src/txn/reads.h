@@ -35,6 +35,7 @@ struct sfs_txn_predicate;
 struct sfs_txn_reads {
     pthread_mutex_t lock;
     struct sfs_tree keys;
+    struct sfs_tree witnesses; /* names that showed that a range is not empty, with their id */
     struct sfs_txn_extent *ranges; /* ascending; none touches the next */
     size_t range_count;
     struct sfs_txn_predicate **predicates;
@@ -52,6 +53,9 @@ bool sfs_txn_reads_has(struct sfs_txn_reads *reads, struct sfs_bytes name);
 /* A name was looked up; `revision` 0: it was not there. NO_MEMORY, as all of these. */
 int sfs_txn_reads_key(struct sfs_txn_reads *reads, struct sfs_bytes name, uint64_t revision,
                       struct sfs_error *error);
+/* All that was asked was whether something is there, and this record showed it. */
+int sfs_txn_reads_witness(struct sfs_txn_reads *reads, struct sfs_bytes name, uint64_t id,
+                          struct sfs_error *error);
 /* A cursor that began at `from` has shown everything up to and with `last`. */
 int sfs_txn_reads_upto(struct sfs_txn_reads *reads, struct sfs_bytes from, struct sfs_bytes last,
                        struct sfs_error *error);

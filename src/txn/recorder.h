@@ -28,4 +28,8 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree
                       const struct sfs_query *query, struct sfs_push_down *ret_taken,
                       struct sfs_error *error);
 
+/* sfs_exists() on a view, whose tree is cleared. */
+int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                   struct sfs_range range, struct sfs_error *error);
+
 #endif

@@ -273,7 +273,16 @@ static const struct sfs_time_operations view_time_operations = {
     .snapshot = view_snapshot,
     .changes = no_changes,
 };
-static const struct sfs_override_operations view_overrides = {.push_down = view_push_down};
+static int view_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    return code ? code
+                : sfs_txn_exists(view_storage_of(store)->transaction, &view, range, error);
+}
+
+static const struct sfs_override_operations view_overrides = {.exists = view_exists,
+                                                              .push_down = view_push_down};
 static const struct sfs_storage_operations view_operations = {
     .name = "transaction view",
     .read = &view_read_operations,
@@ -376,7 +385,15 @@ static int txn_close(struct sfs_storage *store, struct sfs_error *error)
     return 0;
 }
 
-static const struct sfs_override_operations txn_overrides = {.push_down = txn_push_down};
+static int txn_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_read(store, &view, error);
+    return code ? code : sfs_txn_exists(transaction_of(store), &view, range, error);
+}
+
+static const struct sfs_override_operations txn_overrides = {.exists = txn_exists,
+                                                             .push_down = txn_push_down};
 static const struct sfs_storage_operations txn_operations = {
     .name = "transaction",
     .override = &txn_overrides,

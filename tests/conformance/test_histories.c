@@ -98,6 +98,20 @@ static void note(struct history_transaction *t, uint32_t key, uint64_t value, bo
     t->accesses[t->count++] = (struct history_access){value, (uint8_t)key, write};
 }
 
+/* Drops the writes from access `first` on, and the reads that saw these. */
+static void forget_writes(struct history_transaction *t, uint32_t first)
+{
+    bool written[HISTORY_KEYS] = {false};
+    uint32_t kept = first;
+    for (uint32_t i = first; i < t->count; i++) {
+        const struct history_access access = t->accesses[i];
+        written[access.key] |= access.write;
+        if (!written[access.key])
+            t->accesses[kept++] = access;
+    }
+    t->count = kept;
+}
+
 static uint64_t value_of(const struct sfs_record *record)
 {
     struct sfs_bytes value = sfs_record_value(record);
@@ -184,31 +198,63 @@ static int query_keys(struct worker *worker, struct sfs_storage *store,
     return code ? code : read_rows(worker, cursor, t, from, from + 3);
 }
 
+static int take_step(struct worker *worker, struct sfs_storage *store,
+                     struct history_transaction *t, size_t number)
+{
+    switch (pick(worker, 8)) {
+    case 0:
+        return list_keys(worker, store, t);
+    case 1:
+        return query_keys(worker, store, t);
+    case 2:
+    case 3:
+    case 4:
+        return write_key(worker, store, t, number);
+    default:
+        return read_key(worker, store, t);
+    }
+}
+
 static int take_steps(struct worker *worker, struct sfs_transaction *transaction, size_t number)
 {
-    struct history_transaction *t = &worker->transactions[number];
     struct sfs_storage *store = sfs_transaction_storage(transaction);
     uint32_t steps = 1 + pick(worker, 5);
     int code = 0;
-    t->count = 0;
     for (uint32_t i = 0; i < steps && code == 0; i++) {
-        switch (pick(worker, 8)) {
-        case 0:
-            code = list_keys(worker, store, t);
-            break;
-        case 1:
-            code = query_keys(worker, store, t);
-            break;
-        case 2:
-        case 3:
-        case 4:
-            code = write_key(worker, store, t, number);
-            break;
-        default:
-            code = read_key(worker, store, t);
-        }
+        code = take_step(worker, store, &worker->transactions[number], number);
         sched_yield();
     }
+    return code;
+}
+
+/* Some steps in a transaction inside, which is committed, or rolled back: then what it read stays in
+ * the history, and its writes, which nobody may ever see, go. */
+static int take_nested_steps(struct worker *worker, struct sfs_transaction *parent, size_t number)
+{
+    struct history_transaction *t = &worker->transactions[number];
+    struct sfs_transaction *inner = NULL;
+    uint32_t first = t->count;
+    int code = sfs_begin_nested(parent, NULL, &inner, &worker->error);
+    if (code)
+        return code;
+    code = take_steps(worker, inner, number);
+    if (code == 0 && pick(worker, 2)) {
+        code = sfs_commit(inner, NULL, &worker->error);
+    } else if (code == 0) {
+        sfs_rollback(inner);
+        forget_writes(t, first);
+    }
+    sfs_transaction_free(inner);
+    return code;
+}
+
+static int take_all_steps(struct worker *worker, struct sfs_transaction *transaction, size_t number)
+{
+    struct history_transaction *t = &worker->transactions[number];
+    t->count = 0;
+    int code = take_steps(worker, transaction, number);
+    if (code == 0 && pick(worker, 4) == 0)
+        code = take_nested_steps(worker, transaction, number);
     return code ? code : sfs_commit(transaction, &t->sequence, &worker->error);
 }
 
@@ -222,7 +268,7 @@ static int run_one(struct worker *worker, size_t number)
         code = sfs_begin(worker->store, &options, &transaction, &worker->error);
         if (code)
             break;
-        code = take_steps(worker, transaction, number);
+        code = take_all_steps(worker, transaction, number);
         sfs_transaction_free(transaction);
         t->committed = code == 0;
         if (code == 0)

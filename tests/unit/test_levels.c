@@ -201,6 +201,34 @@ static void undone_look(struct sfs_storage *store)
     OK(sfs_size(store, &size, NULL));
 }
 
+static void something(struct sfs_storage *store)
+{
+    assert_int_equal(sfs_exists(store, (struct sfs_range){L("d/"), L("d0")}, NULL), 1);
+}
+static void nothing(struct sfs_storage *store)
+{
+    assert_int_equal(sfs_exists(store, (struct sfs_range){L("d/g"), L("d0")}, NULL), 0);
+}
+static void something_own(struct sfs_storage *store)
+{
+    set(store, "d/0", "1");
+    something(store);
+}
+static void something_else(struct sfs_storage *store)
+{
+    assert_int_equal(sfs_delete(store, L("d/a"), NULL), 1);
+    something(store);
+}
+
+static void make_first(struct sfs_storage *store) { set(store, "d/00", "1"); }
+static void remove_a(struct sfs_storage *store)
+{
+    assert_int_equal(sfs_delete(store, L("d/a"), NULL), 1);
+}
+static void remove_b(struct sfs_storage *store)
+{
+    assert_int_equal(sfs_delete(store, L("d/b"), NULL), 1);
+}
 static void write_a(struct sfs_storage *store) { set(store, "d/a", "{\"n\":1,\"m\":2}"); }
 static void write_b(struct sfs_storage *store) { set(store, "d/b", "{\"n\":2,\"m\":2}"); }
 static void write_c(struct sfs_storage *store) { set(store, "d/c", "{\"n\":3,\"m\":2}"); }
@@ -231,6 +259,10 @@ static void test_serializable_reads(void **state)
         {count_ones, a_away_and_back, false},                       {first_one, write_a, false},
         {first_one, write_c, true},    {first_one, make_q, true},   {delete_missing, make_q, false},
         {delete_missing, write_a, true}, {undone_look, make_far, false},
+        {something, make_first, true}, {something, write_a, true},  {something, remove_b, true},
+        {something, remove_a, false},  {nothing, make_q, false},    {nothing, make_first, true},
+        {something_own, remove_a, true},                            {something_own, make_first, true},
+        {something_else, remove_b, false},                          {something_else, write_c, true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         OK(sfs_clear(f->store, NULL));
