@@ -63,3 +63,7 @@ tests_unit_test_query_has_SOURCES = tests/unit/test_query_has.c
 unit_tests += tests/unit/test_levels
 tests_unit_test_levels_SOURCES = tests/unit/test_levels.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+unit_tests += tests/unit/test_transact
+tests_unit_test_transact_SOURCES = tests/unit/test_transact.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)

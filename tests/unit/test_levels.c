@@ -1,38 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Isolation levels: what read committed sees and checks, what serializable records, nesting, retries. */
+/* Isolation levels: what read committed sees and checks, and what serializable records. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "storefs/query.h"
 #include "tests/unit/transaction_fixture.h"
 #include "txn/reads.h"
 
 #define L(text) SFS_LITERAL(text)
 #define OK(call) assert_int_equal(call, 0)
-
-static struct sfs_transaction *begin_at(struct sfs_storage *store, enum sfs_isolation isolation)
-{
-    struct sfs_transaction_options options = {.isolation = isolation};
-    struct sfs_transaction *transaction = NULL;
-    OK(sfs_begin(store, &options, &transaction, NULL));
-    return transaction;
-}
-
-static struct sfs_storage *inside(struct sfs_transaction *transaction)
-{
-    return sfs_transaction_storage(transaction);
-}
-
-/* The commit is a conflict whose sentence has `part` in it; frees. */
-static void refuse(struct sfs_transaction *transaction, const char *part)
-{
-    struct sfs_error error = {0};
-    assert_int_equal(sfs_commit(transaction, NULL, &error), SFS_E_CONFLICT);
-    if (!strstr(error.message, part))
-        fail_msg("'%s' does not say '%s'", error.message, part);
-    assert_int_equal(sfs_commit(transaction, NULL, NULL), SFS_E_CONFLICT);
-    sfs_transaction_free(transaction);
-}
 
 static int apply_one(struct sfs_storage *store, struct sfs_batch *batch)
 {
@@ -46,17 +21,6 @@ static struct sfs_batch *batch_new(void)
     struct sfs_batch *batch = NULL;
     OK(sfs_batch_new(&batch, NULL));
     return batch;
-}
-
-static uint64_t count(struct sfs_storage *store, const char *path)
-{
-    struct sfs_query *query = NULL;
-    enum sfs_sink sink;
-    uint64_t number = 0;
-    OK(sfs_query_parse(sfs_string(path), &query, &sink, NULL));
-    OK(sfs_query_count(store, query, &number, NULL));
-    sfs_query_free(query);
-    return number;
 }
 
 /* Reads the first `steps` records of the range [from, to). */
@@ -359,162 +323,85 @@ static void test_bounds(void **state)
     sfs_txn_reads_clear(&reads);
 }
 
-/* --- nested, read-only, retries --- */
+/* --- what a store cannot give --- */
 
-static void test_nested(void **state)
+static int bare_close(struct sfs_storage *store, struct sfs_error *error)
+{
+    (void)error;
+    free(store);
+    return 0;
+}
+
+/* A layer that hides what the store below can do, but for `can`. */
+static struct sfs_storage *hide(struct sfs_storage *below, unsigned can)
+{
+    static const struct sfs_storage_operations operations = {.name = "bare", .close = bare_close};
+    struct sfs_storage *layer = calloc(1, sizeof(*layer));
+    assert_non_null(layer);
+    OK(sfs_layer_init(layer, &operations, below, NULL));
+    layer->borrowed_below = true;
+    layer->capabilities &= can;
+    return layer;
+}
+
+static void test_refused(void **state)
 {
     struct fixture *f = *state;
-    struct sfs_transaction *inner = NULL;
-    struct sfs_transaction *deep = NULL;
     struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
-    set(f->store, "a", "1");
-    struct sfs_transaction *outer = begin(f->store);
-    assert_int_equal(sfs_begin_nested(outer, &options, &inner, NULL), SFS_E_UNSUPPORTED);
-    set(inside(outer), "b", "outer");
-    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
-    check_names(inside(inner), "a b");
-    set(inside(inner), "b", "inner");
-    set(inside(inner), "c", "inner");
-    check_value(inside(outer), "b", "outer");
-    OK(sfs_begin_nested(inner, NULL, &deep, NULL));
-    set(inside(deep), "d", "deep");
-    sfs_transaction_free(deep);
-    check_names(inside(inner), "a b c");
-    OK(sfs_begin_nested(inner, NULL, &deep, NULL));
-    set(inside(deep), "e", "deep");
-    commit(deep);
-    check_names(inside(outer), "a b");
-    commit(inner);
-    check_names(inside(outer), "a b c e");
-    check_value(inside(outer), "b", "inner");
-    check_names(f->other, "a");
-    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
-    set(inside(inner), "a", "inner");
-    set(inside(outer), "a", "outer");
-    refuse(inner, "'a'");
-    sfs_rollback(outer);
-    assert_int_equal(sfs_begin_nested(outer, NULL, &inner, NULL), SFS_E_EXPIRED);
-    sfs_transaction_free(outer);
-    check_names(f->other, "a");
-}
-
-static void test_nested_levels(void **state)
-{
-    struct fixture *f = *state;
-    struct sfs_transaction *inner = NULL;
-    struct sfs_transaction_options committed = {.isolation = SFS_READ_COMMITTED};
-    set(f->store, "a", "1");
-    /* What an inner one read, the outer has read, whatever became of the inner. */
-    struct sfs_transaction *outer = begin_at(f->store, SFS_SERIALIZABLE);
-    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
-    check_value(inside(inner), "a", "1");
-    assert_int_equal(count(inside(inner), "where/@key = \"q\"/count"), 0);
-    sfs_transaction_free(inner);
-    set(inside(outer), "b", "1");
-    set(f->other, "a", "2");
-    refuse(outer, "'a'");
-    outer = begin_at(f->store, SFS_SERIALIZABLE);
-    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
-    assert_int_equal(count(inside(inner), "where/@key = \"q\"/count"), 0);
-    set(inside(inner), "r", "1");
-    commit(inner);
-    set(f->other, "q", "2");
-    refuse(outer, "'q'");
-    /* Read committed sees what the outer one does. */
-    outer = begin(f->store);
-    OK(sfs_begin_nested(outer, &committed, &inner, NULL));
-    set(inside(outer), "c", "1");
-    check_value(inside(inner), "c", "1");
-    set(f->other, "x", "1");
-    check_value(inside(inner), "x", NULL);
-    set(inside(inner), "c", "2");
-    commit(inner);
-    commit(outer);
-    check_value(f->other, "c", "2");
-}
-
-static void test_read_only(void **state)
-{
-    struct fixture *f = *state;
-    struct sfs_transaction_options options = {.read_only = true};
+    struct sfs_transaction *transaction = NULL;
     struct sfs_error error;
-    for (int level = SFS_READ_COMMITTED; level <= SFS_SERIALIZABLE; level++) {
-        struct sfs_transaction *transaction = NULL;
-        struct sfs_transaction *inner = NULL;
-        struct sfs_transaction_status status;
+    struct sfs_storage *store = hide(f->store, ~(unsigned)SFS_CAN_CHANGES);
+    assert_int_equal(sfs_begin(store, &options, &transaction, &error), SFS_E_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "'serializable'"));
+    OK(sfs_begin(store, NULL, &transaction, NULL));
+    sfs_transaction_free(transaction);
+    OK(sfs_close(store, NULL));
+    store = hide(f->store, ~(unsigned)SFS_CAN_SNAPSHOT);
+    for (int level = SFS_SNAPSHOT; level <= SFS_SERIALIZABLE; level++) {
         options.isolation = (enum sfs_isolation)level;
-        OK(sfs_begin(f->store, &options, &transaction, NULL));
-        assert_int_equal(sfs_set(inside(transaction), L("a"), L("1"), &error), SFS_E_READ_ONLY);
-        assert_non_null(strstr(error.message, "read only"));
-        sfs_transaction_status(transaction, &status);
-        assert_true(status.read_only);
-        options.read_only = false;
-        OK(sfs_begin_nested(transaction, &options, &inner, NULL));
-        options.read_only = true;
-        assert_int_equal(sfs_set(inside(inner), L("a"), L("1"), NULL), SFS_E_READ_ONLY);
-        sfs_transaction_free(inner);
-        commit(transaction);
+        assert_int_equal(sfs_begin(store, &options, &transaction, &error), SFS_E_UNSUPPORTED);
+        assert_non_null(strstr(error.message, "no snapshots"));
     }
-    check_names(f->store, "");
+    transaction = begin_at(store, SFS_READ_COMMITTED);
+    set(inside(transaction), "a", "1");
+    assert_int_equal(count(inside(transaction), "where/@key = \"a\"/count"), 1);
+    commit(transaction);
+    check_value(f->other, "a", "1");
+    OK(sfs_close(store, NULL));
 }
 
-static void test_expiry(void **state)
+static int matches_all(void *context, const struct sfs_record *record)
+{
+    (void)context;
+    (void)record;
+    return 1;
+}
+
+static int require_since(struct sfs_storage *store, uint64_t sequence)
+{
+    struct sfs_batch *batch = batch_new();
+    OK(sfs_batch_require_no_match(batch, sequence, matches_all, NULL, NULL));
+    OK(sfs_batch_put(batch, L("b"), L("1"), NULL, 0, NULL));
+    return apply_one(store, batch);
+}
+
+/* A filter is never judged on a history that has holes: it takes a lease to keep it. */
+static void test_uncovered(void **state)
 {
     struct fixture *f = *state;
-    struct timespec pause = {.tv_nsec = 150000000};
-    for (int level = SFS_READ_COMMITTED; level <= SFS_SERIALIZABLE; level++) {
-        struct sfs_transaction_options options = {.isolation = (enum sfs_isolation)level,
-                                                  .idle_ms = 100};
-        struct sfs_transaction *transaction = NULL;
-        OK(sfs_begin(f->store, &options, &transaction, NULL));
-        set(inside(transaction), "a", "1");
-        nanosleep(&pause, NULL);
-        assert_int_equal(sfs_has(inside(transaction), L("a"), NULL), SFS_E_EXPIRED);
-        assert_int_equal(sfs_commit(transaction, NULL, NULL), SFS_E_EXPIRED);
-        sfs_transaction_free(transaction);
-    }
-    check_names(f->store, "");
-}
-
-struct attempts {
-    struct sfs_storage *other;
-    int made;
-    int spoiled; /* how many of them another gets in the way of */
-    int result;
-};
-
-static int attempt(struct sfs_transaction *transaction, void *context, struct sfs_error *error)
-{
-    struct attempts *attempts = context;
-    if (attempts->made++ < attempts->spoiled)
-        set(attempts->other, "a", "other");
-    int code = sfs_set(inside(transaction), L("a"), L("mine"), error);
-    if (code || !attempts->result)
-        return code;
-    return sfs_fail(error, attempts->result, "test", "as asked");
-}
-
-static void test_transact(void **state)
-{
-    struct fixture *f = *state;
-    struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE, .retries = 3};
-    struct sfs_error error;
-    struct attempts attempts = {.other = f->other, .spoiled = 2};
-    OK(sfs_transact(f->store, attempt, &attempts, NULL, &error));
-    assert_int_equal(attempts.made, 3);
-    check_value(f->other, "a", "mine");
-    attempts = (struct attempts){.other = f->other, .spoiled = 100};
-    assert_int_equal(sfs_transact(f->store, attempt, &attempts, &options, &error), SFS_E_CONFLICT);
-    assert_int_equal(attempts.made, 4);
-    check_value(f->other, "a", "other");
-    const int codes[] = {SFS_E_NO_SPACE, 17};
-    for (size_t i = 0; i < 2; i++) {
-        attempts = (struct attempts){.other = f->other, .result = codes[i]};
-        assert_int_equal(sfs_transact(f->store, attempt, &attempts, &options, &error), codes[i]);
-        assert_string_equal(error.message, "as asked");
-        assert_int_equal(attempts.made, 1);
-        check_value(f->other, "a", "other");
-    }
+    struct sfs_storage *snapshot = NULL;
+    uint64_t sequence = 0;
+    OK(sfs_sequence(f->store, &sequence, NULL));
+    set(f->other, "a", "1");
+    assert_int_equal(require_since(f->store, sequence), SFS_E_TOO_OLD);
+    OK(sfs_snapshot(f->store, 0, &snapshot, NULL));
+    OK(sfs_sequence(snapshot, &sequence, NULL));
+    OK(require_since(f->store, sequence));
+    assert_int_equal(require_since(f->store, sequence), SFS_E_CONFLICT);
+    OK(sfs_close(snapshot, NULL));
+    set(f->other, "a", "2");
+    set(f->other, "a", "3");
+    assert_int_equal(require_since(f->store, sequence), SFS_E_TOO_OLD);
 }
 
 int main(void)
@@ -523,9 +410,7 @@ int main(void)
         BOTH(test_committed_reads),   BOTH(test_committed_follows),
         BOTH(test_committed_requirements), BOTH(test_serializable_reads),
         BOTH(test_serializable_rest), BOTH(test_bounds),
-        BOTH(test_nested),            BOTH(test_nested_levels),
-        BOTH(test_read_only),         BOTH(test_expiry),
-        BOTH(test_transact),
+        BOTH(test_refused),           BOTH(test_uncovered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
