@@ -247,6 +247,7 @@ int sfs_txn_apply(struct sfs_transaction *transaction, struct sfs_batch *batch,
         .view.live = sfs_txn_is_live(transaction),
         .store = transaction->store,
         .last_id = &transaction->last_id,
+        .rolled_back = transaction->rolled_back,
     };
     sfs_txn_share(transaction, &run.view.tree);
     int code = execute(transaction, &run, batch, error);

@@ -58,7 +58,8 @@ struct sfs_transaction {
     size_t guard_count;
     struct sfs_txn_savepoint *savepoints;
     size_t savepoint_count;
-    uint64_t last_id; /* provisional */
+    uint64_t last_id;     /* provisional */
+    uint64_t rolled_back; /* the number that the last rollback to a savepoint was given; 0: none */
 
     pthread_mutex_t lock;
     enum sfs_transaction_state state;

@@ -386,6 +386,9 @@ static int run_changed(struct sfs_apply_run *run, struct sfs_range range, uint64
                         "the transaction sees sequence number %" PRIu64
                         " and cannot tell what changed since %" PRIu64,
                         begun, sequence);
+    if (code == 0 && sequence < self->rolled_back)
+        code = sfs_fail(error, SFS_E_CONFLICT, "transaction",
+                        "the transaction around this one was rolled back to a savepoint meanwhile");
     while (code == 0 && (entry = sfs_tree_next(&position)) && sfs_range_has(range, entry->name)) {
         if (entry->state != SFS_TXN_GUARDED && entry->revision > sequence)
             code = visit_change(self, entry, visit, context, error);

@@ -69,6 +69,16 @@ static void test_nested_levels(void **state)
     commit(inner);
     set(f->other, "q", "2");
     refuse(outer, "'q'");
+    /* What the outer one takes back, an inner one must not have read. */
+    outer = begin_at(f->store, SFS_SERIALIZABLE);
+    OK(sfs_savepoint(outer, "s", NULL));
+    set(inside(outer), "t", "1");
+    OK(sfs_begin_nested(outer, NULL, &inner, NULL));
+    assert_int_equal(count(inside(inner), "where/@key >= \"t\"/count"), 1);
+    set(inside(inner), "u", "1");
+    OK(sfs_savepoint_rollback(outer, "s", NULL));
+    refuse(inner, "savepoint");
+    sfs_transaction_free(outer);
     /* Read committed sees what the outer one does. */
     outer = begin(f->store);
     OK(sfs_begin_nested(outer, &committed, &inner, NULL));

@@ -49,9 +49,10 @@ SFS_API int sfs_begin(struct sfs_storage *store, const struct sfs_transaction_op
  * A transaction inside another, which must outlive it: a savepoint with a view of its own. Its commit
  * puts its changes into the parent, whose later commit is what makes them so; rolled back, it leaves
  * the parent as it was. Parent and others inside it go on beside it: what they changed of what it
- * depends on is a CONFLICT of its commit, as between transactions of a store. What it read, the parent
- * has read. Its level cannot be above the parent's (UNSUPPORTED), and in a read-only one it is
- * read-only. `options` NULL: those of the parent. Using it is using the parent; `durable` means nothing.
+ * depends on is a CONFLICT of its commit, as between transactions of a store, and so may be the
+ * parent's rollback to a savepoint. What it read, the parent has read. Its level cannot be above the
+ * parent's (UNSUPPORTED), and in a read-only one it is read-only. `options` NULL: those of the parent.
+ * Using it is using the parent; `durable` means nothing.
  */
 SFS_API int sfs_begin_nested(struct sfs_transaction *parent,
                              const struct sfs_transaction_options *options,
