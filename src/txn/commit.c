@@ -9,7 +9,8 @@
 
 #include "txn/recorder.h"
 
-/* How often a commit is tried where the engine's lock is held: 5 and 10 ms between, beside its own patience. */
+/* How often a commit is tried where the engine's lock is held: 5 and 10 ms between, beside the
+ * engine's own patience. */
 #define BUSY_TRIES 3
 
 /* Ranges that must be unchanged; their bounds lie in `bounds`, two for each. */

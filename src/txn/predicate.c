@@ -80,8 +80,7 @@ int sfs_txn_predicate_extend(struct sfs_txn_predicate *predicate, struct sfs_byt
 static bool is_in(const struct sfs_txn_predicate *predicate, struct sfs_bytes name)
 {
     return sfs_bytes_compare(name, sfs_buffer_bytes(&predicate->from)) >= 0 &&
-           (predicate->endless ||
-            sfs_bytes_compare(name, sfs_buffer_bytes(&predicate->end)) < 0);
+           (predicate->endless || sfs_bytes_compare(name, sfs_buffer_bytes(&predicate->end)) < 0);
 }
 
 int sfs_txn_predicate_matches(const struct sfs_txn_predicate *predicate,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads of which a serializable transaction notes less than what they scan. Queries: their filters are
- * run here, on a scan that is not recorded, and the filters themselves are what the commit checks.
- * "Is anything there?": the record that showed it.
+ * Reads of which a serializable transaction notes less than what they scan. Queries: their filters
+ * are run here, on a scan that is not recorded, and the filters themselves are what the commit
+ * checks. "Is anything there?": the record that showed it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,9 +167,9 @@ int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *vie
                              range, SFS_WANT_RECORD, &cursor, error);
     if (found == 0) {
         found = sfs_cursor_next(cursor, &record, error);
-        int failed = found < 0 || !noted ? 0
-                                         : note_answer(transaction, view, range,
-                                                       found ? record : NULL, error);
+        int failed = found < 0 || !noted
+                         ? 0
+                         : note_answer(transaction, view, range, found ? record : NULL, error);
         found = failed ? failed : found;
         sfs_cursor_close(cursor);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a serializable transaction has read: names and ranges, and the preconditions that they become.
+ * What a serializable transaction has read: names and ranges, and the preconditions that they
+ * become.
  */
 #include "txn/reads.h"
 
@@ -150,9 +151,9 @@ static int swallow(struct sfs_txn_reads *reads, size_t at)
 {
     struct sfs_txn_extent *extent = &reads->ranges[at];
     struct sfs_txn_extent *next = &reads->ranges[at + 1];
-    if (next->endless || (!extent->endless &&
-                          sfs_bytes_compare(sfs_buffer_bytes(&extent->end),
-                                            sfs_buffer_bytes(&next->end)) < 0)) {
+    if (next->endless ||
+        (!extent->endless &&
+         sfs_bytes_compare(sfs_buffer_bytes(&extent->end), sfs_buffer_bytes(&next->end)) < 0)) {
         int result = replace(&extent->end, sfs_buffer_bytes(&next->end));
         if (result)
             return result;
@@ -313,8 +314,8 @@ static struct sfs_txn_predicate *find_query(const struct sfs_txn_reads *reads,
 static int keep_query(struct sfs_txn_reads *reads, struct sfs_txn_predicate *predicate,
                       struct sfs_error *error)
 {
-    void *grown = reallocarray(reads->predicates, reads->predicate_count + 1,
-                               sizeof(*reads->predicates));
+    void *grown =
+        reallocarray(reads->predicates, reads->predicate_count + 1, sizeof(*reads->predicates));
     if (!grown)
         return sfs_fail_memory(error, "transaction");
     reads->predicates = grown;

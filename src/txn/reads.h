@@ -3,14 +3,15 @@
 #define SFS_TXN_READS_H
 
 /*
- * Reads: what a serializable transaction has read of its snapshot, and so what must be unchanged when
- * it commits. Names that were looked up, found or not, are kept with their revision; ranges as far as
- * a cursor got in them; queries as their leading filters, with the range that they were evaluated on
- * (predicate locks, after Eswaran, Gray, Lorie and Traiger, but checked once, at the commit).
+ * Reads: what a serializable transaction has read of its snapshot, and so what must be unchanged
+ * when it commits. Names that were looked up, found or not, are kept with their revision; ranges as
+ * far as a cursor got in them; queries as their leading filters, with the range that they were
+ * evaluated on (predicate locks, after Eswaran, Gray, Lorie and Traiger, but checked once, at the
+ * commit).
  *
- * Memory is bounded by making the record coarser, never by forgetting: ranges that touch become one,
- * names beyond SFS_TXN_READ_KEYS become ranges, and queries beyond SFS_TXN_READ_QUERIES are recorded
- * as the ranges that they scan.
+ * Memory is bounded by making the record coarser, never by forgetting: ranges that touch become
+ * one, names beyond SFS_TXN_READ_KEYS become ranges, and queries beyond SFS_TXN_READ_QUERIES are
+ * recorded as the ranges that they scan.
  *
  * All functions may be called by several threads at once.
  */
@@ -35,7 +36,7 @@ struct sfs_txn_predicate;
 struct sfs_txn_reads {
     pthread_mutex_t lock;
     struct sfs_tree keys;
-    struct sfs_tree witnesses; /* names that showed that a range is not empty, with their id */
+    struct sfs_tree witnesses;     /* names that showed that a range is not empty, with their id */
     struct sfs_txn_extent *ranges; /* ascending; none touches the next */
     size_t range_count;
     struct sfs_txn_predicate **predicates;
@@ -64,9 +65,9 @@ int sfs_txn_reads_range(struct sfs_txn_reads *reads, struct sfs_range range,
                         struct sfs_error *error);
 
 /*
- * The record of a query whose first `stages` stages, all filters, are evaluated on records from `from`
- * on; borrowed from `reads`. The same filters from the same name give the same record. *ret_predicate
- * NULL: there are too many, and the query is to be recorded as what it scans.
+ * The record of a query whose first `stages` stages, all filters, are evaluated on records from
+ * `from` on; borrowed from `reads`. The same filters from the same name give the same record.
+ * *ret_predicate NULL: there are too many, and the query is to be recorded as what it scans.
  */
 int sfs_txn_reads_query(struct sfs_txn_reads *reads, const struct sfs_query *query, size_t stages,
                         struct sfs_bytes from, struct sfs_txn_predicate **ret_predicate,

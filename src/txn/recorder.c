@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The layer that notes what a serializable transaction reads: names, and cursors as far as they got. */
+/* The layer that notes what a serializable transaction reads: names, and cursors as far as they
+ * got. */
 #include "txn/recorder.h"
 
 #include <stdlib.h>
@@ -75,10 +76,9 @@ static int cursor_next(struct sfs_cursor *cursor, const struct sfs_record **ret_
         return found;
     struct sfs_bytes from = sfs_buffer_bytes(&self->from);
     int failed =
-        found > 0
-            ? sfs_txn_reads_upto(self->reads, from, record->name, error)
-            : sfs_txn_reads_range(self->reads,
-                                  (struct sfs_range){from, sfs_buffer_bytes(&self->to)}, error);
+        found > 0 ? sfs_txn_reads_upto(self->reads, from, record->name, error)
+                  : sfs_txn_reads_range(
+                        self->reads, (struct sfs_range){from, sfs_buffer_bytes(&self->to)}, error);
     if (failed)
         return failed;
     if (found > 0)

@@ -4,8 +4,9 @@
 
 /*
  * View: one state of a transaction, which is the write set laid over its base: a snapshot, or under
- * read committed the store as it is at each read (a live base). The write set is a persistent tree from names to entries; a view shares it, so that readers and savepoints keep theirs
- * while others write. Entries are immutable and counted; a view belongs to one thread at a time.
+ * read committed the store as it is at each read (a live base). The write set is a persistent tree
+ * from names to entries; a view shares it, so that readers and savepoints keep theirs while others
+ * write. Entries are immutable and counted; a view belongs to one thread at a time.
  */
 #include <stdatomic.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a commit costs: transactions of ten reads and ten writes, one after another in one process, at
- * each level on a sqlite store, beside plain SQLite that does the same work on a table of keys and
- * values (WAL, synchronous=NORMAL, prepared statements), and on a memory store. Prints transactions/s:
- * the median of the rounds, and the lowest and highest. The kinds take turns in each round, so that
- * what else the machine does falls on all of them.
+ * What a commit costs: transactions of ten reads and ten writes, one after another in one process,
+ * at each level on a sqlite store, beside plain SQLite that does the same work on a table of keys
+ * and values (WAL, synchronous=NORMAL, prepared statements), and on a memory store. Prints
+ * transactions/s: the median of the rounds, and the lowest and highest. The kinds take turns in
+ * each round, so that what else the machine does falls on all of them.
  *
  * Usage: bench_commits [ROUNDS [TRANSACTIONS]]
  */
@@ -188,8 +188,8 @@ static double measure(const struct kind *kind, unsigned count)
     clock_gettime(CLOCK_MONOTONIC, &begin);
     kind->run(kind->context, kind->level, count);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    return count / ((double)(end.tv_sec - begin.tv_sec) +
-                    (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
+    return count /
+           ((double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
 }
 
 static int compare(const void *a, const void *b)

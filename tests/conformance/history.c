@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See history.h: versions of each key in order, the edges between transactions, and cycles among them. */
+/* See history.h: the versions of each key, the edges between transactions, and cycles among them.
+ */
 #include <stdlib.h>
 
 #include "tests/conformance/history.h"
@@ -84,8 +85,9 @@ static bool collect_versions(struct judge *judge)
 
 /* --- edges --- */
 
-/* Snapshot isolation needs to know whether an rw edge came before: each transaction is two nodes, and
- * an rw edge leads from the first of one to the second of another, from which no rw edge leads on. */
+/* Snapshot isolation needs to know whether an rw edge came before: each transaction is two nodes,
+ * and an rw edge leads from the first of one to the second of another, from which no rw edge leads
+ * on. */
 static bool add(struct judge *judge, size_t from, size_t to, bool rw)
 {
     if (from == to || (rw && judge->isolation == SFS_READ_COMMITTED))
@@ -140,8 +142,7 @@ static bool trace(struct judge *judge, const struct history_access *access, size
     size_t writer = (size_t)(access->value >> 24) - 1;
     const struct history_transaction *t =
         writer < judge->count ? &judge->transactions[writer] : NULL;
-    if (!t || !t->committed ||
-        (t->attempt & 0xffff) != ((access->value >> 8) & 0xffff)) {
+    if (!t || !t->committed || (t->attempt & 0xffff) != ((access->value >> 8) & 0xffff)) {
         judge->verdict.aborted++;
         return false;
     }
@@ -255,8 +256,8 @@ bool history_judge(const struct history_transaction *transactions, size_t count,
                    enum sfs_isolation isolation, struct history_verdict *ret_verdict)
 {
     struct judge judge = {.transactions = transactions, .count = count, .isolation = isolation};
-    bool done = collect_versions(&judge) && add_ww(&judge) && add_reads(&judge) &&
-                find_cycle(&judge);
+    bool done =
+        collect_versions(&judge) && add_ww(&judge) && add_reads(&judge) && find_cycle(&judge);
     for (size_t key = 0; key < HISTORY_KEYS; key++)
         free(judge.versions[key]);
     free(judge.edges);

@@ -4,9 +4,9 @@
 
 /*
  * Histories of committed transactions, and the judge of them: Adya's dependency graph. Every value
- * that is written is different, so that a value tells who wrote it; the order of the versions of a key
- * is that of the commits' sequence numbers. Keys are never deleted, so "absent" is the version before
- * all others, and a list or query is a read of every key in its range.
+ * that is written is different, so that a value tells who wrote it; the order of the versions of a
+ * key is that of the commits' sequence numbers. Keys are never deleted, so "absent" is the version
+ * before all others, and a list or query is a read of every key in its range.
  *
  * Histories hold no pointers: they may lie in memory that several processes share.
  */
@@ -48,9 +48,9 @@ struct history_verdict {
 };
 
 /*
- * Judges. Forbidden cycles: read committed, those of ww and wr edges (G0, G1c); snapshot, also those
- * in which no two rw edges follow one another (G-single; after Cerone and Gotsman, this is what
- * snapshot isolation is); serializable, all. False: no memory.
+ * Judges. Forbidden cycles: read committed, those of ww and wr edges (G0, G1c); snapshot, also
+ * those in which no two rw edges follow one another (G-single; after Cerone and Gotsman, this is
+ * what snapshot isolation is); serializable, all. False: no memory.
  */
 bool history_judge(const struct history_transaction *transactions, size_t count,
                    enum sfs_isolation isolation, struct history_verdict *ret_verdict);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The anomalies by which isolation levels are told apart, in the forms of Martin Kleppmann's Hermitage
- * suite, each as a script of two or three transactions. Every script is run on each backend, on a store
- * opened once and on one opened twice, at each level; whether the anomaly was seen must be what the
- * level promises, no more and no less.
+ * The anomalies by which isolation levels are told apart, in the forms of Martin Kleppmann's
+ * Hermitage suite, each as a script of two or three transactions. Every script is run on each
+ * backend, on a store opened once and on one opened twice, at each level; whether the anomaly was
+ * seen must be what the level promises, no more and no less.
  */
 #include <stdarg.h>
 #include <stdint.h>
@@ -24,10 +24,10 @@
 
 enum action {
     END,
-    READ,     /* key -> slot, as a number; -1: absent */
-    WRITE,    /* key, number */
-    COUNT,    /* how many documents have n = number -> slot */
-    DELETE,   /* the first whose n is number, found by a query */
+    READ,   /* key -> slot, as a number; -1: absent */
+    WRITE,  /* key, number */
+    COUNT,  /* how many documents have n = number -> slot */
+    DELETE, /* the first whose n is number, found by a query */
     COMMIT,
     ROLLBACK,
 };
@@ -61,8 +61,14 @@ static bool seen_g0(const struct outcome *o)
 {
     return !(o->x == 11 && o->y == 21) && !(o->x == 12 && o->y == 22);
 }
-static bool seen_g1a(const struct outcome *o) { return o->slots[1] == 101 || o->slots[2] == 101; }
-static bool seen_g1b(const struct outcome *o) { return o->slots[1] == 101; }
+static bool seen_g1a(const struct outcome *o)
+{
+    return o->slots[1] == 101 || o->slots[2] == 101;
+}
+static bool seen_g1b(const struct outcome *o)
+{
+    return o->slots[1] == 101;
+}
 static bool seen_g1c(const struct outcome *o)
 {
     return o->committed[1] && o->committed[2] && o->slots[1] == 22 && o->slots[2] == 11;
@@ -74,12 +80,18 @@ static bool seen_otv(const struct outcome *o)
     return (read[1] == 11 && read[2] == 20) || read[1] == 12 || read[2] == 18 ||
            (read[3] == 18 && read[4] != 12);
 }
-static bool seen_pmp(const struct outcome *o) { return o->committed[1] && o->slots[1] != o->slots[2]; }
+static bool seen_pmp(const struct outcome *o)
+{
+    return o->committed[1] && o->slots[1] != o->slots[2];
+}
 static bool seen_pmp_write(const struct outcome *o)
 {
     return o->committed[2] && o->slots[1] == 1 && o->x == -1; /* it had counted y */
 }
-static bool seen_p4(const struct outcome *o) { return o->committed[1] && o->committed[2]; }
+static bool seen_p4(const struct outcome *o)
+{
+    return o->committed[1] && o->committed[2];
+}
 static bool seen_g_single(const struct outcome *o)
 {
     return o->committed[1] && o->slots[1] == 10 && o->slots[2] == 18;
@@ -88,71 +100,103 @@ static bool seen_g_single_write(const struct outcome *o)
 {
     return o->committed[1] && o->committed[2] && o->slots[1] == 10 && o->y == -1;
 }
-static bool seen_skew(const struct outcome *o) { return o->committed[1] && o->committed[2]; }
+static bool seen_skew(const struct outcome *o)
+{
+    return o->committed[1] && o->committed[2];
+}
 /* The reader saw the deposit and not the withdrawal, which then went ahead without the deposit. */
 static bool seen_read_only(const struct outcome *o)
 {
     return o->committed[1] && o->committed[3] && o->slots[3] == 10 && o->slots[4] == 30;
 }
 
-#define T(n, ...) {.transaction = (n), .action = __VA_ARGS__}
+#define T(n, ...)                                                                                  \
+    {                                                                                              \
+        .transaction = (n), .action = __VA_ARGS__                                                  \
+    }
 
 /* x is {"n":10} and y {"n":20} at the beginning. */
 static const struct anomaly anomalies[] = {
-    {"G0", "write cycles (dirty writes)",
+    {"G0",
+     "write cycles (dirty writes)",
      {T(1, WRITE, "x", 11), T(2, WRITE, "x", 12), T(1, WRITE, "y", 21), T(1, COMMIT),
       T(2, WRITE, "y", 22), T(2, COMMIT)},
-     seen_g0, SFS_READ_COMMITTED},
-    {"G1a", "aborted reads",
+     seen_g0,
+     SFS_READ_COMMITTED},
+    {"G1a",
+     "aborted reads",
      {T(1, WRITE, "x", 101), T(2, READ, "x", 0, 1), T(1, ROLLBACK), T(2, READ, "x", 0, 2),
       T(2, COMMIT)},
-     seen_g1a, SFS_READ_COMMITTED},
-    {"G1b", "intermediate reads",
+     seen_g1a,
+     SFS_READ_COMMITTED},
+    {"G1b",
+     "intermediate reads",
      {T(1, WRITE, "x", 101), T(2, READ, "x", 0, 1), T(1, WRITE, "x", 11), T(1, COMMIT),
       T(2, READ, "x", 0, 2), T(2, COMMIT)},
-     seen_g1b, SFS_READ_COMMITTED},
-    {"G1c", "circular information flow",
+     seen_g1b,
+     SFS_READ_COMMITTED},
+    {"G1c",
+     "circular information flow",
      {T(1, WRITE, "x", 11), T(2, WRITE, "y", 22), T(1, READ, "y", 0, 1), T(2, READ, "x", 0, 2),
       T(1, COMMIT), T(2, COMMIT)},
-     seen_g1c, SFS_READ_COMMITTED},
-    {"OTV", "observed transaction vanishes",
+     seen_g1c,
+     SFS_READ_COMMITTED},
+    {"OTV",
+     "observed transaction vanishes",
      {T(1, WRITE, "x", 11), T(1, WRITE, "y", 19), T(2, WRITE, "x", 12), T(1, COMMIT),
       T(3, READ, "x", 0, 1), T(2, WRITE, "y", 18), T(3, READ, "y", 0, 2), T(2, COMMIT),
       T(3, READ, "y", 0, 3), T(3, READ, "x", 0, 4), T(3, COMMIT)},
-     seen_otv, SFS_READ_COMMITTED},
-    {"PMP", "predicate-many-preceders",
+     seen_otv,
+     SFS_READ_COMMITTED},
+    {"PMP",
+     "predicate-many-preceders",
      {T(1, COUNT, "", 30, 1), T(2, WRITE, "z", 30), T(2, COMMIT), T(1, COUNT, "", 30, 2),
       T(1, COMMIT)},
-     seen_pmp, SFS_SNAPSHOT},
-    {"PMP-write", "the same, where the predicate is of a write",
+     seen_pmp,
+     SFS_SNAPSHOT},
+    {"PMP-write",
+     "the same, where the predicate is of a write",
      {T(2, COUNT, "", 20, 1), T(1, WRITE, "x", 20), T(1, WRITE, "y", 30), T(1, COMMIT),
       T(2, DELETE, "", 20), T(2, COMMIT)},
-     seen_pmp_write, SFS_SNAPSHOT},
-    {"P4", "lost update",
+     seen_pmp_write,
+     SFS_SNAPSHOT},
+    {"P4",
+     "lost update",
      {T(1, READ, "x", 0, 1), T(2, READ, "x", 0, 2), T(1, WRITE, "x", 11), T(2, WRITE, "x", 11),
       T(1, COMMIT), T(2, COMMIT)},
-     seen_p4, SFS_SNAPSHOT},
-    {"G-single", "read skew",
+     seen_p4,
+     SFS_SNAPSHOT},
+    {"G-single",
+     "read skew",
      {T(1, READ, "x", 0, 1), T(2, READ, "x", 0, 3), T(2, READ, "y", 0, 4), T(2, WRITE, "x", 12),
       T(2, WRITE, "y", 18), T(2, COMMIT), T(1, READ, "y", 0, 2), T(1, COMMIT)},
-     seen_g_single, SFS_SNAPSHOT},
-    {"G-single-write", "read skew seen by a write",
+     seen_g_single,
+     SFS_SNAPSHOT},
+    {"G-single-write",
+     "read skew seen by a write",
      {T(1, READ, "x", 0, 1), T(2, WRITE, "x", 12), T(2, WRITE, "y", 18), T(2, COMMIT),
       T(1, DELETE, "", 18), T(1, COMMIT)},
-     seen_g_single_write, SFS_SNAPSHOT},
-    {"G2-item", "write skew",
+     seen_g_single_write,
+     SFS_SNAPSHOT},
+    {"G2-item",
+     "write skew",
      {T(1, READ, "x", 0, 1), T(1, READ, "y", 0, 2), T(2, READ, "x", 0, 3), T(2, READ, "y", 0, 4),
       T(1, WRITE, "x", 11), T(2, WRITE, "y", 21), T(1, COMMIT), T(2, COMMIT)},
-     seen_skew, SFS_SERIALIZABLE},
-    {"G2", "anti-dependency cycles (write skew on predicates)",
+     seen_skew,
+     SFS_SERIALIZABLE},
+    {"G2",
+     "anti-dependency cycles (write skew on predicates)",
      {T(1, COUNT, "", 30, 1), T(2, COUNT, "", 30, 2), T(1, WRITE, "z", 30), T(2, WRITE, "w", 30),
       T(1, COMMIT), T(2, COMMIT)},
-     seen_skew, SFS_SERIALIZABLE},
-    {"read-only", "a reader sees what no serial order gives",
+     seen_skew,
+     SFS_SERIALIZABLE},
+    {"read-only",
+     "a reader sees what no serial order gives",
      {T(1, READ, "x", 0, 1), T(1, READ, "y", 0, 2), T(2, READ, "y", 0, 5), T(2, WRITE, "y", 30),
-      T(2, COMMIT), T(3, READ, "x", 0, 3), T(3, READ, "y", 0, 4), T(3, COMMIT),
-      T(1, WRITE, "x", 5), T(1, COMMIT)},
-     seen_read_only, SFS_SERIALIZABLE},
+      T(2, COMMIT), T(3, READ, "x", 0, 3), T(3, READ, "y", 0, 4), T(3, COMMIT), T(1, WRITE, "x", 5),
+      T(1, COMMIT)},
+     seen_read_only,
+     SFS_SERIALIZABLE},
 };
 #define ANOMALIES (sizeof(anomalies) / sizeof(anomalies[0]))
 

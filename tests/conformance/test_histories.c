@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random transactions on few keys, by threads and by processes, at each level; what committed is
- * judged by its dependency graph. STOREFS_TEST_SCALE=full: 100,000 transactions in each run instead of
- * 3,000. STOREFS_TEST_STACK limits the runs to those of this name ("sqlite*"). The judge itself is
- * tried on runs in which nothing is checked at the commit: there it must find the cycle.
+ * judged by its dependency graph. STOREFS_TEST_SCALE=full: 100,000 transactions in each run instead
+ * of 3,000. STOREFS_TEST_STACK limits the runs to those of this name ("sqlite*"). The judge itself
+ * is tried on runs in which nothing is checked at the commit: there it must find the cycle.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -147,7 +147,8 @@ static int write_key(struct worker *worker, struct sfs_storage *store,
     return sfs_set(store, sfs_string(name), sfs_string(text), &worker->error);
 }
 
-/* Reads what the cursor shows of the keys from `from` to `to`; those it does not show are absent. */
+/* Reads what the cursor shows of the keys from `from` to `to`; those it does not show are absent.
+ */
 static int read_rows(struct worker *worker, struct sfs_cursor *cursor,
                      struct history_transaction *t, uint32_t from, uint32_t to)
 {
@@ -227,8 +228,8 @@ static int take_steps(struct worker *worker, struct sfs_transaction *transaction
     return code;
 }
 
-/* Some steps in a transaction inside, which is committed, or rolled back: then what it read stays in
- * the history, and its writes, which nobody may ever see, go. */
+/* Some steps in a transaction inside, which is committed, or rolled back: then what it read stays
+ * in the history, and its writes, which nobody may ever see, go. */
 static int take_nested_steps(struct worker *worker, struct sfs_transaction *parent, size_t number)
 {
     struct history_transaction *t = &worker->transactions[number];
@@ -372,7 +373,8 @@ static void assign(struct worker *workers, const struct run *run, struct sfs_sto
         };
 }
 
-/* A child must begin without connections of its parent, so for processes the store is closed first. */
+/* A child must begin without connections of its parent, so for processes the store is closed first.
+ */
 static void play(const struct run *run, struct worker *workers,
                  struct history_transaction *transactions, size_t total)
 {
@@ -424,8 +426,14 @@ static void test_run(void **state)
 
 /* --- the judge, on histories made by hand --- */
 
-#define READ(k, v) {.key = (k), .value = (v)}
-#define WRITE(k, t, n) {.key = (k), .value = (uint64_t)((t) + 1) << 24 | (n), .write = true}
+#define READ(k, v)                                                                                 \
+    {                                                                                              \
+        .key = (k), .value = (v)                                                                   \
+    }
+#define WRITE(k, t, n)                                                                             \
+    {                                                                                              \
+        .key = (k), .value = (uint64_t)((t) + 1) << 24 | (n), .write = true                        \
+    }
 #define MADE(k, t, n) READ(k, (uint64_t)((t) + 1) << 24 | (n))
 
 static bool forbidden(const struct history_transaction *transactions, size_t count,
@@ -453,12 +461,20 @@ static void test_judge(void **state)
     assert_true(forbidden(lost, 2, SFS_SNAPSHOT));
     const struct history_transaction flow[] = {
         {.sequence = 1, .committed = true, .count = 2, .accesses = {WRITE(0, 0, 0), MADE(1, 1, 0)}},
-        {.sequence = 2, .committed = true, .count = 2, .accesses = {WRITE(1, 1, 0), MADE(0, 0, 0)}}};
+        {.sequence = 2,
+         .committed = true,
+         .count = 2,
+         .accesses = {WRITE(1, 1, 0), MADE(0, 0, 0)}}};
     assert_true(forbidden(flow, 2, SFS_READ_COMMITTED));
     const struct history_transaction dirty[] = {
-        {.sequence = 1, .committed = true, .count = 2, .accesses = {WRITE(0, 0, 0), WRITE(0, 0, 1)}},
+        {.sequence = 1,
+         .committed = true,
+         .count = 2,
+         .accesses = {WRITE(0, 0, 0), WRITE(0, 0, 1)}},
         {.count = 1, .accesses = {WRITE(1, 1, 0)}},
-        {.sequence = 2, .committed = true, .count = 4,
+        {.sequence = 2,
+         .committed = true,
+         .count = 4,
          .accesses = {MADE(0, 0, 0), MADE(1, 1, 0), WRITE(2, 2, 2), MADE(2, 0, 1)}}};
     assert_true(history_judge(dirty, 3, SFS_SERIALIZABLE, &verdict));
     assert_int_equal(verdict.passing, 1);
@@ -469,7 +485,9 @@ static void test_judge(void **state)
 #define LEVELS(place, scheme, processes)                                                           \
     {place, scheme, processes, false, SFS_READ_COMMITTED},                                         \
         {place, scheme, processes, false, SFS_SNAPSHOT},                                           \
-        {place, scheme, processes, false, SFS_SERIALIZABLE}
+    {                                                                                              \
+        place, scheme, processes, false, SFS_SERIALIZABLE                                          \
+    }
 
 int main(void)
 {
@@ -484,8 +502,8 @@ int main(void)
     };
     struct CMUnitTest tests[sizeof(runs) / sizeof(runs[0]) + 1] = {cmocka_unit_test(test_judge)};
     for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
-        tests[i + 1] = (struct CMUnitTest){runs[i].name, test_run, NULL, NULL,
-                                           (void *)(uintptr_t)&runs[i]};
+        tests[i + 1] =
+            (struct CMUnitTest){runs[i].name, test_run, NULL, NULL, (void *)(uintptr_t)&runs[i]};
     cmocka_set_test_filter(getenv("STOREFS_TEST_STACK"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

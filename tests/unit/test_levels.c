@@ -128,8 +128,14 @@ static bool survives(struct fixture *f, step *read, step *write)
     return code == 0;
 }
 
-static void read_a(struct sfs_storage *store) { check_value(store, "d/a", "{\"n\":1}"); }
-static void miss(struct sfs_storage *store) { check_value(store, "d/q", NULL); }
+static void read_a(struct sfs_storage *store)
+{
+    check_value(store, "d/a", "{\"n\":1}");
+}
+static void miss(struct sfs_storage *store)
+{
+    check_value(store, "d/q", NULL);
+}
 static void stat_b(struct sfs_storage *store)
 {
     const struct sfs_record *record = NULL;
@@ -142,9 +148,18 @@ static void part_of_b(struct sfs_storage *store)
     size_t got;
     OK(sfs_read(store, L("d/b"), 0, 0, data, 2, &got, NULL));
 }
-static void list_two(struct sfs_storage *store) { list(store, "d/", "d0", 2); }
-static void list_all(struct sfs_storage *store) { list(store, "d/", "d0", 100); }
-static void list_none(struct sfs_storage *store) { list(store, "d/", "d0", 0); }
+static void list_two(struct sfs_storage *store)
+{
+    list(store, "d/", "d0", 2);
+}
+static void list_all(struct sfs_storage *store)
+{
+    list(store, "d/", "d0", 100);
+}
+static void list_none(struct sfs_storage *store)
+{
+    list(store, "d/", "d0", 0);
+}
 static void count_ones(struct sfs_storage *store)
 {
     assert_int_equal(count(store, "where/n = 1/count"), 1);
@@ -184,7 +199,10 @@ static void something_else(struct sfs_storage *store)
     something(store);
 }
 
-static void make_first(struct sfs_storage *store) { set(store, "d/00", "1"); }
+static void make_first(struct sfs_storage *store)
+{
+    set(store, "d/00", "1");
+}
 static void remove_a(struct sfs_storage *store)
 {
     assert_int_equal(sfs_delete(store, L("d/a"), NULL), 1);
@@ -193,12 +211,30 @@ static void remove_b(struct sfs_storage *store)
 {
     assert_int_equal(sfs_delete(store, L("d/b"), NULL), 1);
 }
-static void write_a(struct sfs_storage *store) { set(store, "d/a", "{\"n\":1,\"m\":2}"); }
-static void write_b(struct sfs_storage *store) { set(store, "d/b", "{\"n\":2,\"m\":2}"); }
-static void write_c(struct sfs_storage *store) { set(store, "d/c", "{\"n\":3,\"m\":2}"); }
-static void make_q(struct sfs_storage *store) { set(store, "d/q", "{\"n\":4}"); }
-static void make_one(struct sfs_storage *store) { set(store, "d/r", "{\"n\":1}"); }
-static void make_far(struct sfs_storage *store) { set(store, "e", "{\"n\":5}"); }
+static void write_a(struct sfs_storage *store)
+{
+    set(store, "d/a", "{\"n\":1,\"m\":2}");
+}
+static void write_b(struct sfs_storage *store)
+{
+    set(store, "d/b", "{\"n\":2,\"m\":2}");
+}
+static void write_c(struct sfs_storage *store)
+{
+    set(store, "d/c", "{\"n\":3,\"m\":2}");
+}
+static void make_q(struct sfs_storage *store)
+{
+    set(store, "d/q", "{\"n\":4}");
+}
+static void make_one(struct sfs_storage *store)
+{
+    set(store, "d/r", "{\"n\":1}");
+}
+static void make_far(struct sfs_storage *store)
+{
+    set(store, "e", "{\"n\":5}");
+}
 static void a_away_and_back(struct sfs_storage *store)
 {
     set(store, "d/a", "{\"n\":9}");
@@ -213,20 +249,44 @@ static void test_serializable_reads(void **state)
         step *write;
         bool survives;
     } cases[] = {
-        {read_a, write_a, false},      {read_a, write_b, true},     {read_a, make_q, true},
-        {miss, make_q, false},         {miss, make_one, true},      {stat_b, write_b, false},
-        {stat_b, write_a, true},       {part_of_b, write_b, false}, {part_of_b, write_a, true},
-        {list_two, write_a, false},    {list_two, write_b, false},  {list_two, write_c, true},
-        {list_two, make_q, true},      {list_all, make_q, false},   {list_all, write_c, false},
-        {list_all, make_far, true},    {list_none, write_a, true},  {count_ones, write_a, false},
-        {count_ones, write_b, true},   {count_ones, make_q, true},  {count_ones, make_one, false},
-        {count_ones, a_away_and_back, false},                       {first_one, write_a, false},
-        {first_one, write_c, true},    {first_one, make_q, true},   {delete_missing, make_q, false},
-        {delete_missing, write_a, true}, {undone_look, make_far, false},
-        {something, make_first, true}, {something, write_a, true},  {something, remove_b, true},
-        {something, remove_a, false},  {nothing, make_q, false},    {nothing, make_first, true},
-        {something_own, remove_a, true},                            {something_own, make_first, true},
-        {something_else, remove_b, false},                          {something_else, write_c, true},
+        {read_a, write_a, false},
+        {read_a, write_b, true},
+        {read_a, make_q, true},
+        {miss, make_q, false},
+        {miss, make_one, true},
+        {stat_b, write_b, false},
+        {stat_b, write_a, true},
+        {part_of_b, write_b, false},
+        {part_of_b, write_a, true},
+        {list_two, write_a, false},
+        {list_two, write_b, false},
+        {list_two, write_c, true},
+        {list_two, make_q, true},
+        {list_all, make_q, false},
+        {list_all, write_c, false},
+        {list_all, make_far, true},
+        {list_none, write_a, true},
+        {count_ones, write_a, false},
+        {count_ones, write_b, true},
+        {count_ones, make_q, true},
+        {count_ones, make_one, false},
+        {count_ones, a_away_and_back, false},
+        {first_one, write_a, false},
+        {first_one, write_c, true},
+        {first_one, make_q, true},
+        {delete_missing, make_q, false},
+        {delete_missing, write_a, true},
+        {undone_look, make_far, false},
+        {something, make_first, true},
+        {something, write_a, true},
+        {something, remove_b, true},
+        {something, remove_a, false},
+        {nothing, make_q, false},
+        {nothing, make_first, true},
+        {something_own, remove_a, true},
+        {something_own, make_first, true},
+        {something_else, remove_b, false},
+        {something_else, write_c, true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         OK(sfs_clear(f->store, NULL));
@@ -407,10 +467,14 @@ static void test_uncovered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_committed_reads),   BOTH(test_committed_follows),
-        BOTH(test_committed_requirements), BOTH(test_serializable_reads),
-        BOTH(test_serializable_rest), BOTH(test_bounds),
-        BOTH(test_refused),           BOTH(test_uncovered),
+        BOTH(test_committed_reads),
+        BOTH(test_committed_follows),
+        BOTH(test_committed_requirements),
+        BOTH(test_serializable_reads),
+        BOTH(test_serializable_rest),
+        BOTH(test_bounds),
+        BOTH(test_refused),
+        BOTH(test_uncovered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Transactions inside others, read-only ones, time limits, and running a function until it commits. */
+/* Transactions inside others, read-only ones, time limits, and running a function until it commits.
+ */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,8 +206,11 @@ static void test_engine_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_nested),    BOTH(test_nested_levels), BOTH(test_read_only),
-        BOTH(test_expiry),    BOTH(test_transact),
+        BOTH(test_nested),
+        BOTH(test_nested_levels),
+        BOTH(test_read_only),
+        BOTH(test_expiry),
+        BOTH(test_transact),
         {"test_engine_lock (sqlite)", test_engine_lock, setup_sqlite, teardown, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
