@@ -7,7 +7,7 @@
 #   dist_examplesdoc_DATA += doc/examples/NAME.c      each compiled and run by a test
 dist_man_MANS += doc/man/storefs.1
 dist_doc_DATA += README.md doc/errors.md doc/exit-codes.md
-dist_doc_DATA += doc/query.md
+dist_doc_DATA += doc/query.md doc/isolation.md
 modulesdocdir = $(docdir)/modules
 dist_modulesdoc_DATA = doc/modules/bulk.md doc/modules/core.md doc/modules/fs.md doc/modules/json.md \
 	doc/modules/layers.md doc/modules/memory.md doc/modules/memory-engine.md doc/modules/query.md \

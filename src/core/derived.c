@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "core/range.h"
 #include "core/storage.h"
 
 /* The record, or *ret_record NULL where there is none or it is no key. */
@@ -226,6 +227,29 @@ int sfs_get_many(struct sfs_storage *store, const struct sfs_bytes *keys, size_t
         memcpy(ret_records, records, count * sizeof(struct sfs_record *));
     free(records);
     return rc < 0 ? rc : 0;
+}
+
+static int find_first(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record = NULL;
+    int rc = sfs_scan(store, range, SFS_WANT_RECORD, &cursor, error);
+    if (rc)
+        return rc;
+    rc = sfs_cursor_next(cursor, &record, error);
+    sfs_cursor_close(cursor);
+    return rc;
+}
+
+int sfs_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+{
+    int rc = sfs_range_check(range, error);
+    if (rc)
+        return rc;
+    struct sfs_storage *able =
+        sfs_storage_override(store, offsetof(struct sfs_override_operations, exists), false);
+    return able ? able->operations->override->exists(able, range, error)
+                : find_first(store, range, error);
 }
 
 /* --- totals --- */

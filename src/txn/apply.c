@@ -50,6 +50,97 @@ static int guard_id(struct sfs_transaction *transaction, const struct sfs_txn_ru
     return add_guard(transaction, SFS_REQUIRE_ID, condition->range, condition->number, error);
 }
 
+static int fail_filter(struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                    "inside a transaction a batch cannot depend on a filter");
+}
+
+/* Under snapshot isolation: the snapshot had it so, and what the snapshot had must not change. */
+static int guard_condition(struct sfs_transaction *transaction, struct sfs_txn_run *run,
+                           const struct sfs_precondition *condition, struct sfs_error *error)
+{
+    switch (condition->kind) {
+    case SFS_REQUIRE_ABSENT:
+    case SFS_REQUIRE_REVISION:
+        return sfs_txn_run_guard(run, condition->range.from, error);
+    case SFS_REQUIRE_ID:
+        return guard_id(transaction, run, condition, error);
+    case SFS_REQUIRE_EMPTY:
+    case SFS_REQUIRE_UNCHANGED:
+        return add_guard(transaction, SFS_REQUIRE_UNCHANGED, condition->range,
+                         transaction->sequence, error);
+    case SFS_REQUIRE_NO_MATCH:
+        return fail_filter(error);
+    case SFS_REQUIRE_LEASE:
+        break;
+    }
+    return 0;
+}
+
+/* Names that the transaction itself removed are in the way of "empty" no more: the rest of the range
+ * must be. */
+static int guard_empty(struct sfs_transaction *transaction, struct sfs_txn_run *run,
+                       struct sfs_range range, struct sfs_error *error)
+{
+    struct sfs_tree_cursor position = sfs_tree_seek(&run->view.tree, range.from);
+    struct sfs_buffer behind = {0};
+    struct sfs_bytes from = range.from;
+    const struct sfs_txn_entry *entry;
+    int code = 0;
+    while (code == 0 && (entry = sfs_tree_next(&position)) && sfs_range_has(range, entry->name)) {
+        if (sfs_bytes_compare(from, entry->name) < 0)
+            code = add_guard(transaction, SFS_REQUIRE_EMPTY,
+                             (struct sfs_range){from, entry->name}, 0, error);
+        behind.size = 0;
+        if (sfs_buffer_add(&behind, entry->name) || sfs_buffer_byte(&behind, '\0'))
+            code = sfs_fail_memory(error, "transaction");
+        from = sfs_buffer_bytes(&behind);
+    }
+    if (code == 0 && (range.to.size == 0 || sfs_bytes_compare(from, range.to) < 0))
+        code = add_guard(transaction, SFS_REQUIRE_EMPTY, (struct sfs_range){from, range.to}, 0,
+                         error);
+    sfs_buffer_free(&behind);
+    return code;
+}
+
+static int guard_unchanged(struct sfs_transaction *transaction,
+                           const struct sfs_precondition *condition, struct sfs_error *error)
+{
+    if (condition->number >= SFS_TXN_PROVISIONAL)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                        "a read-committed transaction does not know what others changed since it "
+                        "began to write");
+    return add_guard(transaction, SFS_REQUIRE_UNCHANGED, condition->range, condition->number,
+                     error);
+}
+
+/* Under read committed only what was required is required of the store, and in the same words. Names
+ * that the transaction wrote itself were judged by that. */
+static int guard_live(struct sfs_transaction *transaction, struct sfs_txn_run *run,
+                      const struct sfs_precondition *condition, struct sfs_error *error)
+{
+    bool own = sfs_tree_find(&run->view.tree, condition->range.from) != NULL;
+    switch (condition->kind) {
+    case SFS_REQUIRE_ABSENT:
+        return own ? 0 : add_guard(transaction, SFS_REQUIRE_REVISION, condition->range, 0, error);
+    case SFS_REQUIRE_REVISION:
+    case SFS_REQUIRE_ID:
+        return own ? 0
+                   : add_guard(transaction, condition->kind, condition->range, condition->number,
+                               error);
+    case SFS_REQUIRE_EMPTY:
+        return guard_empty(transaction, run, condition->range, error);
+    case SFS_REQUIRE_UNCHANGED:
+        return guard_unchanged(transaction, condition, error);
+    case SFS_REQUIRE_NO_MATCH:
+        return fail_filter(error);
+    case SFS_REQUIRE_LEASE:
+        break;
+    }
+    return 0;
+}
+
 /* What was required here must hold in the store at the commit too. Before the run, so that names
  * which it is about to change can be told from those that were changed earlier. */
 static int guard_preconditions(struct sfs_transaction *transaction, struct sfs_txn_run *run,
@@ -58,28 +149,9 @@ static int guard_preconditions(struct sfs_transaction *transaction, struct sfs_t
     size_t count;
     const struct sfs_precondition *conditions = sfs_batch_preconditions(batch, &count);
     int code = 0;
-    for (size_t i = 0; i < count && code == 0; i++) {
-        const struct sfs_precondition *condition = &conditions[i];
-        switch (condition->kind) {
-        case SFS_REQUIRE_ABSENT:
-        case SFS_REQUIRE_REVISION:
-            code = sfs_txn_run_guard(run, condition->range.from, error);
-            break;
-        case SFS_REQUIRE_ID:
-            code = guard_id(transaction, run, condition, error);
-            break;
-        case SFS_REQUIRE_EMPTY:
-        case SFS_REQUIRE_UNCHANGED:
-            code = add_guard(transaction, SFS_REQUIRE_UNCHANGED, condition->range, 0, error);
-            break;
-        case SFS_REQUIRE_NO_MATCH:
-            code = sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
-                            "inside a transaction a batch cannot depend on a filter");
-            break;
-        case SFS_REQUIRE_LEASE:
-            break;
-        }
-    }
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = run->view.live ? guard_live(transaction, run, &conditions[i], error)
+                              : guard_condition(transaction, run, &conditions[i], error);
     return code;
 }
 
@@ -97,6 +169,9 @@ static int guard_operations(struct sfs_txn_run *run, struct sfs_batch *batch,
     size_t count;
     const struct sfs_operation *operations = sfs_batch_operations(batch, &count);
     int code = 0;
+    /* Under read committed the operations alone decide, and they ask for what they need. */
+    if (run->view.live)
+        return 0;
     for (size_t i = 0; i < count && code == 0; i++) {
         const struct sfs_operation *operation = &operations[i];
         bool two = operation->kind == SFS_OPERATION_RENAME ||
@@ -168,9 +243,11 @@ int sfs_txn_apply(struct sfs_transaction *transaction, struct sfs_batch *batch,
     struct sfs_txn_run run = {
         .run.sequence = (base > SFS_TXN_PROVISIONAL ? base : SFS_TXN_PROVISIONAL) + 1,
         .run.key_max = sfs_storage_key_max(&transaction->storage.storage),
-        .view.snapshot = transaction->snapshot,
+        .view.base = transaction->base,
+        .view.live = sfs_txn_is_live(transaction),
         .store = transaction->store,
         .last_id = &transaction->last_id,
+        .rolled_back = transaction->rolled_back,
     };
     sfs_txn_share(transaction, &run.view.tree);
     int code = execute(transaction, &run, batch, error);

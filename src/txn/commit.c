@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commit: the operations of the write set as one batch, under the precondition that everything they
- * depend on is as the snapshot had it.
+ * Commit: the operations of the write set as one batch, under the preconditions of the isolation
+ * level: that what the batches required still holds (read committed), that all names they depend on
+ * are as the snapshot had them (snapshot), and so is all that was read (serializable).
  */
 #include <stdlib.h>
+#include <time.h>
 
-#include "txn/internal.h"
+#include "txn/recorder.h"
+
+/* How often a commit is tried where the engine's lock is held: 5 and 10 ms between, beside the
+ * engine's own patience. */
+#define BUSY_TRIES 3
 
 /* Ranges that must be unchanged; their bounds lie in `bounds`, two for each. */
 struct ranges {
@@ -72,12 +78,6 @@ static int collect_ranges(const struct sfs_transaction *transaction, struct rang
         if (code == 0)
             code = add_prefix(ranges, operation->target, error);
     }
-    for (size_t i = 0; i < transaction->guard_count && code == 0; i++) {
-        const struct sfs_txn_guard *guard = &transaction->guards[i];
-        struct sfs_range range = {sfs_buffer_bytes(&guard->from), sfs_buffer_bytes(&guard->to)};
-        if (guard->kind == SFS_REQUIRE_UNCHANGED)
-            code = add_range(ranges, range, error);
-    }
     return code;
 }
 
@@ -102,23 +102,45 @@ static int require_names(struct sfs_transaction *transaction, const struct range
         if (!is_covered(ranges, entry->name))
             code = sfs_batch_require_revision(batch, entry->name, entry->base, error);
     }
+    if (code == 0 && transaction->recorder)
+        code = sfs_txn_reads_require(&transaction->recorder->reads, &tree, transaction->sequence,
+                                     batch, error);
     sfs_tree_clear(&tree);
-    for (size_t i = 0; i < transaction->guard_count && code == 0; i++) {
-        const struct sfs_txn_guard *guard = &transaction->guards[i];
-        if (guard->kind == SFS_REQUIRE_ID)
-            code = sfs_batch_require_id(batch, sfs_buffer_bytes(&guard->from), guard->number, error);
-    }
     return code;
 }
 
-static int add_preconditions(struct sfs_transaction *transaction, struct sfs_batch *batch,
-                             struct sfs_error *error)
+static int require_guard(const struct sfs_txn_guard *guard, struct sfs_batch *batch,
+                         struct sfs_error *error)
+{
+    struct sfs_range range = {sfs_buffer_bytes(&guard->from), sfs_buffer_bytes(&guard->to)};
+    switch (guard->kind) {
+    case SFS_REQUIRE_REVISION:
+        return sfs_batch_require_revision(batch, range.from, guard->number, error);
+    case SFS_REQUIRE_ID:
+        return sfs_batch_require_id(batch, range.from, guard->number, error);
+    case SFS_REQUIRE_EMPTY:
+        return sfs_batch_require_empty(batch, range, error);
+    case SFS_REQUIRE_UNCHANGED:
+        return sfs_batch_require_unchanged(batch, range, guard->number, error);
+    default:
+        return sfs_fail(error, SFS_E_INVALID, "transaction", "a precondition was kept in no form");
+    }
+}
+
+static int require_guards(const struct sfs_transaction *transaction, struct sfs_batch *batch,
+                          struct sfs_error *error)
+{
+    int code = 0;
+    for (size_t i = 0; i < transaction->guard_count && code == 0; i++)
+        code = require_guard(&transaction->guards[i], batch, error);
+    return code;
+}
+
+static int require_snapshot(struct sfs_transaction *transaction, struct sfs_batch *batch,
+                            struct sfs_error *error)
 {
     struct ranges ranges = {0};
-    uint64_t lease = sfs_snapshot_lease(transaction->snapshot);
-    int code = lease ? sfs_batch_require_lease(batch, lease, error) : 0;
-    if (code == 0)
-        code = collect_ranges(transaction, &ranges, error);
+    int code = collect_ranges(transaction, &ranges, error);
     if (code == 0)
         code = require_names(transaction, &ranges, batch, error);
     for (size_t i = 0; i < ranges.count && code == 0; i++)
@@ -127,10 +149,51 @@ static int add_preconditions(struct sfs_transaction *transaction, struct sfs_bat
     return code;
 }
 
+/* The lease comes first: without it nothing is known of what changed. */
+static int add_preconditions(struct sfs_transaction *transaction, struct sfs_batch *batch,
+                             struct sfs_error *error)
+{
+    uint64_t lease = transaction->snapshot ? sfs_snapshot_lease(transaction->snapshot) : 0;
+    int code = lease ? sfs_batch_require_lease(batch, lease, error) : 0;
+    if (code == 0)
+        code = require_guards(transaction, batch, error);
+    if (code == 0 && !sfs_txn_is_live(transaction))
+        code = require_snapshot(transaction, batch, error);
+    return code;
+}
+
+/* Changes made under read committed may find the store otherwise than when they were made: that is
+ * somebody else's commit as well. */
+static int judge(const struct sfs_transaction *transaction, int code, struct sfs_error *error)
+{
+    if (!sfs_txn_is_live(transaction) ||
+        !(code == SFS_E_NOT_FOUND || code == SFS_E_EXISTS || code == SFS_E_NOT_EMPTY ||
+          code == SFS_E_NAME_TOO_LONG || code == SFS_E_NO_ATTRIBUTE))
+        return code;
+    if (error)
+        error->code = SFS_E_CONFLICT;
+    return sfs_error_context(error, SFS_E_CONFLICT, "what a change needs was changed by another");
+}
+
+/* An engine's own lock, held by another process, is waited for a while; then it is a conflict like
+ * any other, except that the commit can be tried again. */
+static int apply_patiently(struct sfs_transaction *transaction, struct sfs_batch *batch,
+                           uint64_t *ret_sequence, struct sfs_error *error)
+{
+    struct sfs_apply_options options = {.durable = transaction->options.durable};
+    struct timespec pause = {.tv_nsec = 5000000};
+    int code = sfs_apply(transaction->store, batch, &options, ret_sequence, error);
+    for (int tried = 1; code == SFS_E_BUSY && tried < BUSY_TRIES; tried++) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        pause.tv_nsec *= 2;
+        code = sfs_apply(transaction->store, batch, &options, ret_sequence, error);
+    }
+    return code;
+}
+
 static int apply_all(struct sfs_transaction *transaction, uint64_t *ret_sequence,
                      struct sfs_error *error)
 {
-    struct sfs_apply_options options = {.durable = transaction->options.durable};
     struct sfs_batch *batch;
     int code = sfs_batch_new(&batch, error);
     if (code)
@@ -139,7 +202,7 @@ static int apply_all(struct sfs_transaction *transaction, uint64_t *ret_sequence
     if (code == 0)
         code = add_preconditions(transaction, batch, error);
     if (code == 0)
-        code = sfs_apply(transaction->store, batch, &options, ret_sequence, error);
+        code = judge(transaction, apply_patiently(transaction, batch, ret_sequence, error), error);
     sfs_batch_free(batch);
     return code;
 }
@@ -174,6 +237,10 @@ static int commit(struct sfs_transaction *transaction, uint64_t *ret_sequence,
     if (sfs_batch_size(transaction->operations) > 0)
         code = apply_all(transaction, &sequence, &failure);
     settle(transaction, code, &failure);
+    if (code == SFS_E_BUSY) {
+        failure.code = SFS_E_CONFLICT;
+        code = sfs_error_context(&failure, SFS_E_CONFLICT, "the commit can be tried again");
+    }
     if (code && error)
         *error = failure;
     if (code == 0 && ret_sequence)

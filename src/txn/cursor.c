@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cursor of a view: the write set and the snapshot, merged in byte order, the write set's word
+ * The cursor of a view: the write set and the base, merged in byte order, the write set's word
  * being the one that counts.
  */
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 struct txn_cursor {
     struct sfs_cursor cursor;
-    struct sfs_storage *snapshot;
+    struct sfs_storage *base;
     sfs_txn_share_function *share;
     void *context;
     uint64_t generation;
@@ -23,7 +23,7 @@ struct txn_cursor {
     struct sfs_tree_cursor position;
     const struct sfs_txn_entry *mine; /* the next of the write set, NULL: none */
     struct sfs_cursor *below;
-    const struct sfs_record *theirs;  /* the next of the snapshot, borrowed from `below`; NULL: none */
+    const struct sfs_record *theirs;  /* the next of the base, borrowed from `below`; NULL: none */
     bool below_read;                  /* `theirs` is up to date */
     const struct sfs_record *current; /* given last; owned */
 };
@@ -33,7 +33,7 @@ static struct txn_cursor *txn_cursor_of(struct sfs_cursor *cursor)
     return (struct txn_cursor *)cursor;
 }
 
-/* The next entry of the write set that changes what the snapshot says, in the range. */
+/* The next entry of the write set that changes what the base says, in the range. */
 static void step_mine(struct txn_cursor *self)
 {
     const struct sfs_txn_entry *entry;
@@ -100,8 +100,13 @@ static int take_mine(struct txn_cursor *self, const struct sfs_record **ret_reco
         self->below_read = false;
     bool hidden = entry->state == SFS_TXN_GONE ||
                   ((self->want & SFS_WANT_KEYS) && !sfs_record_is_key(entry->record));
+    struct sfs_error failure;
     int code = hidden ? 0
-                      : sfs_txn_entry_record(self->snapshot, entry, self->want, ret_record, error);
+                      : sfs_txn_entry_record(self->base, entry, self->want, ret_record, &failure);
+    if (code == SFS_E_NOT_FOUND && entry->live)
+        code = 0;
+    if (code && error)
+        *error = failure;
     step_mine(self);
     return code;
 }
@@ -190,7 +195,7 @@ int sfs_txn_share_fixed(void *context, uint64_t *generation, struct sfs_tree *tr
     return 0;
 }
 
-int sfs_txn_scan(struct sfs_storage *snapshot, sfs_txn_share_function *share, void *context,
+int sfs_txn_scan(struct sfs_storage *base, sfs_txn_share_function *share, void *context,
                  struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                  struct sfs_error *error)
 {
@@ -198,13 +203,13 @@ int sfs_txn_scan(struct sfs_storage *snapshot, sfs_txn_share_function *share, vo
     if (!self)
         return sfs_fail_memory(error, "transaction");
     self->cursor.operations = &cursor_operations;
-    self->snapshot = snapshot;
+    self->base = base;
     self->share = share;
     self->context = context;
     self->want = want;
     int code = copy_range(self, range, error);
     if (code == 0)
-        code = sfs_scan(snapshot, range, want, &self->below, error);
+        code = sfs_scan(base, range, want, &self->below, error);
     if (code == 0)
         code = refresh(self, error);
     if (code) {

@@ -18,10 +18,10 @@
 /* What the commit requires beyond the names in the write set: a precondition that a batch applied
  * inside the transaction had, in the form that it has for the store below. */
 struct sfs_txn_guard {
-    enum sfs_precondition_kind kind; /* UNCHANGED (a range) or ID (a name) */
+    enum sfs_precondition_kind kind; /* REVISION, ID (a name), EMPTY or UNCHANGED (a range) */
     struct sfs_buffer from;          /* the name */
     struct sfs_buffer to;
-    uint64_t number; /* the id */
+    uint64_t number; /* the revision, id, or sequence since when */
 };
 
 struct sfs_txn_savepoint {
@@ -37,12 +37,17 @@ struct sfs_txn_storage {
     struct sfs_transaction *transaction;
 };
 
+struct sfs_txn_recorder;
+
 struct sfs_transaction {
-    struct sfs_txn_storage storage; /* what the user sees, a layer over `snapshot` */
-    struct sfs_storage *store;      /* where the commit goes; borrowed */
-    struct sfs_storage *snapshot;
+    struct sfs_txn_storage storage;     /* what the user sees, a layer over `base` */
+    struct sfs_storage *store;          /* where the commit goes; borrowed */
+    struct sfs_transaction *parent;     /* whose store that is; NULL: not nested */
+    struct sfs_storage *snapshot;       /* NULL: read committed */
+    struct sfs_txn_recorder *recorder;  /* over the snapshot; NULL: reads are not recorded */
+    struct sfs_storage *base;           /* recorder, snapshot or store: under the write set */
     struct sfs_transaction_options options;
-    uint64_t sequence; /* of the snapshot */
+    uint64_t sequence; /* of the snapshot; read committed: of the store at the beginning */
     int64_t begun;
 
     pthread_mutex_t writer;
@@ -53,7 +58,8 @@ struct sfs_transaction {
     size_t guard_count;
     struct sfs_txn_savepoint *savepoints;
     size_t savepoint_count;
-    uint64_t last_id; /* provisional */
+    uint64_t last_id;     /* provisional */
+    uint64_t rolled_back; /* the number that the last rollback to a savepoint was given; 0: none */
 
     pthread_mutex_t lock;
     enum sfs_transaction_state state;
@@ -85,6 +91,14 @@ void sfs_txn_cut(struct sfs_transaction *transaction, size_t operations, size_t 
 
 /* Frees the savepoints from `count` on. Under `writer`. */
 void sfs_txn_drop_savepoints(struct sfs_transaction *transaction, size_t count);
+
+static inline bool sfs_txn_is_live(const struct sfs_transaction *transaction)
+{
+    return transaction->options.isolation == SFS_READ_COMMITTED;
+}
+
+/* The transaction whose store this is, also under layers; NULL: none. */
+struct sfs_transaction *sfs_txn_around(struct sfs_storage *store);
 
 /* Makes the store that the user sees. */
 int sfs_txn_storage_init(struct sfs_transaction *transaction, struct sfs_error *error);

@@ -3,4 +3,6 @@
 # Sources and headers:  libstorefs_la_SOURCES += src/txn/NAME.c src/txn/NAME.h
 libstorefs_la_SOURCES += src/txn/apply.c src/txn/commit.c src/txn/content.c src/txn/content.h \
 	src/txn/cursor.c src/txn/internal.h src/txn/run.c src/txn/run.h src/txn/savepoint.c \
-	src/txn/storage.c src/txn/transaction.c src/txn/view.c src/txn/view.h
+	src/txn/predicate.c src/txn/predicate.h src/txn/push_down.c src/txn/reads.c \
+	src/txn/reads.h src/txn/recorder.c src/txn/recorder.h src/txn/storage.c src/txn/transact.c \
+	src/txn/transaction.c src/txn/view.c src/txn/view.h

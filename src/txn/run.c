@@ -25,7 +25,7 @@ static int put_entry(struct sfs_txn_run *self, struct sfs_txn_entry *entry, stru
     return code ? sfs_fail_memory(error, "transaction") : 0;
 }
 
-/* The revision that the snapshot has under a name; `before` is the record that the view shows. */
+/* The revision that the base has under a name; `before` is the record that the view shows. */
 static uint64_t base_of(const struct sfs_txn_run *self, struct sfs_bytes name,
                         const struct sfs_record *before)
 {
@@ -40,19 +40,23 @@ static struct sfs_txn_source source_of(const struct sfs_txn_run *self, struct sf
 {
     const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
     if (!entry || entry->state != SFS_TXN_PRESENT)
-        return (struct sfs_txn_source){.origin = name};
-    return (struct sfs_txn_source){entry->content, entry->origin};
+        return (struct sfs_txn_source){.origin = name, .live = self->view.live};
+    return (struct sfs_txn_source){entry->content, entry->origin, entry->live};
 }
 
-/* `record` with the blob that the entry under `name` holds, where it holds one; owned. */
+/* `record` with the blob that the entry under `name` holds, where it holds one; owned. What lies in
+ * a live base is not kept: it may change there. */
 static const struct sfs_record *with_kept_value(const struct sfs_txn_run *self,
                                                 struct sfs_bytes name,
+                                                const struct sfs_txn_source *source,
                                                 const struct sfs_record *record)
 {
     const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
     struct sfs_blob *blob = record->blob;
     if (!blob && entry && entry->state == SFS_TXN_PRESENT)
         blob = entry->record->blob;
+    if (source->live && source->origin.size > 0)
+        blob = NULL;
     return sfs_record_new(record->name, self->run.sequence, record->size,
                           &record->attributes, record->xattrs, blob);
 }
@@ -61,11 +65,12 @@ static const struct sfs_record *with_kept_value(const struct sfs_txn_run *self,
 static int put_kept(struct sfs_txn_run *self, struct sfs_bytes name, uint64_t base,
                     const struct sfs_record *record, struct sfs_error *error)
 {
-    const struct sfs_record *kept = with_kept_value(self, name, record);
+    struct sfs_txn_source source = source_of(self, name);
+    const struct sfs_record *kept = with_kept_value(self, name, &source, record);
     if (!kept)
         return sfs_fail_memory(error, "transaction");
-    struct sfs_txn_entry *entry = sfs_txn_entry_new(SFS_TXN_PRESENT, kept->name, base,
-                                                    kept->revision, kept, source_of(self, name));
+    struct sfs_txn_entry *entry =
+        sfs_txn_entry_new(SFS_TXN_PRESENT, kept->name, base, kept->revision, kept, source);
     sfs_record_unref(kept);
     return put_entry(self, entry, error);
 }
@@ -210,7 +215,7 @@ static int run_move(struct sfs_apply_run *run, const struct sfs_record *before,
 static int open_cursor(struct sfs_txn_run *self, struct sfs_range range,
                        struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
-    return sfs_txn_scan(self->view.snapshot, sfs_txn_share_fixed, &self->view, range,
+    return sfs_txn_scan(self->view.base, sfs_txn_share_fixed, &self->view, range,
                         SFS_WANT_RECORD, ret_cursor, error);
 }
 
@@ -349,16 +354,22 @@ static int visit_change(struct sfs_txn_run *self, const struct sfs_txn_entry *en
                         void *context, struct sfs_error *error)
 {
     const struct sfs_record *before = NULL;
-    int code = entry->base ? sfs_get(self->view.snapshot, entry->name, SFS_WANT_RECORD, &before,
-                                     error)
+    struct sfs_error failure;
+    int code = entry->base ? sfs_get(self->view.base, entry->name, SFS_WANT_RECORD, &before,
+                                     &failure)
                            : 0;
+    if (code == SFS_E_NOT_FOUND && self->view.live)
+        code = 0;
+    else if (code && error)
+        *error = failure;
     if (code == 0)
         code = visit(context, entry->name, before, entry->record, entry->revision, error);
     sfs_record_unref(before);
     return code;
 }
 
-/* Within the transaction nothing but itself changes: what it did later than `sequence`. */
+/* Within the transaction nothing but itself changes: what it did later than `sequence`. What others
+ * changed in a live base, the commit asks the store. */
 static int run_changed(struct sfs_apply_run *run, struct sfs_range range, uint64_t sequence,
                        int (*visit)(void *context, struct sfs_bytes name,
                                     const struct sfs_record *before, const struct sfs_record *after,
@@ -368,13 +379,16 @@ static int run_changed(struct sfs_apply_run *run, struct sfs_range range, uint64
     struct sfs_txn_run *self = txn_run_of(run);
     struct sfs_tree_cursor position = sfs_tree_seek(&self->view.tree, range.from);
     const struct sfs_txn_entry *entry;
-    uint64_t begun;
-    int code = sfs_sequence(self->view.snapshot, &begun, error);
-    if (code == 0 && sequence < begun)
+    uint64_t begun = 0;
+    int code = self->view.live ? 0 : sfs_sequence(self->view.base, &begun, error);
+    if (code == 0 && !self->view.live && sequence < begun)
         code = sfs_fail(error, SFS_E_TOO_OLD, "transaction",
                         "the transaction sees sequence number %" PRIu64
                         " and cannot tell what changed since %" PRIu64,
                         begun, sequence);
+    if (code == 0 && sequence < self->rolled_back)
+        code = sfs_fail(error, SFS_E_CONFLICT, "transaction",
+                        "the transaction around this one was rolled back to a savepoint meanwhile");
     while (code == 0 && (entry = sfs_tree_next(&position)) && sfs_range_has(range, entry->name)) {
         if (entry->state != SFS_TXN_GUARDED && entry->revision > sequence)
             code = visit_change(self, entry, visit, context, error);
@@ -384,7 +398,7 @@ static int run_changed(struct sfs_apply_run *run, struct sfs_range range, uint64
 
 static int run_lease(struct sfs_apply_run *run, uint64_t lease, struct sfs_error *error)
 {
-    if (lease == sfs_snapshot_lease(txn_run_of(run)->view.snapshot))
+    if (lease == sfs_snapshot_lease(txn_run_of(run)->view.base))
         return 0;
     return sfs_fail(error, SFS_E_EXPIRED, "transaction",
                     "lease %" PRIu64 " is not that of the transaction", lease);
@@ -488,7 +502,7 @@ int sfs_txn_run_guard(struct sfs_txn_run *run, struct sfs_bytes name, struct sfs
     struct sfs_error failure = {0};
     if (sfs_tree_find(&run->view.tree, name))
         return 0;
-    int code = sfs_get(run->view.snapshot, name, SFS_WANT_RECORD, &record, &failure);
+    int code = sfs_get(run->view.base, name, SFS_WANT_RECORD, &record, &failure);
     if (code && code != SFS_E_NOT_FOUND) {
         if (error)
             *error = failure;

@@ -13,6 +13,7 @@ struct sfs_txn_run {
     struct sfs_txn_view view;   /* changed by the run; the holder clears its tree */
     struct sfs_storage *store;  /* the store below, for stages */
     uint64_t *last_id;          /* the provisional id given last */
+    uint64_t rolled_back;       /* what was written before cannot be told from what was taken back */
     struct sfs_txn_content **contents; /* of the stages put, in order; counted */
     size_t content_count;
 };

@@ -79,8 +79,8 @@ static int roll_back(struct sfs_transaction *transaction, const char *name, stru
     sfs_txn_cut(transaction, savepoint->operations, savepoint->contents, savepoint->guards);
     /* A new number, so that who remembers the old one sees that there was a change. */
     uint64_t last = transaction->last_revision;
-    sfs_txn_publish(transaction, &tree,
-                    (last > SFS_TXN_PROVISIONAL ? last : SFS_TXN_PROVISIONAL) + 1);
+    transaction->rolled_back = (last > SFS_TXN_PROVISIONAL ? last : SFS_TXN_PROVISIONAL) + 1;
+    sfs_txn_publish(transaction, &tree, transaction->rolled_back);
     sfs_tree_clear(&tree);
     return 0;
 }

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "txn/internal.h"
+#include "txn/recorder.h"
 
 static struct sfs_transaction *transaction_of(struct sfs_storage *store)
 {
@@ -20,7 +20,8 @@ static int begin_read(struct sfs_storage *store, struct sfs_txn_view *view, stru
     int code = sfs_txn_use(transaction, false, error);
     if (code)
         return code;
-    view->snapshot = transaction->snapshot;
+    view->base = transaction->base;
+    view->live = sfs_txn_is_live(transaction);
     sfs_txn_share(transaction, &view->tree);
     return 0;
 }
@@ -70,7 +71,7 @@ static int txn_scan(struct sfs_storage *store, struct sfs_range range, unsigned 
                     struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
     struct sfs_transaction *transaction = transaction_of(store);
-    return sfs_txn_scan(transaction->snapshot, share_present, transaction, range, want, ret_cursor,
+    return sfs_txn_scan(transaction->base, share_present, transaction, range, want, ret_cursor,
                         error);
 }
 
@@ -82,12 +83,20 @@ static const struct sfs_read_operations txn_read_operations = {
 
 /* --- write --- */
 
+static int fail_read_only(struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_READ_ONLY, "transaction",
+                    "the transaction was begun to read only: begin another to change something");
+}
+
 static int txn_apply(struct sfs_storage *store, struct sfs_batch *batch,
                      const struct sfs_apply_options *options, uint64_t *ret_sequence,
                      struct sfs_error *error)
 {
     (void)options; /* the commit is what becomes durable */
     struct sfs_transaction *transaction = transaction_of(store);
+    if (transaction->options.read_only)
+        return fail_read_only(error);
     pthread_mutex_lock(&transaction->writer);
     int code = sfs_txn_use(transaction, true, error);
     if (code == 0)
@@ -100,6 +109,8 @@ static int txn_stage(struct sfs_storage *store, struct sfs_stage **ret_stage,
                      struct sfs_error *error)
 {
     struct sfs_transaction *transaction = transaction_of(store);
+    if (transaction->options.read_only)
+        return fail_read_only(error);
     int code = sfs_txn_use(transaction, true, error);
     return code ? code : sfs_txn_stage_new(transaction->store, ret_stage, error);
 }
@@ -121,6 +132,7 @@ static const struct sfs_write_operations txn_write_operations = {
 struct view_storage {
     struct sfs_storage storage;
     struct sfs_transaction *transaction;
+    struct sfs_storage *base; /* the transaction's, or a snapshot made for this view: storage.below */
     pthread_mutex_t lock; /* sharing from a tree is a change of it */
     struct sfs_tree tree;
     uint64_t sequence;
@@ -131,9 +143,9 @@ static struct view_storage *view_storage_of(struct sfs_storage *store)
     return (struct view_storage *)store;
 }
 
-static int view_storage_new(struct sfs_transaction *transaction, struct sfs_tree *tree,
-                            uint64_t sequence, struct sfs_storage **ret_store,
-                            struct sfs_error *error);
+static int view_storage_new(struct sfs_transaction *transaction, struct sfs_storage *own,
+                            struct sfs_tree *tree, uint64_t sequence,
+                            struct sfs_storage **ret_store, struct sfs_error *error);
 
 static int begin_view(struct sfs_storage *store, struct sfs_txn_view *view, struct sfs_error *error)
 {
@@ -141,7 +153,7 @@ static int begin_view(struct sfs_storage *store, struct sfs_txn_view *view, stru
     int code = sfs_txn_use(self->transaction, false, error);
     if (code)
         return code;
-    view->snapshot = self->transaction->snapshot;
+    view->base = self->base;
     pthread_mutex_lock(&self->lock);
     sfs_tree_share(&self->tree, &view->tree);
     pthread_mutex_unlock(&self->lock);
@@ -191,8 +203,7 @@ static int view_scan(struct sfs_storage *store, struct sfs_range range, unsigned
                      struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
     struct view_storage *self = view_storage_of(store);
-    return sfs_txn_scan(self->transaction->snapshot, share_view, self, range, want, ret_cursor,
-                        error);
+    return sfs_txn_scan(self->base, share_view, self, range, want, ret_cursor, error);
 }
 
 static int view_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error)
@@ -208,10 +219,28 @@ static int view_snapshot(struct sfs_storage *store, uint64_t lease_ms,
     (void)lease_ms; /* it lives as long as the transaction */
     struct view_storage *self = view_storage_of(store);
     struct sfs_txn_view view;
+    struct sfs_storage *own = NULL;
+    int code = begin_view(store, &view, error);
+    if (code)
+        return code;
+    if (!self->storage.borrowed_below)
+        code = sfs_snapshot(self->base, self->transaction->options.idle_ms, &own, error);
+    if (code) {
+        sfs_tree_clear(&view.tree);
+        return code;
+    }
+    return view_storage_new(self->transaction, own, &view.tree, self->sequence, ret_snapshot,
+                            error);
+}
+
+static int view_push_down(struct sfs_storage *store, const struct sfs_query *query,
+                          struct sfs_push_down *ret_taken, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
     int code = begin_view(store, &view, error);
     return code ? code
-                : view_storage_new(self->transaction, &view.tree, self->sequence, ret_snapshot,
-                                   error);
+                : sfs_txn_push_down(view_storage_of(store)->transaction, &view.tree, query,
+                                    ret_taken, error);
 }
 
 static int no_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
@@ -244,31 +273,45 @@ static const struct sfs_time_operations view_time_operations = {
     .snapshot = view_snapshot,
     .changes = no_changes,
 };
+static int view_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    return code ? code
+                : sfs_txn_exists(view_storage_of(store)->transaction, &view, range, error);
+}
+
+static const struct sfs_override_operations view_overrides = {.exists = view_exists,
+                                                              .push_down = view_push_down};
 static const struct sfs_storage_operations view_operations = {
     .name = "transaction view",
     .read = &view_read_operations,
     .time = &view_time_operations,
+    .override = &view_overrides,
     .close = view_close,
 };
 
-/* Takes the tree over, also on failure. */
-static int view_storage_new(struct sfs_transaction *transaction, struct sfs_tree *tree,
-                            uint64_t sequence, struct sfs_storage **ret_store,
-                            struct sfs_error *error)
+/* Takes the tree and `own` (NULL: the view lies over the transaction's base) over, also on failure. */
+static int view_storage_new(struct sfs_transaction *transaction, struct sfs_storage *own,
+                            struct sfs_tree *tree, uint64_t sequence,
+                            struct sfs_storage **ret_store, struct sfs_error *error)
 {
+    struct sfs_storage *base = own ? own : transaction->base;
     struct view_storage *self = calloc(1, sizeof(*self));
-    int code = self ? sfs_layer_init(&self->storage, &view_operations, transaction->snapshot, error)
+    int code = self ? sfs_layer_init(&self->storage, &view_operations, base, error)
                     : sfs_fail_memory(error, "transaction");
     if (code) {
         sfs_tree_clear(tree);
+        sfs_close(own, NULL);
         free(self);
         return code;
     }
-    self->storage.borrowed_below = true;
+    self->storage.borrowed_below = !own;
     self->storage.read_only = true;
     self->storage.capabilities = SFS_CAN_SNAPSHOT;
-    self->storage.lease = sfs_snapshot_lease(transaction->snapshot);
+    self->storage.lease = sfs_snapshot_lease(base);
     self->transaction = transaction;
+    self->base = base;
     self->tree = *tree;
     self->sequence = sequence;
     pthread_mutex_init(&self->lock, NULL);
@@ -285,8 +328,11 @@ static int txn_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struc
     if (code)
         return code;
     pthread_mutex_lock(&transaction->lock);
-    *ret_sequence = transaction->last_revision;
+    uint64_t sequence = transaction->last_revision;
     pthread_mutex_unlock(&transaction->lock);
+    if (sfs_txn_is_live(transaction) && sequence < SFS_TXN_PROVISIONAL)
+        return sfs_sequence(transaction->store, ret_sequence, error);
+    *ret_sequence = sequence;
     return 0;
 }
 
@@ -295,15 +341,34 @@ static int txn_snapshot(struct sfs_storage *store, uint64_t lease_ms,
 {
     (void)lease_ms; /* it lives as long as the transaction */
     struct sfs_transaction *transaction = transaction_of(store);
+    struct sfs_storage *own = NULL;
     struct sfs_tree tree;
     int code = sfs_txn_use(transaction, false, error);
+    if (code == 0 && sfs_txn_is_live(transaction))
+        code = sfs_snapshot(transaction->store, transaction->options.idle_ms, &own, error);
     if (code)
         return code;
     pthread_mutex_lock(&transaction->lock);
     sfs_tree_share(&transaction->tree, &tree);
     uint64_t sequence = transaction->last_revision;
     pthread_mutex_unlock(&transaction->lock);
-    return view_storage_new(transaction, &tree, sequence, ret_snapshot, error);
+    if (own && sequence < SFS_TXN_PROVISIONAL)
+        code = sfs_sequence(own, &sequence, error);
+    if (code) {
+        sfs_tree_clear(&tree);
+        sfs_close(own, NULL);
+        return code;
+    }
+    return view_storage_new(transaction, own, &tree, sequence, ret_snapshot, error);
+}
+
+static int txn_push_down(struct sfs_storage *store, const struct sfs_query *query,
+                         struct sfs_push_down *ret_taken, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_read(store, &view, error);
+    return code ? code
+                : sfs_txn_push_down(transaction_of(store), &view.tree, query, ret_taken, error);
 }
 
 static const struct sfs_time_operations txn_time_operations = {
@@ -320,35 +385,52 @@ static int txn_close(struct sfs_storage *store, struct sfs_error *error)
     return 0;
 }
 
+static int txn_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_read(store, &view, error);
+    return code ? code : sfs_txn_exists(transaction_of(store), &view, range, error);
+}
+
+static const struct sfs_override_operations txn_overrides = {.exists = txn_exists,
+                                                             .push_down = txn_push_down};
 static const struct sfs_storage_operations txn_operations = {
     .name = "transaction",
+    .override = &txn_overrides,
     .read = &txn_read_operations,
     .write = &txn_write_operations,
     .time = &txn_time_operations,
     .close = txn_close,
 };
 
+struct sfs_transaction *sfs_txn_around(struct sfs_storage *store)
+{
+    while (store && store->operations != &txn_operations)
+        store = store->below;
+    return store ? transaction_of(store) : NULL;
+}
+
 /* A transaction inside another gives ids that the outer one does not. */
-static uint64_t nesting(const struct sfs_storage *store)
+static uint64_t nesting(const struct sfs_transaction *transaction)
 {
     uint64_t depth = 0;
-    for (; store; store = store->below)
-        depth += store->operations == &txn_operations;
+    while ((transaction = transaction->parent))
+        depth++;
     return depth;
 }
 
 int sfs_txn_storage_init(struct sfs_transaction *transaction, struct sfs_error *error)
 {
     struct sfs_storage *storage = &transaction->storage.storage;
-    int code = sfs_layer_init(storage, &txn_operations, transaction->snapshot, error);
+    int code = sfs_layer_init(storage, &txn_operations, transaction->base, error);
     if (code)
         return code;
     storage->borrowed_below = true;
     storage->read_only = transaction->store->read_only;
-    storage->capabilities = SFS_CAN_SNAPSHOT;
+    storage->capabilities = transaction->store->capabilities & SFS_CAN_SNAPSHOT;
     storage->key_max = transaction->store->key_max;
     storage->location = transaction->store->location;
     transaction->storage.transaction = transaction;
-    transaction->last_id = SFS_TXN_PROVISIONAL + (nesting(transaction->store) << 48);
+    transaction->last_id = SFS_TXN_PROVISIONAL + (nesting(transaction) << 48);
     return 0;
 }

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "txn/internal.h"
+#include "txn/recorder.h"
 #include "util/clock.h"
 
 #define IDLE_MS UINT64_C(600000)
@@ -89,7 +89,10 @@ int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_err
     int code = check_use(transaction, writes, error);
     bool due = code == 0 && renewal_due(transaction);
     pthread_mutex_unlock(&transaction->lock);
-    if (!due)
+    /* Who uses the inner transaction uses those around it. */
+    if (code == 0 && transaction->parent)
+        code = sfs_txn_use(transaction->parent, false, error);
+    if (code || !due || !transaction->snapshot)
         return code;
     struct sfs_error failure;
     code = renew(transaction, &failure);
@@ -119,47 +122,94 @@ void sfs_txn_publish(struct sfs_transaction *transaction, struct sfs_tree *tree,
 
 /* --- beginning and ending --- */
 
-static int check_isolation(const struct sfs_storage *store, enum sfs_isolation isolation,
-                           struct sfs_error *error)
+static int check_capabilities(const struct sfs_storage *store, enum sfs_isolation isolation,
+                              struct sfs_error *error)
 {
-    if (isolation != SFS_SNAPSHOT)
+    unsigned can = sfs_storage_capabilities(store);
+    if (isolation == SFS_READ_COMMITTED)
+        return 0;
+    if (!(can & SFS_CAN_SNAPSHOT))
         return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
-                        "isolation '%s' is not supported: only 'snapshot' is",
-                        sfs_isolation_name(isolation));
-    if (!(sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT))
+                        "a %s store has no snapshots, so that its transactions cannot be '%s'; it "
+                        "gives 'read-committed'",
+                        sfs_storage_name(store), sfs_isolation_name(isolation));
+    if (isolation == SFS_SERIALIZABLE && !(can & SFS_CAN_CHANGES))
         return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
-                        "a %s store has no snapshots, so that transactions cannot be isolated",
+                        "a %s store does not know what was changed, so that its transactions "
+                        "cannot be 'serializable'; it gives 'snapshot'",
                         sfs_storage_name(store));
     return 0;
+}
+
+static int check_isolation(const struct sfs_storage *store, const struct sfs_transaction *parent,
+                           enum sfs_isolation isolation, struct sfs_error *error)
+{
+    if (isolation != SFS_READ_COMMITTED && isolation != SFS_SNAPSHOT &&
+        isolation != SFS_SERIALIZABLE)
+        return sfs_fail(error, SFS_E_INVALID, "transaction", "%d is no isolation level",
+                        (int)isolation);
+    if (!parent)
+        return check_capabilities(store, isolation, error);
+    if (isolation > parent->options.isolation)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                        "a transaction inside one that is '%s' cannot be '%s'",
+                        sfs_isolation_name(parent->options.isolation),
+                        sfs_isolation_name(isolation));
+    return 0;
+}
+
+static int open_snapshot(struct sfs_transaction *transaction, struct sfs_error *error)
+{
+    int code = sfs_snapshot(transaction->store, transaction->options.idle_ms,
+                            &transaction->snapshot, error);
+    if (code == 0)
+        code = sfs_sequence(transaction->snapshot, &transaction->sequence, error);
+    transaction->base = transaction->snapshot;
+    /* What only reads is as if it had run at the moment of its snapshot: nothing is to be checked. */
+    if (code || transaction->options.isolation != SFS_SERIALIZABLE ||
+        transaction->options.read_only)
+        return code;
+    code = sfs_txn_recorder_new(transaction->snapshot, &transaction->recorder, error);
+    if (code == 0)
+        transaction->base = &transaction->recorder->storage;
+    return code;
+}
+
+static int open_live(struct sfs_transaction *transaction, struct sfs_error *error)
+{
+    struct sfs_error failure;
+    int code = sfs_sequence(transaction->store, &transaction->sequence, &failure);
+    transaction->base = transaction->store;
+    if (code == SFS_E_UNSUPPORTED)
+        return 0; /* a store without a notion of time can be read committed too */
+    if (code && error)
+        *error = failure;
+    return code;
 }
 
 static int open_parts(struct sfs_transaction *transaction, struct sfs_error *error)
 {
     int code = sfs_batch_new(&transaction->operations, error);
     if (code == 0)
-        code = sfs_snapshot(transaction->store, transaction->options.idle_ms,
-                            &transaction->snapshot, error);
-    if (code == 0)
-        code = sfs_sequence(transaction->snapshot, &transaction->sequence, error);
+        code = sfs_txn_is_live(transaction) ? open_live(transaction, error)
+                                            : open_snapshot(transaction, error);
     transaction->last_revision = transaction->sequence;
     return code ? code : sfs_txn_storage_init(transaction, error);
 }
 
-int sfs_begin(struct sfs_storage *store, const struct sfs_transaction_options *options,
-              struct sfs_transaction **ret_transaction, struct sfs_error *error)
+static struct sfs_transaction *allocate(struct sfs_storage *store,
+                                        const struct sfs_transaction_options *options)
 {
-    static const struct sfs_transaction_options defaults = {.isolation = SFS_SNAPSHOT};
-    options = options ? options : &defaults;
-    int code = check_isolation(store, options->isolation, error);
-    if (code)
-        return code;
     struct sfs_transaction *transaction = calloc(1, sizeof(*transaction));
     if (!transaction)
-        return sfs_fail_memory(error, "transaction");
+        return NULL;
     transaction->store = store;
+    transaction->parent = sfs_txn_around(store);
     transaction->options = *options;
     if (transaction->options.idle_ms == 0)
         transaction->options.idle_ms = IDLE_MS;
+    if (transaction->parent && transaction->parent->options.read_only)
+        transaction->options.read_only = true;
     transaction->begun = sfs_clock_now();
     transaction->renewed_tick = sfs_clock_monotonic();
     transaction->generation = 1;
@@ -167,12 +217,36 @@ int sfs_begin(struct sfs_storage *store, const struct sfs_transaction_options *o
     pthread_mutex_init(&transaction->writer, NULL);
     pthread_mutex_init(&transaction->lock, NULL);
     touch(transaction);
+    return transaction;
+}
+
+int sfs_begin(struct sfs_storage *store, const struct sfs_transaction_options *options,
+              struct sfs_transaction **ret_transaction, struct sfs_error *error)
+{
+    static const struct sfs_transaction_options defaults = {.isolation = SFS_SNAPSHOT};
+    options = options ? options : &defaults;
+    int code = check_isolation(store, sfs_txn_around(store), options->isolation, error);
+    if (code)
+        return code;
+    struct sfs_transaction *transaction = allocate(store, options);
+    if (!transaction)
+        return sfs_fail_memory(error, "transaction");
     code = open_parts(transaction, error);
     if (code)
         sfs_transaction_free(transaction);
     else
         *ret_transaction = transaction;
     return code;
+}
+
+int sfs_begin_nested(struct sfs_transaction *parent, const struct sfs_transaction_options *options,
+                     struct sfs_transaction **ret_transaction, struct sfs_error *error)
+{
+    int code = sfs_txn_use(parent, true, error);
+    if (code)
+        return code;
+    return sfs_begin(&parent->storage.storage, options ? options : &parent->options,
+                     ret_transaction, error);
 }
 
 struct sfs_storage *sfs_transaction_storage(struct sfs_transaction *transaction)
@@ -212,6 +286,8 @@ void sfs_transaction_free(struct sfs_transaction *transaction)
     free(transaction->guards);
     /* The snapshot was only read: that its lease could not be given back costs nothing but space
      * until the lease ends. */
+    if (transaction->recorder)
+        sfs_close(&transaction->recorder->storage, NULL);
     sfs_close(transaction->snapshot, NULL);
     pthread_mutex_destroy(&transaction->writer);
     pthread_mutex_destroy(&transaction->lock);
@@ -229,6 +305,7 @@ void sfs_transaction_status(struct sfs_transaction *transaction,
     *ret_status = (struct sfs_transaction_status){
         .state = transaction->state,
         .isolation = transaction->options.isolation,
+        .read_only = transaction->options.read_only,
         .sequence = transaction->sequence,
         .operations = transaction->operation_count,
         .begun = transaction->begun,
@@ -246,10 +323,14 @@ static int visit_entry(struct sfs_transaction *transaction, const struct sfs_txn
     const struct sfs_record *before = NULL;
     if (entry->state == SFS_TXN_GUARDED || (!entry->base && !entry->record))
         return 0;
-    if (entry->base) {
-        int code = sfs_get(transaction->snapshot, entry->name, SFS_WANT_RECORD, &before, error);
-        if (code)
-            return code;
+    /* Showing it to the user is no read that the commit would have to check: it is checked already. */
+    struct sfs_storage *base = transaction->snapshot ? transaction->snapshot : transaction->store;
+    struct sfs_error failure;
+    int code = entry->base ? sfs_get(base, entry->name, SFS_WANT_RECORD, &before, &failure) : 0;
+    if (code && !(code == SFS_E_NOT_FOUND && sfs_txn_is_live(transaction))) {
+        if (error)
+            *error = failure;
+        return code;
     }
     int answer = visit(context, entry->name, before, entry->record);
     sfs_record_unref(before);

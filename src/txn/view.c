@@ -22,6 +22,7 @@ struct sfs_txn_entry *sfs_txn_entry_new(enum sfs_txn_state state, struct sfs_byt
     entry->revision = revision;
     entry->record = record ? sfs_record_ref(record) : NULL;
     entry->content = sfs_txn_content_ref(source.content);
+    entry->live = source.live;
     entry->name = record ? record->name : sfs_bytes(entry->bytes, own);
     entry->origin = sfs_bytes(entry->bytes + own, source.origin.size);
     if (own)
@@ -53,15 +54,21 @@ static void unref_item(void *item)
 
 const struct sfs_tree_counting sfs_txn_counting = {.ref = ref_item, .unref = unref_item};
 
-static int entry_read(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+/* An entry whose value is in a base that may have changed it. */
+static bool follows_base(const struct sfs_txn_entry *entry)
+{
+    return entry->live && entry->origin.size > 0 && !entry->content && !entry->record->blob;
+}
+
+static int entry_read(struct sfs_storage *base, const struct sfs_txn_entry *entry,
                       uint64_t offset, void *data, size_t size, size_t *ret_size,
                       struct sfs_error *error)
 {
     const struct sfs_record *record = entry->record;
     if (!sfs_record_has_value(record) && entry->content)
         return sfs_txn_content_read(entry->content, offset, data, size, ret_size, error);
-    if (!sfs_record_has_value(record))
-        return sfs_read(snapshot, entry->origin, 0, offset, data, size, ret_size, error);
+    if (!sfs_record_has_value(record) || follows_base(entry))
+        return sfs_read(base, entry->origin, 0, offset, data, size, ret_size, error);
     struct sfs_bytes value = sfs_record_value(record);
     size_t left = offset < value.size ? value.size - (size_t)offset : 0;
     size_t taken = left < size ? left : size;
@@ -71,7 +78,7 @@ static int entry_read(struct sfs_storage *snapshot, const struct sfs_txn_entry *
     return 0;
 }
 
-static int load_value(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+static int load_value(struct sfs_storage *base, const struct sfs_txn_entry *entry,
                       struct sfs_blob **ret_blob, struct sfs_error *error)
 {
     size_t size = (size_t)entry->record->size;
@@ -83,7 +90,7 @@ static int load_value(struct sfs_storage *snapshot, const struct sfs_txn_entry *
     size_t got = 1;
     int code = 0;
     while (code == 0 && filled < size && got > 0) {
-        code = entry_read(snapshot, entry, filled, (char *)data + filled, size - filled, &got, error);
+        code = entry_read(base, entry, filled, (char *)data + filled, size - filled, &got, error);
         filled += code ? 0 : got;
     }
     if (code == 0 && filled < size)
@@ -96,17 +103,40 @@ static int load_value(struct sfs_storage *snapshot, const struct sfs_txn_entry *
     return code;
 }
 
-int sfs_txn_entry_record(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+/* The entry's own attributes around the value that the base has now. */
+static int follow_base(struct sfs_storage *base, const struct sfs_txn_entry *entry, unsigned want,
+                       const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    const struct sfs_record *record = entry->record;
+    const struct sfs_record *present = NULL;
+    int code = sfs_get(base, entry->origin, want, &present, error);
+    if (code)
+        return code;
+    struct sfs_attributes attributes = record->attributes;
+    if (!attributes.type_set)
+        attributes.type = present->attributes.type;
+    const struct sfs_record *merged = sfs_record_new(record->name, record->revision, present->size,
+                                                     &attributes, record->xattrs, present->blob);
+    sfs_record_unref(present);
+    if (!merged)
+        return sfs_fail_memory(error, "transaction");
+    *ret_record = merged;
+    return 0;
+}
+
+int sfs_txn_entry_record(struct sfs_storage *base, const struct sfs_txn_entry *entry,
                          unsigned want, const struct sfs_record **ret_record,
                          struct sfs_error *error)
 {
     const struct sfs_record *record = entry->record;
+    if (follows_base(entry))
+        return follow_base(base, entry, want, ret_record, error);
     if (!(want & SFS_WANT_VALUE) || sfs_record_has_value(record)) {
         *ret_record = sfs_record_ref(record);
         return 0;
     }
     struct sfs_blob *blob = NULL;
-    int code = load_value(snapshot, entry, &blob, error);
+    int code = load_value(base, entry, &blob, error);
     if (code)
         return code;
     const struct sfs_record *loaded = sfs_record_new(record->name, record->revision, record->size,
@@ -130,11 +160,11 @@ int sfs_txn_view_get(const struct sfs_txn_view *view, struct sfs_bytes name, uns
 {
     const struct sfs_txn_entry *entry = sfs_tree_find(&view->tree, name);
     if (entry && entry->state == SFS_TXN_PRESENT)
-        return sfs_txn_entry_record(view->snapshot, entry, want, ret_record, error);
-    /* A temporary name is no name, and the snapshot would refuse it. */
+        return sfs_txn_entry_record(view->base, entry, want, ret_record, error);
+    /* A temporary name is no name, and the base would refuse it. */
     if ((entry && entry->state == SFS_TXN_GONE) || sfs_name_is_temporary(name))
         return not_found(name, error);
-    return sfs_get(view->snapshot, name, want, ret_record, error);
+    return sfs_get(view->base, name, want, ret_record, error);
 }
 
 int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, uint64_t revision,
@@ -144,7 +174,7 @@ int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, ui
     char shown[160];
     const struct sfs_txn_entry *entry = sfs_tree_find(&view->tree, name);
     if (!entry || entry->state == SFS_TXN_GUARDED)
-        return sfs_read(view->snapshot, name, revision, offset, data, size, ret_size, error);
+        return sfs_read(view->base, name, revision, offset, data, size, ret_size, error);
     if (entry->state == SFS_TXN_GONE)
         return not_found(name, error);
     if (revision && revision != entry->record->revision)
@@ -152,5 +182,5 @@ int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, ui
                         "'%s' has revision %" PRIu64 ", not %" PRIu64,
                         sfs_name_show(name, shown, sizeof(shown)), entry->record->revision,
                         revision);
-    return entry_read(view->snapshot, entry, offset, data, size, ret_size, error);
+    return entry_read(view->base, entry, offset, data, size, ret_size, error);
 }

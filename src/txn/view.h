@@ -3,9 +3,10 @@
 #define SFS_TXN_VIEW_H
 
 /*
- * View: one state of a transaction, which is the write set laid over the snapshot. The write set is a
- * persistent tree from names to entries; a view shares it, so that readers and savepoints keep theirs
- * while others write. Entries are immutable and counted; a view belongs to one thread at a time.
+ * View: one state of a transaction, which is the write set laid over its base: a snapshot, or under
+ * read committed the store as it is at each read (a live base). The write set is a persistent tree
+ * from names to entries; a view shares it, so that readers and savepoints keep theirs while others
+ * write. Entries are immutable and counted; a view belongs to one thread at a time.
  */
 #include <stdatomic.h>
 
@@ -25,13 +26,14 @@ struct sfs_txn_entry {
     atomic_size_t references;
     enum sfs_txn_state state;
     struct sfs_bytes name;
-    uint64_t base;                   /* revision in the snapshot; 0: it has no such name */
+    uint64_t base;                   /* revision in the base; 0: it has no such name */
     uint64_t revision;               /* of the change in the transaction */
     const struct sfs_record *record; /* PRESENT */
-    /* Where the value is that the record does not hold: in a content, or in the snapshot under the
-     * name that the record had there. */
+    /* Where the value is that the record does not hold: in a content, or in the base under the name
+     * that the record had there. */
     struct sfs_txn_content *content;
     struct sfs_bytes origin;
+    bool live; /* the base may change: the value, and whether there is one, is what it says then */
     char bytes[]; /* name and origin */
 };
 
@@ -39,6 +41,7 @@ struct sfs_txn_entry {
 struct sfs_txn_source {
     struct sfs_txn_content *content;
     struct sfs_bytes origin;
+    bool live;
 };
 
 extern const struct sfs_tree_counting sfs_txn_counting;
@@ -52,11 +55,13 @@ void sfs_txn_entry_unref(struct sfs_txn_entry *entry);
 
 struct sfs_txn_view {
     struct sfs_tree tree;
-    struct sfs_storage *snapshot; /* borrowed */
+    struct sfs_storage *base; /* borrowed */
+    bool live;                /* the base is no snapshot */
 };
 
-/* The record of an entry that is PRESENT, with its value where that is wanted. */
-int sfs_txn_entry_record(struct sfs_storage *snapshot, const struct sfs_txn_entry *entry,
+/* The record of an entry that is PRESENT, with its value where that is wanted. NOT_FOUND where that
+ * value was in a live base and is there no more. */
+int sfs_txn_entry_record(struct sfs_storage *base, const struct sfs_txn_entry *entry,
                          unsigned want, const struct sfs_record **ret_record,
                          struct sfs_error *error);
 
@@ -75,7 +80,7 @@ int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, ui
  */
 typedef int sfs_txn_share_function(void *context, uint64_t *generation, struct sfs_tree *tree,
                                    struct sfs_error *error);
-int sfs_txn_scan(struct sfs_storage *snapshot, sfs_txn_share_function *share, void *context,
+int sfs_txn_scan(struct sfs_storage *base, sfs_txn_share_function *share, void *context,
                  struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                  struct sfs_error *error);
 /* A `share` for a view that does not change while the cursor lives: context is the view. */

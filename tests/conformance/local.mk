@@ -25,3 +25,8 @@ tests_conformance_test_persistence_SOURCES = tests/conformance/test_persistence.
 conformance_tests += tests/conformance/test_threads tests/conformance/test_sharing
 tests_conformance_test_threads_SOURCES = tests/conformance/test_threads.c $(conformance_fixture)
 tests_conformance_test_sharing_SOURCES = tests/conformance/test_sharing.c $(conformance_fixture)
+conformance_tests += tests/conformance/test_anomalies
+tests_conformance_test_anomalies_SOURCES = tests/conformance/test_anomalies.c
+conformance_tests += tests/conformance/test_histories
+tests_conformance_test_histories_SOURCES = tests/conformance/test_histories.c \
+	tests/conformance/history.c tests/conformance/history.h

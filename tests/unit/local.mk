@@ -67,3 +67,10 @@ tests_unit_test_node_SOURCES = tests/unit/test_node.c tests/fault/inject.c tests
 tests_unit_test_node_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
 tests_unit_test_node_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_memory)
 tests_unit_test_node_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/test_levels
+tests_unit_test_levels_SOURCES = tests/unit/test_levels.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+unit_tests += tests/unit/test_transact
+tests_unit_test_transact_SOURCES = tests/unit/test_transact.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)

@@ -387,11 +387,8 @@ static void test_refusals(void **state)
     struct fixture *fixture = *state;
     struct sfs_transaction *transaction = NULL;
     struct sfs_error error;
-    struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
-    assert_int_equal(sfs_begin(fixture->store, &options, &transaction, &error), SFS_E_UNSUPPORTED);
-    assert_non_null(strstr(error.message, "serializable"));
-    options.isolation = SFS_READ_COMMITTED;
-    assert_int_equal(sfs_begin(fixture->store, &options, &transaction, &error), SFS_E_UNSUPPORTED);
+    struct sfs_transaction_options options = {.isolation = (enum sfs_isolation)7};
+    assert_int_equal(sfs_begin(fixture->store, &options, &transaction, &error), SFS_E_INVALID);
     assert_null(transaction);
     /* An empty commit writes nothing. */
     uint64_t before, after, got;

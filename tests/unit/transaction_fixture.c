@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "storefs/query.h"
 #include "tests/unit/transaction_fixture.h"
 
 int setup_memory(void **state)
@@ -108,4 +109,39 @@ void commit(struct sfs_transaction *transaction)
         fail_msg("commit: %s", error.message);
     assert_int_equal(state_of(transaction), SFS_COMMITTED);
     sfs_transaction_free(transaction);
+}
+
+struct sfs_transaction *begin_at(struct sfs_storage *store, enum sfs_isolation isolation)
+{
+    struct sfs_transaction_options options = {.isolation = isolation};
+    struct sfs_transaction *transaction = NULL;
+    assert_int_equal(sfs_begin(store, &options, &transaction, NULL), 0);
+    return transaction;
+}
+
+struct sfs_storage *inside(struct sfs_transaction *transaction)
+{
+    return sfs_transaction_storage(transaction);
+}
+
+/* The commit is a conflict whose sentence has `part` in it; frees. */
+void refuse(struct sfs_transaction *transaction, const char *part)
+{
+    struct sfs_error error = {0};
+    assert_int_equal(sfs_commit(transaction, NULL, &error), SFS_E_CONFLICT);
+    if (!strstr(error.message, part))
+        fail_msg("'%s' does not say '%s'", error.message, part);
+    assert_int_equal(sfs_commit(transaction, NULL, NULL), SFS_E_CONFLICT);
+    sfs_transaction_free(transaction);
+}
+
+uint64_t count(struct sfs_storage *store, const char *path)
+{
+    struct sfs_query *query = NULL;
+    enum sfs_sink sink;
+    uint64_t number = 0;
+    assert_int_equal(sfs_query_parse(sfs_string(path), &query, &sink, NULL), 0);
+    assert_int_equal(sfs_query_count(store, query, &number, NULL), 0);
+    sfs_query_free(query);
+    return number;
 }

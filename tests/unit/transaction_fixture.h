@@ -35,6 +35,14 @@ enum sfs_transaction_state state_of(struct sfs_transaction *transaction);
 /* Commits, which must succeed, and frees. */
 void commit(struct sfs_transaction *transaction);
 
+struct sfs_transaction *begin_at(struct sfs_storage *store, enum sfs_isolation isolation);
+/* The transaction's store. */
+struct sfs_storage *inside(struct sfs_transaction *transaction);
+/* The commit is a conflict whose sentence has `part` in it; frees. */
+void refuse(struct sfs_transaction *transaction, const char *part);
+/* What the query path, which ends in "count", counts. */
+uint64_t count(struct sfs_storage *store, const char *path);
+
 /* A test on each backend. */
 #define BOTH(test)                                                                                 \
     {#test " (memory)", test, setup_memory, teardown, NULL},                                       \

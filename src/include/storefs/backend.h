@@ -57,6 +57,8 @@ struct sfs_override_operations {
     /* Checks what the derived form (a scan that reads every value) cannot see. */
     int (*check)(struct sfs_storage *store, bool repair, sfs_report_function *report, void *context,
                  uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
+    /* As sfs_exists(): for transactions, which note less than for a scan. */
+    int (*exists)(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error);
     /* Query push-down: see storefs/query.h. */
     int (*push_down)(struct sfs_storage *store, const struct sfs_query *query,
                      struct sfs_push_down *ret_taken, struct sfs_error *error);

@@ -181,6 +181,9 @@ SFS_API int sfs_set(struct sfs_storage *store, struct sfs_bytes key, struct sfs_
 /* Deletes one key, or looks for it: 1 it existed, 0 it did not. delete: READ_ONLY, NO_SPACE. */
 SFS_API int sfs_delete(struct sfs_storage *store, struct sfs_bytes key, struct sfs_error *error);
 SFS_API int sfs_has(struct sfs_storage *store, struct sfs_bytes key, struct sfs_error *error);
+/* 1 some record, marker or link is in the range, 0 none. A serializable transaction that asks this has
+ * read no more than the answer: records may come and change, if only the one that was found stays. */
+SFS_API int sfs_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error);
 /* Deletes every record, markers and links too, in one commit. READ_ONLY, NO_SPACE. */
 SFS_API int sfs_clear(struct sfs_storage *store, struct sfs_error *error);
 

@@ -5,43 +5,73 @@
 #include "storefs/storage.h"
 
 /*
- * Transaction: a snapshot, an ordered write set that is read through first, and at commit one batch
- * with preconditions. It holds no lock and no open engine transaction while its user thinks. The first
- * committer of a name wins: a commit whose names were changed by somebody else since the beginning is
- * a CONFLICT that names the key and both revisions; the transaction then stays, and can only be rolled
- * back.
+ * Transaction: what it reads, an ordered write set that is read through first, and at commit one
+ * batch with preconditions. It holds no lock and no open engine transaction while its user thinks:
+ * nothing waits for it, and it waits for nobody. A commit that lost against another is a CONFLICT that
+ * names the key and both revisions; the transaction then stays, and can only be rolled back.
  *
  * Its store (sfs_transaction_storage) is used like any other, by several threads too; begin, commit,
  * rollback and savepoints belong to one thread at a time.
  */
 struct sfs_transaction;
 
+/*
+ * What a transaction is kept apart from (doc/isolation.md has the anomalies by name):
+ *
+ *   read committed   Each read sees the last committed state, and the transaction's own writes. The
+ *                    commit replays the changes on the state that is then: all or nothing, and it
+ *                    checks only what they need (a record to rename is there) and what their batches
+ *                    required. What another wrote meanwhile is overwritten.
+ *   snapshot         Each read sees the state at the beginning. The first committer of a name wins:
+ *                    names that the transaction changed must not have been changed by another.
+ *   serializable     As snapshot, and nothing that was read may have changed when a transaction that
+ *                    wrote commits: names found and not found, ranges as far as a cursor got in them,
+ *                    and for a query that begins with filters every record that passed or now passes
+ *                    these. One that wrote nothing always commits: it ran, as it were, at its beginning.
+ *
+ * Levels are in ascending order. A store that cannot give a level refuses it (UNSUPPORTED).
+ */
 enum sfs_isolation { SFS_READ_COMMITTED, SFS_SNAPSHOT, SFS_SERIALIZABLE };
 /* "snapshot"; "unknown" for a number that is none. Static storage. */
 SFS_API const char *sfs_isolation_name(enum sfs_isolation isolation);
 
 struct sfs_transaction_options {
-    enum sfs_isolation isolation; /* UNSUPPORTED where the store or this version cannot give it */
+    enum sfs_isolation isolation; /* snapshot needs SFS_CAN_SNAPSHOT, serializable SFS_CAN_CHANGES too */
     uint64_t idle_ms;             /* EXPIRED after so long without use; 0: ten minutes */
     bool durable;                 /* the commit is on disk when it returns */
+    bool read_only;               /* every change is READ_ONLY */
+    unsigned retries;             /* of sfs_transact(): how often it begins anew */
 };
 
 /* `options` (copied) NULL: snapshot isolation, the default idle time, not durable. The store is borrowed
- * and must live longer. UNSUPPORTED for an isolation that cannot be given, or a store without
- * SFS_CAN_SNAPSHOT; the errors of sfs_snapshot(). */
+ * and must live longer; where it is that of a transaction: sfs_begin_nested(). UNSUPPORTED for a level
+ * that the store cannot give; the errors of sfs_snapshot(). */
 SFS_API int sfs_begin(struct sfs_storage *store, const struct sfs_transaction_options *options,
                       struct sfs_transaction **ret_transaction, struct sfs_error *error);
 /*
- * Reads see the snapshot and the transaction's own writes; apply goes to the write set. Borrowed.
- * Revisions, ids of new records and sequence numbers that it shows for its own writes are provisional
- * (2^62 and above). It has snapshots, and so transactions of its own, but no change feed. What a batch
- * required in it is required again at the commit; require_no_match is UNSUPPORTED.
+ * A transaction inside another, which must outlive it: a savepoint with a view of its own. Its commit
+ * puts its changes into the parent, whose later commit is what makes them so; rolled back, it leaves
+ * the parent as it was. Parent and others inside it go on beside it: what they changed of what it
+ * depends on is a CONFLICT of its commit, as between transactions of a store, and so may be the
+ * parent's rollback to a savepoint. What it read, the parent has read. Its level cannot be above the
+ * parent's (UNSUPPORTED), and in a read-only one it is read-only. `options` NULL: those of the parent.
+ * Using it is using the parent; `durable` means nothing.
+ */
+SFS_API int sfs_begin_nested(struct sfs_transaction *parent,
+                             const struct sfs_transaction_options *options,
+                             struct sfs_transaction **ret_transaction, struct sfs_error *error);
+/*
+ * Reads see what the level says and the transaction's own writes; apply goes to the write set.
+ * Borrowed. Revisions, ids of new records and sequence numbers that it shows for its own writes are
+ * provisional (2^62 and above). It has snapshots where the store has, and transactions of its own, but
+ * no change feed. What a batch required in it is required again at the commit; require_no_match is
+ * UNSUPPORTED.
  */
 SFS_API struct sfs_storage *sfs_transaction_storage(struct sfs_transaction *transaction);
 /* *ret_sequence (may be NULL): the commit's number, of an empty transaction the snapshot's. CONFLICT,
  * EXPIRED, or the store's errors; after success only sfs_transaction_free() is left. After CONFLICT,
- * EXPIRED or TOO_OLD every further commit fails with the same sentence; after another error it may be
- * tried again. */
+ * EXPIRED or TOO_OLD every further commit fails with the same sentence, but where the engine's own lock
+ * was held by others for too long (the sentence says so); after another error it may be tried again. */
 SFS_API int sfs_commit(struct sfs_transaction *transaction, uint64_t *ret_sequence,
                        struct sfs_error *error);
 /* Ends it; nothing was changed. Its store then answers EXPIRED. */
@@ -53,7 +83,8 @@ enum sfs_transaction_state { SFS_ACTIVE, SFS_COMMITTED, SFS_ROLLED_BACK, SFS_FAI
 struct sfs_transaction_status {
     enum sfs_transaction_state state;
     enum sfs_isolation isolation;
-    uint64_t sequence;   /* of the snapshot */
+    bool read_only;
+    uint64_t sequence;   /* of the snapshot; read committed: of the store at the beginning */
     uint64_t operations; /* in the write set */
     int64_t begun;       /* ns since the epoch */
     int64_t used;        /* likewise: last use */
@@ -78,5 +109,18 @@ SFS_API int sfs_savepoint_rollback(struct sfs_transaction *transaction, const ch
                                    struct sfs_error *error);
 SFS_API int sfs_savepoint_release(struct sfs_transaction *transaction, const char *name,
                                   struct sfs_error *error);
+
+/*
+ * Runs `function` in a transaction and commits it. Where it or the commit is a CONFLICT, that is
+ * rolled back, and after a pause, random between nothing and twice as long each time (1 ms to a
+ * quarter of a second), `function` is called again in a new one, up to options->retries times. So it
+ * should change nothing but the store. Any other code but 0 that it returns rolls back and is returned
+ * as it is, with what it left in `error`. It must not commit or free the transaction. `options` NULL:
+ * snapshot isolation and ten retries.
+ */
+typedef int sfs_transact_function(struct sfs_transaction *transaction, void *context,
+                                  struct sfs_error *error);
+SFS_API int sfs_transact(struct sfs_storage *store, sfs_transact_function *function, void *context,
+                         const struct sfs_transaction_options *options, struct sfs_error *error);
 
 #endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads of which a serializable transaction notes less than what they scan. Queries: their filters
+ * are run here, on a scan that is not recorded, and the filters themselves are what the commit
+ * checks. "Is anything there?": the record that showed it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "query/bounds.h"
+#include "query/run.h"
+#include "txn/recorder.h"
+
+/* A scan of one state that notes how far the filters above it have seen. */
+struct tracker {
+    struct sfs_cursor cursor;
+    struct sfs_transaction *transaction;
+    struct sfs_query *query; /* the filters refer to its stages */
+    struct sfs_tree tree;
+    struct sfs_txn_predicate *predicate; /* borrowed from the recorder */
+    struct sfs_bounds bounds;
+    struct sfs_cursor *below;
+};
+
+static struct tracker *tracker_of(struct sfs_cursor *cursor)
+{
+    return (struct tracker *)cursor;
+}
+
+static int share(void *context, uint64_t *generation, struct sfs_tree *tree,
+                 struct sfs_error *error)
+{
+    struct tracker *self = context;
+    int code = sfs_txn_use(self->transaction, false, error);
+    if (code == 0 && *generation == 0) {
+        sfs_tree_share(&self->tree, tree);
+        *generation = 1;
+    }
+    return code;
+}
+
+static int tracker_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
+                        struct sfs_error *error)
+{
+    struct tracker *self = tracker_of(cursor);
+    struct sfs_txn_reads *reads = &self->transaction->recorder->reads;
+    const struct sfs_record *record = NULL;
+    int found = sfs_cursor_next(self->below, &record, error);
+    if (found < 0)
+        return found;
+    int failed = found > 0 ? sfs_txn_reads_query_upto(reads, self->predicate, record->name, error)
+                           : sfs_txn_reads_query_end(reads, self->predicate,
+                                                     sfs_bounds_range(&self->bounds).to, error);
+    if (failed)
+        return failed;
+    if (found > 0)
+        *ret_record = record;
+    return found;
+}
+
+static void tracker_close(struct sfs_cursor *cursor)
+{
+    struct tracker *self = tracker_of(cursor);
+    sfs_cursor_close(self->below);
+    sfs_tree_clear(&self->tree);
+    sfs_bounds_free(&self->bounds);
+    sfs_query_free(self->query);
+    free(self);
+}
+
+static size_t leading_filters(const struct sfs_query *query)
+{
+    size_t count = 0;
+    while (count < query->count && query->stages[count]->node)
+        count++;
+    return count;
+}
+
+static int open_scan(struct tracker *self, size_t stages, struct sfs_error *error)
+{
+    struct sfs_transaction *transaction = self->transaction;
+    if (sfs_bounds_find(self->query, &self->bounds))
+        return sfs_fail_memory(error, "transaction");
+    struct sfs_range range = sfs_bounds_range(&self->bounds);
+    int code = sfs_txn_reads_query(&transaction->recorder->reads, self->query, stages, range.from,
+                                   &self->predicate, error);
+    if (code || !self->predicate)
+        return code;
+    return sfs_txn_scan(transaction->snapshot, share, self, range, SFS_WANT_VALUE | SFS_WANT_KEYS,
+                        &self->below, error);
+}
+
+/* Takes the tree over, also on failure. *ret_tracker NULL: the query is not to be recorded so. */
+static int tracker_new(struct sfs_transaction *transaction, struct sfs_tree *tree,
+                       const struct sfs_query *query, size_t stages, struct tracker **ret_tracker,
+                       struct sfs_error *error)
+{
+    static const struct sfs_cursor_operations operations = {
+        .next = tracker_next, .seek = sfs_query_no_seek, .close = tracker_close};
+    struct tracker *self = calloc(1, sizeof(*self));
+    if (!self) {
+        sfs_tree_clear(tree);
+        return sfs_fail_memory(error, "transaction");
+    }
+    self->cursor.operations = &operations;
+    self->transaction = transaction;
+    self->tree = *tree;
+    int code = sfs_query_copy(&self->query, query, error);
+    if (code == 0)
+        code = open_scan(self, stages, error);
+    bool recorded = code == 0 && self->below;
+    if (!recorded)
+        tracker_close(&self->cursor);
+    *ret_tracker = recorded ? self : NULL;
+    return code;
+}
+
+int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree,
+                      const struct sfs_query *query, struct sfs_push_down *ret_taken,
+                      struct sfs_error *error)
+{
+    size_t stages = leading_filters(query);
+    struct tracker *tracker = NULL;
+    if (!transaction->recorder || transaction->parent || stages == 0) {
+        sfs_tree_clear(tree);
+        return 0;
+    }
+    int code = tracker_new(transaction, tree, query, stages, &tracker, error);
+    if (code || !tracker)
+        return code;
+    struct sfs_cursor *chain = &tracker->cursor;
+    for (size_t i = 0; i < stages && code == 0; i++)
+        code = sfs_filter_cursor(chain, tracker->query->stages[i]->node, &chain, error);
+    if (code) {
+        sfs_cursor_close(chain);
+        return code;
+    }
+    ret_taken->stages = stages;
+    ret_taken->cursor = chain;
+    snprintf(ret_taken->plan, sizeof(ret_taken->plan),
+             "filters one snapshot; the commit checks that no change since matches");
+    return 0;
+}
+
+/* --- is anything there? --- */
+
+static int note_answer(struct sfs_transaction *transaction, const struct sfs_txn_view *view,
+                       struct sfs_range range, const struct sfs_record *found,
+                       struct sfs_error *error)
+{
+    struct sfs_txn_reads *reads = &transaction->recorder->reads;
+    if (!found)
+        return sfs_txn_reads_range(reads, range, error);
+    const struct sfs_txn_entry *own = sfs_tree_find(&view->tree, found->name);
+    if (own && own->state == SFS_TXN_PRESENT)
+        return 0;
+    return sfs_txn_reads_witness(reads, found->name, found->attributes.id, error);
+}
+
+int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                   struct sfs_range range, struct sfs_error *error)
+{
+    bool noted = transaction->recorder && !transaction->parent;
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record = NULL;
+    int found = sfs_txn_scan(noted ? transaction->snapshot : view->base, sfs_txn_share_fixed, view,
+                             range, SFS_WANT_RECORD, &cursor, error);
+    if (found == 0) {
+        found = sfs_cursor_next(cursor, &record, error);
+        int failed = found < 0 || !noted
+                         ? 0
+                         : note_answer(transaction, view, range, found ? record : NULL, error);
+        found = failed ? failed : found;
+        sfs_cursor_close(cursor);
+    }
+    sfs_tree_clear(&view->tree);
+    return found;
+}
