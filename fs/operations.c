@@ -30,6 +30,8 @@ int fs_call_enter(struct fs_call *call, struct fs_node *node)
     if (node == NULL)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the kernel asked for an unknown node");
     int code = node->space != NULL ? fs_space_enter(node->space, &call->error) : 0;
+    if (code == 0 && node->space != NULL)
+        node->space->used = true;
     if (code == 0 && in_keys(node))
         fs_space_share(node->space);
     return code;

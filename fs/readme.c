@@ -32,7 +32,8 @@ static const char transacting[] =
     "then, with its own changes. touch tx/NAME/commit commits all of them or, when somebody else changed\n"
     "one of these keys first, fails with \"Operation canceled\": then tx/NAME/error names the keys and only\n"
     "rollback is left. touch tx/NAME/rollback, or rmdir tx/NAME, gives up; so does being unused for ten\n"
-    "minutes. tx/NAME/changes lists what would be committed, status and isolation say how it stands.\n";
+    "minutes. tx/NAME/changes lists what would be committed, status how it stands. read-committed, snapshot\n"
+    "or serializable, written to tx/NAME/isolation before the first look into keys/ or query/, is its level.\n";
 
 static const char failing[] =
     "\nErrors: next to errno there is a sentence, in admin/errors and of the last failure of a file in\n"

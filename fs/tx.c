@@ -140,12 +140,19 @@ static bool enter_table(struct fs_transactions *table, struct fs_tx *tx)
     return !taken;
 }
 
+static int begin(struct fs_call *call, struct sfs_storage *store, enum sfs_isolation isolation,
+                 struct sfs_transaction **ret_transaction)
+{
+    struct sfs_transaction_options options = {.isolation = isolation};
+    return sfs_begin(store, &options, ret_transaction, &call->error);
+}
+
 int fs_tx_begin(struct fs_call *call, const char *name, struct fs_tx **ret_tx)
 {
     struct fs_tx *tx = tx_new(call, name);
     if (tx == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = sfs_begin(call->fs->space->store, NULL, &tx->transaction, &call->error);
+    int code = begin(call, call->fs->space->store, call->fs->isolation, &tx->transaction);
     if (code == 0) {
         tx->space = fs_space_new(call->fs, sfs_transaction_storage(tx->transaction), 0.0);
         if (tx->space == NULL)
@@ -158,6 +165,41 @@ int fs_tx_begin(struct fs_call *call, const char *name, struct fs_tx **ret_tx)
         fs_tx_unref(tx);
     else
         *ret_tx = tx;
+    return code;
+}
+
+/* Puts `fresh` in the place of the transaction, when nobody is in it and nobody was. */
+static int exchange(struct fs_call *call, struct fs_tx *tx, struct sfs_transaction **fresh)
+{
+    struct fs_space *space = tx->space;
+    struct sfs_transaction *old = tx->transaction;
+    pthread_mutex_lock(&space->lock);
+    while (space->users > 0)
+        pthread_cond_wait(&space->idle, &space->lock);
+    bool used = space->used;
+    if (!used) {
+        tx->transaction = *fresh;
+        space->store = sfs_transaction_storage(*fresh);
+        *fresh = old;
+    }
+    pthread_mutex_unlock(&space->lock);
+    if (!used)
+        return 0;
+    return sfs_fail(&call->error, SFS_E_INVALID, "transaction",
+                    "this transaction has read or written already: its isolation stays");
+}
+
+int fs_tx_isolate(struct fs_call *call, struct fs_tx *tx, enum sfs_isolation isolation)
+{
+    struct sfs_transaction *fresh = NULL;
+    int code = fs_tx_claim(call, tx, FS_TX_ENDING);
+    if (code < 0)
+        return code;
+    code = begin(call, call->fs->space->store, isolation, &fresh);
+    if (code == 0)
+        code = exchange(call, tx, &fresh);
+    sfs_transaction_free(fresh);
+    fs_tx_settle(tx, FS_TX_OPEN);
     return code;
 }
 

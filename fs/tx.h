@@ -10,7 +10,7 @@
 
 enum fs_tx_state {
     FS_TX_OPEN,
-    FS_TX_ENDING, /* one call is committing or rolling back */
+    FS_TX_ENDING, /* one call is committing, rolling back or changing it as a whole */
     FS_TX_COMMITTED,
     FS_TX_ROLLED_BACK,
 };
@@ -42,8 +42,14 @@ int fs_tx_begin(struct fs_call *call, const char *name, struct fs_tx **ret_tx);
 /* The names of those that `uid` may see, as fs_names_add makes them. */
 int fs_tx_names(struct fs *fs, uid_t uid, struct sfs_buffer *names);
 bool fs_tx_is_open(struct fs_tx *tx);
+/* Begins it anew at a level: INVALID once something in its keys/ or query/ was asked for. */
+int fs_tx_isolate(struct fs_call *call, struct fs_tx *tx, enum sfs_isolation isolation);
 
 /* --- ending: tx_end.c --- */
+/* Keeps other calls from ending or changing it as a whole, until fs_tx_settle says what it is now. 0, or
+ * EXPIRED where it has ended; 1: it has ended as `wished` (FS_TX_ENDING: no end is). */
+int fs_tx_claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished);
+void fs_tx_settle(struct fs_tx *tx, enum fs_tx_state state);
 /* Both succeed where that has been done already, and are EXPIRED where the other has. A commit first
  * commits the open files of the transaction; where it fails the transaction stays. */
 int fs_tx_commit(struct fs_call *call, struct fs_tx *tx);

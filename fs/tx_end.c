@@ -11,8 +11,7 @@ static int fail_ended(struct fs_call *call, enum fs_tx_state state)
                     state == FS_TX_COMMITTED ? "committed" : "rolled back");
 }
 
-/* 0: this call is the one that ends it; 1: it has ended as wished; EXPIRED: otherwise. */
-static int claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished)
+int fs_tx_claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished)
 {
     pthread_mutex_lock(&tx->lock);
     while (tx->state == FS_TX_ENDING)
@@ -26,7 +25,7 @@ static int claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished
     return state == wished ? 1 : fail_ended(call, state);
 }
 
-static void settle(struct fs_tx *tx, enum fs_tx_state state)
+void fs_tx_settle(struct fs_tx *tx, enum fs_tx_state state)
 {
     pthread_mutex_lock(&tx->lock);
     tx->state = state;
@@ -48,7 +47,7 @@ static void detach(struct fs *fs, const struct fs_tx *tx)
 static void finish(struct fs_tx *tx, enum fs_tx_state state)
 {
     detach(tx->fs, tx);
-    settle(tx, state);
+    fs_tx_settle(tx, state);
     fs_tx_forget(tx);
 }
 
@@ -79,7 +78,7 @@ static int flush_files(struct fs_call *call, struct fs_tx *tx)
 int fs_tx_commit(struct fs_call *call, struct fs_tx *tx)
 {
     struct fs_tx_changes changes = {0};
-    int code = claim(call, tx, FS_TX_COMMITTED);
+    int code = fs_tx_claim(call, tx, FS_TX_COMMITTED);
     if (code != 0)
         return code < 0 ? code : 0;
     code = flush_files(call, tx);
@@ -94,7 +93,7 @@ int fs_tx_commit(struct fs_call *call, struct fs_tx *tx)
     } else {
         keep_failure(call, tx, code);
         fs_space_resume(tx->space);
-        settle(tx, FS_TX_OPEN);
+        fs_tx_settle(tx, FS_TX_OPEN);
     }
     sfs_buffer_free(&changes.names);
     return code;
@@ -102,7 +101,7 @@ int fs_tx_commit(struct fs_call *call, struct fs_tx *tx)
 
 int fs_tx_rollback(struct fs_call *call, struct fs_tx *tx)
 {
-    int code = claim(call, tx, FS_TX_ROLLED_BACK);
+    int code = fs_tx_claim(call, tx, FS_TX_ROLLED_BACK);
     if (code != 0)
         return code < 0 ? code : 0;
     fs_space_end(tx->space);

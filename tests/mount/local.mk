@@ -12,3 +12,4 @@ tests_mount_crash_writer_SOURCES = tests/mount/crash_writer.c
 mount_scripts += tests/mount/test_faults.sh
 mount_scripts += tests/mount/test_query.sh tests/mount/test_tx.sh
 mount_scripts += tests/mount/test_library.sh
+mount_scripts += tests/mount/test_tx_levels.sh

@@ -52,7 +52,7 @@ _storefs() {
         return
     fi
     if [[ $command == mount && $prev == -o ]]; then
-        _storefs_words $'ro\nrw\nallow_other\nnonempty\ndebug' "$cur"
+        _storefs_words $'ro\nrw\nallow_other\nnonempty\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable' "$cur"
         return
     fi
     if [[ $cur == -* ]]; then

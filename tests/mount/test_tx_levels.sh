@@ -1,0 +1,149 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# tx/ on each backend: isolation levels and what counts as a read.
+. "$srcdir/tests/mount/lib.sh"
+
+listed() {
+    ls "$1" | tr '\n' ' ' | sed 's/ $//'
+}
+
+# begin NAME [LEVEL]
+begin() {
+    works mkdir "$mount/tx/$1"
+    tx=$mount/tx/$1
+    [ $# -lt 2 ] || works bash -c 'echo "$0" > "$1/isolation"' "$2" "$tx"
+}
+
+levels() {
+    begin level
+    same snapshot "$(cat "$tx/isolation")" "the level of a new transaction"
+    echo 5 > "$keys/five"
+    works bash -c 'printf serializable > "$0"' "$tx/isolation"
+    same serializable "$(cat "$tx/isolation")" "the level that was written"
+    same 5 "$(cat "$tx/keys/five")" "it began anew with the level"
+    refuses "Invalid argument" bash -c 'echo snapshot > "$0"' "$tx/isolation"
+    works grep -q "has read or written already" "$mount/admin/errors"
+    same serializable "$(cat "$tx/isolation")" "the level stays"
+    works rmdir "$tx"
+    begin level
+    refuses "Invalid argument" bash -c 'echo strict > "$0"' "$tx/isolation"
+    works grep -q "'strict' is no isolation level" "$mount/admin/errors"
+    same snapshot "$(cat "$tx/isolation")" "after a word that is none"
+    works rmdir "$tx"
+    begin level read-committed
+    same 5 "$(cat "$tx/keys/five")" "read committed"
+    echo 6 > "$keys/five"
+    same 6 "$(cat "$tx/keys/five")" "read committed sees what was committed since"
+    echo 7 > "$keys/late"
+    same "dir five late one" "$(listed "$tx/keys")" "and new names"
+    echo mine > "$tx/keys/five"
+    echo theirs > "$keys/five"
+    works touch "$tx/commit"
+    same mine "$(cat "$keys/five")" "the later commit stays"
+    rm "$keys/five" "$keys/late"
+}
+
+# reads LEVEL 0|1 READ CHANGE: whether a change after a read makes the commit of another key a conflict
+reads() {
+    begin reader "$1"
+    (cd "$tx" && eval "$3") > "$TMPDIR/seen" 2>&1
+    echo "$3" > "$tx/keys/mark"
+    (cd "$keys" && eval "$4") || fail "$4"
+    checks=$((checks + 1))
+    if touch "$tx/commit" 2> "$TMPDIR/seen"; then
+        [ "$2" -eq 0 ] || fail "$1: no conflict of '$3' with '$4'"
+    else
+        [ "$2" -eq 1 ] || fail "$1: '$3' is in conflict with '$4': $(cat "$tx/error")"
+        rmdir "$tx"
+    fi
+    rm -rf "$keys"/* "$keys/mark"
+    mkdir "$keys/dir"
+    echo 1 > "$keys/one"
+    echo in > "$keys/dir/in"
+}
+
+recorded() {
+    local level
+    for level in snapshot serializable; do
+        local hit=0
+        [ $level = snapshot ] || hit=1
+        reads $level $hit 'cat keys/one' 'echo 2 > one'
+        reads $level $hit 'cat keys/none' 'echo 2 > none'
+        reads $level $hit 'stat keys/none' 'echo 2 > none'
+        reads $level $hit 'stat keys/one' 'echo 2 > one'
+        reads $level $hit 'stat keys/one' 'rm one'
+        reads $level $hit 'ls keys/dir' 'echo 2 > dir/new'
+        reads $level $hit 'ls -f keys/dir' 'rm dir/in'
+        reads $level $hit 'cat query/count' 'echo 2 > dir/new'
+        reads $level $hit 'cat "query/where/@key = \"new\"/count"' 'echo 2 > new'
+        reads $level 0 'cat "query/where/@key = \"other\"/count"' 'echo 2 > new'
+        reads $level 0 'cat keys/dir/in' 'echo 2 > dir/new'
+        reads $level 0 'cat keys/dir/in' 'echo 2 > dir/a'
+        reads $level 0 'cat keys/dir/none' 'echo 2 > dir/a; echo 3 > dir/z'
+        reads $level 0 'rm keys/dir/in' 'echo 2 > dir/a; echo 3 > dir/z; echo 4 > dir/in.x'
+        reads $level 0 'ls keys/dir' 'echo 2 > one'
+        reads $level $hit 'mv keys/one keys/dir/one' 'rm dir/in; rmdir dir; echo > dir'
+        # Asked for twice, and changed in between by nobody that may be seen.
+        reads $level $hit 'cat keys/none; cat keys/none; ls keys/dir; ls keys/dir' 'echo 2 > dir/x'
+    done
+    reads read-committed 0 'cat keys/one; ls keys; cat query/count' 'echo 2 > one'
+}
+
+# Different files in one directory: both commit, in any order, made or removed.
+beside() {
+    begin left serializable
+    begin right serializable
+    echo 1 > "$mount/tx/left/keys/dir/a"
+    echo 2 > "$mount/tx/right/keys/dir/b"
+    mkdir "$mount/tx/left/keys/dir/sub"
+    mkdir "$mount/tx/right/keys/dir/bus"
+    works touch "$mount/tx/right/commit"
+    works touch "$mount/tx/left/commit"
+    same "a b bus in sub" "$(listed "$keys/dir")" "two serializable transactions in one directory"
+    begin left serializable
+    begin right serializable
+    works rm "$mount/tx/left/keys/dir/a"
+    works mv "$mount/tx/right/keys/dir/b" "$mount/tx/right/keys/dir/c"
+    works touch "$mount/tx/left/commit"
+    works touch "$mount/tx/right/commit"
+    same "bus c in sub" "$(listed "$keys/dir")" "removed and renamed beside each other"
+    # Write skew: each reads what the other writes.
+    begin left serializable
+    begin right serializable
+    cp "$mount/tx/left/keys/one" "$mount/tx/left/keys/dir/in"
+    cp "$mount/tx/right/keys/dir/in" "$mount/tx/right/keys/one"
+    works touch "$mount/tx/left/commit"
+    refuses "Operation canceled" touch "$mount/tx/right/commit"
+    works grep -q "'dir/in'" "$mount/tx/right/error"
+    works rmdir "$mount/tx/right"
+    rm -r "$keys/dir/c" "$keys/dir/bus" "$keys/dir/sub"
+}
+
+option() {
+    mkdir -p "$TMPDIR/option"
+    refuses "is no isolation level" "$STOREFS" mount memory: "$TMPDIR/option" -o isolation=chaos
+    up memory: "$TMPDIR/option" -o isolation=serializable
+    works mkdir "$TMPDIR/option/tx/a"
+    same serializable "$(cat "$TMPDIR/option/tx/a/isolation")" "the mount option"
+    down "$TMPDIR/option"
+}
+
+option
+for backend in memory json sqlite; do
+    echo "--- $backend"
+    mount=$TMPDIR/$backend.mnt
+    keys=$mount/keys
+    case $backend in
+    memory) up memory: "$mount" ;;
+    *) up "$backend:$TMPDIR/store.$backend" "$mount" ;;
+    esac
+    mkdir "$keys/dir"
+    echo 1 > "$keys/one"
+    echo in > "$keys/dir/in"
+    levels
+    recorded
+    beside
+    same "" "$(listed "$mount/tx")" "no transaction is left"
+    down "$mount"
+done
+finish
