@@ -8,4 +8,4 @@ libfs_la_SOURCES += \
 	fs/operations.c fs/operations.h fs/operations_file.c fs/root.c fs/space.c
 libfs_la_SOURCES += \
 	fs/admin.c fs/names.c fs/names.h fs/query.c fs/query.h fs/query_links.c fs/readme.c \
-	fs/tx.c fs/tx.h fs/tx_changes.c fs/tx_end.c fs/tx_files.c fs/tx_tree.c
+	fs/tx.c fs/tx.h fs/tx_changes.c fs/tx_end.c fs/tx_files.c fs/tx_savepoints.c fs/tx_tree.c

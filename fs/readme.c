@@ -28,12 +28,15 @@ static const char querying[] =
     "  cat 'query/where/age >= 21 and tags has \"x\"/order/age:desc/limit/10/values.ndjson'\n";
 
 static const char transacting[] =
-    "\nTransactions: mkdir tx/NAME begins one; tx/NAME/keys/ and tx/NAME/query/ show the store as it was\n"
-    "then, with its own changes. touch tx/NAME/commit commits all of them or, when somebody else changed\n"
-    "one of these keys first, fails with \"Operation canceled\": then tx/NAME/error names the keys and only\n"
-    "rollback is left. touch tx/NAME/rollback, or rmdir tx/NAME, gives up; so does being unused for ten\n"
-    "minutes. tx/NAME/changes lists what would be committed, status how it stands. read-committed, snapshot\n"
-    "or serializable, written to tx/NAME/isolation before the first look into keys/ or query/, is its level.\n";
+    "\nTransactions: mkdir tx/NAME begins one; tx/NAME/keys/ and tx/NAME/query/ show the store with its own\n"
+    "changes, and of those of others %s. touch tx/NAME/commit commits all or, when\n"
+    "somebody else was first in a way that its isolation does not allow, fails with \"Operation canceled\":\n"
+    "then tx/NAME/error names the keys and only rollback is left. touch tx/NAME/rollback, or rmdir tx/NAME,\n"
+    "gives up; so does being unused for ten minutes. tx/NAME/changes lists what would be committed, status\n"
+    "how it stands. Isolation here is %s; read-committed, snapshot or serializable written to\n"
+    "tx/NAME/isolation before the first look into its keys/ or query/ changes that.\n"
+    "mkdir tx/NAME/savepoints/S makes a savepoint: touch S/rollback undoes what came after it, S/release\n"
+    "forgets it. mkdir tx/NAME/tx/INNER begins a transaction inside: its commit goes into tx/NAME.\n";
 
 static const char failing[] =
     "\nErrors: next to errno there is a sentence, in admin/errors and of the last failure of a file in\n"
@@ -68,6 +71,7 @@ static int add_grammar(struct sfs_buffer *out)
 static int make_readme(struct fs_call *call, struct sfs_buffer *out)
 {
     bool transactions = (sfs_storage_capabilities(call->fs->space->store) & SFS_CAN_SNAPSHOT) != 0;
+    enum sfs_isolation isolation = call->fs->isolation;
     int code = add_store(call, out);
     if (code == 0)
         code = sfs_buffer_printf(out, where);
@@ -76,7 +80,10 @@ static int make_readme(struct fs_call *call, struct sfs_buffer *out)
     if (code == 0)
         code = add_grammar(out);
     if (code == 0 && transactions)
-        code = sfs_buffer_printf(out, transacting);
+        code = sfs_buffer_printf(out, transacting,
+                                 isolation == SFS_READ_COMMITTED ? "what is committed, as it comes"
+                                                                 : "what was committed before",
+                                 sfs_isolation_name(isolation));
     return code == 0 ? sfs_buffer_printf(out, failing) : code;
 }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# tx/ on each backend: isolation levels and what counts as a read.
+# tx/ on each backend: isolation levels and what counts as a read, savepoints, and
+# transactions inside others.
 . "$srcdir/tests/mount/lib.sh"
 
 listed() {
@@ -117,6 +118,112 @@ beside() {
     works grep -q "'dir/in'" "$mount/tx/right/error"
     works rmdir "$mount/tx/right"
     rm -r "$keys/dir/c" "$keys/dir/bus" "$keys/dir/sub"
+    echo in > "$keys/dir/in"
+}
+
+savepoints() {
+    begin points
+    local points=$tx/savepoints
+    same "" "$(listed "$points")" "no savepoints"
+    echo 1 > "$tx/keys/a"
+    works mkdir "$points/z"
+    refuses "File exists" mkdir "$points/z"
+    refuses "Operation not permitted" bash -c 'echo > "$0"' "$points/file"
+    echo 2 > "$tx/keys/a"
+    echo new > "$tx/keys/b"
+    rm "$tx/keys/one"
+    mv "$tx/keys/dir" "$tx/keys/moved"
+    exec 5> "$tx/keys/held"
+    echo before >&5
+    works mkdir "$points/b"
+    same "z b" "$(ls -U "$points" | tr '\n' ' ' | sed 's/ $//')" "savepoints in their order"
+    same "release rollback" "$(listed "$points/z")" "what is in one"
+    echo 333 > "$tx/keys/a"
+    echo after >&5
+    works touch "$points/b/rollback"
+    same "2 before" "$(cat "$tx/keys/a" "$tx/keys/held" | tr '\n' ' ' | sed 's/ $//')" "back to the second"
+    same 2 "$(stat -c %s "$tx/keys/a")" "the size, too"
+    exec 5>&-
+    same before "$(cat "$tx/keys/held")" "closing brings nothing back"
+    works test -d "$points/b"
+    echo 4 > "$tx/keys/a"
+    echo > "$points/z/rollback" || fail "rollback by writing"
+    same 1 "$(cat "$tx/keys/a")" "back to the first"
+    same "a dir one" "$(listed "$tx/keys")" "names as they were"
+    same in "$(cat "$tx/keys/dir/in")" "a directory moved back"
+    refuses "No such file" cat "$tx/keys/held"
+    refuses "No such file" touch "$points/b/rollback"
+    same z "$(listed "$points")" "later savepoints are gone"
+    echo 5 > "$tx/keys/a"
+    same 5 "$(cat "$tx/keys/a")" "written after a rollback"
+    works mkdir "$points/y"
+    : > "$points/z/release" || fail "release by opening"
+    same "" "$(listed "$points")" "released with those behind it"
+    works mkdir "$points/y" "$points/x"
+    works rmdir "$points/x"
+    same y "$(listed "$points")" "released by rmdir"
+    works python3 -c "import pathlib, sys; pathlib.Path(sys.argv[1]).touch()" "$points/y/release"
+    works touch "$tx/commit"
+    same "5 1" "$(cat "$keys/a" "$keys/one" | tr '\n' ' ' | sed 's/ $//')" "what was left is committed"
+    rm "$keys/a"
+}
+
+nested() {
+    begin outer
+    local outer=$tx
+    echo 1 > "$tx/keys/a"
+    works mkdir "$tx/tx/inner"
+    same inner "$(listed "$tx/tx")" "ls tx/NAME/tx"
+    tx=$tx/tx/inner
+    same "changes commit error isolation keys query rollback savepoints status tx" "$(listed "$tx")" \
+        "what is in it"
+    same 1 "$(cat "$tx/keys/a")" "the parent's write"
+    echo 2 > "$tx/keys/a"
+    echo in > "$tx/keys/inner"
+    same 1 "$(cat "$outer/keys/a")" "the parent does not see it"
+    same 4 "$(cat "$tx/query/count")" "a query in it"
+    exec 5< "$outer/keys/a"
+    same 1 "$(head -c 1 <&5)" "a file of the parent that stays open"
+    works touch "$tx/commit"
+    same "" "$(listed "$outer/tx")" "the inner one is gone"
+    same "2 in" "$(cat "$outer/keys/a" "$outer/keys/inner" | tr '\n' ' ' | sed 's/ $//')" "in the parent"
+    exec 5<&-
+    refuses "No such file" cat "$keys/a"
+    works mkdir "$outer/tx/inner" "$outer/tx/inner/tx/deep"
+    echo 3 > "$outer/tx/inner/tx/deep/keys/a"
+    works touch "$outer/tx/inner/tx/deep/commit"
+    same 3 "$(cat "$outer/tx/inner/keys/a")" "two levels deep"
+    works rmdir "$outer/tx/inner"
+    same 2 "$(cat "$outer/keys/a")" "rolled back"
+    # What the parent changed meanwhile is a conflict.
+    works mkdir "$outer/tx/inner"
+    echo 4 > "$outer/tx/inner/keys/a"
+    echo 5 > "$outer/keys/a"
+    refuses "Operation canceled" touch "$outer/tx/inner/commit"
+    works grep -q "'a'" "$outer/tx/inner/error"
+    works rmdir "$outer/tx/inner"
+    works mkdir "$outer/tx/inner"
+    refuses "not supported" bash -c 'echo serializable > "$0"' "$outer/tx/inner/isolation"
+    works bash -c 'echo read-committed > "$0"' "$outer/tx/inner/isolation"
+    works mkdir "$outer/tx/inner/tx/deep"
+    exec 5> "$outer/tx/inner/keys/held" 6< "$outer/tx/inner/tx/deep/keys"
+    echo held >&5
+    works touch "$outer/commit"
+    refuses "Stale file handle" bash -c 'echo more >&5'
+    exec 5>&- 6<&-
+    same "5 in" "$(cat "$keys/a" "$keys/inner" | tr '\n' ' ' | sed 's/ $//')" "the parent is committed"
+    refuses "No such file" cat "$keys/held"
+    begin outer
+    works mkdir "$tx/tx/inner"
+    exec 6< "$tx/tx/inner/keys"
+    works rmdir "$tx"
+    refuses "Stale file handle" ls -l /proc/self/fd/6/
+    exec 6<&-
+    rm "$keys/a" "$keys/inner"
+    begin left
+    works mkdir "$tx/tx/inner"
+    echo left > "$tx/tx/inner/keys/left"
+    exec 6< "$tx/tx/inner/keys"
 }
 
 option() {
@@ -143,7 +250,10 @@ for backend in memory json sqlite; do
     levels
     recorded
     beside
+    savepoints
     same "" "$(listed "$mount/tx")" "no transaction is left"
+    nested
+    exec 6<&-
     down "$mount"
 done
 finish
