@@ -235,6 +235,35 @@ option() {
     down "$TMPDIR/option"
 }
 
+# Eight shells count up one key: each of 5 rounds is lost by nobody.
+retries() {
+    local counter=$keys/counter i
+    echo 0 > "$counter"
+    for i in 1 2 3 4 5 6 7 8; do
+        (
+            for round in 1 2 3 4 5; do
+                "$STOREFS" exec --tx "$mount" --retry 1000 --isolation serializable -- \
+                    sh -c 'n=$(cat "$STOREFS_KEYS/counter") && echo $((n + 1)) > "$STOREFS_KEYS/counter"' || exit
+            done
+        ) >> "$TMPDIR/retries" 2>&1 &
+    done
+    wait
+    same 40 "$(cat "$counter")" "a counter that eight count up"
+    same "" "$(cat "$TMPDIR/retries")" "nothing is said of what succeeds in the end"
+    echo 0 > "$TMPDIR/tries"
+    checks=$((checks + 1))
+    "$STOREFS" exec --tx "$mount" --retry 3 -- sh -c '
+        echo $(($(cat "$0/tries") + 1)) > "$0/tries"
+        cat "$STOREFS_TX/isolation" > "$0/level"
+        echo mine > "$STOREFS_KEYS/counter"; echo theirs > "$1"' "$TMPDIR" "$counter" 2> "$TMPDIR/said"
+    same 3 $? "the exit code of a conflict at the end"
+    same "4 snapshot" "$(cat "$TMPDIR/tries" "$TMPDIR/level" | tr '\n' ' ' | sed 's/ $//')" "tries"
+    same 1 "$(grep -c 'not committed' "$TMPDIR/said")" "it is said once"
+    refuses "no isolation level" "$STOREFS" exec --tx "$mount" --isolation none -- true
+    refuses "takes a number" "$STOREFS" exec --tx "$mount" --retry -1 -- true
+    rm "$counter"
+}
+
 option
 for backend in memory json sqlite; do
     echo "--- $backend"
@@ -251,6 +280,7 @@ for backend in memory json sqlite; do
     recorded
     beside
     savepoints
+    retries
     same "" "$(listed "$mount/tx")" "no transaction is left"
     nested
     exec 6<&-

@@ -55,6 +55,10 @@ _storefs() {
         _storefs_words $'ro\nrw\nallow_other\nnonempty\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable' "$cur"
         return
     fi
+    if [[ $command == exec && $prev == --isolation ]]; then
+        _storefs_words $'read-committed\nsnapshot\nserializable' "$cur"
+        return
+    fi
     if [[ $cur == -* ]]; then
         _storefs_words "$(_storefs_options "$program" "$command")" "$cur"
         return
