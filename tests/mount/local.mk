@@ -13,3 +13,5 @@ mount_scripts += tests/mount/test_faults.sh
 mount_scripts += tests/mount/test_query.sh tests/mount/test_tx.sh
 mount_scripts += tests/mount/test_library.sh
 mount_scripts += tests/mount/test_tx_levels.sh
+mount_scripts += tests/mount/test_bank.sh
+EXTRA_DIST += tests/mount/bank.py
