@@ -102,6 +102,7 @@ struct fs_make {
  */
 struct fs_class {
     const char *name;
+    bool constant; /* its attributes never change: the kernel may keep them, though not the name */
     int (*lookup)(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
     int (*stat)(struct fs_call *call, struct fs_node *node, struct stat *st);
     int (*set)(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,

@@ -123,6 +123,7 @@ static int dir_list(struct fs_call *call, struct fs_open *open, uint64_t offset,
 
 static const struct fs_class tx_directory_class = {
     .name = "transaction",
+    .constant = true,
     .lookup = dir_lookup,
     .stat = dir_stat,
     .list = dir_list,
@@ -203,6 +204,7 @@ static int root_list(struct fs_call *call, struct fs_open *open, uint64_t offset
 
 const struct fs_class fs_tx_root_class = {
     .name = "transactions",
+    .constant = true,
     .lookup = root_lookup,
     .stat = root_stat,
     .make = root_make,
