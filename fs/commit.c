@@ -211,6 +211,36 @@ struct fs_file **fs_files_take(struct fs_space *space, size_t *ret_count)
     return files;
 }
 
+static void renew(struct fs_file *file)
+{
+    pthread_mutex_lock(&file->lock);
+    if (file->dirty.level == FS_CLEAN && !file->created && !file->unlinked) {
+        file->loaded = false;
+        sfs_record_unref(file->record);
+        file->record = NULL;
+    }
+    pthread_mutex_unlock(&file->lock);
+}
+
+/* Revisions may be given out a second time: nothing that was kept with one is believed. */
+static void distrust(void *context, struct fs_node *node)
+{
+    if (node->space != context)
+        return;
+    node->page_revision = 0;
+    node->attribute_revision = FS_REVISION_OTHER;
+    fs_notify_inode(node->space->fs->notifier, node->id);
+}
+
+void fs_files_renew(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    for (struct fs_file *file = space->files; file != NULL; file = file->next)
+        renew(file);
+    pthread_mutex_unlock(&space->lock);
+    fs_nodes_visit(space->fs, distrust, space);
+}
+
 int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
 {
     size_t count;

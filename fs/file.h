@@ -101,6 +101,8 @@ void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, u
 void fs_file_forget_content(struct fs_file *file);
 /* Commits what is dirty at `level` and above. */
 int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable);
+/* What the space's store shows has changed as a whole: what is clean is read anew. */
+void fs_files_renew(struct fs_space *space);
 /* The space's open files, each with one open more, so that they can be worked on without the lock; the
  * caller releases each and frees the array. NULL: no memory. */
 struct fs_file **fs_files_take(struct fs_space *space, size_t *ret_count);

@@ -39,6 +39,7 @@ struct fs_space {
     bool shared;           /* others may change the store: O_EXCL must commit at once */
     uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
     _Atomic unsigned references;
+    _Atomic bool used;     /* something in it was asked for: a transaction's level is settled */
     pthread_mutex_t lock;  /* the members below; may be taken inside the node table's lock */
     pthread_cond_t idle;
     unsigned users;        /* calls inside the store now */
@@ -67,6 +68,7 @@ struct fs {
     gid_t gid;
     int64_t begun; /* ns since the epoch */
     bool read_only;
+    enum sfs_isolation isolation; /* of new transactions */
     _Atomic uint64_t next_salt;
 };
 
@@ -100,6 +102,7 @@ struct fs_make {
  */
 struct fs_class {
     const char *name;
+    bool constant; /* its attributes never change: the kernel may keep them, though not the name */
     int (*lookup)(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
     int (*stat)(struct fs_call *call, struct fs_node *node, struct stat *st);
     int (*set)(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,

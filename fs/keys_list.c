@@ -139,17 +139,11 @@ static int below(struct fs_call *call, struct fs_node *node, struct sfs_bytes na
 {
     struct sfs_buffer bound = {0};
     struct sfs_range range;
-    struct sfs_cursor *cursor;
-    const struct sfs_record *record;
     struct sfs_buffer prefix = {0};
     int code = sfs_buffer_add(&prefix, name) != 0 || sfs_buffer_byte(&prefix, '/') != 0 ||
                        sfs_range_prefix(sfs_buffer_bytes(&prefix), &bound, &range) != 0
                    ? sfs_fail_memory(&call->error, "mount")
-                   : sfs_scan(node->space->store, range, SFS_WANT_RECORD, &cursor, &call->error);
-    if (code == 0) {
-        code = sfs_cursor_next(cursor, &record, &call->error);
-        sfs_cursor_close(cursor);
-    }
+                   : sfs_exists(node->space->store, range, &call->error);
     sfs_buffer_free(&bound);
     sfs_buffer_free(&prefix);
     return code;

@@ -160,8 +160,38 @@ static int look(struct fs_call *call, struct fs_target *target, struct sfs_curso
     return code < 0 ? code : 0;
 }
 
+/* In a transaction a path depends on no more than it needs: which key this is, or that it is none, and
+ * that something is below. Records that come and go in a directory do not matter to its path. */
+static int find_apart(struct fs_call *call, struct fs_target *target)
+{
+    struct sfs_storage *store = target->name.parent->space->store;
+    struct sfs_buffer bound = {0};
+    struct sfs_range range;
+    int code = 0;
+    if (target->key.size > 0)
+        code = sfs_get(store, sfs_buffer_bytes(&target->key), SFS_WANT_RECORD, &target->leaf, &call->error);
+    if (code != 0 && code != SFS_E_NOT_FOUND)
+        return code;
+    if (sfs_range_prefix(sfs_buffer_bytes(&target->prefix), &bound, &range) != 0)
+        code = sfs_fail_memory(&call->error, "mount");
+    else
+        code = sfs_exists(store, range, &call->error);
+    if (code == 1) {
+        target->directory = true;
+        bound.size = 0;
+        code = fs_keys_marker(sfs_buffer_bytes(&target->prefix), &bound) != 0
+                   ? sfs_fail_memory(&call->error, "mount")
+                   : sfs_get(store, sfs_buffer_bytes(&bound), SFS_WANT_RECORD, &target->marker, &call->error);
+    }
+    sfs_buffer_free(&bound);
+    target->exists = target->directory || target->leaf != NULL;
+    return code == SFS_E_NOT_FOUND ? 0 : code;
+}
+
 static int find_part(struct fs_call *call, struct fs_target *target)
 {
+    if (target->name.parent->space != call->fs->space)
+        return find_apart(call, target);
     struct sfs_buffer end = {0};
     struct sfs_cursor *cursor;
     int code = sfs_buffer_add(&end, sfs_buffer_bytes(&target->key));
@@ -262,18 +292,6 @@ static int pending_below(struct fs_call *call, struct fs_space *space, struct sf
     return found;
 }
 
-static int range_occupied(struct fs_call *call, struct sfs_storage *store, struct sfs_range range)
-{
-    struct sfs_cursor *cursor;
-    const struct sfs_record *record;
-    int code = sfs_scan(store, range, SFS_WANT_RECORD, &cursor, &call->error);
-    if (code < 0)
-        return code;
-    code = sfs_cursor_next(cursor, &record, &call->error);
-    sfs_cursor_close(cursor);
-    return code;
-}
-
 int fs_keys_occupied(struct fs_call *call, struct fs_space *space, struct sfs_bytes prefix)
 {
     int code = pending_below(call, space, prefix);
@@ -285,46 +303,41 @@ int fs_keys_occupied(struct fs_call *call, struct fs_space *space, struct sfs_by
         return sfs_fail_memory(&call->error, "mount");
     }
     if (prefix.size > 0)
-        code = range_occupied(call, space->store, below.empty_part);
+        code = sfs_exists(space->store, below.empty_part, &call->error);
     if (code == 0)
-        code = range_occupied(call, space->store, below.rest);
+        code = sfs_exists(space->store, below.rest, &call->error);
     sfs_buffer_free(&below.bounds);
     return code;
 }
 
-/* 1: the directory `prefix` has a marker or a record other than `key`; 0: it would vanish. */
+/* 1: the directory `prefix` has a marker or a record other than `key` and what is below that; 0: it
+ * would vanish. Asked in three parts: before the key, up to what is below it, and behind. */
 static int stays_without(struct fs_call *call, struct fs_space *space, struct sfs_bytes prefix,
                          struct sfs_bytes key)
 {
-    struct sfs_buffer bound = {0};
-    struct sfs_range range;
-    struct sfs_cursor *cursor;
-    const struct sfs_record *record;
-    if (sfs_range_prefix(prefix, &bound, &range) != 0) {
-        sfs_buffer_free(&bound);
+    struct sfs_buffer bounds = {0}, end = {0};
+    struct sfs_range whole;
+    size_t n = key.size;
+    /* One buffer holds: key NUL | key '/' | key '0'. */
+    if (sfs_range_prefix(prefix, &end, &whole) != 0 || sfs_buffer_reserve(&bounds, 3 * n + 3) != 0 ||
+        sfs_buffer_add(&bounds, key) != 0 || sfs_buffer_byte(&bounds, '\0') != 0 ||
+        sfs_buffer_add(&bounds, key) != 0 || sfs_buffer_byte(&bounds, '/') != 0 ||
+        sfs_buffer_add(&bounds, key) != 0 || sfs_buffer_byte(&bounds, '0') != 0) {
+        sfs_buffer_free(&bounds);
+        sfs_buffer_free(&end);
         return sfs_fail_memory(&call->error, "mount");
     }
-    int code = sfs_scan(space->store, range, SFS_WANT_RECORD, &cursor, &call->error);
-    sfs_buffer_free(&bound);
-    if (code < 0)
-        return code;
-    /* What is taken away is the key itself and everything below it. */
-    while ((code = sfs_cursor_next(cursor, &record, &call->error)) == 1) {
-        bool taken = sfs_bytes_starts(record->name, key) &&
-                     (record->name.size == key.size || ((const char *)record->name.data)[key.size] == '/');
-        if (!taken)
-            break;
-        if (record->name.size > key.size) { /* skip what lies below */
-            struct sfs_buffer next = {0};
-            code = sfs_buffer_add(&next, key) != 0 || sfs_buffer_byte(&next, '0') != 0
-                       ? sfs_fail_memory(&call->error, "mount")
-                       : sfs_cursor_seek(cursor, sfs_buffer_bytes(&next), &call->error);
-            sfs_buffer_free(&next);
-            if (code < 0)
-                break;
-        }
-    }
-    sfs_cursor_close(cursor);
+    const char *data = bounds.data;
+    const struct sfs_range parts[] = {
+        {whole.from, key},
+        {sfs_bytes(data, n + 1), sfs_bytes(data + n + 1, n + 1)},
+        {sfs_bytes(data + 2 * n + 2, n + 1), whole.to},
+    };
+    int code = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && code == 0; i++)
+        code = sfs_exists(space->store, parts[i], &call->error);
+    sfs_buffer_free(&bounds);
+    sfs_buffer_free(&end);
     return code;
 }
 

@@ -76,6 +76,19 @@ static int session_new(struct mount *mount, const struct fs_options *options, st
 
 /* --- building --- */
 
+/* A level that was asked for and that the store cannot give is refused now, not at the first mkdir. */
+static int check_isolation(struct mount *mount, const struct fs_options *options,
+                           struct sfs_error *error)
+{
+    struct sfs_transaction_options wanted = {.isolation = options->isolation, .read_only = true};
+    struct sfs_transaction *transaction = NULL;
+    if (!options->isolated)
+        return 0;
+    int code = sfs_begin(mount->store, &wanted, &transaction, error);
+    sfs_transaction_free(transaction);
+    return code;
+}
+
 static int build(struct mount *mount, const struct fs_options *options, struct sfs_error *error)
 {
     struct fs *fs = &mount->fs;
@@ -84,6 +97,7 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->gid = getgid();
     fs->begun = fs_now();
     fs->read_only = options->read_only;
+    fs->isolation = options->isolated ? options->isolation : SFS_SNAPSHOT;
     fs->space = fs_space_new(fs, mount->store, shared ? TIMEOUT_SHARED : TIMEOUT_EXCLUSIVE);
     fs->nodes = fs_nodes_new(fs);
     fs->errors = fs_errors_new();
@@ -167,7 +181,9 @@ int fs_mount_run(struct sfs_storage *store, const char *uri, const char *directo
         mount->fs.ready = ready;
         mount->fs.ready_context = context;
         mount->fs.uri = uri;
-        code = build(mount, options, error);
+        code = check_isolation(mount, options, error);
+        if (code == 0)
+            code = build(mount, options, error);
         if (code == 0)
             code = run_session(mount, error);
         take_down(mount);

@@ -2,7 +2,7 @@
 #ifndef STOREFS_FS_MOUNT_H
 #define STOREFS_FS_MOUNT_H
 
-#include "storefs/storage.h"
+#include "storefs/transaction.h"
 
 /*
  * The one door into fs/: runs a mount until it is unmounted or told to stop.
@@ -14,7 +14,13 @@ struct fs_options {
     bool noatime;
     bool nonempty; /* mount over a directory that has entries */
     bool debug;    /* print every request to standard error (with -f) */
+    bool isolated; /* `isolation` was asked for: a store that cannot give it is not mounted */
+    enum sfs_isolation isolation; /* of new transactions; else snapshot */
 };
+
+/* "read-committed", "snapshot" or "serializable"; INVALID. */
+int fs_isolation_parse(struct sfs_bytes word, enum sfs_isolation *ret_isolation,
+                       struct sfs_error *error);
 
 /*
  * Mounts `store` at `directory` and serves it in this process. `uri` is shown as the mount's source

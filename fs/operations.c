@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 
 #define ERROR_XATTR "user.storefs.error"
+#define CONSTANT_TIMEOUT 3600.0 /* seconds */
 
 struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node)
 {
@@ -30,6 +31,8 @@ int fs_call_enter(struct fs_call *call, struct fs_node *node)
     if (node == NULL)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the kernel asked for an unknown node");
     int code = node->space != NULL ? fs_space_enter(node->space, &call->error) : 0;
+    if (code == 0 && node->space != NULL)
+        node->space->used = true;
     if (code == 0 && in_keys(node))
         fs_space_share(node->space);
     return code;
@@ -83,7 +86,7 @@ struct fuse_entry_param fs_entry_param(const struct fs_entry *entry)
     return (struct fuse_entry_param){
         .ino = entry->node->id,
         .attr = entry->st,
-        .attr_timeout = entry->timeout,
+        .attr_timeout = entry->node->class->constant ? CONSTANT_TIMEOUT : entry->timeout,
         .entry_timeout = entry->timeout,
     };
 }
@@ -130,6 +133,8 @@ static void op_forget_multi(fuse_req_t request, size_t count, struct fuse_forget
 
 static double timeout_of(const struct fs_node *node)
 {
+    if (node->class->constant)
+        return CONSTANT_TIMEOUT;
     return node->space != NULL ? node->space->timeout : 0;
 }
 

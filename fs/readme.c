@@ -28,11 +28,15 @@ static const char querying[] =
     "  cat 'query/where/age >= 21 and tags has \"x\"/order/age:desc/limit/10/values.ndjson'\n";
 
 static const char transacting[] =
-    "\nTransactions: mkdir tx/NAME begins one; tx/NAME/keys/ and tx/NAME/query/ show the store as it was\n"
-    "then, with its own changes. touch tx/NAME/commit commits all of them or, when somebody else changed\n"
-    "one of these keys first, fails with \"Operation canceled\": then tx/NAME/error names the keys and only\n"
-    "rollback is left. touch tx/NAME/rollback, or rmdir tx/NAME, gives up; so does being unused for ten\n"
-    "minutes. tx/NAME/changes lists what would be committed, status and isolation say how it stands.\n";
+    "\nTransactions: mkdir tx/NAME begins one; tx/NAME/keys/ and tx/NAME/query/ show the store with its own\n"
+    "changes, and of those of others %s. touch tx/NAME/commit commits all or, when\n"
+    "somebody else was first in a way that its isolation does not allow, fails with \"Operation canceled\":\n"
+    "then tx/NAME/error names the keys and only rollback is left. touch tx/NAME/rollback, or rmdir tx/NAME,\n"
+    "gives up; so does being unused for ten minutes. tx/NAME/changes lists what would be committed, status\n"
+    "how it stands. Isolation here is %s; read-committed, snapshot or serializable written to\n"
+    "tx/NAME/isolation before the first look into its keys/ or query/ changes that.\n"
+    "mkdir tx/NAME/savepoints/S makes a savepoint: touch S/rollback undoes what came after it, S/release\n"
+    "forgets it. mkdir tx/NAME/tx/INNER begins a transaction inside: its commit goes into tx/NAME.\n";
 
 static const char failing[] =
     "\nErrors: next to errno there is a sentence, in admin/errors and of the last failure of a file in\n"
@@ -73,6 +77,7 @@ static int add_grammar(struct sfs_buffer *out)
 static int make_readme(struct fs_call *call, struct sfs_buffer *out)
 {
     bool transactions = can_transact(call);
+    enum sfs_isolation isolation = call->fs->isolation;
     int code = add_store(call, out);
     if (code == 0)
         code = sfs_buffer_printf(out, where,
@@ -85,7 +90,10 @@ static int make_readme(struct fs_call *call, struct sfs_buffer *out)
     if (code == 0)
         code = add_grammar(out);
     if (code == 0 && transactions)
-        code = sfs_buffer_printf(out, transacting);
+        code = sfs_buffer_printf(out, transacting,
+                                 isolation == SFS_READ_COMMITTED ? "what is committed, as it comes"
+                                                                 : "what was committed before",
+                                 sfs_isolation_name(isolation));
     return code == 0 ? sfs_buffer_printf(out, failing) : code;
 }
 

@@ -35,6 +35,7 @@ static int root_list(struct fs_call *call, struct fs_open *open, uint64_t offset
 
 const struct fs_class fs_root_class = {
     .name = "the mount's root",
+    .constant = true,
     .lookup = root_lookup,
     .stat = root_stat,
     .list = root_list,

@@ -35,6 +35,8 @@ void fs_tx_unref(struct fs_tx *tx)
     sfs_transaction_free(tx->transaction);
     fs_space_unref(tx->space);
     sfs_buffer_free(&tx->conflicts);
+    fs_tx_savepoints_free(tx);
+    fs_tx_unref(tx->parent);
     pthread_mutex_destroy(&tx->lock);
     pthread_cond_destroy(&tx->settled);
     free(tx->name);
@@ -46,8 +48,11 @@ void fs_transactions_free(struct fs_transactions *table)
     if (table == NULL)
         return;
     while (table->first != NULL) {
-        struct fs_tx *tx = table->first;
-        table->first = tx->next;
+        struct fs_tx **last = &table->first; /* those inside others come behind them, and end first */
+        while ((*last)->next != NULL)
+            last = &(*last)->next;
+        struct fs_tx *tx = *last;
+        *last = NULL;
         sfs_transaction_free(tx->transaction);
         tx->transaction = NULL;
         fs_tx_unref(tx);
@@ -74,43 +79,45 @@ size_t fs_transactions_count(struct fs_transactions *table)
     return count;
 }
 
-static struct fs_tx *find_locked(struct fs_transactions *table, const char *name)
+static struct fs_tx *find_locked(struct fs_transactions *table, const struct fs_tx *parent,
+                                 const char *name)
 {
     for (struct fs_tx *tx = table->first; tx != NULL; tx = tx->next)
-        if (strcmp(tx->name, name) == 0 && fs_tx_is_open(tx))
+        if (tx->parent == parent && (name == NULL || strcmp(tx->name, name) == 0) && fs_tx_is_open(tx))
             return tx;
     return NULL;
 }
 
-struct fs_tx *fs_tx_find(struct fs *fs, const char *name)
+struct fs_tx *fs_tx_find(struct fs *fs, const struct fs_tx *parent, const char *name)
 {
     struct fs_transactions *table = fs->transactions;
     pthread_mutex_lock(&table->lock);
-    struct fs_tx *tx = find_locked(table, name);
+    struct fs_tx *tx = find_locked(table, parent, name);
     if (tx != NULL)
         fs_tx_ref(tx);
     pthread_mutex_unlock(&table->lock);
     return tx;
 }
 
-int fs_tx_names(struct fs *fs, uid_t uid, struct sfs_buffer *names)
+int fs_tx_names(struct fs *fs, const struct fs_tx *parent, uid_t uid, struct sfs_buffer *names)
 {
     struct fs_transactions *table = fs->transactions;
     int code = 0;
     pthread_mutex_lock(&table->lock);
     for (struct fs_tx *tx = table->first; tx != NULL && code == 0; tx = tx->next)
-        if ((uid == 0 || uid == tx->uid) && fs_tx_is_open(tx))
+        if (tx->parent == parent && (uid == 0 || uid == tx->uid) && fs_tx_is_open(tx))
             code = fs_names_add(names, true, sfs_string(tx->name));
     pthread_mutex_unlock(&table->lock);
     return code;
 }
 
-static struct fs_tx *tx_new(struct fs_call *call, const char *name)
+static struct fs_tx *tx_new(struct fs_call *call, struct fs_tx *parent, const char *name)
 {
     struct fs_tx *tx = calloc(1, sizeof(*tx));
     if (tx == NULL)
         return NULL;
     tx->fs = call->fs;
+    tx->parent = parent != NULL ? fs_tx_ref(parent) : NULL;
     tx->uid = call->uid;
     tx->gid = call->gid;
     tx->begun = fs_now();
@@ -129,7 +136,7 @@ static struct fs_tx *tx_new(struct fs_call *call, const char *name)
 static bool enter_table(struct fs_transactions *table, struct fs_tx *tx)
 {
     pthread_mutex_lock(&table->lock);
-    bool taken = find_locked(table, tx->name) != NULL;
+    bool taken = find_locked(table, tx->parent, tx->name) != NULL;
     if (!taken) {
         struct fs_tx **last = &table->first;
         while (*last != NULL)
@@ -140,24 +147,110 @@ static bool enter_table(struct fs_transactions *table, struct fs_tx *tx)
     return !taken;
 }
 
-int fs_tx_begin(struct fs_call *call, const char *name, struct fs_tx **ret_tx)
+struct fs_space *fs_tx_base(const struct fs_tx *tx)
 {
-    struct fs_tx *tx = tx_new(call, name);
+    return tx->parent != NULL ? tx->parent->space : tx->fs->space;
+}
+
+/* At a level; NULL: that of the parent, or of the mount. Inside the parent's space. */
+static int begin(struct fs_call *call, const struct fs_tx *tx, const enum sfs_isolation *isolation,
+                 struct sfs_transaction **ret_transaction)
+{
+    struct sfs_transaction_options options = {.isolation = call->fs->isolation};
+    if (isolation != NULL)
+        options.isolation = *isolation;
+    if (tx->parent == NULL)
+        return sfs_begin(tx->fs->space->store, &options, ret_transaction, &call->error);
+    return sfs_begin_nested(tx->parent->transaction, isolation != NULL ? &options : NULL, ret_transaction,
+                            &call->error);
+}
+
+static int begin_in_table(struct fs_call *call, struct fs_tx *tx)
+{
+    int code = begin(call, tx, NULL, &tx->transaction);
+    if (code < 0)
+        return code;
+    tx->space = fs_space_new(call->fs, sfs_transaction_storage(tx->transaction), 0.0);
+    if (tx->space == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    if (!enter_table(call->fs->transactions, tx))
+        return sfs_fail(&call->error, SFS_E_EXISTS, "transaction",
+                        "there is a transaction '%s' already: take another name", tx->name);
+    return 0;
+}
+
+/* Inside another one, which cannot end meanwhile. */
+static int begin_inside(struct fs_call *call, struct fs_tx *tx)
+{
+    struct fs_space *base = tx->parent->space;
+    int code = fs_tx_claim(call, tx->parent, FS_TX_ENDING);
+    if (code < 0)
+        return code;
+    code = fs_space_enter(base, &call->error);
+    if (code == 0) {
+        base->used = true;
+        code = begin_in_table(call, tx);
+        fs_space_leave(base);
+    }
+    fs_tx_settle(tx->parent, FS_TX_OPEN);
+    return code;
+}
+
+int fs_tx_begin(struct fs_call *call, struct fs_tx *parent, const char *name, struct fs_tx **ret_tx)
+{
+    struct fs_tx *tx = tx_new(call, parent, name);
     if (tx == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = sfs_begin(call->fs->space->store, NULL, &tx->transaction, &call->error);
+    if (parent != NULL)
+        fs_space_hold(parent->space); /* given back by dispose() */
+    int code = parent != NULL ? begin_inside(call, tx) : begin_in_table(call, tx);
     if (code == 0) {
-        tx->space = fs_space_new(call->fs, sfs_transaction_storage(tx->transaction), 0.0);
-        if (tx->space == NULL)
-            code = sfs_fail_memory(&call->error, "mount");
-    }
-    if (code == 0 && !enter_table(call->fs->transactions, tx))
-        code = sfs_fail(&call->error, SFS_E_EXISTS, "transaction",
-                        "there is a transaction '%s' already: take another name", name);
-    if (code < 0)
-        fs_tx_unref(tx);
-    else
         *ret_tx = tx;
+        return 0;
+    }
+    fs_tx_unref(tx);
+    if (parent != NULL)
+        fs_space_let_go(parent->space);
+    return code;
+}
+
+/* Puts `fresh` in the place of the transaction, when nobody is in it and nobody was. */
+static int exchange(struct fs_call *call, struct fs_tx *tx, struct sfs_transaction **fresh)
+{
+    struct fs_space *space = tx->space;
+    struct sfs_transaction *old = tx->transaction;
+    pthread_mutex_lock(&space->lock);
+    while (space->users > 0)
+        pthread_cond_wait(&space->idle, &space->lock);
+    bool used = space->used;
+    if (!used) {
+        tx->transaction = *fresh;
+        space->store = sfs_transaction_storage(*fresh);
+        *fresh = old;
+    }
+    pthread_mutex_unlock(&space->lock);
+    if (!used)
+        return 0;
+    return sfs_fail(&call->error, SFS_E_INVALID, "transaction",
+                    "this transaction has read or written already: its isolation stays");
+}
+
+int fs_tx_isolate(struct fs_call *call, struct fs_tx *tx, enum sfs_isolation isolation)
+{
+    struct sfs_transaction *fresh = NULL;
+    int code = fs_tx_claim(call, tx, FS_TX_ENDING);
+    if (code < 0)
+        return code;
+    struct fs_space *base = fs_tx_base(tx);
+    code = fs_space_enter(base, &call->error);
+    if (code == 0) {
+        code = begin(call, tx, &isolation, &fresh);
+        if (code == 0)
+            code = exchange(call, tx, &fresh);
+        sfs_transaction_free(fresh);
+        fs_space_leave(base);
+    }
+    fs_tx_settle(tx, FS_TX_OPEN);
     return code;
 }
 
@@ -179,6 +272,8 @@ static void dispose(void *context)
     leave_table(tx->fs->transactions, tx);
     sfs_transaction_free(tx->transaction);
     tx->transaction = NULL;
+    if (tx->parent != NULL)
+        fs_space_let_go(tx->parent->space);
     fs_tx_unref(tx);
 }
 

@@ -3,20 +3,21 @@
 #define STOREFS_FS_TX_H
 
 /*
- * Transactions of a mount: each is a directory tx/NAME with its own space. Counted: the nodes of a
- * transaction may outlive it, and say then how it ended.
+ * Transactions of a mount: each is a directory tx/NAME with its own space, and so is one inside another,
+ * tx/NAME/tx/INNER. Counted: the nodes of a transaction may outlive it, and say then how it ended.
  */
 #include "fs/names.h"
 
 enum fs_tx_state {
     FS_TX_OPEN,
-    FS_TX_ENDING, /* one call is committing or rolling back */
+    FS_TX_ENDING, /* one call is committing, rolling back or changing it as a whole */
     FS_TX_COMMITTED,
     FS_TX_ROLLED_BACK,
 };
 
 struct fs_tx {
     struct fs *fs;
+    struct fs_tx *parent; /* counted, and a handle of its space; NULL: right in the mount's tx/ */
     struct fs_tx *next; /* in the table, until the store has forgotten the transaction */
     char *name;
     uid_t uid;
@@ -30,22 +31,34 @@ struct fs_tx {
     enum fs_tx_state state;
     struct sfs_error failure;    /* of the last commit; code 0: none */
     struct sfs_buffer conflicts; /* with it: one line a key */
+    char **savepoints;           /* names, in order */
+    size_t savepoint_count;
 };
 
 /* --- the table: tx.c --- */
 struct fs_tx *fs_tx_ref(struct fs_tx *tx);
 void fs_tx_unref(struct fs_tx *tx);
-/* The open transaction of a name, with one reference more; NULL: none. */
-struct fs_tx *fs_tx_find(struct fs *fs, const char *name);
+/* The open transaction of a name inside `parent` (NULL: in the mount), with one reference more; NULL:
+ * none. Without a name any one. */
+struct fs_tx *fs_tx_find(struct fs *fs, const struct fs_tx *parent, const char *name);
 /* EXISTS, and the store's errors. The table has a reference, the caller gets another. */
-int fs_tx_begin(struct fs_call *call, const char *name, struct fs_tx **ret_tx);
-/* The names of those that `uid` may see, as fs_names_add makes them. */
-int fs_tx_names(struct fs *fs, uid_t uid, struct sfs_buffer *names);
+int fs_tx_begin(struct fs_call *call, struct fs_tx *parent, const char *name, struct fs_tx **ret_tx);
+/* The names of those inside `parent` that `uid` may see, as fs_names_add makes them. */
+int fs_tx_names(struct fs *fs, const struct fs_tx *parent, uid_t uid, struct sfs_buffer *names);
+/* Where its commit goes. */
+struct fs_space *fs_tx_base(const struct fs_tx *tx);
 bool fs_tx_is_open(struct fs_tx *tx);
+/* Begins it anew at a level: INVALID once something in its keys/ or query/ was asked for. */
+int fs_tx_isolate(struct fs_call *call, struct fs_tx *tx, enum sfs_isolation isolation);
 
 /* --- ending: tx_end.c --- */
+/* Keeps other calls from ending or changing it as a whole, until fs_tx_settle says what it is now. 0, or
+ * EXPIRED where it has ended; 1: it has ended as `wished` (FS_TX_ENDING: no end is). */
+int fs_tx_claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished);
+void fs_tx_settle(struct fs_tx *tx, enum fs_tx_state state);
 /* Both succeed where that has been done already, and are EXPIRED where the other has. A commit first
- * commits the open files of the transaction; where it fails the transaction stays. */
+ * commits the open files of the transaction; where it fails the transaction stays. Those inside it are
+ * rolled back first. */
 int fs_tx_commit(struct fs_call *call, struct fs_tx *tx);
 int fs_tx_rollback(struct fs_call *call, struct fs_tx *tx);
 /* The failure that every further commit will have, or 0. */
@@ -65,6 +78,15 @@ void fs_tx_changes_tell(struct fs_call *call, const struct fs_tx_changes *change
 int fs_tx_conflicts(struct fs_tx *tx, struct sfs_buffer *out);
 /* One line a changed name. */
 int fs_tx_changes_text(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer *out);
+
+/* --- tx/NAME/savepoints/: tx_savepoints.c --- */
+extern const struct fs_class fs_tx_savepoints_class;
+void fs_tx_savepoints_free(struct fs_tx *tx);
+
+/* --- the directories: tx_tree.c --- */
+/* A node that carries the transaction, with one look-up more; NULL: no memory. */
+struct fs_node *fs_tx_node(struct fs *fs, struct fs_node *dir, const char *name,
+                           const struct fs_class *class, struct fs_tx *tx, struct sfs_bytes text);
 
 /* --- the files in tx/NAME: tx_files.c --- */
 /* node->text is the file's name, node->data the transaction. */

@@ -90,7 +90,7 @@ static int write_conflict(void *context, struct sfs_bytes name, const struct sfs
 
 int fs_tx_conflicts(struct fs_tx *tx, struct sfs_buffer *out)
 {
-    struct writer writer = {.out = out, .store = tx->fs->space->store};
+    struct writer writer = {.out = out, .store = fs_tx_base(tx)->store};
     int code = sfs_transaction_changes(tx->transaction, write_conflict, &writer, NULL);
     return code < 0 ? code : 0;
 }

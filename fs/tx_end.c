@@ -11,8 +11,7 @@ static int fail_ended(struct fs_call *call, enum fs_tx_state state)
                     state == FS_TX_COMMITTED ? "committed" : "rolled back");
 }
 
-/* 0: this call is the one that ends it; 1: it has ended as wished; EXPIRED: otherwise. */
-static int claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished)
+int fs_tx_claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished)
 {
     pthread_mutex_lock(&tx->lock);
     while (tx->state == FS_TX_ENDING)
@@ -26,7 +25,7 @@ static int claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished
     return state == wished ? 1 : fail_ended(call, state);
 }
 
-static void settle(struct fs_tx *tx, enum fs_tx_state state)
+void fs_tx_settle(struct fs_tx *tx, enum fs_tx_state state)
 {
     pthread_mutex_lock(&tx->lock);
     tx->state = state;
@@ -34,12 +33,24 @@ static void settle(struct fs_tx *tx, enum fs_tx_state state)
     pthread_mutex_unlock(&tx->lock);
 }
 
+/* The node of the directory that has the transaction's, if the kernel knows it. With the table's lock. */
+static struct fs_node *dir_locked(struct fs *fs, const struct fs_tx *tx)
+{
+    struct fs_node root = {.id = FUSE_ROOT_ID};
+    const struct fs_node *above = &root;
+    if (tx->parent != NULL) {
+        above = dir_locked(fs, tx->parent);
+        if (above != NULL)
+            above = fs_node_peek_locked(fs, above, tx->parent->name);
+    }
+    return above != NULL ? fs_node_peek_locked(fs, above, "tx") : NULL;
+}
+
 /* The name tx/NAME is gone; the nodes stay for those who hold them. */
 static void detach(struct fs *fs, const struct fs_tx *tx)
 {
-    struct fs_node *root = fs_node_find(fs, FUSE_ROOT_ID);
     fs_nodes_lock(fs->nodes);
-    struct fs_node *dir = root != NULL ? fs_node_peek_locked(fs, root, "tx") : NULL;
+    struct fs_node *dir = dir_locked(fs, tx);
     fs_nodes_unlock(fs->nodes);
     if (dir != NULL)
         fs_node_detach(fs, dir, tx->name);
@@ -48,7 +59,7 @@ static void detach(struct fs *fs, const struct fs_tx *tx)
 static void finish(struct fs_tx *tx, enum fs_tx_state state)
 {
     detach(tx->fs, tx);
-    settle(tx, state);
+    fs_tx_settle(tx, state);
     fs_tx_forget(tx);
 }
 
@@ -76,36 +87,77 @@ static int flush_files(struct fs_call *call, struct fs_tx *tx)
     return code;
 }
 
-int fs_tx_commit(struct fs_call *call, struct fs_tx *tx)
+/* Those inside it cannot go on without it. */
+static void end_inner(struct fs_call *call, const struct fs_tx *tx)
+{
+    struct fs_call quiet = *call;
+    for (struct fs_tx *inner; (inner = fs_tx_find(tx->fs, tx, NULL)) != NULL; fs_tx_unref(inner))
+        (void)fs_tx_rollback(&quiet, inner); /* another call may have ended it meanwhile: as good */
+}
+
+/* Into the store, or into the parent, whose open files then show it. Inside the base's space. */
+static int commit_into(struct fs_call *call, struct fs_tx *tx)
 {
     struct fs_tx_changes changes = {0};
-    int code = claim(call, tx, FS_TX_COMMITTED);
-    if (code != 0)
-        return code < 0 ? code : 0;
-    code = flush_files(call, tx);
-    fs_space_end(tx->space);
-    if (code == 0)
-        code = fs_tx_changes_gather(call, tx, &changes);
+    struct fs_space *base = fs_tx_base(tx);
+    int code = tx->parent == NULL ? fs_tx_changes_gather(call, tx, &changes) : 0;
+    if (tx->parent != NULL) {
+        base->used = true;
+        fs_space_share(base);
+        fs_space_move(base);
+        code = fs_file_commit_all(call, base);
+    }
     if (code == 0)
         code = sfs_commit(tx->transaction, NULL, &call->error);
-    if (code == 0) {
+    if (tx->parent != NULL) {
+        if (code == 0)
+            fs_files_renew(base);
+        fs_space_moved(base);
+        fs_space_unshare(base);
+    } else if (code == 0) {
         fs_tx_changes_tell(call, &changes);
+    }
+    if (code < 0)
+        keep_failure(call, tx, code);
+    sfs_buffer_free(&changes.names);
+    return code;
+}
+
+int fs_tx_commit(struct fs_call *call, struct fs_tx *tx)
+{
+    struct fs_space *base = fs_tx_base(tx);
+    int code = fs_tx_claim(call, tx, FS_TX_COMMITTED);
+    if (code != 0)
+        return code < 0 ? code : 0;
+    code = fs_space_enter(base, &call->error);
+    if (code < 0) {
+        fs_tx_settle(tx, FS_TX_OPEN);
+        return code;
+    }
+    code = flush_files(call, tx);
+    fs_space_end(tx->space);
+    end_inner(call, tx);
+    if (code == 0)
+        code = commit_into(call, tx);
+    else
+        keep_failure(call, tx, code);
+    fs_space_leave(base);
+    if (code == 0) {
         finish(tx, FS_TX_COMMITTED);
     } else {
-        keep_failure(call, tx, code);
         fs_space_resume(tx->space);
-        settle(tx, FS_TX_OPEN);
+        fs_tx_settle(tx, FS_TX_OPEN);
     }
-    sfs_buffer_free(&changes.names);
     return code;
 }
 
 int fs_tx_rollback(struct fs_call *call, struct fs_tx *tx)
 {
-    int code = claim(call, tx, FS_TX_ROLLED_BACK);
+    int code = fs_tx_claim(call, tx, FS_TX_ROLLED_BACK);
     if (code != 0)
         return code < 0 ? code : 0;
     fs_space_end(tx->space);
+    end_inner(call, tx);
     sfs_rollback(tx->transaction);
     finish(tx, FS_TX_ROLLED_BACK);
     return 0;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "fs/keys.h"
+#include "fs/mount.h"
 #include "fs/tx.h"
 
 /* --- texts --- */
@@ -79,17 +80,27 @@ struct control {
     const char *name;
     mode_t mode;
     int (*text)(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer *out);
-    int (*act)(struct fs_call *call, struct fs_tx *tx); /* NULL: read only */
+    int (*act)(struct fs_call *call, struct fs_tx *tx); /* when touched, cut or written; or NULL */
+    int (*take)(struct fs_call *call, struct fs_tx *tx, struct sfs_bytes data); /* what is written */
 };
 
+static int take_isolation(struct fs_call *call, struct fs_tx *tx, struct sfs_bytes data)
+{
+    enum sfs_isolation isolation;
+    if (data.size > 0 && ((const char *)data.data)[data.size - 1] == '\n')
+        data.size--;
+    int code = fs_isolation_parse(data, &isolation, &call->error);
+    return code == 0 ? fs_tx_isolate(call, tx, isolation) : code;
+}
+
 static const struct control controls[] = {
-    {"changes", 0400, fs_tx_changes_text, NULL},
-    {"commit", 0600, text_nothing, fs_tx_commit},
-    {"error", 0400, text_error, NULL},
-    {"isolation", 0400, text_isolation, NULL},
-    {"rollback", 0600, text_nothing, fs_tx_rollback},
-    {"status", 0400, text_status, NULL},
-    {NULL, 0, NULL, NULL},
+    {"changes", 0400, fs_tx_changes_text, NULL, NULL},
+    {"commit", 0600, text_nothing, fs_tx_commit, NULL},
+    {"error", 0400, text_error, NULL, NULL},
+    {"isolation", 0600, text_isolation, NULL, take_isolation},
+    {"rollback", 0600, text_nothing, fs_tx_rollback, NULL},
+    {"status", 0400, text_status, NULL, NULL},
+    {NULL, 0, NULL, NULL, NULL},
 };
 
 static const struct control *find_control(struct sfs_bytes name)
@@ -145,6 +156,8 @@ static int file_stat(struct fs_call *call, struct fs_node *node, struct stat *st
 static int act(struct fs_call *call, struct fs_node *node)
 {
     const struct control *control = control_of(node);
+    if (control->take != NULL)
+        return 0; /* only what is written to it counts */
     if (control->act == NULL)
         return sfs_fail(&call->error, SFS_E_PERMISSION, "transaction", "'%s' can only be read",
                         control->name);
@@ -181,7 +194,7 @@ static int file_open(struct fs_call *call, struct fs_node *node, struct fs_open 
     int code = 0;
     if (writes && control->act == fs_tx_commit)
         code = fs_tx_doomed(call, node->data);
-    if (code == 0 && (info->flags & O_TRUNC || (writes && control->act == NULL)))
+    if (code == 0 && (info->flags & O_TRUNC || (writes && control->act == NULL && control->take == NULL)))
         code = act(call, node);
     else if (code == 0 && !writes)
         code = make_text(call, node, &open->text);
@@ -194,9 +207,9 @@ static int file_open(struct fs_call *call, struct fs_node *node, struct fs_open 
 
 static int file_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
-    (void)data;
+    const struct control *control = control_of(open->node);
     (void)offset;
-    return act(call, open->node);
+    return control->take != NULL ? control->take(call, open->node->data, data) : act(call, open->node);
 }
 
 const struct fs_class fs_tx_file_class = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The directories tx/ and tx/NAME.
+ * The directories tx/ and tx/NAME, at any depth.
  */
 #include <sys/stat.h>
 
@@ -9,11 +9,11 @@
 
 /* A node that carries the transaction. One made for an earlier transaction of the same name, by a
  * look-up that was overtaken by its end, is not taken for this one's. */
-static struct fs_node *tx_node(struct fs *fs, struct fs_node *dir, const char *name,
-                               const struct fs_class *class, struct fs_tx *tx)
+struct fs_node *fs_tx_node(struct fs *fs, struct fs_node *dir, const char *name,
+                           const struct fs_class *class, struct fs_tx *tx, struct sfs_bytes text)
 {
     for (;;) {
-        struct fs_node *node = fs_names_node(fs, dir, name, class, NULL, sfs_string(name));
+        struct fs_node *node = fs_names_node(fs, dir, name, class, NULL, text);
         if (node == NULL)
             return NULL;
         fs_nodes_lock(fs->nodes);
@@ -56,21 +56,58 @@ static int stat_tree(struct fs_call *call, struct fs_node *node, struct stat *st
     return code;
 }
 
+/* What tx/NAME holds beside its files. */
+static const struct directory {
+    const char *name;
+    bool in_space; /* keys/ and query/ */
+    const struct fs_class *class;
+} directories[] = {
+    {"keys", true, NULL},
+    {"query", true, NULL},
+    {"savepoints", false, &fs_tx_savepoints_class},
+    {"tx", false, &fs_tx_root_class},
+    {NULL, false, NULL},
+};
+
+static struct fs_node *child_node(struct fs_call *call, struct fs_node *dir, const char *name)
+{
+    const struct directory *row = directories;
+    while (row->name != NULL && strcmp(row->name, name) != 0)
+        row++;
+    if (row->in_space)
+        return tree_node(call, dir, name);
+    return fs_tx_node(call->fs, dir, name, row->class != NULL ? row->class : &fs_tx_file_class, dir->data,
+                      sfs_string(name));
+}
+
+static bool has_child(const char *name)
+{
+    for (const struct directory *row = directories; row->name != NULL; row++)
+        if (strcmp(row->name, name) == 0)
+            return true;
+    return fs_tx_file_mode(name) != 0;
+}
+
 static int dir_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
 {
-    struct fs_tx *tx = dir->data;
-    bool tree = strcmp(name, "keys") == 0 || strcmp(name, "query") == 0;
-    if (!fs_tx_is_open(tx) || (!tree && fs_tx_file_mode(name) == 0))
+    if (!fs_tx_is_open(dir->data) || !has_child(name))
         return SFS_E_NOT_FOUND;
     entry->timeout = 0;
-    entry->node =
-        tree ? tree_node(call, dir, name) : tx_node(call->fs, dir, name, &fs_tx_file_class, tx);
+    entry->node = child_node(call, dir, name);
     if (entry->node == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = tree ? stat_tree(call, entry->node, &entry->st)
-                    : entry->node->class->stat(call, entry->node, &entry->st);
+    int code = entry->node->space != NULL ? stat_tree(call, entry->node, &entry->st)
+                                          : entry->node->class->stat(call, entry->node, &entry->st);
     if (code < 0)
         fs_node_forget(call->fs, entry->node->id, 1);
+    return code;
+}
+
+static int add_names(struct sfs_buffer *names)
+{
+    int code = fs_tx_file_names(names);
+    for (const struct directory *row = directories; row->name != NULL && code == 0; row++)
+        code = fs_names_add(names, true, sfs_string(row->name));
     return code;
 }
 
@@ -78,10 +115,7 @@ static int dir_list(struct fs_call *call, struct fs_open *open, uint64_t offset,
 {
     if (offset == 0 || open->text.data == NULL) {
         open->text.size = 0;
-        if (fs_tx_is_open(open->node->data) &&
-            (fs_tx_file_names(&open->text) != 0 ||
-             fs_names_add(&open->text, true, SFS_LITERAL("keys")) != 0 ||
-             fs_names_add(&open->text, true, SFS_LITERAL("query")) != 0))
+        if (fs_tx_is_open(open->node->data) && add_names(&open->text) != 0)
             return sfs_fail_memory(&call->error, "mount");
     }
     return fs_names_list(call, open, offset, list);
@@ -89,6 +123,7 @@ static int dir_list(struct fs_call *call, struct fs_open *open, uint64_t offset,
 
 static const struct fs_class tx_directory_class = {
     .name = "transaction",
+    .constant = true,
     .lookup = dir_lookup,
     .stat = dir_stat,
     .list = dir_list,
@@ -96,13 +131,13 @@ static const struct fs_class tx_directory_class = {
     .forget = fs_tx_node_forget,
 };
 
-/* --- tx/ --- */
+/* --- tx/, and tx/NAME/tx/ with the transaction as node->data --- */
 
 /* Takes over the caller's reference. */
 static int entry_of(struct fs_call *call, struct fs_node *dir, struct fs_tx *tx, struct fs_entry *entry)
 {
     entry->timeout = 0;
-    entry->node = tx_node(call->fs, dir, tx->name, &tx_directory_class, tx);
+    entry->node = fs_tx_node(call->fs, dir, tx->name, &tx_directory_class, tx, sfs_bytes(NULL, 0));
     fs_tx_unref(tx);
     return entry->node == NULL ? sfs_fail_memory(&call->error, "mount")
                                : dir_stat(call, entry->node, &entry->st);
@@ -111,14 +146,17 @@ static int entry_of(struct fs_call *call, struct fs_node *dir, struct fs_tx *tx,
 static int root_lookup(struct fs_call *call, struct fs_node *dir, const char *name,
                        struct fs_entry *entry)
 {
-    struct fs_tx *tx = fs_tx_find(call->fs, name);
+    struct fs_tx *tx = fs_tx_find(call->fs, dir->data, name);
     return tx == NULL ? SFS_E_NOT_FOUND : entry_of(call, dir, tx, entry);
 }
 
-/* Sticky: everybody may begin a transaction, and end their own. */
+/* Sticky: everybody may begin a transaction, and end their own. One inside another is for its owner. */
 static int root_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
-    fs_stat_generated(call->fs, node, S_IFDIR | 01777, st);
+    if (node->data != NULL)
+        fs_tx_stat(call, node, S_IFDIR | 0700, st);
+    else
+        fs_stat_generated(call->fs, node, S_IFDIR | 01777, st);
     return 0;
 }
 
@@ -132,14 +170,13 @@ static int root_make(struct fs_call *call, struct fs_node *dir, const char *name
     if (strlen(name) > SFS_PATH_NAME_MAX)
         return sfs_fail(&call->error, SFS_E_NAME_TOO_LONG, "transaction",
                         "a transaction's name has at most %d bytes", SFS_PATH_NAME_MAX);
-    int code = fs_tx_begin(call, name, &tx);
+    int code = fs_tx_begin(call, dir->data, name, &tx);
     return code < 0 ? code : entry_of(call, dir, tx, entry);
 }
 
 static int root_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
 {
-    struct fs_tx *tx = fs_tx_find(call->fs, name);
-    (void)dir;
+    struct fs_tx *tx = fs_tx_find(call->fs, dir->data, name);
     if (tx == NULL)
         return SFS_E_NOT_FOUND;
     int code = 0;
@@ -159,7 +196,7 @@ static int root_list(struct fs_call *call, struct fs_open *open, uint64_t offset
 {
     if (offset == 0 || open->text.data == NULL) {
         open->text.size = 0;
-        if (fs_tx_names(call->fs, call->uid, &open->text) != 0)
+        if (fs_tx_names(call->fs, open->node->data, call->uid, &open->text) != 0)
             return sfs_fail_memory(&call->error, "mount");
     }
     return fs_names_list(call, open, offset, list);
@@ -167,10 +204,12 @@ static int root_list(struct fs_call *call, struct fs_open *open, uint64_t offset
 
 const struct fs_class fs_tx_root_class = {
     .name = "transactions",
+    .constant = true,
     .lookup = root_lookup,
     .stat = root_stat,
     .make = root_make,
     .remove = root_remove,
     .list = root_list,
     .release = fs_text_release,
+    .forget = fs_tx_node_forget,
 };

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* storefs exec: runs a command inside a transaction of a mount. */
+/* storefs exec: runs a command inside a transaction of a mount, again where it lost against another. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "fs/mount.h"
 #include "tools/child.h"
 #include "tools/command.h"
 #include "tools/exit.h"
@@ -18,8 +21,25 @@
 
 #define TX 256
 #define NAME 257
+#define RETRY 258
+#define ISOLATION 259
+
+#define AGAIN (-1) /* no exit code: a conflict, and tries are left */
+#define RETRY_MAX 1000000
+#define PAUSE_FIRST_MS 10
+#define PAUSE_LAST_MS 1280
+
+/* What to run, and how. */
+struct job {
+    const char *base;
+    const char *name;      /* NULL: one that is free */
+    const char *isolation; /* NULL: the mount's */
+    char *const *words;
+    unsigned long retries;
+};
 
 static volatile sig_atomic_t child_process;
+static volatile sig_atomic_t stopped; /* the signal that came while no command was there to take it */
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 #define FORWARDED (sizeof forwarded / sizeof forwarded[0])
 
@@ -27,7 +47,9 @@ static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUS
 static void forward(int number, siginfo_t *info, void *context)
 {
     (void)context;
-    if (child_process > 0 && info->si_code <= 0)
+    if (child_process <= 0)
+        stopped = number;
+    else if (info->si_code <= 0)
         kill((pid_t)child_process, number);
 }
 
@@ -144,7 +166,8 @@ static void say_error(const char *transaction, int system_errno)
     tool_say("not committed: %s", *text ? text : strerror(system_errno));
 }
 
-static int commit(const char *transaction)
+/* TOOL_CONFLICT without a word where `quiet`: it will be tried again. */
+static int commit(const char *transaction, bool quiet)
 {
     char path[8192];
     snprintf(path, sizeof path, "%s/commit", transaction);
@@ -158,24 +181,97 @@ static int commit(const char *transaction)
         tool_say("the transaction has ended before the command did: nothing was committed here");
         return TOOL_EXEC_FAILED;
     }
-    say_error(transaction, failed);
+    if (!quiet || failed != ECANCELED)
+        say_error(transaction, failed);
     roll_back(transaction);
+    if (quiet && failed == ECANCELED)
+        return AGAIN;
     return failed == ECANCELED || failed == ESTALE ? TOOL_CONFLICT : TOOL_EXEC_FAILED;
 }
 
-static int execute(const char *base, const struct tool_call *call)
+static int set_isolation(const char *transaction, const char *isolation)
+{
+    char path[8192];
+    snprintf(path, sizeof path, "%s/isolation", transaction);
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    bool done = descriptor >= 0 &&
+                write(descriptor, isolation, strlen(isolation)) == (ssize_t)strlen(isolation);
+    if (!done)
+        tool_say("%s isolation cannot be had: %s", isolation, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return done ? 0 : TOOL_EXEC_FAILED;
+}
+
+/* `quiet`: a conflict is AGAIN. */
+static int attempt(const struct job *job, bool quiet)
 {
     char *transaction = NULL;
-    int exit_code = begin(base, tool_value(call, NAME), &transaction);
+    int exit_code = begin(job->base, job->name, &transaction);
     if (exit_code)
         return exit_code;
-    exit_code = run_inside(transaction, call->words);
+    if (job->isolation)
+        exit_code = set_isolation(transaction, job->isolation);
     if (exit_code == 0)
-        exit_code = commit(transaction);
+        exit_code = run_inside(transaction, job->words);
+    if (exit_code == 0)
+        exit_code = commit(transaction, quiet);
     else
         roll_back(transaction);
     free(transaction);
     return exit_code;
+}
+
+/* Between nothing and twice as long each time, so that those who collided do not again. */
+static void pause_before(unsigned long retry)
+{
+    uint64_t number;
+    uint64_t longest = PAUSE_LAST_MS;
+    if (retry < 7)
+        longest = (uint64_t)PAUSE_FIRST_MS << retry;
+    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
+        number = (uint64_t)getpid() * 2654435761u;
+    number %= longest * 1000000;
+    struct timespec left = {(time_t)(number / 1000000000), (long)(number % 1000000000)};
+    nanosleep(&left, NULL);
+}
+
+static int execute(const struct job *job)
+{
+    int exit_code = attempt(job, job->retries > 0);
+    for (unsigned long retry = 1; exit_code == AGAIN; retry++) {
+        pause_before(retry - 1);
+        exit_code = stopped ? TOOL_SIGNAL + stopped : attempt(job, retry < job->retries);
+    }
+    return exit_code;
+}
+
+/* The options; TOOL_USAGE where one is wrong. */
+static int read_options(const struct tool_call *call, struct job *job)
+{
+    enum sfs_isolation level;
+    struct sfs_error error = {0};
+    const char *retries = tool_value(call, RETRY);
+    job->name = tool_value(call, NAME);
+    job->isolation = tool_value(call, ISOLATION);
+    if (job->name && (!*job->name || strchr(job->name, '/') || strcmp(job->name, ".") == 0 ||
+                      strcmp(job->name, "..") == 0)) {
+        tool_say("'%s' cannot be the name of a transaction", job->name);
+        return TOOL_USAGE;
+    }
+    if (job->isolation && fs_isolation_parse(sfs_string(job->isolation), &level, &error)) {
+        tool_say("%s", error.message);
+        return TOOL_USAGE;
+    }
+    if (retries) {
+        char *end;
+        job->retries = strtoul(retries, &end, 10);
+        if (*retries < '0' || *retries > '9' || *end || job->retries > RETRY_MAX) {
+            tool_say("'--retry' takes a number up to %d", RETRY_MAX);
+            return TOOL_USAGE;
+        }
+    }
+    return 0;
 }
 
 static int run(const struct tool_call *call)
@@ -183,38 +279,40 @@ static int run(const struct tool_call *call)
     struct tool_target target;
     struct sfs_error error = {0};
     const char *mount = tool_value(call, TX);
-    const char *name = tool_value(call, NAME);
+    struct job job = {.words = call->words};
     if (!mount) {
         tool_say("'--tx MOUNT' is missing");
         return TOOL_USAGE;
     }
-    if (name &&
-        (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)) {
-        tool_say("'%s' cannot be the name of a transaction", name);
+    if (read_options(call, &job))
         return TOOL_USAGE;
-    }
     int result = tool_mount_target(&target, mount, &error);
     if (result) {
         tool_fail(result, &error);
         return TOOL_EXEC_FAILED;
     }
-    int exit_code = execute(target.base, call);
+    job.base = target.base;
+    int exit_code = execute(&job);
     return tool_target_close(&target, exit_code);
 }
 
 static const struct tool_option options[] = {
     {TX, "tx", "MOUNT", "the mount in which to begin the transaction", false},
     {NAME, "name", "NAME", "the transaction's name; else one that is free", false},
+    {RETRY, "retry", "N", "where somebody else committed first, run it again, up to N times", false},
+    {ISOLATION, "isolation", "LEVEL", "read-committed, snapshot or serializable; else the mount's", false},
     {0},
 };
 
 const struct tool_command tool_exec_command = {
     .name = "exec",
-    .usage = "--tx MOUNT [--name NAME] -- COMMAND…",
+    .usage = "--tx MOUNT [--name NAME] [--retry N] [--isolation LEVEL] -- COMMAND…",
     .summary = "Run a command in a transaction: all that it changes is committed, or nothing",
     .details =
         "The command finds the transaction in $STOREFS_TX and its keys in $STOREFS_KEYS. If it\n"
-        "succeeds the transaction is committed, else rolled back. Exit code: the command's own;\n"
+        "succeeds the transaction is committed, else rolled back. With --retry the command should\n"
+        "change nothing but keys: what it did before a conflict it does again, in a new\n"
+        "transaction, after a pause of up to 10 ms, 20 ms, … 1.28 s. Exit code: the command's own;\n"
         "3 if somebody else committed first, 125 if the transaction failed otherwise, 126 if\n"
         "the command cannot be run, 127 if there is none.\n",
     .options = options,

@@ -221,8 +221,8 @@ static int run(const struct tool_call *call)
 }
 
 static const struct tool_option options[] = {
-    {'o', NULL, "WORD[,…]", "ro, rw, allow_other, nonempty, noexec, noatime, debug (with -f)",
-     true},
+    {'o', NULL, "WORD[,…]",
+     "ro, rw, allow_other, nonempty, noexec, noatime, debug (with -f), isolation=LEVEL", true},
     {'f', "foreground", NULL, "stay in front until ^C or unmount", false},
     {FSTAB, "fstab", NULL, "let -o take the words of /etc/fstab, as mount.storefs does", false},
     {0},
@@ -234,7 +234,8 @@ const struct tool_command tool_mount_command = {
     .summary = "Mount a store as files in a directory",
     .details =
         "Makes the store if there is none. Returns when the mount answers. A dead mount left at\n"
-        "DIR by a killed process is cleared first.\n",
+        "DIR by a killed process is cleared first. LEVEL is that of transactions: read-committed,\n"
+        "snapshot (else) or serializable.\n",
     .options = options,
     .words_min = 2,
     .words_max = 2,

@@ -41,6 +41,18 @@ static bool is_of_fstab(const char *word, size_t size)
     return strncmp(word, "x-", 2) == 0 || strncmp(word, "comment=", 8) == 0;
 }
 
+/* isolation=LEVEL: 1 taken, 0 another word, or INVALID. */
+static int take_isolation(const char *word, size_t size, struct fs_options *options,
+                          struct sfs_error *error)
+{
+    const size_t prefix = sizeof "isolation=" - 1;
+    if (size < prefix || strncmp(word, "isolation=", prefix) != 0)
+        return 0;
+    options->isolated = true;
+    int result = fs_isolation_parse(sfs_bytes(word + prefix, size - prefix), &options->isolation, error);
+    return result ? result : 1;
+}
+
 static bool take(const char *word, size_t size, struct fs_options *options)
 {
     for (size_t i = 0; i < sizeof words_of_ours / sizeof words_of_ours[0]; i++) {
@@ -60,10 +72,13 @@ int tool_mount_options(const char *words, bool fstab, struct fs_options *ret_opt
     struct fs_options options = {0};
     for (const char *word = words ? words : ""; *word;) {
         size_t size = strcspn(word, ",");
-        if (size && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
+        int taken = take_isolation(word, size, &options, error);
+        if (taken < 0)
+            return taken;
+        if (size && !taken && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
             return sfs_fail(error, SFS_E_INVALID, "mount",
                             "unknown mount option '%.*s'; there are ro, rw, allow_other, nonempty, "
-                            "noexec, noatime and debug",
+                             "noexec, noatime, debug and isolation=LEVEL",
                             (int)size, word);
         word += size + (word[size] == ',');
     }

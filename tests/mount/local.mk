@@ -18,3 +18,6 @@ test_helpers += tests/mount/random_ops
 tests_mount_random_ops_SOURCES = tests/mount/random_ops.c
 mount_scripts += tests/mount/test_two_mounts.sh
 mount_scripts += tests/mount/test_rare.sh
+mount_scripts += tests/mount/test_tx_levels.sh
+mount_scripts += tests/mount/test_bank.sh
+EXTRA_DIST += tests/mount/bank.py

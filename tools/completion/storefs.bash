@@ -52,7 +52,11 @@ _storefs() {
         return
     fi
     if [[ $command == mount && $prev == -o ]]; then
-        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug' "$cur"
+        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable' "$cur"
+        return
+    fi
+    if [[ $command == exec && $prev == --isolation ]]; then
+        _storefs_words $'read-committed\nsnapshot\nserializable' "$cur"
         return
     fi
     if [[ $cur == -* ]]; then
