@@ -5,8 +5,8 @@
  *
  * record   one row a name; `content` is where its value lies (NULL: empty).
  * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and values
- *          are apart, so that renaming, listing and history touch no value. (Both have a rowid: with
- *          values of 1 KiB that is several times faster than WITHOUT ROWID, measured.)
+ *          are apart, so that renaming, listing and history touch no value. (Both have a rowid: a
+ *          table without one keeps whole rows in its key's tree, which makes that tree large.)
  * chunk    the parts of values from 1 MiB on (256 KiB each). A part is visible to versions v with
  *          begun <= v < ended, so that changing a byte adds one part and history shares the rest. A
  *          missing part, and what is behind the end of one's data, reads as zeros.
