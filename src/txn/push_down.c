@@ -16,7 +16,7 @@ struct tracker {
     struct sfs_cursor cursor;
     struct sfs_transaction *transaction;
     struct sfs_query *query; /* the filters refer to its stages */
-    struct sfs_tree tree;
+    struct sfs_txn_writes writes;
     struct sfs_txn_predicate *predicate; /* borrowed from the recorder */
     struct sfs_bounds bounds;
     struct sfs_cursor *below;
@@ -27,13 +27,13 @@ static struct tracker *tracker_of(struct sfs_cursor *cursor)
     return (struct tracker *)cursor;
 }
 
-static int share(void *context, uint64_t *generation, struct sfs_tree *tree,
+static int share(void *context, uint64_t *generation, struct sfs_txn_writes *writes,
                  struct sfs_error *error)
 {
     struct tracker *self = context;
     int code = sfs_txn_use(self->transaction, false, error);
     if (code == 0 && *generation == 0) {
-        sfs_tree_share(&self->tree, tree);
+        sfs_txn_writes_share(&self->writes, writes);
         *generation = 1;
     }
     return code;
@@ -62,7 +62,7 @@ static void tracker_close(struct sfs_cursor *cursor)
 {
     struct tracker *self = tracker_of(cursor);
     sfs_cursor_close(self->below);
-    sfs_tree_clear(&self->tree);
+    sfs_txn_writes_clear(&self->writes);
     sfs_bounds_free(&self->bounds);
     sfs_query_free(self->query);
     free(self);
@@ -86,12 +86,15 @@ static int open_scan(struct tracker *self, size_t stages, struct sfs_error *erro
                                    &self->predicate, error);
     if (code || !self->predicate)
         return code;
-    return sfs_txn_scan(transaction->snapshot, share, self, range, SFS_WANT_VALUE | SFS_WANT_KEYS,
-                        &self->below, error);
+    /* The filters are judged by names of the store: of what lies under other names here, the range is
+     * recorded. */
+    struct sfs_txn_bases bases = {transaction->snapshot, transaction->base};
+    return sfs_txn_scan(bases, share, self, range, SFS_WANT_VALUE | SFS_WANT_KEYS, &self->below,
+                        error);
 }
 
-/* Takes the tree over, also on failure. *ret_tracker NULL: the query is not to be recorded so. */
-static int tracker_new(struct sfs_transaction *transaction, struct sfs_tree *tree,
+/* Takes the writes over, also on failure. *ret_tracker NULL: the query is not to be recorded so. */
+static int tracker_new(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
                        const struct sfs_query *query, size_t stages, struct tracker **ret_tracker,
                        struct sfs_error *error)
 {
@@ -99,12 +102,12 @@ static int tracker_new(struct sfs_transaction *transaction, struct sfs_tree *tre
         .next = tracker_next, .seek = sfs_query_no_seek, .close = tracker_close};
     struct tracker *self = calloc(1, sizeof(*self));
     if (!self) {
-        sfs_tree_clear(tree);
+        sfs_txn_writes_clear(writes);
         return sfs_fail_memory(error, "transaction");
     }
     self->cursor.operations = &operations;
     self->transaction = transaction;
-    self->tree = *tree;
+    self->writes = *writes;
     int code = sfs_query_copy(&self->query, query, error);
     if (code == 0)
         code = open_scan(self, stages, error);
@@ -115,17 +118,17 @@ static int tracker_new(struct sfs_transaction *transaction, struct sfs_tree *tre
     return code;
 }
 
-int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree,
+int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
                       const struct sfs_query *query, struct sfs_push_down *ret_taken,
                       struct sfs_error *error)
 {
     size_t stages = leading_filters(query);
     struct tracker *tracker = NULL;
     if (!transaction->recorder || transaction->parent || stages == 0) {
-        sfs_tree_clear(tree);
+        sfs_txn_writes_clear(writes);
         return 0;
     }
-    int code = tracker_new(transaction, tree, query, stages, &tracker, error);
+    int code = tracker_new(transaction, writes, query, stages, &tracker, error);
     if (code || !tracker)
         return code;
     struct sfs_cursor *chain = &tracker->cursor;
@@ -144,17 +147,46 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree
 
 /* --- is anything there? --- */
 
+/* Nothing is in the range: notes what of the base its names stand for. */
+static int note_nothing(struct sfs_txn_reads *reads, const struct sfs_tree *map,
+                        struct sfs_range range, struct sfs_error *error)
+{
+    struct sfs_buffer bounds[2] = {{0}};
+    const struct sfs_txn_piece *piece;
+    struct sfs_range part;
+    int code = 0;
+    while (code == 0 && sfs_txn_map_part(map, range, &piece, &part)) {
+        struct sfs_range read = part;
+        if (piece && !piece->gone && sfs_txn_piece_range(piece, part, bounds, &read))
+            code = sfs_fail_memory(error, "transaction");
+        if (code == 0 && !(piece && piece->gone))
+            code = sfs_txn_reads_range(reads, read, error);
+        if (!sfs_txn_map_behind(part, &range))
+            break;
+    }
+    sfs_buffer_free(&bounds[0]);
+    sfs_buffer_free(&bounds[1]);
+    return code;
+}
+
 static int note_answer(struct sfs_transaction *transaction, const struct sfs_txn_view *view,
                        struct sfs_range range, const struct sfs_record *found,
                        struct sfs_error *error)
 {
     struct sfs_txn_reads *reads = &transaction->recorder->reads;
+    const struct sfs_txn_writes *writes = &view->writes;
+    struct sfs_buffer name = {0};
     if (!found)
-        return sfs_txn_reads_range(reads, range, error);
-    const struct sfs_txn_entry *own = sfs_tree_find(&view->tree, found->name);
+        return note_nothing(reads, &writes->map, range, error);
+    const struct sfs_txn_entry *own = sfs_tree_find(&writes->entries, found->name);
     if (own && own->state == SFS_TXN_PRESENT)
         return 0;
-    return sfs_txn_reads_witness(reads, found->name, found->attributes.id, error);
+    int code = sfs_txn_piece_base(sfs_txn_map_find(&writes->map, found->name), found->name, &name)
+                   ? sfs_fail_memory(error, "transaction")
+                   : sfs_txn_reads_witness(reads, sfs_buffer_bytes(&name), found->attributes.id,
+                                           error);
+    sfs_buffer_free(&name);
+    return code;
 }
 
 int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
@@ -163,8 +195,9 @@ int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *vie
     bool noted = transaction->recorder && !transaction->parent;
     struct sfs_cursor *cursor;
     const struct sfs_record *record = NULL;
-    int found = sfs_txn_scan(noted ? transaction->snapshot : view->base, sfs_txn_share_fixed, view,
-                             range, SFS_WANT_RECORD, &cursor, error);
+    if (noted)
+        view->base = transaction->snapshot;
+    int found = sfs_txn_view_scan(view, range, SFS_WANT_RECORD, &cursor, error);
     if (found == 0) {
         found = sfs_cursor_next(cursor, &record, error);
         int failed = found < 0 || !noted
@@ -173,6 +206,32 @@ int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *vie
         found = failed ? failed : found;
         sfs_cursor_close(cursor);
     }
-    sfs_tree_clear(&view->tree);
+    sfs_txn_writes_clear(&view->writes);
     return found;
+}
+
+/* --- how much is there? --- */
+
+int sfs_txn_totals(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                   struct sfs_totals *ret_totals, struct sfs_error *error)
+{
+    const struct sfs_range everything = {0};
+    struct sfs_totals more = view->writes.more;
+    int code = 0;
+    if (view->live) {
+        /* What others changed of what was changed here is not known. */
+        code = sfs_txn_view_count(view, everything, ret_totals, NULL, error);
+    } else {
+        if (transaction->recorder)
+            code = sfs_txn_reads_range(&transaction->recorder->reads, everything, error);
+        if (code == 0)
+            code = sfs_totals(transaction->snapshot, ret_totals, error);
+    }
+    if (code == 0 && !view->live) {
+        ret_totals->keys += more.keys;
+        ret_totals->records += more.records;
+        ret_totals->bytes += more.bytes;
+    }
+    sfs_txn_writes_clear(&view->writes);
+    return code;
 }
