@@ -9,7 +9,7 @@
 
 struct txn_cursor {
     struct sfs_cursor cursor;
-    struct sfs_txn_bases bases;
+    struct sfs_storage *base;
     sfs_txn_share_function *share;
     void *context;
     uint64_t generation;
@@ -59,7 +59,7 @@ static int open_below(struct txn_cursor *self, struct sfs_error *error)
     self->below = NULL;
     self->below_read = false;
     self->theirs = NULL;
-    int code = sfs_txn_mapped_scan(self->bases, &self->writes.map, self->range, self->want,
+    int code = sfs_txn_mapped_scan(self->base, &self->writes.map, self->range, self->want,
                                    &self->below, error);
     /* A scan that begins at its beginning need not be sent there. */
     if (code || sfs_bytes_compare(sfs_buffer_bytes(&self->resume), self->range.from) <= 0)
@@ -127,7 +127,7 @@ static int take_mine(struct txn_cursor *self, const struct sfs_record **ret_reco
                   ((self->want & SFS_WANT_KEYS) && !sfs_record_is_key(entry->record));
     struct sfs_error failure;
     int code = hidden ? 0
-                      : sfs_txn_entry_record(self->bases.plain, entry, self->want, ret_record, &failure);
+                      : sfs_txn_entry_record(self->base, entry, self->want, ret_record, &failure);
     if (code == SFS_E_NOT_FOUND && entry->live)
         code = 0;
     if (code && error)
@@ -220,7 +220,7 @@ int sfs_txn_share_fixed(void *context, uint64_t *generation, struct sfs_txn_writ
     return 0;
 }
 
-int sfs_txn_scan(struct sfs_txn_bases bases, sfs_txn_share_function *share, void *context,
+int sfs_txn_scan(struct sfs_storage *base, sfs_txn_share_function *share, void *context,
                  struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                  struct sfs_error *error)
 {
@@ -228,7 +228,7 @@ int sfs_txn_scan(struct sfs_txn_bases bases, sfs_txn_share_function *share, void
     if (!self)
         return sfs_fail_memory(error, "transaction");
     self->cursor.operations = &cursor_operations;
-    self->bases = bases;
+    self->base = base;
     self->share = share;
     self->context = context;
     self->want = want;
@@ -246,7 +246,6 @@ int sfs_txn_scan(struct sfs_txn_bases bases, sfs_txn_share_function *share, void
 int sfs_txn_view_scan(const struct sfs_txn_view *view, struct sfs_range range, unsigned want,
                       struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
-    struct sfs_txn_bases bases = {view->base, view->base};
     void *context = (void *)(uintptr_t)view;
-    return sfs_txn_scan(bases, sfs_txn_share_fixed, context, range, want, ret_cursor, error);
+    return sfs_txn_scan(view->base, sfs_txn_share_fixed, context, range, want, ret_cursor, error);
 }

@@ -83,6 +83,8 @@ struct sfs_transaction {
     int64_t used;      /* wall clock */
     int64_t used_tick; /* monotonic, as the next */
     int64_t renewed_tick; /* when the snapshot's lease was renewed last */
+    bool counted; /* the snapshot: */
+    struct sfs_totals totals;
     struct sfs_txn_view_storage *views; /* that are open: what it was like at their numbers */
 };
 

@@ -9,7 +9,7 @@
 
 struct mapped_cursor {
     struct sfs_cursor cursor;
-    struct sfs_txn_bases bases;
+    struct sfs_storage *base;
     struct sfs_tree map;
     unsigned want;
     struct sfs_buffer bounds[2];
@@ -39,14 +39,13 @@ static int set(struct sfs_buffer *buffer, struct sfs_bytes bytes, struct sfs_err
 static int open_part(struct mapped_cursor *self, struct sfs_range part, struct sfs_error *error)
 {
     struct sfs_buffer bounds[2] = {{0}};
-    struct sfs_storage *base = self->piece ? self->bases.moved : self->bases.plain;
     struct sfs_range range = part;
     int code = set(&self->to, part.to, error);
     if (code == 0 && self->piece && !self->piece->gone &&
         sfs_txn_piece_range(self->piece, part, bounds, &range))
         code = sfs_fail_memory(error, "transaction");
     if (code == 0 && !(self->piece && self->piece->gone))
-        code = sfs_scan(base, range, self->want, &self->below, error);
+        code = sfs_scan(self->base, range, self->want, &self->below, error);
     sfs_buffer_free(&bounds[0]);
     sfs_buffer_free(&bounds[1]);
     return code;
@@ -149,7 +148,7 @@ static void mapped_close(struct sfs_cursor *cursor)
     free(self);
 }
 
-static int mapped_new(struct sfs_txn_bases bases, const struct sfs_tree *map,
+static int mapped_new(struct sfs_storage *base, const struct sfs_tree *map,
                       struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                       struct sfs_error *error)
 {
@@ -159,7 +158,7 @@ static int mapped_new(struct sfs_txn_bases bases, const struct sfs_tree *map,
     if (!self)
         return sfs_fail_memory(error, "transaction");
     self->cursor.operations = &operations;
-    self->bases = bases;
+    self->base = base;
     self->want = want;
     sfs_tree_share(map, &self->map);
     int code = set(&self->bounds[0], range.from, error);
@@ -176,10 +175,10 @@ static int mapped_new(struct sfs_txn_bases bases, const struct sfs_tree *map,
     return code;
 }
 
-int sfs_txn_mapped_scan(struct sfs_txn_bases bases, const struct sfs_tree *map,
+int sfs_txn_mapped_scan(struct sfs_storage *base, const struct sfs_tree *map,
                         struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                         struct sfs_error *error)
 {
-    return map->count ? mapped_new(bases, map, range, want, ret_cursor, error)
-                      : sfs_scan(bases.plain, range, want, ret_cursor, error);
+    return map->count ? mapped_new(base, map, range, want, ret_cursor, error)
+                      : sfs_scan(base, range, want, ret_cursor, error);
 }

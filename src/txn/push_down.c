@@ -2,7 +2,8 @@
 /*
  * Reads of which a serializable transaction notes less than what they scan. Queries: their filters
  * are run here, on a scan that is not recorded, and the filters themselves are what the commit
- * checks. "Is anything there?": the record that showed it.
+ * checks. "Is anything there?": the record that showed it. What lies under another name here than in
+ * the store need not be noted: who moves or clears a range counts it, and has read it whole by that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,11 +87,8 @@ static int open_scan(struct tracker *self, size_t stages, struct sfs_error *erro
                                    &self->predicate, error);
     if (code || !self->predicate)
         return code;
-    /* The filters are judged by names of the store: of what lies under other names here, the range is
-     * recorded. */
-    struct sfs_txn_bases bases = {transaction->snapshot, transaction->base};
-    return sfs_txn_scan(bases, share, self, range, SFS_WANT_VALUE | SFS_WANT_KEYS, &self->below,
-                        error);
+    return sfs_txn_scan(transaction->snapshot, share, self, range, SFS_WANT_VALUE | SFS_WANT_KEYS,
+                        &self->below, error);
 }
 
 /* Takes the writes over, also on failure. *ret_tracker NULL: the query is not to be recorded so. */
@@ -147,25 +145,18 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes
 
 /* --- is anything there? --- */
 
-/* Nothing is in the range: notes what of the base its names stand for. */
+/* Nothing is in the range. */
 static int note_nothing(struct sfs_txn_reads *reads, const struct sfs_tree *map,
                         struct sfs_range range, struct sfs_error *error)
 {
-    struct sfs_buffer bounds[2] = {{0}};
     const struct sfs_txn_piece *piece;
     struct sfs_range part;
     int code = 0;
     while (code == 0 && sfs_txn_map_part(map, range, &piece, &part)) {
-        struct sfs_range read = part;
-        if (piece && !piece->gone && sfs_txn_piece_range(piece, part, bounds, &read))
-            code = sfs_fail_memory(error, "transaction");
-        if (code == 0 && !(piece && piece->gone))
-            code = sfs_txn_reads_range(reads, read, error);
+        code = piece ? 0 : sfs_txn_reads_range(reads, part, error);
         if (!sfs_txn_map_behind(part, &range))
             break;
     }
-    sfs_buffer_free(&bounds[0]);
-    sfs_buffer_free(&bounds[1]);
     return code;
 }
 
@@ -175,18 +166,12 @@ static int note_answer(struct sfs_transaction *transaction, const struct sfs_txn
 {
     struct sfs_txn_reads *reads = &transaction->recorder->reads;
     const struct sfs_txn_writes *writes = &view->writes;
-    struct sfs_buffer name = {0};
     if (!found)
         return note_nothing(reads, &writes->map, range, error);
     const struct sfs_txn_entry *own = sfs_tree_find(&writes->entries, found->name);
-    if (own && own->state == SFS_TXN_PRESENT)
+    if ((own && own->state == SFS_TXN_PRESENT) || sfs_txn_map_find(&writes->map, found->name))
         return 0;
-    int code = sfs_txn_piece_base(sfs_txn_map_find(&writes->map, found->name), found->name, &name)
-                   ? sfs_fail_memory(error, "transaction")
-                   : sfs_txn_reads_witness(reads, sfs_buffer_bytes(&name), found->attributes.id,
-                                           error);
-    sfs_buffer_free(&name);
-    return code;
+    return sfs_txn_reads_witness(reads, found->name, found->attributes.id, error);
 }
 
 int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
@@ -212,6 +197,41 @@ int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *vie
 
 /* --- how much is there? --- */
 
+/* A store that nobody has changed since the snapshot may know at once. */
+static int count_snapshot(struct sfs_transaction *transaction, struct sfs_totals *ret_totals,
+                          struct sfs_error *error)
+{
+    uint64_t before = 0, after = 0;
+    struct sfs_totals totals = {0};
+    bool same = sfs_sequence(transaction->store, &before, NULL) == 0 &&
+                before == transaction->sequence &&
+                sfs_totals(transaction->store, &totals, NULL) == 0 &&
+                sfs_sequence(transaction->store, &after, NULL) == 0 && after == before;
+    int code = same ? 0 : sfs_totals(transaction->snapshot, &totals, error);
+    if (code == 0)
+        *ret_totals = totals;
+    return code;
+}
+
+/* What the snapshot holds, counted once. */
+static int base_totals(struct sfs_transaction *transaction, struct sfs_totals *ret_totals,
+                       struct sfs_error *error)
+{
+    pthread_mutex_lock(&transaction->lock);
+    bool counted = transaction->counted;
+    struct sfs_totals totals = transaction->totals;
+    pthread_mutex_unlock(&transaction->lock);
+    int code = counted ? 0 : count_snapshot(transaction, &totals, error);
+    if (code)
+        return code;
+    pthread_mutex_lock(&transaction->lock);
+    transaction->counted = true;
+    transaction->totals = totals;
+    pthread_mutex_unlock(&transaction->lock);
+    *ret_totals = totals;
+    return 0;
+}
+
 int sfs_txn_totals(struct sfs_transaction *transaction, struct sfs_txn_view *view,
                    struct sfs_totals *ret_totals, struct sfs_error *error)
 {
@@ -225,7 +245,7 @@ int sfs_txn_totals(struct sfs_transaction *transaction, struct sfs_txn_view *vie
         if (transaction->recorder)
             code = sfs_txn_reads_range(&transaction->recorder->reads, everything, error);
         if (code == 0)
-            code = sfs_totals(transaction->snapshot, ret_totals, error);
+            code = base_totals(transaction, ret_totals, error);
     }
     if (code == 0 && !view->live) {
         ret_totals->keys += more.keys;

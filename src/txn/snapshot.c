@@ -82,8 +82,7 @@ static int view_scan(struct sfs_storage *store, struct sfs_range range, unsigned
                      struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
     struct sfs_txn_view_storage *self = view_storage_of(store);
-    struct sfs_txn_bases bases = {self->base, self->base};
-    return sfs_txn_scan(bases, share_view, self, range, want, ret_cursor, error);
+    return sfs_txn_scan(self->base, share_view, self, range, want, ret_cursor, error);
 }
 
 static int view_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error)

@@ -80,8 +80,8 @@ static int txn_scan(struct sfs_storage *store, struct sfs_range range, unsigned 
                     struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
     struct sfs_transaction *transaction = transaction_of(store);
-    struct sfs_txn_bases bases = {transaction->base, transaction->base};
-    return sfs_txn_scan(bases, share_present, transaction, range, want, ret_cursor, error);
+    return sfs_txn_scan(transaction->base, share_present, transaction, range, want, ret_cursor,
+                        error);
 }
 
 static const struct sfs_read_operations txn_read_operations = {

@@ -80,11 +80,6 @@ int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, ui
                       uint64_t offset, void *data, size_t size, size_t *ret_size,
                       struct sfs_error *error);
 
-/* Where a cursor reads what the write set does not hold. */
-struct sfs_txn_bases {
-    struct sfs_storage *plain; /* names that stand for themselves */
-    struct sfs_storage *moved; /* names that stand for others: the same store, or a layer over it */
-};
 /*
  * A cursor over a range of what `share` gives: it shares the writes at the beginning, and again when
  * *generation has changed, so that it shows each record as it is when reached. `share` is called
@@ -93,7 +88,7 @@ struct sfs_txn_bases {
  */
 typedef int sfs_txn_share_function(void *context, uint64_t *generation,
                                    struct sfs_txn_writes *writes, struct sfs_error *error);
-int sfs_txn_scan(struct sfs_txn_bases bases, sfs_txn_share_function *share, void *context,
+int sfs_txn_scan(struct sfs_storage *base, sfs_txn_share_function *share, void *context,
                  struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                  struct sfs_error *error);
 /* A cursor over a view that does not change while it lives. */
@@ -103,8 +98,8 @@ int sfs_txn_view_scan(const struct sfs_txn_view *view, struct sfs_range range, u
 int sfs_txn_share_fixed(void *context, uint64_t *generation, struct sfs_txn_writes *writes,
                         struct sfs_error *error);
 
-/* A cursor over the bases alone, through a map (shared): names are those of the view. */
-int sfs_txn_mapped_scan(struct sfs_txn_bases bases, const struct sfs_tree *map,
+/* A cursor over the base alone, through a map (shared): names are those of the view. */
+int sfs_txn_mapped_scan(struct sfs_storage *base, const struct sfs_tree *map,
                         struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                         struct sfs_error *error);
 /* `record`, which the base has, as the view shows it through the piece (NULL: as it is). *name is
