@@ -178,6 +178,45 @@ static void test_exists(void **state)
     commit(transaction);
 }
 
+static void size_is(struct sfs_storage *store, uint64_t expected)
+{
+    uint64_t size = 0;
+    OK(sfs_size(store, &size, NULL));
+    assert_int_equal(size, expected);
+}
+
+/* Counted once, whatever others do meanwhile; and snapshots have their own. */
+static void test_totals(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 2; round++) {
+        OK(sfs_clear(f->store, NULL));
+        struct sfs_transaction *transaction = rearrange(f, SFS_SERIALIZABLE);
+        struct sfs_storage *t = inside(transaction), *first, *second, *third;
+        if (round == 0)
+            set(f->other, "z/1", "1");
+        size_is(t, 5);
+        OK(sfs_snapshot(t, 0, &first, NULL));
+        clear_prefix(t, "b/");
+        OK(sfs_snapshot(t, 0, &second, NULL));
+        OK(sfs_snapshot(first, 0, &third, NULL));
+        set(t, "y", "1");
+        size_is(t, 3);
+        size_is(first, 5);
+        size_is(second, 2);
+        OK(sfs_close(first, NULL));
+        size_is(third, 5);
+        assert_int_equal(count(third, "where/@key >= \"b\"/count"), 4);
+        OK(sfs_close(third, NULL));
+        OK(sfs_close(second, NULL));
+        /* Who counts has read all. */
+        if (round == 0)
+            refuse(transaction, "'z/1'");
+        else
+            commit(transaction);
+    }
+}
+
 /* --- what is recorded: what was taken back, too --- */
 
 typedef void step(struct sfs_storage *store);
@@ -445,6 +484,7 @@ int main(void)
         BOTH(test_cursor_sees_moves),
         BOTH(test_records),
         BOTH(test_exists),
+        BOTH(test_totals),
         BOTH(test_recorded),
         BOTH(test_first_committer),
         BOTH(test_live),
