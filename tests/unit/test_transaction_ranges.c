@@ -413,11 +413,12 @@ static void test_made_and_deleted(void **state)
 static void test_failed(void **state)
 {
     struct fixture *f = *state;
-    struct sfs_transaction *transaction = begin(f->store), *inner;
+    struct sfs_transaction *transaction = begin(f->store), *inner, *nested;
     struct sfs_storage *t = inside(transaction);
     struct sfs_error first, error;
     struct sfs_stage *stage, *other;
     set(t, "a", "mine");
+    OK(sfs_begin_nested(transaction, NULL, &nested, NULL));
     set(f->other, "a", "another's");
     OK(sfs_stage_open(t, &stage, NULL));
     OK(sfs_stage_write(stage, 0, L("x"), NULL));
@@ -428,6 +429,9 @@ static void test_failed(void **state)
         assert_string_equal(error.message, first.message);                                         \
     } while (0)
     REFUSED(sfs_set(t, L("b"), L("1"), &error));
+    REFUSED(sfs_set(inside(nested), L("b"), L("1"), &error));
+    REFUSED(sfs_delete(t, L("a"), &error));
+    REFUSED(sfs_clear(t, &error));
     REFUSED(sfs_stage_write(stage, 1, L("y"), &error));
     REFUSED(sfs_stage_truncate(stage, 0, &error));
     REFUSED(sfs_stage_open(t, &other, &error));
@@ -435,7 +439,9 @@ static void test_failed(void **state)
     REFUSED(sfs_begin_nested(transaction, NULL, &inner, &error));
     REFUSED(sfs_commit(transaction, NULL, &error));
     check_value(t, "a", "mine");
+    check_value(inside(nested), "a", "mine");
     sfs_stage_close(stage);
+    sfs_transaction_free(nested);
     sfs_transaction_free(transaction);
 }
 
