@@ -65,7 +65,7 @@ SFS_API int sfs_begin_nested(struct sfs_transaction *parent,
  * Borrowed. Revisions, ids of new records and sequence numbers that it shows for its own writes are
  * provisional (2^62 and above). It has snapshots where the store has, and transactions of its own, but
  * no change feed. What a batch required in it is required again at the commit, so the rule and the
- * context of require_no_match must live as long as the transaction. What the transaction itself
+ * context of require_no_match must live as long as the transaction and those around it. What the transaction itself
  * changed since such a number counts for that rule, unless a snapshot of then is open, whatever it
  * was (CONFLICT). Under read committed, require_unchanged and require_no_match are UNSUPPORTED with
  * a provisional number.
