@@ -21,3 +21,5 @@ mount_scripts += tests/mount/test_rare.sh
 mount_scripts += tests/mount/test_tx_levels.sh
 mount_scripts += tests/mount/test_bank.sh
 EXTRA_DIST += tests/mount/bank.py
+mount_scripts += tests/mount/test_anomalies.sh tests/mount/test_tx_ends.sh
+EXTRA_DIST += tests/mount/anomalies.py
