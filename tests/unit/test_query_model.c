@@ -52,6 +52,11 @@ static int push(struct sfs_storage *store, const struct sfs_query *query,
     if (query->count == 0 || generate_below(100) >= ((struct pusher *)store)->percent)
         return 0;
     taken.stages = 1 + generate_below(query->count);
+    /* A group is taken with its aggregate or not at all. */
+    while (taken.stages > 0 && sfs_query_rows(query, taken.stages) == SFS_ROW_GROUPS)
+        taken.stages--;
+    if (taken.stages == 0)
+        return 0;
     for (size_t i = 0; i < taken.stages; i++) {
         assert_int_equal(i ? sfs_buffer_byte(&path, '/') : 0, 0);
         assert_int_equal(sfs_query_stage_print(query->stages[i], &path), 0);
