@@ -233,10 +233,32 @@ int sfs_query_group(struct sfs_query *query, struct sfs_bytes fields, struct sfs
     return result ? result : append_fields(query, SFS_QUERY_GROUP, fields, error);
 }
 
+/* `count` is the one function that is written as a field can be. */
+static int check_count(const struct sfs_query *query, const struct sfs_query_stage *aggregate,
+                       struct sfs_error *error)
+{
+    const struct sfs_query_stage *shape = sfs_query_shape(query, query->count);
+    bool counts = false;
+    for (size_t i = 0; i < aggregate->key_count; i++)
+        counts = counts || aggregate->keys[i].function == SFS_FUNCTION_COUNT;
+    for (size_t i = 0; shape && shape->kind == SFS_QUERY_GROUP && i < shape->key_count; i++) {
+        if (counts && sfs_bytes_equal(shape->keys[i].name, SFS_LITERAL("count")))
+            return sfs_fail(error, SFS_E_INVALID, "query",
+                            "aggregate: the groups have a field that is called count, too");
+    }
+    return 0;
+}
+
 int sfs_query_aggregate(struct sfs_query *query, struct sfs_bytes functions,
                         struct sfs_error *error)
 {
-    return append_fields(query, SFS_QUERY_AGGREGATE, functions, error);
+    struct sfs_query_stage *stage = NULL;
+    int result = stage_new(SFS_QUERY_AGGREGATE, &stage, error);
+    if (result == 0)
+        result = sfs_stage_fields_parse(functions, stage, error);
+    if (result == 0)
+        result = check_count(query, stage, error);
+    return append(query, stage, result, error);
 }
 
 int sfs_query_add_function(struct sfs_query *query, enum sfs_function function,

@@ -3,8 +3,9 @@
  * Results of aggregates as lines: of all rows the value alone, of groups the group's values, a tab
  * and the value. The different values of a field are the groups by that field.
  */
-#include "query/text.h"
 #include "query/document.h"
+#include "query/row.h"
+#include "query/text.h"
 
 /* The group that the query ends with, but for filters, orders and the aggregate; NULL: none. */
 static const struct sfs_query_stage *group_of(const struct sfs_query *query)
@@ -32,8 +33,6 @@ static int list_distinct(struct sfs_query *query, struct sfs_error *error)
 
 int sfs_text_lines_begin(struct sfs_text *text, struct sfs_error *error)
 {
-    if (text->sink == SFS_SINK_COUNT)
-        return sfs_query_add_function(text->query, SFS_FUNCTION_COUNT, sfs_bytes(NULL, 0), error);
     if (text->sink == SFS_SINK_DISTINCT && !group_of(text->query))
         return list_distinct(text->query, error);
     return 0;
@@ -47,13 +46,24 @@ static struct sfs_value member_of(const struct sfs_record *row, const struct sfs
     return value;
 }
 
+/* The value of a line: how many members, the function's result, or one of the different values. */
+static struct sfs_value value_of(const struct sfs_text *text, const struct sfs_record *row)
+{
+    const struct sfs_query *query = text->query;
+    uint64_t members = 0;
+    if (text->sink != SFS_SINK_COUNT)
+        return member_of(row, &query->stages[query->count - 1]->keys[0]);
+    sfs_row_members(row, &members);
+    return (struct sfs_value){.kind = SFS_VALUE_INTEGER, .is.integer = (int64_t)members};
+}
+
 int sfs_text_line(struct sfs_text *text, const struct sfs_record *row)
 {
     const struct sfs_query *query = text->query;
     const struct sfs_query_stage *group = group_of(query);
-    const struct sfs_query_stage *last = query->stages[query->count - 1];
-    bool grouped = group && last->kind == SFS_QUERY_AGGREGATE;
-    struct sfs_value value = member_of(row, &last->keys[0]);
+    bool grouped = group && (text->sink == SFS_SINK_COUNT ||
+                             query->stages[query->count - 1]->kind == SFS_QUERY_AGGREGATE);
+    struct sfs_value value = value_of(text, row);
     int result = 0;
     /* Of all rows, what is not there has no line; of a group it has \N. */
     if (!grouped && value.kind == SFS_VALUE_MISSING)

@@ -232,6 +232,8 @@ static void test_refused_paths(void **state)
         {"aggregate/count,median(a)",
          "aggregate: expected count, sum, avg, min, max or distinct at "
          "column 7: count,median(a)"},
+        {"group/count/aggregate/count", "aggregate: the groups have a field that is called count, "
+                                        "too"},
         {"aggregate/sum", "aggregate: expected '(' and a field after 'sum' at column 4: sum"},
         {"aggregate/sum(a", "aggregate: expected '.', '[' or ')' at column 6: sum(a"},
         {"group/a:desc", "group: expected ',' or the end at column 2: a:desc"},
