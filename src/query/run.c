@@ -12,8 +12,9 @@
 
 struct result {
     struct sfs_cursor cursor;
-    struct sfs_query *query;      /* the chain refers to its stages */
-    struct sfs_guard guard;       /* and to this */
+    struct sfs_query *query; /* the chain refers to its stages */
+    struct sfs_guard guard;  /* and to this */
+    unsigned want;
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
     int failed; /* after a failure nothing more can be read */
@@ -53,6 +54,22 @@ static const struct sfs_query_stage *results_of(const struct sfs_query *query, s
     return NULL;
 }
 
+/* What the stages from number `from` on want of the store's records: behind a select, a group or an
+ * aggregate nobody sees them, but the aggregate of a group's members. */
+static unsigned wanted(const struct sfs_query *query, size_t from, unsigned want)
+{
+    for (size_t i = from; i < query->count; i++) {
+        if (sfs_query_stage_reads_value(query->stages[i]))
+            return want | SFS_WANT_VALUE;
+        const struct sfs_query_stage *results = results_of(query, i);
+        if (query->stages[i]->kind == SFS_QUERY_GROUP && results)
+            return sfs_query_stage_reads_value(results) ? SFS_WANT_VALUE : SFS_WANT_RECORD;
+        if (query->stages[i]->kind >= SFS_QUERY_SELECT)
+            return SFS_WANT_RECORD;
+    }
+    return want;
+}
+
 static int add_aggregate(struct result *result, size_t at, struct sfs_error *error)
 {
     const struct sfs_query_stage *stage = result->query->stages[at];
@@ -71,7 +88,9 @@ static int add_order(struct result *result, size_t *at, struct sfs_error *error)
     uint64_t keep = SFS_SORT_ALL;
     if (*at < query->count && query->stages[*at]->kind == SFS_QUERY_LIMIT)
         keep = query->stages[(*at)++]->count;
-    return sfs_order_cursor(result->chain, stage, keep, &result->guard, &result->chain, error);
+    bool values = wanted(query, *at, result->want) & SFS_WANT_VALUE;
+    return sfs_order_cursor(result->chain, stage, keep, values, &result->guard, &result->chain,
+                            error);
 }
 
 /* Puts the cursor of stage `*at` on the chain and moves `*at` behind the stages it does. */
@@ -115,22 +134,6 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
     return failed;
 }
 
-/* What is wanted of the store's records: behind a select, a group or an aggregate nobody sees them,
- * but the aggregate of a group's members. */
-static unsigned wanted(const struct sfs_query *query, unsigned want)
-{
-    for (size_t i = 0; i < query->count; i++) {
-        if (sfs_query_stage_reads_value(query->stages[i]))
-            return want | SFS_WANT_VALUE;
-        const struct sfs_query_stage *results = results_of(query, i);
-        if (query->stages[i]->kind == SFS_QUERY_GROUP && results)
-            return sfs_query_stage_reads_value(results) ? SFS_WANT_VALUE : SFS_WANT_RECORD;
-        if (query->stages[i]->kind >= SFS_QUERY_SELECT)
-            return SFS_WANT_RECORD;
-    }
-    return want;
-}
-
 static int begin_scan(struct result *result, struct sfs_storage *store, unsigned want,
                       struct sfs_error *error)
 {
@@ -140,13 +143,14 @@ static int begin_scan(struct result *result, struct sfs_storage *store, unsigned
             return failed;
         store = result->snapshot;
     }
-    return scan_range(result, store, wanted(result->query, want), error);
+    return scan_range(result, store, wanted(result->query, 0, want), error);
 }
 
 static int build(struct result *result, struct sfs_storage *store, unsigned want,
                  struct sfs_error *error)
 {
     struct sfs_push_down taken;
+    result->want = want;
     int failed = sfs_storage_push_down(store, result->query, &taken, error);
     if (failed)
         return failed;
