@@ -13,8 +13,15 @@ dist_modulesdoc_DATA = doc/modules/bulk.md doc/modules/core.md doc/modules/fs.md
 	doc/modules/layers.md doc/modules/memory.md doc/modules/memory-engine.md doc/modules/query.md \
 	doc/modules/sqlite.md doc/modules/tests.md doc/modules/tools.md doc/modules/txn.md
 decisionsdocdir = $(docdir)/decisions
-dist_decisionsdoc_DATA = doc/decisions/dependencies.md doc/decisions/names-and-markers.md \
-	doc/decisions/snapshots-in-sqlite.md doc/decisions/commit-at-close.md \
-	doc/decisions/kernel-notifications.md doc/decisions/transactions-in-the-kernel.md
+dist_decisionsdoc_DATA =
+dist_decisionsdoc_DATA += doc/decisions/commit-at-close.md
+dist_decisionsdoc_DATA += doc/decisions/dependencies.md
+dist_decisionsdoc_DATA += doc/decisions/exact-sums.md
+dist_decisionsdoc_DATA += doc/decisions/kernel-notifications.md
+dist_decisionsdoc_DATA += doc/decisions/names-and-markers.md
+dist_decisionsdoc_DATA += doc/decisions/query-rows.md
+dist_decisionsdoc_DATA += doc/decisions/ranges-in-transactions.md
+dist_decisionsdoc_DATA += doc/decisions/snapshots-in-sqlite.md
+dist_decisionsdoc_DATA += doc/decisions/transactions-in-the-kernel.md
 examplesdocdir = $(docdir)/examples
 dist_examplesdoc_DATA = doc/examples/library.c
