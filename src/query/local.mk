@@ -17,6 +17,8 @@ libstorefs_la_SOURCES += \
 	src/query/run.c src/query/run.h \
 	src/query/sample.c \
 	src/query/sort.c \
+	src/query/sort_key.c src/query/sort_key.h src/query/sort_key_form.h \
+	src/query/sort_key_number.c src/query/sort_key_read.c \
 	src/query/stage_order.c src/query/stages.h \
 	src/query/text.c \
 	src/query/value.c src/query/value.h

@@ -10,3 +10,6 @@ tests_fuzz_fuzz_expression_LDFLAGS = $(fuzz_ldflags)
 fuzz_programs += tests/fuzz/fuzz_line
 tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c
 tests_fuzz_fuzz_line_LDFLAGS = $(fuzz_ldflags)
+fuzz_programs += tests/fuzz/fuzz_sort_key
+tests_fuzz_fuzz_sort_key_SOURCES = tests/fuzz/fuzz_sort_key.c
+tests_fuzz_fuzz_sort_key_LDFLAGS = $(fuzz_ldflags)

@@ -74,3 +74,5 @@ unit_tests += tests/unit/test_transact
 tests_unit_test_transact_SOURCES = tests/unit/test_transact.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sort_key
+tests_unit_test_sort_key_SOURCES = tests/unit/test_sort_key.c
