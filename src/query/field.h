@@ -32,6 +32,8 @@ int sfs_field_parse(const char *what, struct sfs_bytes text, struct sfs_arena *a
                     struct sfs_field *ret_field, struct sfs_error *error);
 /* Appends the field as it is written; names that need it in quotes. */
 int sfs_field_print(const struct sfs_field *field, struct sfs_buffer *out);
+/* Whether two fields are the same place in a record. */
+bool sfs_field_equals(const struct sfs_field *a, const struct sfs_field *b);
 /* Whether a name is a word of the language, which only quotes make a field. */
 bool sfs_field_is_word(struct sfs_bytes name);
 

@@ -10,7 +10,11 @@ libstorefs_la_SOURCES += \
 	src/query/expression.h \
 	src/query/field.c src/query/field.h \
 	src/query/grammar.c \
+	src/query/index_check.c \
+	src/query/index_definition.c src/query/index_fields.h \
 	src/query/parse.c \
+	src/query/plan.c src/query/plan.h src/query/plan_count.c \
+	src/query/plan_ranges.c src/query/plan_ranges.h src/query/plan_rows.c \
 	src/query/print.c \
 	src/query/query.c \
 	src/query/reader.c src/query/reader.h \

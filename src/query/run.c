@@ -7,6 +7,7 @@
 
 #include "core/storage.h"
 #include "query/bounds.h"
+#include "query/plan.h"
 #include "query/run.h"
 #include "storefs/backend.h"
 
@@ -15,6 +16,7 @@ struct result {
     struct sfs_query *query;      /* the chain refers to its stages */
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
+    struct sfs_plan plan; /* the chain refers to it */
     int failed; /* after a failure nothing more can be read */
 };
 
@@ -36,6 +38,7 @@ static void result_close(struct sfs_cursor *cursor)
     sfs_cursor_close(result->chain);
     /* A snapshot is read-only: closing it has nothing to write that could fail. */
     (void)sfs_close(result->snapshot, NULL);
+    sfs_plan_free(&result->plan);
     sfs_query_free(result->query);
     free(result);
 }
@@ -80,20 +83,34 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
     return failed;
 }
 
-static int begin_scan(struct result *result, struct sfs_storage *store, unsigned want,
-                      struct sfs_error *error)
+/* What the stages look at that have to be run. */
+static unsigned wanted(const struct result *result, unsigned want)
 {
-    if (sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) {
-        int failed = sfs_snapshot(store, 0, &result->snapshot, error);
-        if (failed)
-            return failed;
-        store = result->snapshot;
-    }
     for (size_t i = 0; i < result->query->count; i++) {
-        if (sfs_query_stage_reads_value(result->query->stages[i]))
+        if (!sfs_plan_does(&result->plan, i) &&
+            sfs_query_stage_reads_value(result->query->stages[i]))
             want |= SFS_WANT_VALUE;
     }
-    return scan_range(result, store, want, error);
+    return want;
+}
+
+/* Reads from an index, or else from a scan. */
+static int begin_reading(struct result *result, struct sfs_storage *store,
+                         const struct sfs_run_options *options, struct sfs_error *error)
+{
+    bool snapshot = sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT;
+    int failed = snapshot ? sfs_snapshot(store, 0, &result->snapshot, error) : 0;
+    if (failed)
+        return failed;
+    store = snapshot ? result->snapshot : store;
+    failed = sfs_plan_make(store, result->query, options->sort_limit, &result->plan, error);
+    if (failed)
+        return failed;
+    /* What passes when the index is read need not when the record is, if others write. */
+    result->plan.exact &= snapshot;
+    unsigned want = wanted(result, options->want);
+    return result->plan.index ? sfs_plan_cursor(store, &result->plan, want, &result->chain, error)
+                              : scan_range(result, store, want, error);
 }
 
 static int build(struct result *result, struct sfs_storage *store,
@@ -106,9 +123,13 @@ static int build(struct result *result, struct sfs_storage *store,
     size_t at = taken.stages;
     result->chain = taken.cursor;
     if (at == 0)
-        failed = begin_scan(result, store, options->want, error);
-    while (failed == 0 && at < result->query->count)
-        failed = add_stage(result, options, &at, error);
+        failed = begin_reading(result, store, options, error);
+    while (failed == 0 && at < result->query->count) {
+        if (sfs_plan_does(&result->plan, at))
+            at++;
+        else
+            failed = add_stage(result, options, &at, error);
+    }
     return failed;
 }
 
@@ -149,8 +170,11 @@ int sfs_query_count(struct sfs_storage *store, const struct sfs_query *query, ui
     struct sfs_cursor *cursor = NULL;
     const struct sfs_record *record = NULL;
     uint64_t count = 0;
-    int result = sfs_query_open(store, query, &options, &cursor, error);
-    if (result)
+    bool counted = false;
+    int result = sfs_plan_count(store, query, &counted, ret_count, error);
+    if (result == 0 && !counted)
+        result = sfs_query_open(store, query, &options, &cursor, error);
+    if (result || counted)
         return result;
     while ((result = sfs_cursor_next(cursor, &record, error)) > 0)
         count++;

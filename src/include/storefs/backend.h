@@ -207,7 +207,8 @@ SFS_API void sfs_batch_cut(struct sfs_batch *batch, size_t size);
  * values: its place among other Ks is right, but it says neither the values nor the order among those
  * that begin alike. And SFS_INDEX_UNREAD, the last of all Ks, stands for a document of more than
  * SFS_INDEX_VALUE_MAX bytes, which nobody reads for an index. sfs_index_key_is_exact() is false for
- * both; `stats` counts them apart, and queries take care.
+ * both; `stats` counts them apart, and queries take care. A unique index has neither: what it could
+ * not compare is refused (TOO_LARGE).
  */
 #define SFS_INDEX_KEY_MAX 1024
 #define SFS_INDEX_VALUE_MAX (UINT64_C(16) << 20)
@@ -248,8 +249,8 @@ SFS_API bool sfs_index_needs_value(const struct sfs_index *index, const struct s
 SFS_API int sfs_index_key(const struct sfs_index *index, const struct sfs_record *record,
                           struct sfs_buffer *out) SFS_MUST_CHECK;
 SFS_API bool sfs_index_key_is_exact(struct sfs_bytes key);
-/* Whether one of the fields is missing: such a K is in conflict with none. */
-SFS_API bool sfs_index_key_is_partial(const struct sfs_index *index, struct sfs_bytes key);
+/* 1 if one of the fields is missing (such a K is in conflict with none), 0 if not, or NO_MEMORY. */
+SFS_API int sfs_index_key_is_partial(const struct sfs_index *index, struct sfs_bytes key);
 /* K for people, as far as it says something: `"x", 5`. Appends. NO_MEMORY. */
 SFS_API int sfs_index_key_show(struct sfs_bytes key, struct sfs_buffer *out) SFS_MUST_CHECK;
 
@@ -283,7 +284,7 @@ struct sfs_index_cursor_operations {
                 struct sfs_error *error);
     /* Ascending: the next step shows the first entry whose K is not below `key`; descending: the first
      * (by name) of those with the greatest K below `key`. Clipped to the range; only in the
-     * direction of the cursor. `key` is any bytes: who is done with a value skips all that begin so. */
+     * direction of the cursor. `key` is a bound as in `scan`. */
     int (*seek)(struct sfs_index_cursor *cursor, struct sfs_bytes key, struct sfs_error *error);
     void (*close)(struct sfs_index_cursor *cursor);
 };
@@ -298,7 +299,7 @@ struct sfs_index_cursor {
 /*
  * Indexes of a store, all of these or none. On a snapshot: `set`, `stats`, `scan` and `count` as of
  * its moment; the other two are not called (a snapshot is read-only). A range is of Ks, [from, to),
- * an empty `to` means no upper bound; the bounds are any bytes, copied.
+ * an empty `to` means no upper bound; the bounds are copied, and no K is the beginning of a longer bound.
  */
 struct sfs_index_operations {
     /* A reference to the present set, also of those being built; *ret_set NULL: none. Cheap: every query
@@ -322,7 +323,8 @@ struct sfs_index_operations {
     /*
      * A cursor over the entries with K in the range, by K ascending or descending; those of equal K
      * always by name ascending. `want`: enum sfs_want or SFS_WANT_NAMES. Outside a snapshot it shows
-     * each entry as it is when reached, as sfs_scan() does. The caller closes it.
+     * each entry as it is when reached, as sfs_scan() does, or all as they were when it began. The
+     * caller closes it.
      */
     int (*scan)(struct sfs_storage *store, const struct sfs_index *index, struct sfs_range range,
                 bool descending, unsigned want, struct sfs_index_cursor **ret_cursor,
@@ -423,7 +425,7 @@ struct sfs_apply_operations {
      * or `clear` is called: gives every entry whose name is below `from` the name with `to` in its place;
      * removes every entry whose name is in the range. Only asked of indexes that are ready, and the
      * first not of those with @key. An engine whose entries refer to records by id has nothing to
-     * do in the first. UNSUPPORTED: core goes through the records.
+     * do in the first. NULL: core goes through the records.
      */
     int (*index_move_prefix)(struct sfs_apply_run *run, const struct sfs_index *index,
                              struct sfs_bytes from, struct sfs_bytes to, struct sfs_error *error);
@@ -448,7 +450,7 @@ SFS_API int sfs_apply_run(struct sfs_apply_run *run, struct sfs_batch *batch, st
 /*
  * One step of building an index, for `create`: makes the entries of at most `most` records with names
  * above *after ({0}: from the first) through the primitives of `run`, and puts into *after the last name
- * seen. *ret_seen is how many; fewer than `most`: that was all. EXISTS: two keys hold the same value of
+ * seen. run->indexes is not looked at. *ret_seen is how many; fewer than `most`: that was all. EXISTS: two keys hold the same value of
  * a unique index. On failure the engine rolls the step back and drops the index.
  */
 SFS_API int sfs_index_build(struct sfs_apply_run *run, const struct sfs_index *index, uint64_t most,
@@ -488,6 +490,14 @@ SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
 SFS_API int sfs_memory_engine_scan(struct sfs_memory_engine *engine, sfs_progress_function *progress,
                                    void *context, uint64_t *ret_sequence,
                                    struct sfs_cursor **ret_cursor, struct sfs_error *error);
+/* Makes an index while nobody else uses the engine, after its records were loaded. A unique one of which
+ * the records make it impossible (somebody else wrote the file) becomes one that is not unique. INVALID,
+ * EXISTS, NO_MEMORY. */
+SFS_API int sfs_memory_engine_load_index(struct sfs_memory_engine *engine, struct sfs_bytes name,
+                                         struct sfs_error *error);
+/* The indexes of the state that a cursor of `persist` or of sfs_memory_engine_scan() shows; borrowed from
+ * the cursor; NULL: none. Only those that are ready are to be kept. */
+SFS_API const struct sfs_index_set *sfs_memory_cursor_indexes(const struct sfs_cursor *cursor);
 /* The groups; the engine is found through the store: it must be the member right behind `struct
  * sfs_storage` in the backend's struct (struct sfs_memory_storage). */
 struct sfs_memory_storage {
@@ -500,6 +510,8 @@ SFS_API const struct sfs_time_operations *sfs_memory_time_operations(void);
 /* The override `totals` of such a store. */
 SFS_API int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
                               struct sfs_error *error);
+/* The override `index` of such a store. */
+extern SFS_API const struct sfs_index_operations sfs_memory_index_operations;
 
 /* --- opening by URI --- */
 
