@@ -181,11 +181,6 @@ static void require_no_match(void **state)
     struct fixture *f = *state;
     struct sfs_storage *snapshot = NULL;
     uint64_t since = 0, two = 2, five = 5, ten = 10;
-    if (f->transaction) {
-        OK(sfs_batch_require_no_match(f->batch, 0, is_large, &two, NULL));
-        try_put(f, SFS_E_UNSUPPORTED);
-        return;
-    }
     put(f, L("old"), L("1234567"));
     put(f, L("untouched"), L("12345678901234567890"));
     OK(sfs_snapshot(f->store, 0, &snapshot, NULL));

@@ -36,6 +36,14 @@ tests_unit_test_transaction_values_SOURCES = tests/unit/test_transaction_values.
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+unit_tests += tests/unit/test_transaction_ranges tests/unit/test_transaction_large
+tests_unit_test_transaction_ranges_SOURCES = tests/unit/test_transaction_ranges.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+tests_unit_test_transaction_large_SOURCES = tests/unit/test_transaction_large.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+# Allocations of the library are counted.
+tests_unit_test_transaction_large_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=free
 unit_tests += tests/unit/test_json_backend
 tests_unit_test_json_backend_SOURCES = tests/unit/test_json_backend.c tests/unit/json_fixture.c \
 	tests/unit/json_fixture.h
