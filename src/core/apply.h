@@ -44,10 +44,10 @@ int sfs_apply_engine_move_prefix(struct sfs_apply_run *run, struct sfs_bytes fro
 int sfs_apply_engine_clear(struct sfs_apply_run *run, struct sfs_range range, uint64_t *ret_count,
                            struct sfs_error *error);
 
-/* Unique indexes (apply_unique.c): an entry was added; are all that were added alone, at the end of the
- * batch (EXISTS); and forget them. */
+/* Unique indexes (apply_unique.c): an entry was added; is each that was added alone, at the end of the
+ * batch (EXISTS; TOO_LARGE where that cannot be seen); and forget them. */
 int sfs_apply_unique_note(struct sfs_apply_run *run, const struct sfs_index *index,
-                          struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error);
+                          struct sfs_bytes key, struct sfs_error *error);
 int sfs_apply_unique_check(struct sfs_apply_run *run, struct sfs_error *error);
 void sfs_apply_unique_end(struct sfs_apply_run *run);
 

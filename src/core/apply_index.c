@@ -48,7 +48,7 @@ static int add_entry(struct sfs_apply_run *run, const struct sfs_index *index,
 {
     int rc = run->operations->index_add(run, index, key, name, error);
     if (rc == 0 && index->unique)
-        rc = sfs_apply_unique_note(run, index, key, name, error);
+        rc = sfs_apply_unique_note(run, index, key, error);
     return rc;
 }
 

@@ -48,18 +48,22 @@ static int note(struct sfs_apply_run *run, const struct sfs_index *index, struct
 }
 
 int sfs_apply_unique_note(struct sfs_apply_run *run, const struct sfs_index *index,
-                          struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error)
+                          struct sfs_bytes key, struct sfs_error *error)
 {
-    char shown[200];
     int partial = sfs_index_key_is_partial(index, key);
-    if (partial == 0 && !sfs_index_key_is_exact(key))
-        return sfs_fail(error, SFS_E_TOO_LARGE, "index",
-                        "what key '%s' holds is too large for the index '%s': a unique one takes "
-                        "values of about %d bytes, and documents of %llu MiB",
-                        sfs_name_show(name, shown, sizeof(shown)), index->name, SFS_INDEX_KEY_MAX,
-                        (unsigned long long)(SFS_INDEX_VALUE_MAX >> 20));
     int rc = partial == 0 ? note(run, index, key) : partial < 0 ? partial : 0;
     return rc ? sfs_fail_memory(error, "index") : 0;
+}
+
+static int fail_too_large(const struct sfs_index *index, const struct sfs_buffer *name,
+                          struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_TOO_LARGE, "index",
+                    "what key '%s' holds is too large for the index '%.64s': a unique one takes "
+                    "values of about %d bytes, and documents of %llu MiB",
+                    sfs_name_show(sfs_buffer_bytes(name), shown, sizeof(shown)), index->name,
+                    SFS_INDEX_KEY_MAX, (unsigned long long)(SFS_INDEX_VALUE_MAX >> 20));
 }
 
 static int fail_twice(const struct sfs_index *index, struct sfs_bytes key,
@@ -97,7 +101,9 @@ static int check_one(struct sfs_apply_run *run, const struct check *check, struc
 {
     struct sfs_buffer names[2] = {{0}, {0}};
     int found = find(run, check->index, key, (struct sfs_bytes){0}, &names[0], error);
-    if (found > 0)
+    if (found > 0 && !sfs_index_key_is_exact(key))
+        found = fail_too_large(check->index, &names[0], error);
+    else if (found > 0)
         found = find(run, check->index, key, sfs_buffer_bytes(&names[0]), &names[1], error);
     if (found > 0)
         found = fail_twice(check->index, key, names, error);

@@ -18,7 +18,8 @@ struct wish {
     const struct sfs_query_stage *order; /* behind the filters; NULL */
     uint64_t most;                       /* rows behind that: limit and offset; UINT64_MAX */
     uint64_t sort_limit;
-    struct sfs_totals totals;
+    uint64_t keys;  /* in the store */
+    uint64_t bytes; /* of all values; only where sorting them is a question */
 };
 
 static uint64_t add_up(uint64_t a, uint64_t b)
@@ -158,7 +159,7 @@ static uint64_t examined(const struct wish *wish, const struct offer *offer)
  * the only way. */
 static bool sorts_too_much(const struct wish *wish, const struct offer *offer)
 {
-    uint64_t each = wish->totals.keys ? wish->totals.bytes / wish->totals.keys : 0;
+    uint64_t each = wish->keys ? wish->bytes / wish->keys : 0;
     return wish->most == UINT64_MAX && times(each, offer->rows) > wish->sort_limit / 2;
 }
 
@@ -187,7 +188,7 @@ static void choose_way(const struct wish *wish, struct offer *offer, bool in_ord
 static int count_rows(struct sfs_storage *able, const struct wish *wish, struct offer *offer,
                       const struct sfs_index_stats *stats, struct sfs_error *error)
 {
-    uint64_t most = wish->totals.keys / SFS_PLAN_FETCH_COST + 1;
+    uint64_t most = wish->keys / SFS_PLAN_FETCH_COST + 1;
     if (offer->ranges.narrowed)
         return count_ranges(able, offer->index, &offer->ranges, most, &offer->rows, error);
     offer->rows = stats->entries;
@@ -197,7 +198,7 @@ static int count_rows(struct sfs_storage *able, const struct wish *wish, struct 
 static int price(struct sfs_storage *able, const struct wish *wish, struct offer *offer,
                  struct sfs_error *error)
 {
-    struct sfs_index_stats stats;
+    struct sfs_index_stats stats = {.inexact = 0};
     uint64_t unread = 0;
     bool in_order = wish->order && offer->ranges.count == 1 &&
                     gives_order(wish, offer->index, offer->ranges.bound, &offer->descending);
@@ -243,14 +244,32 @@ static void take(struct sfs_plan *plan, const struct wish *wish, struct offer *o
     plan->descending = offer->descending && offer->way == SFS_PLAN_ORDER;
     plan->exact = offer->ranges.exact;
     plan->rows = offer->rows;
-    plan->total = wish->totals.keys;
+    plan->total = wish->keys;
     offer->ranges = (struct sfs_plan_ranges){0};
+}
+
+/* How much there is: every index has an entry for each key. */
+static int look_around(struct sfs_storage *store, struct sfs_storage *able,
+                       const struct sfs_index_set *set, struct wish *wish, struct sfs_error *error)
+{
+    struct sfs_index_stats stats = {.entries = 0};
+    struct sfs_totals totals = {.bytes = 0};
+    size_t at = 0;
+    while (at < set->count && !set->indexes[at]->ready)
+        at++;
+    int result = at < set->count ? operations_of(able)->stats(able, set->indexes[at], &stats, error)
+                                 : 0;
+    if (result == 0 && wish->order && wish->most == UINT64_MAX)
+        result = sfs_totals(store, &totals, error);
+    wish->keys = stats.entries;
+    wish->bytes = totals.bytes;
+    return result;
 }
 
 static int choose(struct sfs_storage *able, const struct wish *wish, struct sfs_plan *plan,
                   struct sfs_error *error)
 {
-    struct offer best = {.index = NULL, .price = wish->totals.keys};
+    struct offer best = {.index = NULL, .price = wish->keys};
     int result = 0;
     for (size_t i = 0; result == 0 && i < plan->set->count; i++) {
         struct offer offer = {.index = NULL};
@@ -332,7 +351,7 @@ int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query, uint
     if (able && (wish.filters > 0 || wish.order))
         result = operations_of(able)->set(able, &plan.set, error);
     if (result == 0 && plan.set)
-        result = sfs_totals(store, &wish.totals, error);
+        result = look_around(store, able, plan.set, &wish, error);
     if (result == 0 && plan.set)
         result = choose(able, &wish, &plan, error);
     if (result)

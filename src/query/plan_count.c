@@ -43,12 +43,19 @@ int sfs_plan_count(struct sfs_storage *store, const struct sfs_query *query, boo
                    uint64_t *ret_count, struct sfs_error *error)
 {
     struct sfs_storage *snapshot = NULL;
+    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_index_set *set = NULL;
     *ret_counted = false;
-    if (query->count == 0 || !query->stages[0]->node || !sfs_plan_able(store))
+    if (query->count == 0 || !query->stages[0]->node || !able ||
+        !(sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT))
         return 0;
-    if (!(sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT))
-        return 0;
-    int result = sfs_snapshot(store, 0, &snapshot, error);
+    /* A snapshot costs more than to ask whether there is any index. */
+    int result = able->operations->override->index->set(able, &set, error);
+    bool any = set != NULL;
+    sfs_index_set_unref(set);
+    if (result || !any)
+        return result;
+    result = sfs_snapshot(store, 0, &snapshot, error);
     if (result)
         return result;
     result = count_in(snapshot, query, ret_counted, ret_count, error);
