@@ -12,6 +12,7 @@ libstorefs_la_SOURCES += \
 	src/query/grammar.c \
 	src/query/index_check.c \
 	src/query/index_definition.c src/query/index_fields.h \
+	src/query/index_values.c src/query/index_values.h \
 	src/query/parse.c \
 	src/query/plan.c src/query/plan.h src/query/plan_count.c \
 	src/query/plan_ranges.c src/query/plan_ranges.h src/query/plan_rows.c \

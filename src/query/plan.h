@@ -76,7 +76,9 @@ int sfs_plan_count(struct sfs_storage *store, const struct sfs_query *query, boo
 /* Appends how the plan's index is used, for explain. */
 int sfs_plan_explain(const struct sfs_plan *plan, struct sfs_buffer *out);
 
-/* The index operations of the store, NULL: none. */
+/* The store of the stack that has index operations, NULL: none. */
 struct sfs_storage *sfs_plan_able(struct sfs_storage *store);
+/* Whether it may be worth a snapshot to look for an index: there are some, and there are snapshots. */
+bool sfs_plan_has_indexes(struct sfs_storage *store);
 
 #endif

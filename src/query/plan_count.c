@@ -39,23 +39,25 @@ static int count_in(struct sfs_storage *store, const struct sfs_query *query, bo
     return 0;
 }
 
+bool sfs_plan_has_indexes(struct sfs_storage *store)
+{
+    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_index_set *set = NULL;
+    if (!able || !(sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) ||
+        able->operations->override->index->set(able, &set, NULL))
+        return false; /* what fails now fails again where it is reported */
+    sfs_index_set_unref(set);
+    return set != NULL;
+}
+
 int sfs_plan_count(struct sfs_storage *store, const struct sfs_query *query, bool *ret_counted,
                    uint64_t *ret_count, struct sfs_error *error)
 {
     struct sfs_storage *snapshot = NULL;
-    struct sfs_storage *able = sfs_plan_able(store);
-    struct sfs_index_set *set = NULL;
     *ret_counted = false;
-    if (query->count == 0 || !query->stages[0]->node || !able ||
-        !(sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT))
+    if (query->count == 0 || !query->stages[0]->node || !sfs_plan_has_indexes(store))
         return 0;
-    /* A snapshot costs more than to ask whether there is any index. */
-    int result = able->operations->override->index->set(able, &set, error);
-    bool any = set != NULL;
-    sfs_index_set_unref(set);
-    if (result || !any)
-        return result;
-    result = sfs_snapshot(store, 0, &snapshot, error);
+    int result = sfs_snapshot(store, 0, &snapshot, error);
     if (result)
         return result;
     result = count_in(snapshot, query, ret_counted, ret_count, error);
