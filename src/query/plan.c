@@ -129,11 +129,11 @@ static int count_unread(struct sfs_storage *able, const struct sfs_index *index,
                         uint64_t *ret_count, struct sfs_error *error)
 {
     struct sfs_range range = {SFS_LITERAL(SFS_INDEX_UNREAD), {0}};
-    return operations_of(able)->count(able, index, range, 1, ret_count, error);
+    return operations_of(able)->count(able, index, range, UINT64_MAX, ret_count, error);
 }
 
 /* Documents that no index read are looked at in any case. */
-static int add_unread(struct offer *offer)
+static int add_unread(struct offer *offer, uint64_t unread)
 {
     size_t count = offer->ranges.count;
     struct sfs_plan_range *ranges = calloc(count + 1, sizeof(*ranges));
@@ -145,6 +145,7 @@ static int add_unread(struct offer *offer)
     offer->ranges.ranges = ranges;
     offer->ranges.exact = false;
     offer->ranges.count = count + 1;
+    offer->rows += unread;
     return sfs_buffer_add(&ranges[count].from, SFS_LITERAL(SFS_INDEX_UNREAD));
 }
 
@@ -210,7 +211,7 @@ static int price(struct sfs_storage *able, const struct wish *wish, struct offer
         result = count_unread(able, offer->index, &unread, error);
     if (result == 0)
         result = count_rows(able, wish, offer, &stats, error);
-    if (result == 0 && unread > 0 && add_unread(offer))
+    if (result == 0 && unread > 0 && add_unread(offer, unread))
         result = sfs_fail_memory(error, "query");
     if (result == 0)
         choose_way(wish, offer, in_order && stats.inexact == 0);

@@ -84,3 +84,5 @@ tests_unit_test_transact_SOURCES = tests/unit/test_transact.c \
 tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 unit_tests += tests/unit/test_sort_key
 tests_unit_test_sort_key_SOURCES = tests/unit/test_sort_key.c
+unit_tests += tests/unit/test_index
+tests_unit_test_index_SOURCES = tests/unit/test_index.c
