@@ -12,8 +12,7 @@ struct mapped_cursor {
     struct sfs_storage *base;
     struct sfs_tree map;
     unsigned want;
-    struct sfs_buffer bounds[2];
-    struct sfs_range range; /* of the whole cursor */
+    struct sfs_buffer end; /* of the whole cursor; empty: none */
 
     struct sfs_buffer from;            /* where the part begins that is read, or the next one */
     struct sfs_buffer to;              /* of the part that is read: its end; empty: none */
@@ -54,7 +53,7 @@ static int open_part(struct mapped_cursor *self, struct sfs_range part, struct s
 /* Opens the part at `from`, or those behind it, until there is one or none is left. */
 static int open_next(struct mapped_cursor *self, struct sfs_error *error)
 {
-    struct sfs_range rest = {sfs_buffer_bytes(&self->from), self->range.to};
+    struct sfs_range rest = {sfs_buffer_bytes(&self->from), sfs_buffer_bytes(&self->end)};
     struct sfs_range part;
     int code = 0;
     while (code == 0 && !self->below && !self->ended) {
@@ -118,11 +117,10 @@ static bool is_in_part(const struct mapped_cursor *self, struct sfs_bytes name)
     return self->below && sfs_range_has(part, name);
 }
 
+/* Whoever uses it does not seek before the beginning. */
 static int mapped_seek(struct sfs_cursor *cursor, struct sfs_bytes name, struct sfs_error *error)
 {
     struct mapped_cursor *self = mapped_of(cursor);
-    if (sfs_bytes_compare(name, self->range.from) < 0)
-        name = self->range.from;
     if (is_in_part(self, name)) {
         self->name.size = 0;
         if (sfs_txn_piece_base(self->piece, name, &self->name))
@@ -140,8 +138,7 @@ static void mapped_close(struct sfs_cursor *cursor)
     leave_part(self);
     sfs_record_unref(self->current);
     sfs_tree_clear(&self->map);
-    sfs_buffer_free(&self->bounds[0]);
-    sfs_buffer_free(&self->bounds[1]);
+    sfs_buffer_free(&self->end);
     sfs_buffer_free(&self->from);
     sfs_buffer_free(&self->to);
     sfs_buffer_free(&self->name);
@@ -161,13 +158,9 @@ static int mapped_new(struct sfs_storage *base, const struct sfs_tree *map,
     self->base = base;
     self->want = want;
     sfs_tree_share(map, &self->map);
-    int code = set(&self->bounds[0], range.from, error);
-    if (code == 0)
-        code = set(&self->bounds[1], range.to, error);
+    int code = set(&self->end, range.to, error);
     if (code == 0)
         code = set(&self->from, range.from, error);
-    self->range.from = sfs_buffer_bytes(&self->bounds[0]);
-    self->range.to = sfs_buffer_bytes(&self->bounds[1]);
     if (code)
         mapped_close(&self->cursor);
     else

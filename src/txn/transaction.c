@@ -91,7 +91,7 @@ int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_err
     pthread_mutex_unlock(&transaction->lock);
     /* Who uses the inner transaction uses those around it. */
     if (code == 0 && transaction->parent)
-        code = sfs_txn_use(transaction->parent, false, error);
+        code = sfs_txn_use(transaction->parent, writes, error);
     if (code || !due || !transaction->snapshot)
         return code;
     struct sfs_error failure;

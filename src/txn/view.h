@@ -98,7 +98,8 @@ int sfs_txn_view_scan(const struct sfs_txn_view *view, struct sfs_range range, u
 int sfs_txn_share_fixed(void *context, uint64_t *generation, struct sfs_txn_writes *writes,
                         struct sfs_error *error);
 
-/* A cursor over the base alone, through a map (shared): names are those of the view. */
+/* A cursor over the base alone, through a map (shared): names are those of the view. It is not to be
+ * sent before the beginning of the range. */
 int sfs_txn_mapped_scan(struct sfs_storage *base, const struct sfs_tree *map,
                         struct sfs_range range, unsigned want, struct sfs_cursor **ret_cursor,
                         struct sfs_error *error);

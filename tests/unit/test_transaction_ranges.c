@@ -178,6 +178,45 @@ static void test_exists(void **state)
     commit(transaction);
 }
 
+static void size_is(struct sfs_storage *store, uint64_t expected)
+{
+    uint64_t size = 0;
+    OK(sfs_size(store, &size, NULL));
+    assert_int_equal(size, expected);
+}
+
+/* Counted once, whatever others do meanwhile; and snapshots have their own. */
+static void test_totals(void **state)
+{
+    struct fixture *f = *state;
+    for (int round = 0; round < 2; round++) {
+        OK(sfs_clear(f->store, NULL));
+        struct sfs_transaction *transaction = rearrange(f, SFS_SERIALIZABLE);
+        struct sfs_storage *t = inside(transaction), *first, *second, *third;
+        if (round == 0)
+            set(f->other, "z/1", "1");
+        size_is(t, 5);
+        OK(sfs_snapshot(t, 0, &first, NULL));
+        clear_prefix(t, "b/");
+        OK(sfs_snapshot(t, 0, &second, NULL));
+        OK(sfs_snapshot(first, 0, &third, NULL));
+        set(t, "y", "1");
+        size_is(t, 3);
+        size_is(first, 5);
+        size_is(second, 2);
+        OK(sfs_close(first, NULL));
+        size_is(third, 5);
+        assert_int_equal(count(third, "where/@key >= \"b\"/count"), 4);
+        OK(sfs_close(third, NULL));
+        OK(sfs_close(second, NULL));
+        /* Who counts has read all. */
+        if (round == 0)
+            refuse(transaction, "'z/1'");
+        else
+            commit(transaction);
+    }
+}
+
 /* --- what is recorded: what was taken back, too --- */
 
 typedef void step(struct sfs_storage *store);
@@ -374,11 +413,12 @@ static void test_made_and_deleted(void **state)
 static void test_failed(void **state)
 {
     struct fixture *f = *state;
-    struct sfs_transaction *transaction = begin(f->store), *inner;
+    struct sfs_transaction *transaction = begin(f->store), *inner, *nested;
     struct sfs_storage *t = inside(transaction);
     struct sfs_error first, error;
     struct sfs_stage *stage, *other;
     set(t, "a", "mine");
+    OK(sfs_begin_nested(transaction, NULL, &nested, NULL));
     set(f->other, "a", "another's");
     OK(sfs_stage_open(t, &stage, NULL));
     OK(sfs_stage_write(stage, 0, L("x"), NULL));
@@ -389,6 +429,9 @@ static void test_failed(void **state)
         assert_string_equal(error.message, first.message);                                         \
     } while (0)
     REFUSED(sfs_set(t, L("b"), L("1"), &error));
+    REFUSED(sfs_set(inside(nested), L("b"), L("1"), &error));
+    REFUSED(sfs_delete(t, L("a"), &error));
+    REFUSED(sfs_clear(t, &error));
     REFUSED(sfs_stage_write(stage, 1, L("y"), &error));
     REFUSED(sfs_stage_truncate(stage, 0, &error));
     REFUSED(sfs_stage_open(t, &other, &error));
@@ -396,7 +439,9 @@ static void test_failed(void **state)
     REFUSED(sfs_begin_nested(transaction, NULL, &inner, &error));
     REFUSED(sfs_commit(transaction, NULL, &error));
     check_value(t, "a", "mine");
+    check_value(inside(nested), "a", "mine");
     sfs_stage_close(stage);
+    sfs_transaction_free(nested);
     sfs_transaction_free(transaction);
 }
 
@@ -445,6 +490,7 @@ int main(void)
         BOTH(test_cursor_sees_moves),
         BOTH(test_records),
         BOTH(test_exists),
+        BOTH(test_totals),
         BOTH(test_recorded),
         BOTH(test_first_committer),
         BOTH(test_live),

@@ -122,7 +122,7 @@ SFS_API int sfs_batch_require_unchanged(struct sfs_batch *batch, struct sfs_rang
                                         uint64_t sequence, struct sfs_error *error);
 /* As require_unchanged, of the whole store, but only changes whose old or new record satisfies the
  * filter count. `matches` is called with each, holds the caller's rule, must be thread-safe and must
- * not use the store; `context` must outlive the apply. */
+ * not use the store; `context` must outlive the apply, and a transaction that it was applied in. */
 SFS_API int sfs_batch_require_no_match(struct sfs_batch *batch, uint64_t sequence,
                                        int (*matches)(void *context, const struct sfs_record *record),
                                        void *context, struct sfs_error *error);
