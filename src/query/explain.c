@@ -11,21 +11,32 @@ static int add_line(struct sfs_buffer *out, const char *who, const char *how)
     return sfs_buffer_printf(out, "\n    %s: %s\n", who, how);
 }
 
+static const char *how_of_order(const struct sfs_query *query, size_t at)
+{
+    bool limited = at + 1 < query->count && query->stages[at + 1]->kind == SFS_QUERY_LIMIT;
+    return limited ? "sorts, and holds no more rows than the limit wants"
+                   : "sorts in memory, beyond its limit in temporary files";
+}
+
 static const char *how_of(const struct sfs_query *query, const struct sfs_plan *plan, size_t at)
 {
     if (sfs_plan_does(plan, at))
         return query->stages[at]->node ? "nothing left to test" : "nothing left to sort";
-    bool limited = at + 1 < query->count && query->stages[at + 1]->kind == SFS_QUERY_LIMIT;
     switch (query->stages[at]->kind) {
     case SFS_QUERY_WHERE:
     case SFS_QUERY_BY:
         return sfs_query_stage_reads_value(query->stages[at]) ? "tests each record, reads its value"
                                                               : "tests each record, reads no value";
     case SFS_QUERY_ORDER:
-        return limited ? "keeps the first rows that the limit wants in a heap, then sorts them"
-                       : "sorts all rows in memory, at most 256 MiB";
+        return how_of_order(query, at);
     case SFS_QUERY_LIMIT:
         return "ends the query after so many rows";
+    case SFS_QUERY_SELECT:
+        return "makes a document of these fields";
+    case SFS_QUERY_GROUP:
+        return "collects groups in a table, beyond its memory in temporary files";
+    case SFS_QUERY_AGGREGATE:
+        return "adds up while it reads";
     case SFS_QUERY_OFFSET:
         break;
     }
@@ -99,7 +110,7 @@ int sfs_query_explain(struct sfs_storage *store, const struct sfs_query *query,
         return result;
     struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
     if (taken.stages == 0)
-        failed = sfs_plan_make(store, query, SFS_SORT_LIMIT, &plan, error);
+        failed = sfs_plan_make(store, query, &plan, error);
     if (failed == 0)
         result = add_stages(store, query, &taken, &plan, out);
     sfs_plan_free(&plan);

@@ -17,9 +17,7 @@ struct wish {
     size_t filters;
     const struct sfs_query_stage *order; /* behind the filters; NULL */
     uint64_t most;                       /* rows behind that: limit and offset; UINT64_MAX */
-    uint64_t sort_limit;
-    uint64_t keys;  /* in the store */
-    uint64_t bytes; /* of all values; only where sorting them is a question */
+    uint64_t keys;                       /* in the store */
 };
 
 static uint64_t add_up(uint64_t a, uint64_t b)
@@ -47,9 +45,9 @@ static uint64_t most_rows(const struct sfs_query *query, size_t at)
     return UINT64_MAX;
 }
 
-static struct wish wish_of(const struct sfs_query *query, uint64_t sort_limit)
+static struct wish wish_of(const struct sfs_query *query)
 {
-    struct wish wish = {.query = query, .sort_limit = sort_limit};
+    struct wish wish = {.query = query};
     while (wish.filters < query->count && query->stages[wish.filters]->node)
         wish.filters++;
     wish.tests = sfs_plan_tests_of(query, wish.filters);
@@ -86,7 +84,7 @@ static bool gives_order(const struct wish *wish, const struct sfs_index *index, 
     size_t at = bound;
     bool descending = false;
     for (size_t i = 0; i < wish->order->key_count; i++) {
-        const struct sfs_order_key *key = &wish->order->keys[i];
+        const struct sfs_stage_field *key = &wish->order->keys[i];
         if (sfs_plan_is_bound(&wish->tests, &key->field))
             continue;
         if (at == index->field_count || (at > bound && key->descending != descending) ||
@@ -156,14 +154,6 @@ static uint64_t examined(const struct wish *wish, const struct offer *offer)
     return rows < offer->rows ? rows : offer->rows;
 }
 
-/* Whether sorting would need more memory than it may have, so that an order that is there already is
- * the only way. */
-static bool sorts_too_much(const struct wish *wish, const struct offer *offer)
-{
-    uint64_t each = wish->keys ? wish->bytes / wish->keys : 0;
-    return wish->most == UINT64_MAX && times(each, offer->rows) > wish->sort_limit / 2;
-}
-
 static void choose_way(const struct wish *wish, struct offer *offer, bool in_order)
 {
     bool one_key = offer->ranges.count == 1 && offer->ranges.bound == offer->index->field_count;
@@ -175,8 +165,6 @@ static void choose_way(const struct wish *wish, struct offer *offer, bool in_ord
         offer->price = UINT64_MAX;
     if (!in_order)
         return;
-    if (sorts_too_much(wish, offer))
-        some = 0;
     if (some <= offer->price) {
         offer->way = one_key ? SFS_PLAN_KEY : SFS_PLAN_ORDER;
         offer->ordered = true;
@@ -249,21 +237,17 @@ static void take(struct sfs_plan *plan, const struct wish *wish, struct offer *o
     offer->ranges = (struct sfs_plan_ranges){0};
 }
 
-/* How much there is: every index has an entry for each key. */
-static int look_around(struct sfs_storage *store, struct sfs_storage *able,
-                       const struct sfs_index_set *set, struct wish *wish, struct sfs_error *error)
+/* How many keys there are: every index has an entry for each. */
+static int count_keys(struct sfs_storage *able, const struct sfs_index_set *set,
+                      uint64_t *ret_keys, struct sfs_error *error)
 {
     struct sfs_index_stats stats = {.entries = 0};
-    struct sfs_totals totals = {.bytes = 0};
     size_t at = 0;
     while (at < set->count && !set->indexes[at]->ready)
         at++;
     int result = at < set->count ? operations_of(able)->stats(able, set->indexes[at], &stats, error)
                                  : 0;
-    if (result == 0 && wish->order && wish->most == UINT64_MAX)
-        result = sfs_totals(store, &totals, error);
-    wish->keys = stats.entries;
-    wish->bytes = totals.bytes;
+    *ret_keys = stats.entries;
     return result;
 }
 
@@ -322,7 +306,7 @@ int sfs_plan_exact(struct sfs_storage *store, const struct sfs_query *query,
 {
     struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
     struct sfs_storage *able = sfs_plan_able(store);
-    struct wish wish = wish_of(query, 0);
+    struct wish wish = wish_of(query);
     int result = able && wish.filters > 0 ? operations_of(able)->set(able, &plan.set, error) : 0;
     for (size_t i = 0; result == 0 && plan.set && !plan.index && i < plan.set->count; i++) {
         if (plan.set->indexes[i]->ready)
@@ -342,17 +326,17 @@ struct sfs_storage *sfs_plan_able(struct sfs_storage *store)
     return sfs_storage_override(store, offsetof(struct sfs_override_operations, index), false);
 }
 
-int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query, uint64_t sort_limit,
+int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query,
                   struct sfs_plan *ret_plan, struct sfs_error *error)
 {
     struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
     struct sfs_storage *able = sfs_plan_able(store);
-    struct wish wish = wish_of(query, sort_limit);
+    struct wish wish = wish_of(query);
     int result = 0;
     if (able && (wish.filters > 0 || wish.order))
         result = operations_of(able)->set(able, &plan.set, error);
     if (result == 0 && plan.set)
-        result = look_around(store, able, plan.set, &wish, error);
+        result = count_keys(able, plan.set, &wish.keys, error);
     if (result == 0 && plan.set)
         result = choose(able, &wish, &plan, error);
     if (result)

@@ -49,10 +49,9 @@ struct sfs_plan {
     uint64_t total; /* keys in the store */
 };
 
-/* Chooses. `store` is what will be read: a snapshot where there are any. `sort_limit` in bytes, as the
- * query is run with. NO_MEMORY, and the errors of the index operations. */
-int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query, uint64_t sort_limit,
-                  struct sfs_plan *ret_plan, struct sfs_error *error);
+/* Chooses. `store` is what will be read: a snapshot where there are any. NO_MEMORY, and the errors of the
+ * index operations. */
+int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query, struct sfs_plan *ret_plan, struct sfs_error *error);
 /* A plan whose `rows` is just how many records pass the filters that the query begins with; SCAN where no
  * index can tell without looking at them. */
 int sfs_plan_exact(struct sfs_storage *store, const struct sfs_query *query,

@@ -14,6 +14,7 @@
 struct result {
     struct sfs_cursor cursor;
     struct sfs_query *query;      /* the chain refers to its stages */
+    struct sfs_guard guard;       /* and to this */
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
     struct sfs_plan plan; /* the chain refers to it */
@@ -45,9 +46,39 @@ static void result_close(struct sfs_cursor *cursor)
 
 /* --- the chain --- */
 
+/* The aggregate whose results the groups that stage `at` makes must have. */
+static const struct sfs_query_stage *results_of(const struct sfs_query *query, size_t at)
+{
+    while (++at < query->count) {
+        if (query->stages[at]->kind == SFS_QUERY_AGGREGATE)
+            return query->stages[at];
+    }
+    return NULL;
+}
+
+static int add_aggregate(struct result *result, size_t at, struct sfs_error *error)
+{
+    const struct sfs_query_stage *stage = result->query->stages[at];
+    struct sfs_cursor **chain = &result->chain;
+    int failed = 0;
+    if (sfs_query_rows(result->query, at) != SFS_ROW_GROUPS)
+        failed = sfs_group_cursor(*chain, NULL, stage, &result->guard, chain, error);
+    return failed ? failed : sfs_summary_cursor(*chain, stage, chain, error);
+}
+
+/* An order directly before a limit need not keep more. */
+static int add_order(struct result *result, size_t *at, struct sfs_error *error)
+{
+    const struct sfs_query *query = result->query;
+    const struct sfs_query_stage *stage = query->stages[*at - 1];
+    uint64_t keep = SFS_SORT_ALL;
+    if (*at < query->count && query->stages[*at]->kind == SFS_QUERY_LIMIT)
+        keep = query->stages[(*at)++]->count;
+    return sfs_order_cursor(result->chain, stage, keep, &result->guard, &result->chain, error);
+}
+
 /* Puts the cursor of stage `*at` on the chain and moves `*at` behind the stages it does. */
-static int add_stage(struct result *result, const struct sfs_run_options *options, size_t *at,
-                     struct sfs_error *error)
+static int add_stage(struct result *result, size_t *at, struct sfs_error *error)
 {
     const struct sfs_query *query = result->query;
     const struct sfs_query_stage *stage = query->stages[(*at)++];
@@ -61,12 +92,16 @@ static int add_stage(struct result *result, const struct sfs_run_options *option
     case SFS_QUERY_OFFSET:
         return sfs_window_cursor(*chain, stage->count, UINT64_MAX, chain, error);
     case SFS_QUERY_ORDER:
+        return add_order(result, at, error);
+    case SFS_QUERY_SELECT:
+        return sfs_select_cursor(*chain, stage, chain, error);
+    case SFS_QUERY_GROUP:
+        return sfs_group_cursor(*chain, stage, results_of(query, *at - 1), &result->guard, chain,
+                                error);
+    case SFS_QUERY_AGGREGATE:
         break;
     }
-    uint64_t keep = SFS_SORT_ALL;
-    if (*at < query->count && query->stages[*at]->kind == SFS_QUERY_LIMIT)
-        keep = query->stages[(*at)++]->count;
-    return sfs_sort_cursor(*chain, stage, keep, options->sort_limit, chain, error);
+    return add_aggregate(result, *at - 1, error);
 }
 
 static int scan_range(struct result *result, struct sfs_storage *store, unsigned want,
@@ -83,38 +118,46 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
     return failed;
 }
 
-/* What the stages look at that have to be run. */
+/* What is wanted of the store's records: behind a select, a group or an aggregate nobody sees them,
+ * but the aggregate of a group's members. */
 static unsigned wanted(const struct result *result, unsigned want)
 {
-    for (size_t i = 0; i < result->query->count; i++) {
-        if (!sfs_plan_does(&result->plan, i) &&
-            sfs_query_stage_reads_value(result->query->stages[i]))
-            want |= SFS_WANT_VALUE;
+    const struct sfs_query *query = result->query;
+    for (size_t i = 0; i < query->count; i++) {
+        if (sfs_plan_does(&result->plan, i))
+            continue;
+        if (sfs_query_stage_reads_value(query->stages[i]))
+            return want | SFS_WANT_VALUE;
+        const struct sfs_query_stage *results = results_of(query, i);
+        if (query->stages[i]->kind == SFS_QUERY_GROUP && results)
+            return sfs_query_stage_reads_value(results) ? SFS_WANT_VALUE : SFS_WANT_RECORD;
+        if (query->stages[i]->kind >= SFS_QUERY_SELECT)
+            return SFS_WANT_RECORD;
     }
     return want;
 }
 
 /* Reads from an index, or else from a scan. */
-static int begin_reading(struct result *result, struct sfs_storage *store,
-                         const struct sfs_run_options *options, struct sfs_error *error)
+static int begin_reading(struct result *result, struct sfs_storage *store, unsigned want,
+                         struct sfs_error *error)
 {
     bool snapshot = sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT;
     int failed = snapshot ? sfs_snapshot(store, 0, &result->snapshot, error) : 0;
     if (failed)
         return failed;
     store = snapshot ? result->snapshot : store;
-    failed = sfs_plan_make(store, result->query, options->sort_limit, &result->plan, error);
+    failed = sfs_plan_make(store, result->query, &result->plan, error);
     if (failed)
         return failed;
     /* What passes when the index is read need not when the record is, if others write. */
     result->plan.exact &= snapshot;
-    unsigned want = wanted(result, options->want);
+    want = wanted(result, want);
     return result->plan.index ? sfs_plan_cursor(store, &result->plan, want, &result->chain, error)
                               : scan_range(result, store, want, error);
 }
 
-static int build(struct result *result, struct sfs_storage *store,
-                 const struct sfs_run_options *options, struct sfs_error *error)
+static int build(struct result *result, struct sfs_storage *store, unsigned want,
+                 struct sfs_error *error)
 {
     struct sfs_push_down taken;
     int failed = sfs_storage_push_down(store, result->query, &taken, error);
@@ -123,19 +166,20 @@ static int build(struct result *result, struct sfs_storage *store,
     size_t at = taken.stages;
     result->chain = taken.cursor;
     if (at == 0)
-        failed = begin_reading(result, store, options, error);
+        failed = begin_reading(result, store, want, error);
+    if (failed == 0)
+        failed = sfs_guard_cursor(result->chain, &result->guard, &result->chain, error);
     while (failed == 0 && at < result->query->count) {
         if (sfs_plan_does(&result->plan, at))
             at++;
         else
-            failed = add_stage(result, options, &at, error);
+            failed = add_stage(result, &at, error);
     }
     return failed;
 }
 
-int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query,
-                   const struct sfs_run_options *options, struct sfs_cursor **ret_cursor,
-                   struct sfs_error *error)
+int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query, unsigned want,
+                   struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
     static const struct sfs_cursor_operations operations = {
         .next = result_next, .seek = sfs_query_no_seek, .close = result_close};
@@ -144,8 +188,10 @@ int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query,
         return sfs_fail_memory(error, "query");
     result->cursor.operations = &operations;
     int failed = sfs_query_copy(&result->query, query, error);
-    if (failed == 0)
-        failed = build(result, store, options, error);
+    if (failed == 0) {
+        sfs_guard_begin(&result->guard, &result->query->options);
+        failed = build(result, store, want, error);
+    }
     if (failed) {
         result_close(&result->cursor);
         return failed;
@@ -157,8 +203,30 @@ int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query,
 int sfs_query_run(struct sfs_storage *store, const struct sfs_query *query,
                   struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
-    struct sfs_run_options options = {.want = SFS_WANT_VALUE, .sort_limit = SFS_SORT_LIMIT};
-    return sfs_query_open(store, query, &options, ret_cursor, error);
+    return sfs_query_open(store, query, SFS_WANT_VALUE, ret_cursor, error);
+}
+
+int sfs_query_find_one(struct sfs_storage *store, const struct sfs_query *query,
+                       const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor = NULL;
+    struct sfs_query *first = NULL;
+    const struct sfs_record *record = NULL;
+    int found = sfs_query_copy(&first, query, error);
+    /* A query that is full of stages has its rows sorted whole, and the first of them taken. */
+    if (found == 0 && first->count < SFS_QUERY_STAGES_MAX)
+        found = sfs_query_limit(first, 1, error);
+    if (found == 0)
+        found = sfs_query_run(store, first, &cursor, error);
+    if (found == 0)
+        found = sfs_cursor_next(cursor, &record, error);
+    if (found > 0)
+        *ret_record = sfs_record_ref(record);
+    sfs_cursor_close(cursor);
+    sfs_query_free(first);
+    if (found == 0)
+        return sfs_fail(error, SFS_E_NOT_FOUND, "query", "the query has no result");
+    return found < 0 ? found : 0;
 }
 
 int sfs_query_count(struct sfs_storage *store, const struct sfs_query *query, uint64_t *ret_count,
@@ -166,14 +234,13 @@ int sfs_query_count(struct sfs_storage *store, const struct sfs_query *query, ui
 {
     if (query->count == 0)
         return sfs_size(store, ret_count, error);
-    struct sfs_run_options options = {.want = SFS_WANT_RECORD, .sort_limit = SFS_SORT_LIMIT};
     struct sfs_cursor *cursor = NULL;
     const struct sfs_record *record = NULL;
     uint64_t count = 0;
     bool counted = false;
     int result = sfs_plan_count(store, query, &counted, ret_count, error);
     if (result == 0 && !counted)
-        result = sfs_query_open(store, query, &options, &cursor, error);
+        result = sfs_query_open(store, query, SFS_WANT_RECORD, &cursor, error);
     if (result || counted)
         return result;
     while ((result = sfs_cursor_next(cursor, &record, error)) > 0)

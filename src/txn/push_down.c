@@ -95,7 +95,7 @@ static int open_index(struct tracker *self, size_t stages, struct sfs_error *err
         return 0;
     int code = sfs_txn_unrecorded_new(self->transaction, &self->writes, &self->view, error);
     if (code == 0)
-        code = sfs_plan_make(self->view, &filters, SFS_SORT_LIMIT, &self->plan, error);
+        code = sfs_plan_make(self->view, &filters, &self->plan, error);
     if (code || !self->plan.index)
         return code;
     return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE, &self->below, error);

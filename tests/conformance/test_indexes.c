@@ -342,10 +342,14 @@ static struct sfs_query *random_query(const struct life *life, struct sfs_buffer
     struct sfs_query *query = NULL;
     enum sfs_sink sink;
     size_t count = 1 + generate_below(STAGES_MAX);
+    bool grouped = false;
     path->size = 0;
     for (size_t i = 0; i < count; i++) {
         struct model_stage stage;
-        generate_stage(&stage, life->records, RECORDS);
+        do
+            generate_stage(&stage, life->records, RECORDS);
+        while (grouped && (stage.kind == S_SELECT || stage.kind == S_GROUP));
+        grouped = stage.kind == S_GROUP || (grouped && stage.kind != S_AGGREGATE);
         assert_int_equal(i ? sfs_buffer_byte(path, '/') : 0, 0);
         write_stage(path, &stage);
     }

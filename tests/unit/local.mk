@@ -17,7 +17,7 @@ unit_tests += tests/unit/test_query
 tests_unit_test_query_SOURCES = tests/unit/test_query.c
 unit_tests += tests/unit/test_query_model
 tests_unit_test_query_model_SOURCES = tests/unit/test_query_model.c tests/unit/query_model.c \
-	tests/unit/query_model.h tests/unit/query_generate.c
+	tests/unit/query_model.h tests/unit/query_generate.c tests/unit/query_model_rows.c
 unit_tests += tests/unit/test_tree tests/unit/test_memory
 tests_unit_test_tree_SOURCES = tests/unit/test_tree.c
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c tests/unit/memory_fixture.h
@@ -86,3 +86,7 @@ unit_tests += tests/unit/test_sort_key
 tests_unit_test_sort_key_SOURCES = tests/unit/test_sort_key.c
 unit_tests += tests/unit/test_index
 tests_unit_test_index_SOURCES = tests/unit/test_index.c
+unit_tests += tests/unit/test_query_stages
+tests_unit_test_query_stages_SOURCES = tests/unit/test_query_stages.c
+unit_tests += tests/unit/test_sum
+tests_unit_test_sum_SOURCES = tests/unit/test_sum.c
