@@ -223,6 +223,15 @@ int sfs_field_print(const struct sfs_field *field, struct sfs_buffer *out)
     return result;
 }
 
+bool sfs_field_equals(const struct sfs_field *a, const struct sfs_field *b)
+{
+    bool equal = a->property == b->property && a->count == b->count;
+    for (size_t i = 0; equal && i < a->count; i++)
+        equal = a->steps[i].kind == b->steps[i].kind && a->steps[i].index == b->steps[i].index &&
+                sfs_bytes_equal(a->steps[i].name, b->steps[i].name);
+    return equal;
+}
+
 enum sfs_property sfs_field_property(const struct sfs_field *field)
 {
     return field->property;

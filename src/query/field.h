@@ -22,6 +22,8 @@ int sfs_field_read(struct sfs_reader *reader, struct sfs_arena *arena, struct sf
 /* Reads a text that is one field and nothing else. */
 int sfs_field_parse(const char *what, struct sfs_bytes text, struct sfs_arena *arena,
                     struct sfs_field *ret_field, struct sfs_error *error);
+/* Whether two fields are the same place in a record. */
+bool sfs_field_equals(const struct sfs_field *a, const struct sfs_field *b);
 /* Whether a name is a word of the language, which only quotes make a field. */
 bool sfs_field_is_word(struct sfs_bytes name);
 

@@ -19,7 +19,12 @@ libstorefs_la_SOURCES += \
 	src/query/group.c \
 	src/query/guard.c src/query/guard.h \
 	src/query/has.c \
+	src/query/index_check.c \
+	src/query/index_definition.c src/query/index_fields.h \
+	src/query/index_values.c src/query/index_values.h \
 	src/query/parse.c \
+	src/query/plan.c src/query/plan.h src/query/plan_count.c \
+	src/query/plan_ranges.c src/query/plan_ranges.h src/query/plan_rows.c \
 	src/query/print.c \
 	src/query/print_path.c \
 	src/query/query.c \

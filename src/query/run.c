@@ -7,6 +7,7 @@
 
 #include "core/storage.h"
 #include "query/bounds.h"
+#include "query/plan.h"
 #include "query/run.h"
 #include "storefs/backend.h"
 
@@ -17,6 +18,7 @@ struct result {
     unsigned want;
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
+    struct sfs_plan plan; /* the chain refers to it */
     int failed; /* after a failure nothing more can be read */
 };
 
@@ -38,6 +40,7 @@ static void result_close(struct sfs_cursor *cursor)
     sfs_cursor_close(result->chain);
     /* A snapshot is read-only: closing it has nothing to write that could fail. */
     (void)sfs_close(result->snapshot, NULL);
+    sfs_plan_free(&result->plan);
     sfs_query_free(result->query);
     free(result);
 }
@@ -54,11 +57,14 @@ static const struct sfs_query_stage *results_of(const struct sfs_query *query, s
     return NULL;
 }
 
-/* What the stages from number `from` on want of the store's records: behind a select, a group or an
- * aggregate nobody sees them, but the aggregate of a group's members. */
-static unsigned wanted(const struct sfs_query *query, size_t from, unsigned want)
+/* What the stages from number `from` on that no index does want of the store's records: behind a
+ * select, a group or an aggregate nobody sees them, but the aggregate of a group's members. */
+static unsigned wanted(const struct result *result, size_t from, unsigned want)
 {
+    const struct sfs_query *query = result->query;
     for (size_t i = from; i < query->count; i++) {
+        if (sfs_plan_does(&result->plan, i))
+            continue;
         if (sfs_query_stage_reads_value(query->stages[i]))
             return want | SFS_WANT_VALUE;
         const struct sfs_query_stage *results = results_of(query, i);
@@ -88,7 +94,7 @@ static int add_order(struct result *result, size_t *at, struct sfs_error *error)
     uint64_t keep = SFS_SORT_ALL;
     if (*at < query->count && query->stages[*at]->kind == SFS_QUERY_LIMIT)
         keep = query->stages[(*at)++]->count;
-    bool values = wanted(query, *at, result->want) & SFS_WANT_VALUE;
+    bool values = wanted(result, *at, result->want) & SFS_WANT_VALUE;
     return sfs_order_cursor(result->chain, stage, keep, values, &result->guard, &result->chain,
                             error);
 }
@@ -134,16 +140,23 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
     return failed;
 }
 
-static int begin_scan(struct result *result, struct sfs_storage *store, unsigned want,
-                      struct sfs_error *error)
+/* Reads from an index, or else from a scan. */
+static int begin_reading(struct result *result, struct sfs_storage *store, unsigned want,
+                         struct sfs_error *error)
 {
-    if (sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) {
-        int failed = sfs_snapshot(store, 0, &result->snapshot, error);
-        if (failed)
-            return failed;
-        store = result->snapshot;
-    }
-    return scan_range(result, store, wanted(result->query, 0, want), error);
+    bool snapshot = sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT;
+    int failed = snapshot ? sfs_snapshot(store, 0, &result->snapshot, error) : 0;
+    if (failed)
+        return failed;
+    store = snapshot ? result->snapshot : store;
+    failed = sfs_plan_make(store, result->query, &result->plan, error);
+    if (failed)
+        return failed;
+    /* What passes when the index is read need not when the record is, if others write. */
+    result->plan.exact &= snapshot;
+    want = wanted(result, 0, want);
+    return result->plan.index ? sfs_plan_cursor(store, &result->plan, want, &result->chain, error)
+                              : scan_range(result, store, want, error);
 }
 
 static int build(struct result *result, struct sfs_storage *store, unsigned want,
@@ -157,11 +170,15 @@ static int build(struct result *result, struct sfs_storage *store, unsigned want
     size_t at = taken.stages;
     result->chain = taken.cursor;
     if (at == 0)
-        failed = begin_scan(result, store, want, error);
+        failed = begin_reading(result, store, want, error);
     if (failed == 0)
         failed = sfs_guard_cursor(result->chain, &result->guard, &result->chain, error);
-    while (failed == 0 && at < result->query->count)
-        failed = add_stage(result, &at, error);
+    while (failed == 0 && at < result->query->count) {
+        if (sfs_plan_does(&result->plan, at))
+            at++;
+        else
+            failed = add_stage(result, &at, error);
+    }
     return failed;
 }
 
@@ -224,8 +241,11 @@ int sfs_query_count(struct sfs_storage *store, const struct sfs_query *query, ui
     struct sfs_cursor *cursor = NULL;
     const struct sfs_record *record = NULL;
     uint64_t count = 0;
-    int result = sfs_query_open(store, query, SFS_WANT_RECORD, &cursor, error);
-    if (result)
+    bool counted = false;
+    int result = sfs_plan_count(store, query, &counted, ret_count, error);
+    if (result == 0 && !counted)
+        result = sfs_query_open(store, query, SFS_WANT_RECORD, &cursor, error);
+    if (result || counted)
         return result;
     while ((result = sfs_cursor_next(cursor, &record, error)) > 0)
         count++;

@@ -130,6 +130,12 @@ int sfs_txn_snapshot_new(struct sfs_transaction *transaction, struct sfs_storage
                          struct sfs_txn_writes *writes, uint64_t sequence,
                          struct sfs_storage **ret_store, struct sfs_error *error);
 
+/* A store over the transaction's snapshot and a share of these writes of which no read is recorded: whoever
+ * reads it notes what the transaction has read. */
+int sfs_txn_unrecorded_new(struct sfs_transaction *transaction,
+                           const struct sfs_txn_writes *writes, struct sfs_storage **ret_store,
+                           struct sfs_error *error);
+
 /* Makes the store that the user sees. */
 int sfs_txn_storage_init(struct sfs_transaction *transaction, struct sfs_error *error);
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "core/storage.h"
+#include "storefs/backend.h"
 
 #define PLACES 256
 
@@ -100,17 +100,6 @@ static int recent_scan(struct sfs_storage *store, struct sfs_range range, unsign
     return sfs_scan(store->below, range, want, ret_cursor, error);
 }
 
-static int recent_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
-{
-    return sfs_exists(store->below, range, error);
-}
-
-static int recent_push_down(struct sfs_storage *store, const struct sfs_query *query,
-                            struct sfs_push_down *ret_taken, struct sfs_error *error)
-{
-    return sfs_storage_push_down(store->below, query, ret_taken, error);
-}
-
 static int recent_close(struct sfs_storage *store, struct sfs_error *error)
 {
     struct recent *self = recent_of(store);
@@ -129,12 +118,10 @@ static const struct sfs_read_operations read_operations = {
     .read = recent_read,
     .scan = recent_scan,
 };
-static const struct sfs_override_operations overrides = {.exists = recent_exists,
-                                                         .push_down = recent_push_down};
 static const struct sfs_storage_operations operations = {
     .name = "recent",
     .read = &read_operations,
-    .override = &overrides,
+    .reads_alike = true,
     .close = recent_close,
 };
 
