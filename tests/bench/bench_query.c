@@ -2,9 +2,9 @@
 /*
  * What queries cost on many small documents, without indexes and with: equality, a range, the first
  * ten of an order, a count, counts and sums by group, and the values of a field. Beside each on a
- * sqlite store the same by hand: SQL on a table of keys and documents with expression indexes on the
- * same fields, whose rows must be the same in the same order. Prints the median of the rounds in
- * milliseconds, and the ratio to SQL.
+ * sqlite store the same by hand: SQL on a table of keys and documents with expression indexes on
+ * the same fields, whose rows must be the same in the same order. Prints the median of the rounds
+ * in milliseconds, and the ratio to SQL.
  *
  * Usage: bench_query [-d DOCUMENTS] [-r ROUNDS] [URI…]      (1000000, 5, memory:)
  * In a URI of a file DIRECTORY stands for an empty one, which is removed: sqlite:DIRECTORY/store.
@@ -47,8 +47,8 @@ static const struct task tasks[] = {
      "SELECT json_extract(value, '$.type'), sum(json_extract(value, '$.n')) FROM doc GROUP BY 1 "
      "ORDER BY 1",
      true},
-    {"ls by/type", NULL,
-     "SELECT DISTINCT json_extract(value, '$.type'), '' FROM doc ORDER BY 1", true},
+    {"ls by/type", NULL, "SELECT DISTINCT json_extract(value, '$.type'), '' FROM doc ORDER BY 1",
+     true},
 };
 #define TASKS (sizeof(tasks) / sizeof(tasks[0]))
 
@@ -338,8 +338,7 @@ static void bench(const char *uri)
              at ? directory : "", at ? at + 9 : "");
     if (sfs_open(&store, place, SFS_OPEN_CREATE, &error))
         fail(place, error.message);
-    sqlite3 *database =
-        strcmp(sfs_storage_name(store), "sqlite") == 0 ? make_table() : NULL;
+    sqlite3 *database = strcmp(sfs_storage_name(store), "sqlite") == 0 ? make_table() : NULL;
     fill(store);
     printf("%s, %u documents, median of %u\n", uri, documents, rounds);
     measure_all(store, NULL, "without indexes");

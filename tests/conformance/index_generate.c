@@ -55,9 +55,8 @@ static void put_other(struct sfs_batch *batch, struct sfs_bytes key)
         assert_int_equal(
             sfs_batch_put(batch, key, sfs_string("to"), &link, SFS_ATTRIBUTE_KIND, NULL), 0);
     else
-        assert_int_equal(sfs_batch_put(batch, sfs_bytes("user/", 6), (struct sfs_bytes){0}, NULL,
-                                       0, NULL),
-                         0);
+        assert_int_equal(
+            sfs_batch_put(batch, sfs_bytes("user/", 6), (struct sfs_bytes){0}, NULL, 0, NULL), 0);
 }
 
 static void move_prefix(struct sfs_batch *batch, bool exchange)
@@ -81,7 +80,8 @@ static void clear(const struct model_record *records, struct sfs_batch *batch)
 
 static void patch(struct sfs_batch *batch, struct sfs_bytes key)
 {
-    static const char *const pieces[] = {"{\"a\":1}", " ", "5", "}", "\"x\"", "{\"n\": 2, \"a\":[1]}"};
+    static const char *const pieces[] = {"{\"a\":1}", " ",     "5",
+                                         "}",         "\"x\"", "{\"n\": 2, \"a\":[1]}"};
     struct sfs_bytes piece = sfs_string(pieces[generate_below(COUNT(pieces))]);
     uint64_t kind = generate_below(3);
     if (kind == 0)
@@ -143,8 +143,8 @@ struct sfs_batch *index_random_batch(const struct model_record *records, size_t 
 void index_random_name(struct sfs_buffer *name)
 {
     static const char *const fields[] = {
-        "a",        "b",       "c",        "n",    "a.b", "a[0]", "\"odd name\"", "@key", "@size",
-        "@created", "@updated", "@type", "a.n", "b.c"};
+        "a",    "b",     "c",        "n",        "a.b",   "a[0]", "\"odd name\"",
+        "@key", "@size", "@created", "@updated", "@type", "a.n",  "b.c"};
     size_t first = generate_below(COUNT(fields));
     size_t count = 1 + generate_below(3);
     name->size = 0;
@@ -183,8 +183,8 @@ struct sfs_query *index_random_query(const struct model_record *records, struct 
 static size_t place_of_order(const struct sfs_buffer *path)
 {
     size_t at = 0;
-    while (at < path->size && !sfs_bytes_starts(sfs_bytes(path->data + at, path->size - at),
-                                                SFS_LITERAL("/order")))
+    while (at < path->size &&
+           !sfs_bytes_starts(sfs_bytes(path->data + at, path->size - at), SFS_LITERAL("/order")))
         at++;
     return at;
 }
@@ -193,7 +193,7 @@ static size_t place_of_order(const struct sfs_buffer *path)
 struct sfs_query *index_pointed_query(struct sfs_buffer *path)
 {
     static const char *const fields[] = {"a", "b", "c", "n", "a.b", "@size", "@updated", "@type"};
-    static const char *const values[] = {"1", "2",    "0",       "\"a\"", "\"b\"", "null",
+    static const char *const values[] = {"1", "2",    "0",        "\"a\"", "\"b\"",  "null",
                                          "3", "true", "\"json\"", "-1",    "\"Jo\"", "1.0"};
     static const char *const others[] = {"exists", "~ \"a*\"", "~ \"*b\"", "~ \"a*b\""};
     static const char *const tests[] = {"=", "=", "=", "<", ">=", "<=", ">", "!="};
@@ -210,15 +210,14 @@ struct sfs_query *index_pointed_query(struct sfs_buffer *path)
             result = sfs_buffer_printf(path, "%s%s in [%s, %s, %s]", join, ANY(fields), ANY(values),
                                        ANY(values), ANY(values));
         else if (generate_below(8) == 0)
-            result = sfs_buffer_printf(path, "%s%s %s", join, ANY(fields),
-                                       ANY(others));
+            result = sfs_buffer_printf(path, "%s%s %s", join, ANY(fields), ANY(others));
         else
-            result = sfs_buffer_printf(path, "%s%s %s %s", join, ANY(fields), ANY(tests),
-                                       ANY(values));
+            result =
+                sfs_buffer_printf(path, "%s%s %s %s", join, ANY(fields), ANY(tests), ANY(values));
     }
     if (result == 0 && generate_below(2))
-        result = sfs_buffer_printf(path, "/order/%s%s", ANY(fields),
-                                   generate_below(2) ? ":desc" : "");
+        result =
+            sfs_buffer_printf(path, "/order/%s%s", ANY(fields), generate_below(2) ? ":desc" : "");
     if (result == 0 && generate_below(2) && place_of_order(path) < path->size)
         result = sfs_buffer_printf(path, ",%s%s", ANY(fields), generate_below(2) ? ":desc" : "");
     if (result == 0 && generate_below(3) == 0)

@@ -17,8 +17,8 @@ void index_put(const struct model_record *records, struct sfs_batch *batch, stru
 struct sfs_batch *index_random_batch(const struct model_record *records, size_t most);
 /* Replaces what `name` holds. */
 void index_random_name(struct sfs_buffer *name);
-/* Queries, the caller's, and their paths: of any stages; with conditions and orders of fields that many
- * documents have and indexes are on. */
+/* Queries, the caller's, and their paths: of any stages; with conditions and orders of fields that
+ * many documents have and indexes are on. */
 struct sfs_query *index_random_query(const struct model_record *records, struct sfs_buffer *path);
 struct sfs_query *index_pointed_query(struct sfs_buffer *path);
 

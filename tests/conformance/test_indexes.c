@@ -35,7 +35,7 @@ struct life {
     size_t queries;
     size_t served; /* that an index took part in */
     size_t rows;
-    size_t inside; /* of these, in transactions */
+    size_t inside;  /* of these, in transactions */
     size_t refused; /* batches that a unique index refused */
     char path[400];
 };
@@ -63,9 +63,9 @@ static bool would_be_twice(struct sfs_storage *plain, struct sfs_batch *batch, c
     /* An empty store takes each document; the one that is refused is the second. */
     require(sfs_open(&copy, "memory:", SFS_OPEN_CREATE, &error), &error, "memory:");
     require(sfs_index_create(copy, sfs_string(name), NULL, NULL, &error), &error, name);
-    require(sfs_entries(sfs_transaction_storage(transaction), (struct sfs_bytes){0}, &cursor,
-                        &error),
-            &error, "entries");
+    require(
+        sfs_entries(sfs_transaction_storage(transaction), (struct sfs_bytes){0}, &cursor, &error),
+        &error, "entries");
     while (sfs_cursor_next(cursor, &record, &error) > 0) {
         struct sfs_batch *one = NULL;
         unsigned mask = SFS_ATTRIBUTE_CREATED | SFS_ATTRIBUTE_MODIFIED |
@@ -98,7 +98,8 @@ static int visit_unique(void *context, const char *name, const struct sfs_index_
     return 0;
 }
 
-/* Applies to both; what the plain one takes the other must take, unless a unique index is why not. */
+/* Applies to both; what the plain one takes the other must take, unless a unique index is why not.
+ */
 static void apply_both(struct life *life, struct pair to, struct sfs_batch *batch)
 {
     struct sfs_error errors[2] = {{0}, {0}};
@@ -197,7 +198,7 @@ static void explain(struct sfs_storage *store, const struct sfs_query *query)
 }
 
 static uint64_t compare_rows(struct pair stores, const struct sfs_query *query,
-                         const struct sfs_buffer *path)
+                             const struct sfs_buffer *path)
 {
     struct sfs_error error = {0};
     struct sfs_cursor *cursors[2] = {NULL, NULL};
@@ -211,10 +212,10 @@ static uint64_t compare_rows(struct pair stores, const struct sfs_query *query,
         require(found[0] < 0, &error, "next");
         found[1] = sfs_cursor_next(cursors[1], &rows[1], &error);
         require(found[1] < 0, &error, "next");
-        bool same = found[0] == found[1] &&
-                    (!found[0] || (sfs_bytes_equal(rows[0]->name, rows[1]->name) &&
-                                   sfs_bytes_equal(sfs_record_value(rows[0]),
-                                                   sfs_record_value(rows[1]))));
+        bool same =
+            found[0] == found[1] &&
+            (!found[0] || (sfs_bytes_equal(rows[0]->name, rows[1]->name) &&
+                           sfs_bytes_equal(sfs_record_value(rows[0]), sfs_record_value(rows[1]))));
         if (!same) {
             explain(stores.indexed, query);
             fail_msg("row %llu of %.*s is %.*s, without indexes %.*s", (unsigned long long)count,
@@ -238,9 +239,8 @@ static void run_queries(struct life *life, struct pair stores, size_t count)
 {
     struct sfs_buffer path = {0};
     for (size_t i = 0; i < count; i++) {
-        struct sfs_query *query =
-            generate_below(4) ? index_pointed_query(&path)
-                              : index_random_query(life->records, &path);
+        struct sfs_query *query = generate_below(4) ? index_pointed_query(&path)
+                                                    : index_random_query(life->records, &path);
         life->rows += compare_rows(stores, query, &path);
         sfs_query_free(query);
         life->queries++;

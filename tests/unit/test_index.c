@@ -80,9 +80,8 @@ static void test_where_there_are_none(void **state)
     assert_int_equal(sfs_close(snapshot, NULL), 0);
     assert_int_equal(sfs_begin(below, NULL, &transaction, &error), 0);
     assert_int_equal(create(sfs_transaction_storage(transaction), "a"), SFS_E_UNSUPPORTED);
-    assert_int_equal(
-        sfs_index_drop(sfs_transaction_storage(transaction), sfs_string("n"), &error),
-        SFS_E_UNSUPPORTED);
+    assert_int_equal(sfs_index_drop(sfs_transaction_storage(transaction), sfs_string("n"), &error),
+                     SFS_E_UNSUPPORTED);
     assert_string_equal(names(sfs_transaction_storage(transaction)), "n");
     sfs_transaction_free(transaction);
     /* The fault layer lets nothing pass it by. */
@@ -97,7 +96,8 @@ static void test_where_there_are_none(void **state)
 
 static int set_two(struct sfs_storage *store, const char *a, const char *b)
 {
-    struct sfs_entry entries[] = {{sfs_string("a"), sfs_string(a)}, {sfs_string("b"), sfs_string(b)}};
+    struct sfs_entry entries[] = {{sfs_string("a"), sfs_string(a)},
+                                  {sfs_string("b"), sfs_string(b)}};
     return sfs_set_many(store, entries, 2, &error);
 }
 
@@ -147,8 +147,7 @@ static void test_unique_refuses_what_it_cannot_compare(void **state)
     /* In one batch it may come and go. */
     struct sfs_batch *batch = NULL;
     assert_int_equal(sfs_batch_new(&batch, NULL), 0);
-    assert_int_equal(
-        sfs_batch_put(batch, sfs_string("k"), sfs_string(value), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, sfs_string("k"), sfs_string(value), NULL, 0, NULL), 0);
     assert_int_equal(sfs_batch_delete(batch, sfs_string("k"), 0, NULL), 0);
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, &error), 0);
     sfs_batch_free(batch);
@@ -188,10 +187,10 @@ static int write_between(void *context, uint64_t done, uint64_t total)
     builder->calls++;
     assert_int_equal(sfs_batch_new(&batch, NULL), 0);
     snprintf(key, sizeof(key), "k%05u", builder->calls);
-    assert_int_equal(
-        sfs_batch_put(batch, sfs_string(key), sfs_string("{\"n\":-1}"), NULL, 0, NULL), 0);
-    assert_int_equal(
-        sfs_batch_put(batch, sfs_string("z"), sfs_string("{\"n\":-1}"), NULL, 0, NULL), 0);
+    assert_int_equal(sfs_batch_put(batch, sfs_string(key), sfs_string("{\"n\":-1}"), NULL, 0, NULL),
+                     0);
+    assert_int_equal(sfs_batch_put(batch, sfs_string("z"), sfs_string("{\"n\":-1}"), NULL, 0, NULL),
+                     0);
     assert_int_equal(sfs_batch_rename_prefix(batch, sfs_string(builder->calls % 2 ? "p/" : "A/"),
                                              sfs_string(builder->calls % 2 ? "A/" : "p/"), NULL),
                      0);
@@ -409,9 +408,8 @@ static void test_check_finds(void **state)
         assert_int_equal(sfs_layer_init(&liar.storage, &operations, memory, &error), 0);
         liar.storage.capabilities &= ~(unsigned)SFS_CAN_SNAPSHOT;
         liar.lie = cases[i].lie;
-        assert_int_equal(sfs_check(&liar.storage, false, keep_sentence, sentence, &found,
-                                   &repaired, &error),
-                         0);
+        assert_int_equal(
+            sfs_check(&liar.storage, false, keep_sentence, sentence, &found, &repaired, &error), 0);
         if (found != cases[i].found || !strstr(sentence, cases[i].sentence))
             fail_msg("lie %zu: %llu found, last %s", i, (unsigned long long)found, sentence);
         assert_int_equal(sfs_close(&liar.storage, NULL), 0);

@@ -63,7 +63,8 @@ static void test_snapshots_keep_theirs(void **state)
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
-/* Ks that were cut are in no order among each other, and documents that were not read in none at all. */
+/* Ks that were cut are in no order among each other, and documents that were not read in none at
+ * all. */
 static void test_inexact(void **state)
 {
     (void)state;
@@ -129,8 +130,8 @@ static int list_values(struct sfs_storage *store, const char *type, const char *
     assert_int_equal(sfs_query_new(&query, &error), 0);
     if (type)
         assert_int_equal(sfs_query_by(query, sfs_string("type"), sfs_string(type), &error), 0);
-    int result = sfs_query_values(store, query, sfs_string(field), add_value, values, ret_complete,
-                                  &error);
+    int result =
+        sfs_query_values(store, query, sfs_string(field), add_value, values, ret_complete, &error);
     sfs_query_free(query);
     return result;
 }
@@ -149,8 +150,7 @@ static void test_values(void **state)
     must_create(store, "n");
     assert_int_equal(list_values(store, NULL, "type", &values, &complete), 0);
     assert_true(complete);
-    assert_string_equal(values.joined,
-                        "null 100 \"5\" t0 t1 t2 t3 t4 t5 t6 [1,{\"b\":\"c\"}] ");
+    assert_string_equal(values.joined, "null 100 \"5\" t0 t1 t2 t3 t4 t5 t6 [1,{\"b\":\"c\"}] ");
     values = (struct values){.count = 0};
     assert_int_equal(list_values(store, "t3", "n", &values, &complete), 0);
     assert_true(complete);
