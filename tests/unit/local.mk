@@ -74,3 +74,7 @@ unit_tests += tests/unit/test_transact
 tests_unit_test_transact_SOURCES = tests/unit/test_transact.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_document tests/unit/test_document_model
+tests_unit_test_document_SOURCES = tests/unit/test_document.c
+tests_unit_test_document_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_document_model_SOURCES = tests/unit/test_document_model.c

@@ -4,6 +4,7 @@
 
 /* Everything a program needs; include the single headers where less will do. */
 #include "storefs/bulk.h"
+#include "storefs/document.h"
 #include "storefs/layers.h"
 #include "storefs/path.h"
 #include "storefs/query.h"
