@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "fs/fields.h"
 #include "fs/file.h"
 #include "fs/keys.h"
 
@@ -258,7 +259,8 @@ int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
         fs_file_release(files[i]);
     }
     free(files);
+    int code = fs_leaf_commit_all(call, space);
     if (first < 0)
         call->error = first_error;
-    return first;
+    return first < 0 ? first : code;
 }

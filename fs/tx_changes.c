@@ -183,7 +183,7 @@ static struct fs_node *keys_root_locked(struct fs *fs)
     return fs_node_peek_locked(fs, &root, "keys");
 }
 
-static void tell_key(struct fs *fs, struct sfs_bytes key, bool renewed)
+void fs_keys_tell(struct fs *fs, struct sfs_bytes key, bool renewed)
 {
     struct sfs_buffer path = {0};
     int code = key.size > 0 ? sfs_path_from_key(key, false, &path, NULL) : 0;
@@ -227,7 +227,7 @@ static void tell_vanished(struct fs *fs, struct sfs_bytes name, struct sfs_bytes
             return;
         name = sfs_bytes(name.data, prefix.size - 1);
         if (name.size > 0)
-            tell_key(fs, name, true);
+            fs_keys_tell(fs, name, true);
     }
 }
 
@@ -241,7 +241,7 @@ static void tell_each(struct fs *fs, const struct fs_tx_changes *changes)
         struct sfs_bytes key = name;
         if (sfs_name_is_marker(name))
             key.size -= name.size > 1 ? 2 : 1;
-        tell_key(fs, key, header.renewed);
+        fs_keys_tell(fs, key, header.renewed);
         if (header.deleted)
             tell_vanished(fs, name, &checked);
     }
