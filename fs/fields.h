@@ -112,6 +112,7 @@ struct fs_leaf {
     pthread_cond_t settled;
     bool busy;            /* one call commits it */
     unsigned opens;
+    unsigned writers;     /* those of them that will commit */
     bool created;         /* never committed */
     bool exclusive;       /* … and nobody else may have made it */
     bool unlinked;        /* its name is gone: nothing is committed any more */

@@ -143,7 +143,7 @@ static int read_only(struct fs_call *call, const struct fs_member *member)
     if (member->document.record->size > SFS_DOCUMENT_MAX)
         return sfs_fail(&call->error, SFS_E_TOO_LARGE, "fields",
                         "the value has over %zu bytes, too many for a document: write to keys/", SFS_DOCUMENT_MAX);
-    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields", "the value is not JSON: write to keys/");
+    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields", "the value is not known to be JSON: write to keys/");
 }
 
 /* One open more, and the content as the document has it, unless others are writing to it. */
@@ -210,21 +210,28 @@ static void cut(struct fs_leaf *leaf, uint64_t size)
     leaf->written = fs_now();
 }
 
+static bool writes_with(int flags)
+{
+    return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
+}
+
 int fs_leaf_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                  struct fuse_file_info *info)
 {
-    bool writes = (info->flags & O_ACCMODE) != O_RDONLY || (info->flags & O_TRUNC) != 0;
+    bool writes = writes_with(info->flags);
     int code = acquire(call, node, writes, &open->record);
     if (code < 0)
         return code;
     fs_open_generated(info);
-    if (!(info->flags & O_TRUNC))
+    if (!writes)
         return 0;
     struct fs_leaf *leaf = node->data;
     pthread_mutex_lock(&leaf->lock);
-    cut(leaf, 0);
-    if (leaf->level < FS_OPENED)
-        leaf->level = FS_OPENED;
+    leaf->writers++;
+    if (info->flags & O_TRUNC) {
+        cut(leaf, 0);
+        leaf->level = leaf->level < FS_OPENED ? FS_OPENED : leaf->level;
+    }
     pthread_mutex_unlock(&leaf->lock);
     return 0;
 }
@@ -257,6 +264,7 @@ static int make(struct fs_call *call, const struct fs_name *place, mode_t mode, 
     }
     pthread_mutex_lock(&leaf->lock);
     leaf->opens++;
+    leaf->writers++;
     leaf->created = leaf->whole = true;
     leaf->exclusive = exclusive;
     leaf->level = FS_OPENED;
@@ -360,9 +368,10 @@ static int leaf_write(struct fs_call *call, struct fs_open *open, struct sfs_byt
 }
 
 /* The last one gone, the content goes. */
-static void let_go(struct fs_leaf *leaf)
+static void let_go(struct fs_leaf *leaf, bool writer)
 {
     pthread_mutex_lock(&leaf->lock);
+    leaf->writers -= writer;
     if (--leaf->opens == 0) {
         sfs_buffer_free(&leaf->content);
         sfs_buffer_free(&leaf->base);
@@ -384,11 +393,11 @@ int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
         cut(leaf, size);
         leaf->level = FS_WRITTEN;
     }
-    bool alone = leaf->opens == 1;
+    bool alone = leaf->writers == 0;
     pthread_mutex_unlock(&leaf->lock);
     if (code == 0 && alone)
         code = fs_leaf_commit(call, node, FS_WRITTEN, false);
-    let_go(leaf);
+    let_go(leaf, false);
     return code;
 }
 
@@ -426,11 +435,12 @@ int fs_fields_sync(struct fs_call *call, struct fs_node *node)
 
 static void leaf_release(struct fs_call *call, struct fs_open *open)
 {
-    int code = commit_handle(call, open, FS_OPENED);
+    bool writer = open->record == NULL && writes_with(open->flags);
+    int code = writer ? commit_handle(call, open, FS_OPENED) : 0;
     if (code < 0)
         fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);
     if (open->record == NULL)
-        let_go(open->node->data);
+        let_go(open->node->data, writer);
     sfs_record_unref(open->record);
 }
 

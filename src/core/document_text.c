@@ -390,7 +390,7 @@ static int check_move(const struct spot *from_spot, struct sfs_document_path fro
         return sfs_fail(error, flags & SFS_DOCUMENT_EMPTY ? SFS_E_NOT_EMPTY : SFS_E_INVALID, ORIGIN,
                         "a value cannot be moved to where it is inside");
     if (!(flags & SFS_DOCUMENT_EXCHANGE) && shifts(from_spot, from, to))
-        return sfs_fail(error, SFS_E_INVALID, ORIGIN,
+        return sfs_fail(error, SFS_E_UNSUPPORTED, ORIGIN,
                         "an element cannot be moved up in its own array: those behind it would move down");
     return 0;
 }

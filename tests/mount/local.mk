@@ -20,4 +20,5 @@ mount_scripts += tests/mount/test_two_mounts.sh
 mount_scripts += tests/mount/test_rare.sh
 mount_scripts += tests/mount/test_tx_levels.sh
 mount_scripts += tests/mount/test_bank.sh
-EXTRA_DIST += tests/mount/bank.py
+mount_scripts += tests/mount/test_fields.sh tests/mount/test_fields_many.sh tests/mount/test_fields_large.sh
+EXTRA_DIST += tests/mount/bank.py tests/mount/fields.py

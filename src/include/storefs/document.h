@@ -63,7 +63,7 @@ SFS_API int sfs_document_text_remove(struct sfs_bytes text, struct sfs_document_
                                      unsigned flags, struct sfs_buffer *out,
                                      struct sfs_error *error);
 /* Appends the text with the value, byte for byte, at `to` instead of `from`. INVALID where one is
- * inside the other, or where taking `from` out of an array would move `to`. */
+ * inside the other; UNSUPPORTED where taking `from` out of its array would move `to`. */
 SFS_API int sfs_document_text_move(struct sfs_bytes text, struct sfs_document_path from,
                                    struct sfs_document_path to, unsigned flags,
                                    struct sfs_buffer *out, struct sfs_error *error);
