@@ -247,13 +247,28 @@ static int taken(struct fs_call *call, const char *name, const struct fs_entry *
     return 0;
 }
 
+/* A member looks like its document; a key gets owner and mode from who makes it. */
+static void new_attributes(struct fs_call *call, struct fs_node *dir, mode_t mode,
+                           struct sfs_attributes *attributes)
+{
+    struct fs_call quiet = *call;
+    struct stat st = {0};
+    if (dir->class == &fs_fields_directory_class) {
+        fs_keys_new_attributes(call, dir, mode, attributes);
+    } else if (fs_fields_stat(&quiet, dir, &st) == 0) {
+        attributes->mode = st.st_mode & 0666;
+        attributes->uid = st.st_uid;
+        attributes->gid = st.st_gid;
+    }
+}
+
 /* A leaf that no document has. */
 static int make(struct fs_call *call, const struct fs_name *place, mode_t mode, bool exclusive,
                 struct fs_entry *entry)
 {
     struct fs_node *dir = place->parent;
     struct sfs_attributes attributes = {0};
-    fs_keys_new_attributes(call, dir, mode, &attributes);
+    new_attributes(call, dir, mode, &attributes);
     entry->node = fs_node_intern(call->fs, dir, place->name, &fs_fields_leaf_class, dir->space, place->kind,
                                  place->text);
     struct fs_leaf *leaf = entry->node != NULL ? fs_leaf_of(call->fs, entry->node) : NULL;

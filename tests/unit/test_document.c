@@ -36,7 +36,7 @@ static struct sfs_document_path path_of(const char *text, struct parsed_path *pa
 
 static void assert_bytes(struct sfs_bytes bytes, const char *expected)
 {
-    if (bytes.size != strlen(expected) || memcmp(bytes.data, expected, bytes.size) != 0)
+    if (!sfs_bytes_equal(bytes, sfs_string(expected)))
         fail_msg("got %.*s, wanted %s", (int)bytes.size, (const char *)bytes.data, expected);
 }
 
