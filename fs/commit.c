@@ -239,6 +239,7 @@ void fs_files_renew(struct fs_space *space)
     for (struct fs_file *file = space->files; file != NULL; file = file->next)
         renew(file);
     pthread_mutex_unlock(&space->lock);
+    fs_document_cache_clear(space->documents);
     fs_nodes_visit(space->fs, distrust, space);
 }
 

@@ -27,6 +27,8 @@ void fs_document_close(struct fs_document *document);
 /* Of each space: the documents used last, of bounded size. NULL: no memory. */
 struct fs_document_cache *fs_document_cache_new(void);
 void fs_document_cache_free(struct fs_document_cache *cache);
+/* Revisions may be given out a second time: nothing that was kept with one is believed. */
+void fs_document_cache_clear(struct fs_document_cache *cache);
 
 /* --- where a node stands: fields_path.c --- */
 

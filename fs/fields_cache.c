@@ -31,12 +31,21 @@ struct fs_document_cache *fs_document_cache_new(void)
     return cache;
 }
 
+void fs_document_cache_clear(struct fs_document_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    for (size_t i = 0; i < KEPT; i++) {
+        sfs_document_unref(cache->kept[i].document);
+        cache->kept[i].document = NULL;
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
 void fs_document_cache_free(struct fs_document_cache *cache)
 {
     if (cache == NULL)
         return;
-    for (size_t i = 0; i < KEPT; i++)
-        sfs_document_unref(cache->kept[i].document);
+    fs_document_cache_clear(cache);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
 }
