@@ -232,17 +232,7 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
 
 static int run_lease(struct sfs_apply_run *base, uint64_t lease, struct sfs_error *error)
 {
-    struct sfs_sqlite_transaction *transaction = run_of(base)->transaction;
-    const int64_t id = (int64_t)lease;
-    int64_t row[3];
-    int found =
-        sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_READ, &id, 1, row, 3, error);
-    if (found < 0)
-        return found;
-    if (found == 1 && row[0] > transaction->now && row[1] >= transaction->state.kept_contents)
-        return 0;
-    return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
-                    "the snapshot that this change is based on has expired; begin anew");
+    return sfs_sqlite_pool_require(run_of(base)->transaction, lease, error);
 }
 
 const struct sfs_apply_operations sfs_sqlite_apply_operations = {

@@ -12,6 +12,7 @@ struct lookup {
     sqlite3_stmt *anchor;
     sqlite3_stmt *statement;
     int64_t version;
+    bool present; /* there is nothing behind the snapshot */
 };
 
 static void lookup_end(struct lookup *lookup)
@@ -45,11 +46,11 @@ static int find(struct lookup *lookup, enum sfs_sqlite_sql sql, struct sfs_bytes
 }
 
 /* The row of a name: from history where it has changed since, else the present one. */
-static int lookup_row(struct lookup *lookup, struct sfs_sqlite_view view, struct sfs_bytes name,
-                      unsigned want, struct sfs_sqlite_row *ret_row, struct sfs_error *error)
+static int lookup_row(struct lookup *lookup, struct sfs_bytes name, unsigned want,
+                      struct sfs_sqlite_row *ret_row, struct sfs_error *error)
 {
     int found = 0;
-    if (view.lease) {
+    if (!lookup->present) {
         found = find(lookup, SFS_SQL_HISTORY_GET, name, want, error);
         if (found == 1 && !sqlite3_column_int(lookup->statement, SFS_SQLITE_COLUMN_EXISTED))
             return absent(name, error);
@@ -66,16 +67,17 @@ static int lookup_row(struct lookup *lookup, struct sfs_sqlite_view view, struct
 
 static int lookup_begin(struct lookup *lookup, struct sfs_sqlite_view view, struct sfs_error *error)
 {
-    *lookup = (struct lookup){.version = SFS_SQLITE_LATEST};
+    *lookup = (struct lookup){.version = SFS_SQLITE_LATEST, .present = true};
     int code = 0;
-    if (view.lease) {
-        lookup->version = view.lease->sequence;
-        code = sfs_sqlite_lease_use(view.lease, error);
+    if (view.hold) {
+        lookup->version = view.hold->sequence;
+        code = sfs_sqlite_hold_use(view.hold, error);
     }
     if (code == 0)
         code = sfs_sqlite_reader_take(view.store, &lookup->connection, error);
-    if (code == 0 && view.lease)
-        code = sfs_sqlite_lease_anchor(view.lease, lookup->connection, &lookup->anchor, error);
+    if (code == 0 && view.hold)
+        code = sfs_sqlite_hold_anchor(view.hold, lookup->connection, &lookup->anchor,
+                                      &lookup->present, error);
     return code;
 }
 
@@ -86,7 +88,7 @@ int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsi
     struct sfs_sqlite_row row;
     int code = lookup_begin(&lookup, view, error);
     if (code == 0)
-        code = lookup_row(&lookup, view, name, want, &row, error);
+        code = lookup_row(&lookup, name, want, &row, error);
     if (code == 0)
         *ret_record = row.record;
     lookup_end(&lookup);
@@ -125,7 +127,7 @@ int sfs_sqlite_view_read(struct sfs_sqlite_view view, struct sfs_bytes name, uin
     struct sfs_sqlite_row row;
     int code = lookup_begin(&lookup, view, error);
     if (code == 0)
-        code = lookup_row(&lookup, view, name, SFS_WANT_RECORD, &row, error);
+        code = lookup_row(&lookup, name, SFS_WANT_RECORD, &row, error);
     if (code == 0) {
         code = read_part(&lookup, &row, revision, offset, data, size, ret_size, error);
         sfs_record_unref(row.record);

@@ -27,17 +27,19 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_SEQUENCE] = "SELECT sequence FROM state",
     [SFS_SQL_TOTALS] = "SELECT keys, records, bytes FROM state",
 
-    [SFS_SQL_LEASE_SUMMARY] = "SELECT min(iif(expires > ?1, sequence, NULL)),"
-                              " min(iif(expires > ?1 AND contents, sequence, NULL)),"
-                              " count(iif(expires <= ?1, 1, NULL)) FROM lease",
-    [SFS_SQL_LEASE_ADD] = "INSERT INTO lease(lease, sequence, contents, expires)"
-                          " VALUES(?1, ?2, ?3, ?4)",
+    [SFS_SQL_LEASE_SUMMARY] =
+        "SELECT min(iif(expires > ?1 AND lease <> ?2, sequence, NULL)),"
+        " min(iif(expires > ?1 AND lease <> ?2 AND contents, sequence, NULL)),"
+        " min(iif(expires > ?1 AND lease = ?2, sequence, NULL)),"
+        " count(iif(expires <= ?1, 1, NULL)) FROM lease",
+    [SFS_SQL_LEASE_ADD] = "INSERT INTO lease(lease, sequence, contents, expires, owner)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SFS_SQL_LEASE_RENEW] = "UPDATE lease SET expires = ?2, sequence = max(sequence, ?3)"
                             " WHERE lease = ?1 AND expires > ?4 RETURNING 1",
-    [SFS_SQL_LEASE_READ] = "SELECT expires, sequence, contents FROM lease WHERE lease = ?1",
     [SFS_SQL_LEASE_ANCHOR] = "SELECT kept, kept_contents, expires, state.sequence FROM state"
                              " LEFT JOIN lease ON lease = ?1",
     [SFS_SQL_LEASE_DROP] = "DELETE FROM lease WHERE lease = ?1",
+    [SFS_SQL_LEASE_DROP_OWNER] = "DELETE FROM lease WHERE owner = ?1",
     [SFS_SQL_LEASE_DROP_LAPSED] = "DELETE FROM lease WHERE expires <= ?1",
 
     [SFS_SQL_GET] = "SELECT " COLUMNS ", " DATA " FROM record WHERE name = ?1",
@@ -138,7 +140,15 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_PRUNABLE] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence <= ?1),"
                          " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2)",
 
-    [SFS_SQL_STAGE_ADD] = "INSERT INTO stage(content, expires) VALUES(?1, ?2)",
+    /* Who owns rows beside ?2, and whether some of them are over. */
+    [SFS_SQL_OWNERS] = "SELECT owner, max(expires <= ?1) FROM"
+                       " (SELECT owner, expires FROM lease UNION ALL SELECT owner, expires FROM"
+                       " stage) WHERE owner IS NOT ?2 GROUP BY owner",
+
+    [SFS_SQL_STAGE_ADD] = "INSERT INTO stage(content, expires, owner) VALUES(?1, ?2, ?3)",
+    [SFS_SQL_STAGE_GARBAGE] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
+                              " SELECT 0, content, -1, 0 FROM stage WHERE owner = ?1",
+    [SFS_SQL_STAGE_DROP_OWNER] = "DELETE FROM stage WHERE owner = ?1",
     [SFS_SQL_STAGE_RENEW] = "UPDATE stage SET expires = ?2 WHERE content = ?1 RETURNING 1",
     [SFS_SQL_STAGE_SPEND] = "DELETE FROM stage WHERE content = ?1 RETURNING 1",
     [SFS_SQL_STAGE_LAPSED] = "DELETE FROM stage WHERE content IN"

@@ -24,9 +24,9 @@ enum sfs_sqlite_sql {
     SFS_SQL_LEASE_SUMMARY,
     SFS_SQL_LEASE_ADD,
     SFS_SQL_LEASE_RENEW,
-    SFS_SQL_LEASE_READ,
     SFS_SQL_LEASE_ANCHOR,
     SFS_SQL_LEASE_DROP,
+    SFS_SQL_LEASE_DROP_OWNER,
     SFS_SQL_LEASE_DROP_LAPSED,
 
     /* records */
@@ -80,8 +80,11 @@ enum sfs_sqlite_sql {
     SFS_SQL_GARBAGE_REMOVE,
     SFS_SQL_PRUNABLE,
 
-    /* stages */
+    /* owners and stages */
+    SFS_SQL_OWNERS,
     SFS_SQL_STAGE_ADD,
+    SFS_SQL_STAGE_GARBAGE,
+    SFS_SQL_STAGE_DROP_OWNER,
     SFS_SQL_STAGE_RENEW,
     SFS_SQL_STAGE_SPEND,
     SFS_SQL_STAGE_LAPSED,

@@ -13,6 +13,7 @@ struct sfs_sqlite_request {
     struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
     bool exclusive;
     bool durable;
+    uint64_t released; /* the lease of a snapshot that is not read any more after the commit */
     bool done;
     bool leader;
     int code;
@@ -224,12 +225,15 @@ static bool process_together(struct sfs_sqlite *store, struct sfs_sqlite_request
         fail_all(group, count, code, &error);
         return true;
     }
-    if (!execute_all(&transaction, group, count, &changed))
-        return false;
-    code = commit_group(&transaction, group, count, durable, changed, &error);
+    uint64_t released = count == 1 ? group[0]->released : 0;
+    sfs_sqlite_pool_begin_commit(&transaction, released);
+    bool stands = execute_all(&transaction, group, count, &changed);
+    code = stands ? commit_group(&transaction, group, count, durable, changed, &error) : 0;
+    bool committed = stands && code == 0 && changed && !(count == 1 && group[0]->code != 0);
+    sfs_sqlite_pool_end_commit(&transaction, released, committed);
     if (code != 0)
         fail_all(group, count, code, &error);
-    return code == 0;
+    return stands && code == 0;
 }
 
 /* A full disk may still take a change where the log can be begun anew. */
@@ -287,7 +291,10 @@ int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
                      struct sfs_error *error)
 {
     struct sfs_sqlite_request request = {
-        .batch = batch, .durable = options && options->durable, .error = error};
+        .batch = batch,
+        .durable = options && options->durable,
+        .released = options ? options->released_lease : 0,
+        .error = error};
     int code = submit(sfs_sqlite_of(base), &request);
     if (code == 0 && ret_sequence)
         *ret_sequence = (uint64_t)request.sequence;

@@ -123,8 +123,8 @@ static void test_snapshots_against_model(void **state)
     }
     for (int k = 0; k < 4; k++)
         assert_int_equal(sfs_close(snapshots[k], NULL), 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
+    eventually(fixture, "SELECT count(*) FROM garbage", 0);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM block"),
                      number_in(fixture, "SELECT count(*) FROM record"));
     expect_healthy(fixture->store);
@@ -183,7 +183,7 @@ static void test_snapshot_of_another_process(void **state)
     }
     expect(fixture->store, "key18", "new 398");
     close_store(snapshot);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
 }
 
 /* --- leases --- */
@@ -211,8 +211,8 @@ static void test_lease_expires(void **state)
     sfs_batch_free(batch);
     expect(fixture->store, "a", "2");
     set(fixture->store, "a", "4");
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease"), 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+    eventually(fixture, "SELECT count(*) FROM lease", 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
     assert_int_equal(sfs_get(snapshot, SFS_LITERAL("a"), 0, &record, &error), SFS_E_EXPIRED);
     close_store(snapshot);
 }
@@ -236,6 +236,7 @@ static void test_conditions_on_history(void **state)
     assert_int_equal(sfs_apply(fixture->store, batch, NULL, NULL, &error), SFS_E_CONFLICT);
     assert_non_null(strstr(error.message, "a2"));
     close_store(snapshot);
+    eventually(fixture, "SELECT count(*) FROM lease", 0);
     set(fixture->store, "d", "1");
     assert_int_equal(sfs_apply(fixture->store, batch, NULL, NULL, &error), SFS_E_TOO_OLD);
     sfs_batch_free(batch);
@@ -295,7 +296,7 @@ static void test_feed(void **state)
     assert_int_equal(count_changes(feed, &last), 2);
     sfs_feed_close(feed);
     assert_int_equal(sfs_changes(fixture->store, 1, &feed, &error), SFS_E_TOO_OLD);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
 }
 
 static void *wake_later(void *feed)
