@@ -19,6 +19,8 @@
 #define PRUNE_SOON (10 * SFS_NS_PER_MS)
 #define PRUNE_MS 1000
 #define PRUNE_MS_WAITED_FOR 50
+#define LOG_LONG 4000 /* pages, then the log is written into the file */
+#define LOG_TOO_LONG 16000
 #define OWNERS 16 /* looked at in one sweep */
 
 /* --- rows of the dead --- */
@@ -96,6 +98,48 @@ int sfs_sqlite_sweep(struct sfs_sqlite *store, bool *ret_removed, struct sfs_err
     return code;
 }
 
+/* --- the log --- */
+
+/*
+ * Instead of SQLite's own checkpoint in whoever's commit makes the log long. Who commits without
+ * pause adds to the log meanwhile, so that it could never begin anew; then the commit does it after
+ * all.
+ */
+static int after_commit(void *context, sqlite3 *db, const char *name, int frames)
+{
+    struct sfs_sqlite *store = context;
+    struct sfs_sqlite_pool *pool = &store->pool;
+    if (frames < LOG_LONG)
+        return SQLITE_OK;
+    pthread_mutex_lock(&pool->mutex);
+    bool here = pool->keeper != SFS_SQLITE_KEEPER_RUNNING || frames >= LOG_TOO_LONG;
+    if (!here) {
+        pool->log_is_long = true;
+        sfs_sqlite_keeper_wake_by(store, sfs_clock_monotonic());
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    if (here) /* where it fails, the next commit tries again */
+        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return SQLITE_OK;
+}
+
+/* First beside the commits, then what they have added meanwhile while none is made, so that the
+ * next can begin the log anew. */
+static void shorten_log(struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_connection *connection;
+    if (sfs_sqlite_reader_take(store, &connection, NULL) != 0)
+        return;
+    int result =
+        sqlite3_wal_checkpoint_v2(connection->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    sfs_sqlite_reader_give(connection);
+    if (result != SQLITE_OK)
+        return;
+    sfs_sqlite_writer_enter(store);
+    (void)sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    sfs_sqlite_writer_leave(store);
+}
+
 /* --- the round --- */
 
 void sfs_sqlite_keep_house(struct sfs_sqlite *store, int64_t linger)
@@ -105,7 +149,17 @@ void sfs_sqlite_keep_house(struct sfs_sqlite *store, int64_t linger)
     bool prune = pool->prune_wanted;
     pool->prune_wanted = false;
     bool waited_for = pool->keeper == SFS_SQLITE_KEEPER_MISSING;
+    bool log_is_long = pool->log_is_long;
+    pool->log_is_long = false;
+    bool near = pool->near;
+    pool->near = false;
     pthread_mutex_unlock(&pool->mutex);
+    if (near) { /* entering ends it */
+        sfs_sqlite_writer_enter(store);
+        sfs_sqlite_writer_leave(store);
+    }
+    if (log_is_long)
+        shorten_log(store);
     int64_t again;
     int code = sfs_sqlite_pool_tend(store, linger, &again);
     if (code == 1 || prune)
@@ -119,6 +173,11 @@ void sfs_sqlite_keep_house(struct sfs_sqlite *store, int64_t linger)
 
 /* --- the thread --- */
 
+void sfs_sqlite_keeper_watch_log(struct sfs_sqlite *store)
+{
+    sqlite3_wal_hook(store->writer->db, after_commit, store);
+}
+
 void sfs_sqlite_keeper_wake_by(struct sfs_sqlite *store, int64_t at)
 {
     struct sfs_sqlite_pool *pool = &store->pool;
@@ -127,6 +186,19 @@ void sfs_sqlite_keeper_wake_by(struct sfs_sqlite *store, int64_t at)
     pool->work_at = at;
     if (at < pool->sleeping_until)
         pthread_cond_signal(&pool->wake);
+}
+
+bool sfs_sqlite_keeper_ends_near(struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_pool *pool = &store->pool;
+    pthread_mutex_lock(&pool->mutex);
+    bool runs = pool->keeper == SFS_SQLITE_KEEPER_RUNNING;
+    if (runs && !pool->near) {
+        pool->near = true;
+        sfs_sqlite_keeper_wake_by(store, sfs_clock_monotonic() + SFS_SQLITE_LINGER);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return runs;
 }
 
 void sfs_sqlite_keeper_note(struct sfs_sqlite *store)

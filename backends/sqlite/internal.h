@@ -79,6 +79,8 @@ struct sfs_sqlite_pool {
     int64_t work_at;        /* monotonic: when there is something to do */
     int64_t sleeping_until; /* INT64_MIN: it does not sleep */
     bool prune_wanted;
+    bool log_is_long;
+    bool near; /* a read transaction may be open on the write connection */
     bool stopping;
 };
 
@@ -99,6 +101,11 @@ struct sfs_sqlite {
     struct sfs_sqlite_request *queue_first;
     struct sfs_sqlite_request *queue_last;
     bool writing;                         /* somebody holds the write connection */
+    bool committed;                       /* there is a … */
+    pthread_t committer;                  /* … thread that made the last commit here */
+    sqlite3_stmt *near_anchor; /* of who holds the write connection, as the next two; NULL: none */
+    uint64_t near_number;      /* the snapshot that it is of */
+    bool near_present;         /* nothing was committed since */
     struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
     int64_t synced;                       /* known to be on disk up to here */
 
@@ -121,6 +128,16 @@ void sfs_sqlite_disconnect(struct sfs_sqlite_connection *connection);
 int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
                            struct sfs_error *error);
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection);
+/*
+ * For one short read: the write connection, if nobody writes and this thread made the last commit. It
+ * still has the pages of that commit, while each commit makes every reader drop all that it has read.
+ * Between the reads of one snapshot (`number`, 0: none) its read transaction may stay open there, by
+ * `near_anchor`: until somebody else wants the connection, or the housekeeper comes round.
+ */
+int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
+                         struct sfs_sqlite_connection **ret_connection, struct sfs_error *error);
+/* Ends that read transaction. The caller holds the write connection. */
+void sfs_sqlite_near_end(struct sfs_sqlite *store);
 void sfs_sqlite_readers_close(struct sfs_sqlite *store);
 
 /* The prepared statement, ready for binding; owned by the connection. */
@@ -250,20 +267,31 @@ int sfs_sqlite_prune_step(struct sfs_sqlite_transaction *transaction, struct sfs
 
 /* --- one batch (apply.c, content.c, patch.c) --- */
 
+/* Where a value lies. */
+struct sfs_sqlite_place {
+    int64_t content; /* 0: an empty value */
+    bool chunked;
+};
+
+/* What was looked up, until it changes: preconditions and operations ask for the same names. */
+#define SFS_SQLITE_RECALL 64
+struct sfs_sqlite_recall {
+    const struct sfs_record *record; /* NULL: nothing */
+    struct sfs_sqlite_place place;
+};
+
 struct sfs_sqlite_run {
     struct sfs_apply_run run;
     struct sfs_sqlite_transaction *transaction;
     int64_t first_content; /* contents above were made by this batch */
     bool changed;
     bool vacated; /* a name was given up */
+    struct sfs_sqlite_recall recall[SFS_SQLITE_RECALL];
 };
+/* Forgets what was looked up. */
+void sfs_sqlite_recall_drop(struct sfs_sqlite_run *run);
 extern const struct sfs_apply_operations sfs_sqlite_apply_operations;
 
-/* Where a value lies. */
-struct sfs_sqlite_place {
-    int64_t content; /* 0: an empty value */
-    bool chunked;
-};
 int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
                         struct sfs_error *error);
 /* Makes `bytes` the value in place of `*place`, which becomes the new one. */
@@ -388,6 +416,10 @@ int sfs_sqlite_pool_tend(struct sfs_sqlite *store, int64_t linger, int64_t *ret_
 /* Starts it where it does not run yet; `stop` waits for its end, then callers do its work. */
 void sfs_sqlite_keeper_start(struct sfs_sqlite *store);
 void sfs_sqlite_keeper_stop(struct sfs_sqlite *store);
+/* Has it write the log into the file when that gets long. */
+void sfs_sqlite_keeper_watch_log(struct sfs_sqlite *store);
+/* A read transaction has been left open on the write connection: true if it will be ended soon. */
+bool sfs_sqlite_keeper_ends_near(struct sfs_sqlite *store);
 /* It looks at the pool at `at` (monotonic) at the latest. Under the pool's mutex. */
 void sfs_sqlite_keeper_wake_by(struct sfs_sqlite *store, int64_t at);
 /* There is something to prune: it will be done soon; `ask` does it where there is no thread. */

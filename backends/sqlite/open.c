@@ -281,6 +281,7 @@ static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_erro
         store->writer = NULL;
         return 0;
     }
+    sfs_sqlite_keeper_watch_log(store);
     code = set_log_mode_patiently(store->writer, error);
     if (code == 0 && there == 1)
         code = sfs_sqlite_schema_upgrade(store->writer, error);

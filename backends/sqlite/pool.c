@@ -266,7 +266,7 @@ static int read_present(struct sfs_sqlite_hold *hold, int64_t *ret_sequence,
 {
     struct sfs_sqlite_connection *connection;
     int64_t row[4];
-    int code = sfs_sqlite_reader_take(hold->store, &connection, error);
+    int code = sfs_sqlite_near_take(hold->store, 0, &connection, error);
     if (code != 0)
         return code;
     int found = sfs_sqlite_integers(connection, SFS_SQL_LEASE_ANCHOR, &hold->row, 1, row, 4, error);

@@ -8,6 +8,10 @@
 
 #define COLUMNS SFS_SQLITE_COLUMNS
 #define DATA "CASE WHEN ?9 THEN (SELECT data FROM block WHERE block = content) END"
+#define ALL_BUT_ID                                                                                 \
+    "revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7, type = ?8, type_set = ?9,"   \
+    " mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14, accessed = ?15,"              \
+    " modified = ?16, changed = ?17, xattrs = ?18"
 #define IN_RANGE "name >= ?1 AND name < ?2"
 
 static const char *const texts[SFS_SQLITE_STATEMENTS] = {
@@ -52,11 +56,9 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked FROM record WHERE id = ?1",
     [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
                            " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-    [SFS_SQL_RECORD_UPDATE] =
-        "UPDATE record SET id = ?1, revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = "
-        "?7,"
-        " type = ?8, type_set = ?9, mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14,"
-        " accessed = ?15, modified = ?16, changed = ?17, xattrs = ?18 WHERE id = ?19",
+    [SFS_SQL_RECORD_UPDATE] = "UPDATE record SET " ALL_BUT_ID " WHERE id = ?19",
+    /* Where the id is named, SQLite writes the index of names anew, even if it is the same. */
+    [SFS_SQL_RECORD_RENUMBER] = "UPDATE record SET id = ?1, " ALL_BUT_ID " WHERE id = ?19",
     [SFS_SQL_RECORD_MOVE] =
         "UPDATE record SET name = ?2, revision = ?3, changed = ?4 WHERE id = ?1",
     [SFS_SQL_RECORD_REMOVE] = "DELETE FROM record WHERE id = ?1",

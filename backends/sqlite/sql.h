@@ -37,6 +37,7 @@ enum sfs_sqlite_sql {
     SFS_SQL_RECORD_PLACE,
     SFS_SQL_RECORD_ADD,
     SFS_SQL_RECORD_UPDATE,
+    SFS_SQL_RECORD_RENUMBER,
     SFS_SQL_RECORD_MOVE,
     SFS_SQL_RECORD_REMOVE,
     SFS_SQL_RANGE_TOTALS,
@@ -97,6 +98,7 @@ enum sfs_sqlite_sql {
     "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, "   \
     "created, accessed, modified, changed, xattrs"
 #define SFS_SQLITE_COLUMN_COUNT 18
+#define SFS_SQLITE_COLUMN_SIZE 3
 /* Behind them, in statements that read: the value of a record that is kept in one block, and in
  * those over history whether the name existed and at which sequence number it changed. */
 #define SFS_SQLITE_COLUMN_DATA 18

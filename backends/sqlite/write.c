@@ -73,6 +73,7 @@ void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
     store->writing = true;
     pthread_mutex_unlock(&store->queue_mutex);
     pthread_cond_destroy(&request.wake);
+    sfs_sqlite_near_end(store);
 }
 
 void sfs_sqlite_writer_leave(struct sfs_sqlite *store)
@@ -105,6 +106,7 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         .first_content = transaction->state.last_content,
     };
     int code = sfs_apply_run(&run.run, request->batch, request->error);
+    sfs_sqlite_recall_drop(&run);
     /* A name that was made and given up again in one batch, as those are under which records change
      * places, has not changed. */
     if (code == 0 && run.vacated && transaction->needed >= 0)
@@ -200,11 +202,12 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
         if (group[i]->code == 0 && group[i]->batch)
             spend_stages(store, group[i]->batch);
     }
-    if (durable || store->options.synchronous) {
-        pthread_mutex_lock(&store->queue_mutex);
+    pthread_mutex_lock(&store->queue_mutex);
+    if (durable || store->options.synchronous)
         store->synced = transaction->state.sequence;
-        pthread_mutex_unlock(&store->queue_mutex);
-    }
+    store->committed = true;
+    store->committer = pthread_self();
+    pthread_mutex_unlock(&store->queue_mutex);
     atomic_fetch_add(&store->commits, 1);
     sfs_sqlite_feeds_notify(store);
     return 0;
@@ -257,6 +260,7 @@ static void lead(struct sfs_sqlite *store)
     struct sfs_sqlite_request *group[GROUP_MAX];
     size_t count = take_group(store, group);
     pthread_mutex_unlock(&store->queue_mutex);
+    sfs_sqlite_near_end(store);
     process(store, group, count);
     pthread_mutex_lock(&store->queue_mutex);
     for (size_t i = 0; i < count; i++) {
