@@ -382,10 +382,8 @@ struct sfs_sqlite_hold {
 };
 void sfs_sqlite_pool_init(struct sfs_sqlite *store);
 void sfs_sqlite_pool_free(struct sfs_sqlite *store);
-/* Takes one of the present state, or of another's; lease_ms 0: ten minutes. */
+/* Takes one of the present state; lease_ms 0: ten minutes. */
 int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
-                         struct sfs_sqlite_hold *ret_hold, struct sfs_error *error);
-int sfs_sqlite_hold_copy(struct sfs_sqlite_hold *hold, uint64_t lease_ms,
                          struct sfs_sqlite_hold *ret_hold, struct sfs_error *error);
 /* Its time begins anew; EXPIRED. */
 int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error);

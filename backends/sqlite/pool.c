@@ -357,27 +357,6 @@ int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
     return code;
 }
 
-int sfs_sqlite_hold_copy(struct sfs_sqlite_hold *hold, uint64_t lease_ms,
-                         struct sfs_sqlite_hold *ret_hold, struct sfs_error *error)
-{
-    struct sfs_sqlite_pool *pool = &hold->store->pool;
-    int code = sfs_sqlite_hold_use(hold, error);
-    if (code != 0)
-        return code;
-    set_up(hold->store, ret_hold, lease_ms);
-    pthread_mutex_lock(&pool->mutex);
-    bool over = hold->expired;
-    if (!over)
-        enlist(pool, ret_hold, hold->sequence);
-    pthread_mutex_unlock(&pool->mutex);
-    if (over)
-        return expired(hold, error);
-    code = sfs_sqlite_hold_use(ret_hold, error);
-    if (code != 0)
-        sfs_sqlite_hold_drop(ret_hold);
-    return code;
-}
-
 void sfs_sqlite_hold_drop(struct sfs_sqlite_hold *hold)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;

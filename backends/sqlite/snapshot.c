@@ -42,10 +42,6 @@ static int snapshot_sequence(struct sfs_storage *base, uint64_t *ret_sequence,
     return 0;
 }
 
-/* Another snapshot of the same state. */
-static int snapshot_snapshot(struct sfs_storage *base, uint64_t lease_ms,
-                             struct sfs_storage **ret_snapshot, struct sfs_error *error);
-
 static int snapshot_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
                             struct sfs_error *error)
 {
@@ -72,7 +68,6 @@ static const struct sfs_read_operations read_operations = {
 
 static const struct sfs_time_operations time_operations = {
     .sequence = snapshot_sequence,
-    .snapshot = snapshot_snapshot,
     .changes = snapshot_changes,
 };
 
@@ -83,16 +78,14 @@ static const struct sfs_storage_operations operations = {
     .close = snapshot_close,
 };
 
-/* Of the present state, or of `origin`'s. */
-static int open_snapshot(struct sfs_sqlite *store, struct sfs_sqlite_hold *origin,
-                         uint64_t lease_ms, struct sfs_storage **ret_snapshot,
-                         struct sfs_error *error)
+int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
+                        struct sfs_storage **ret_snapshot, struct sfs_error *error)
 {
+    struct sfs_sqlite *store = sfs_sqlite_of(base);
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    int code = origin ? sfs_sqlite_hold_copy(origin, lease_ms, &snapshot->hold, error)
-                      : sfs_sqlite_hold_take(store, lease_ms, &snapshot->hold, error);
+    int code = sfs_sqlite_hold_take(store, lease_ms, &snapshot->hold, error);
     if (code != 0) {
         free(snapshot);
         return code;
@@ -107,17 +100,4 @@ static int open_snapshot(struct sfs_sqlite *store, struct sfs_sqlite_hold *origi
     };
     *ret_snapshot = &snapshot->storage;
     return 0;
-}
-
-static int snapshot_snapshot(struct sfs_storage *base, uint64_t lease_ms,
-                             struct sfs_storage **ret_snapshot, struct sfs_error *error)
-{
-    struct sfs_sqlite_view view = view_of(base);
-    return open_snapshot(view.store, view.hold, lease_ms, ret_snapshot, error);
-}
-
-int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
-                        struct sfs_storage **ret_snapshot, struct sfs_error *error)
-{
-    return open_snapshot(sfs_sqlite_of(base), NULL, lease_ms, ret_snapshot, error);
 }
