@@ -428,8 +428,8 @@ void sfs_sqlite_pool_end_commit(struct sfs_sqlite_transaction *transaction, uint
     struct sfs_sqlite_hold *hold = committed && released ? find(pool, released) : NULL;
     if (hold)
         unlist(pool, hold);
-    if (!committed)
-        pool->floor = pool->floor_before;
+    /* A sync commits no change, so that the number may be the one from before. */
+    pool->floor = committed ? transaction->state.sequence : pool->floor_before;
     pool->ahead = false;
     pthread_cond_broadcast(&pool->settled);
     pthread_mutex_unlock(&pool->mutex);

@@ -161,11 +161,9 @@ static bool execute_all(struct sfs_sqlite_transaction *transaction,
         struct sfs_sqlite_request *request = group[i];
         request->sequence = transaction->state.sequence;
         request->code = 0;
-        if (!request->batch)
-            *changed |= request->durable; /* a sync needs a commit to sync with */
-        else if (count == 1)
+        if (request->batch && count == 1)
             request->code = execute(transaction, request, changed);
-        else
+        else if (request->batch)
             request->code = execute_saved(transaction, request, changed);
         if (sqlite3_get_autocommit(transaction->connection->db))
             return false;
@@ -185,6 +183,32 @@ static void fail_all(struct sfs_sqlite_request **group, size_t count, int code,
     }
 }
 
+static void note_synced(struct sfs_sqlite *store, int64_t sequence)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    store->synced = sequence;
+    pthread_mutex_unlock(&store->queue_mutex);
+}
+
+/*
+ * Where there is nothing to commit, as with a sync, or a durable batch that found nothing to do since
+ * somebody has just done it. (A commit that changes no page writes nothing, and then SQLite syncs
+ * nothing.) What is not in the log any more was synced when it was written into the file.
+ */
+static int sync_log(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = transaction->connection;
+    sqlite3_file *log = NULL;
+    int result =
+        sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (result == SQLITE_OK && log && log->pMethods)
+        result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail_at(NULL, connection->store->path, result, "write to disk", error);
+    note_synced(connection->store, transaction->state.sequence);
+    return 0;
+}
+
 static int commit_group(struct sfs_sqlite_transaction *transaction,
                         struct sfs_sqlite_request **group, size_t count, bool durable, bool changed,
                         struct sfs_error *error)
@@ -193,7 +217,7 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
     bool failed_alone = count == 1 && group[0]->code != 0;
     if (!changed || failed_alone) {
         sfs_sqlite_rollback(transaction);
-        return 0;
+        return durable && !failed_alone ? sync_log(transaction, error) : 0;
     }
     int code = sfs_sqlite_commit(transaction, error);
     if (code != 0)
@@ -202,9 +226,9 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
         if (group[i]->code == 0 && group[i]->batch)
             spend_stages(store, group[i]->batch);
     }
-    pthread_mutex_lock(&store->queue_mutex);
     if (durable || store->options.synchronous)
-        store->synced = transaction->state.sequence;
+        note_synced(store, transaction->state.sequence);
+    pthread_mutex_lock(&store->queue_mutex);
     store->committed = true;
     store->committer = pthread_self();
     pthread_mutex_unlock(&store->queue_mutex);

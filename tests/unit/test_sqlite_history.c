@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "storefs/transaction.h"
 #include "tests/unit/sqlite_fixture.h"
 
 #define KEYS 60
@@ -398,6 +400,91 @@ static void test_group_commit(void **state)
     expect_healthy(fixture->store);
 }
 
+/* SQLite's calls come here. */
+static atomic_int syncs;
+
+int fdatasync(int fd)
+{
+    syncs++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static int commit_one(struct sfs_storage *store, bool durable)
+{
+    struct sfs_transaction_options options = {.isolation = SFS_SNAPSHOT, .durable = durable};
+    struct sfs_transaction *transaction = NULL;
+    char key[32];
+    sprintf(key, "durable/%d", rand() % 1000);
+    int code = sfs_begin(store, &options, &transaction, NULL);
+    if (code == 0)
+        code =
+            sfs_set(sfs_transaction_storage(transaction), sfs_string(key), SFS_LITERAL("v"), NULL);
+    if (code == 0)
+        code = sfs_commit(transaction, NULL, NULL);
+    sfs_transaction_free(transaction);
+    return code;
+}
+
+/* Every durable commit has seen a sync between its beginning and its end; whose it was is no
+ * matter. */
+static void *commit_durably(void *context)
+{
+    struct committer *committer = context;
+    for (int i = 0; i < 60; i++) {
+        int before = syncs;
+        bool durable = i % 2;
+        int code = commit_one(committer->store, durable);
+        committer->wrong += code != 0 && code != SFS_E_CONFLICT;
+        committer->wrong += code == 0 && durable && syncs == before;
+    }
+    return NULL;
+}
+
+static void test_durable(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_apply_options durable = {.durable = true};
+    struct committer committers[6];
+    pthread_t threads[6];
+    assert_int_equal(commit_one(fixture->store, true), 0);
+    int before = syncs;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(commit_one(fixture->store, false), 0);
+    assert_int_equal(syncs, before);
+    for (int i = 0; i < 5; i++) {
+        before = syncs;
+        assert_int_equal(commit_one(fixture->store, true), 0);
+        assert_true(syncs > before);
+    }
+    /* That there is nothing to delete may be the work of a commit that is not on disk yet. */
+    struct sfs_batch *batch = new_batch();
+    assert_int_equal(sfs_batch_delete(batch, SFS_LITERAL("missing"), 0, NULL), 0);
+    set(fixture->store, "missing", "1");
+    assert_int_equal(sfs_delete(fixture->store, SFS_LITERAL("missing"), NULL), 1);
+    before = syncs;
+    assert_int_equal(sfs_apply(fixture->store, batch, &durable, NULL, NULL), 0);
+    assert_true(syncs > before);
+    sfs_batch_free(batch);
+    set(fixture->store, "more", "1");
+    before = syncs;
+    assert_int_equal(sfs_sync(fixture->store, 0, NULL), 0);
+    assert_true(syncs > before);
+    for (int i = 0; i < 6; i++) {
+        committers[i] = (struct committer){fixture->store, i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, commit_durably, &committers[i]), 0);
+    }
+    for (int i = 0; i < 6; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(committers[i].wrong, 0);
+    }
+}
+
 /* --- killed in the middle of writing --- */
 
 static void write_until_killed(const struct fixture *fixture, int round, int acknowledge)
@@ -458,6 +545,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_feed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_feed_waits_for_another_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_group_commit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_durable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

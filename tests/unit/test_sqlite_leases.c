@@ -252,6 +252,9 @@ static void test_alone(void **state)
         sfs_transaction_free(transaction);
         assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
     }
+    /* Nor does a commit that changes nothing keep the next snapshot waiting. */
+    assert_int_equal(sfs_sync(store, 0, NULL), 0);
+    close_store(snapshot_of(store, 0));
     /* It fails, so its snapshot is still there to be read. */
     struct sfs_transaction *failing = begin(store);
     set(sfs_transaction_storage(failing), "a", "mine");
