@@ -12,18 +12,27 @@ static struct sfs_sqlite_run *run_of(struct sfs_apply_run *base)
 
 /* --- history --- */
 
-int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error)
+static int count_rows(struct sfs_sqlite_run *run, int code)
 {
-    if (run->transaction->needed < 0)
+    if (code == 0)
+        run->transaction->rows += sqlite3_changes(run->transaction->connection->db);
+    return code;
+}
+
+int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                              struct sfs_error *error)
+{
+    if ((int64_t)before->revision > run->transaction->logged)
         return 0;
-    return sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD, error, 2, id,
-                          (int64_t)run->run.sequence);
+    return count_rows(run, sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD,
+                                          error, 2, (int64_t)before->attributes.id,
+                                          (int64_t)run->run.sequence));
 }
 
 int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
                               struct sfs_error *error)
 {
-    if (run->transaction->needed < 0)
+    if (run->transaction->logged < 0)
         return 0;
     sqlite3_stmt *statement;
     int code = sfs_sqlite_statement(run->transaction->connection, SFS_SQL_HISTORY_ADD_ABSENT,
@@ -32,7 +41,8 @@ int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
         return code;
     sfs_sqlite_bind(statement, 1, name);
     sqlite3_bind_int64(statement, 2, (int64_t)run->run.sequence);
-    return sfs_sqlite_step(run->transaction->connection, statement, error);
+    sqlite3_bind_int64(statement, 3, run->transaction->logged);
+    return count_rows(run, sfs_sqlite_step(run->transaction->connection, statement, error));
 }
 
 /* --- records --- */
@@ -49,16 +59,16 @@ void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *recor
 int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
                         struct sfs_error *error)
 {
-    int64_t row[2];
+    int64_t row[3];
     int found = sfs_sqlite_integers(run->transaction->connection, SFS_SQL_RECORD_PLACE, &id, 1, row,
-                                    2, error);
+                                    3, error);
     if (found == 0)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: record %lld is gone; check it",
                         run->transaction->store->path, (long long)id);
     if (found < 0)
         return found;
-    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0};
+    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0, row[2]};
     return 0;
 }
 
@@ -82,8 +92,8 @@ int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before,
     int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_UPDATE, &statement, error);
     if (code != 0)
         return code;
-    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
-    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 1, before);
+    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place);
+    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 2, before);
     return sfs_sqlite_step(connection, statement, error);
 }
 
@@ -95,7 +105,7 @@ static int record_add(struct sfs_sqlite_run *run, const struct sfs_record *recor
     int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_ADD, &statement, error);
     if (code != 0)
         return code;
-    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
+    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place);
     return sfs_sqlite_step(connection, statement, error);
 }
 
@@ -166,10 +176,9 @@ static int run_store(struct sfs_apply_run *base, const struct sfs_record *before
     struct sfs_sqlite_place place = {0};
     int code;
     if (before) {
-        int64_t id = (int64_t)before->attributes.id;
-        code = sfs_sqlite_history_record(run, id, error);
+        code = sfs_sqlite_history_record(run, before, error);
         if (code == 0)
-            code = sfs_sqlite_place_of(run, id, &place, error);
+            code = sfs_sqlite_place_of(run, (int64_t)before->attributes.id, &place, error);
     } else {
         code = sfs_sqlite_history_absent(run, record->name, error);
     }
@@ -193,7 +202,7 @@ static int run_remove(struct sfs_apply_run *base, const struct sfs_record *befor
     struct sfs_sqlite_run *run = run_of(base);
     struct sfs_sqlite_place place;
     int64_t id = (int64_t)before->attributes.id;
-    int code = sfs_sqlite_history_record(run, id, error);
+    int code = sfs_sqlite_history_record(run, before, error);
     if (code == 0)
         code = sfs_sqlite_place_of(run, id, &place, error);
     if (code == 0)
@@ -214,7 +223,7 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
     struct sfs_sqlite_connection *connection = run->transaction->connection;
     sqlite3_stmt *statement;
     int64_t id = (int64_t)before->attributes.id;
-    int code = sfs_sqlite_history_record(run, id, error);
+    int code = sfs_sqlite_history_record(run, before, error);
     if (code == 0)
         code = sfs_sqlite_history_absent(run, record->name, error);
     if (code == 0)

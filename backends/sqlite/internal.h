@@ -20,6 +20,7 @@
 #define SFS_SQLITE_FOREVER INT64_MAX            /* the end of a part that is current */
 #define SFS_SQLITE_LATEST (INT64_MAX - 1)       /* the version that sees what is current */
 #define SFS_SQLITE_READERS 8
+#define SFS_SQLITE_PRUNE_BY_THE_WAY 16 /* blocks that a commit removes on its way */
 #define SFS_SQLITE_LEASE_MS ((uint64_t)10 * 60 * 1000)
 
 struct sfs_sqlite;
@@ -40,6 +41,28 @@ struct sfs_sqlite_options {
     uint64_t cache;        /* bytes */
     uint64_t mmap;         /* bytes */
     uint64_t busy_timeout; /* milliseconds */
+};
+
+/* The sequence numbers that leases are at: those of snapshots, ascending, each once, and the one of
+ * the feed that is furthest behind (-1: there is none). */
+struct sfs_sqlite_positions {
+    int64_t *snapshots;
+    size_t count;
+    size_t capacity;
+    int64_t feed;
+};
+
+/* How far a sweep has come within one commit that is too large for one step. Good only while the
+ * counters in the file are as they were then. */
+struct sfs_sqlite_sweep {
+    bool tentative; /* of a transaction that has not been committed */
+    int64_t released;
+    int64_t history_from;
+    int64_t history_at; /* the commit, and the last of its names that was looked at */
+    struct sfs_buffer history_name;
+    int64_t garbage_from;
+    int64_t garbage_at; /* the commit, and the last content of it; 0: none */
+    int64_t garbage_content;
 };
 
 struct sfs_sqlite_request; /* write.c */
@@ -63,6 +86,10 @@ struct sfs_sqlite {
     bool writing;                         /* somebody holds the write connection */
     struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
     int64_t synced;                       /* known to be on disk up to here */
+
+    struct sfs_sqlite_positions held; /* prune.c; whoever holds the write connection */
+    struct sfs_sqlite_positions kept;
+    struct sfs_sqlite_sweep sweep;
 
     _Atomic uint64_t commits; /* of this process: what cursors have read ahead is old then */
 
@@ -117,6 +144,10 @@ int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *do
 int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /* Makes the tables, unless somebody else just did. */
 int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* The format number of the file, or an error. */
+int sfs_sqlite_schema_format(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Brings a store of an older format to the present one, unless it is or somebody else just did. */
+int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /*
  * Judges the beginning and the length of the file before SQLite does. Through the connection's own
  * file: were it opened and closed here, the process would lose the locks of all its connections,
@@ -136,9 +167,16 @@ struct sfs_sqlite_row {
 /* The record in the statement's present row. With SFS_WANT_VALUE its value as of `version`. */
 int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
                    int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error);
-/* Binds a record's columns from ?1 on, in the order of SFS_SQLITE_COLUMNS. */
+/* Where a value lies, and since when. */
+struct sfs_sqlite_place {
+    int64_t content; /* 0: an empty value */
+    bool chunked;
+    int64_t begun; /* the commit that put it there; nobody older can see it */
+};
+/* Binds a record's columns from ?1 on, in the order of SFS_SQLITE_COLUMNS, and behind them the
+ * commit that its content begun with. */
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
-                            int64_t content, bool chunked);
+                            struct sfs_sqlite_place place);
 /* Reads a part of a value; what was never written reads as zeros. */
 int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
                           const struct sfs_sqlite_row *row, int64_t version, int64_t offset,
@@ -154,22 +192,36 @@ struct sfs_sqlite_state {
     int64_t keys;
     int64_t records;
     int64_t bytes;
-    int64_t kept;          /* history is whole after this sequence number */
-    int64_t kept_contents; /* and so are the values that it refers to */
+    int64_t kept;          /* no lease is older than this */
+    int64_t kept_contents; /* no snapshot is */
+    int64_t whole;         /* every change after this has its row in history */
+    /* Rows of history of the commits (from, to] may have become superfluous in between, and so may
+     * garbage; `released` counts how often that was said. */
+    int64_t history_from;
+    int64_t history_to;
+    int64_t garbage_from;
+    int64_t garbage_to;
+    int64_t released;
 };
-#define SFS_SQLITE_STATE_COLUMNS 9
+#define SFS_SQLITE_STATE_COLUMNS 15
 
 struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *connection;
     struct sfs_sqlite_state state;
-    int64_t pages;           /* of the database at the beginning */
-    int64_t now;             /* wall clock at the beginning */
-    int64_t needed;          /* smallest position of a live lease, -1: none */
-    int64_t needed_contents; /* the same of those that need values */
-    bool lapsed;             /* there are leases that have expired */
+    int64_t pages; /* of the database at the beginning */
+    int64_t now;   /* wall clock at the beginning */
+    /* Positions of living leases, -1: there is none. */
+    int64_t feed;   /* of the feed that is furthest behind */
+    int64_t oldest; /* of snapshots */
+    int64_t newest;
+    /* A record that is changed needs a pre-image where its revision is at most this: `newest`, or
+     * INT64_MAX where a feed wants every change. */
+    int64_t logged;
+    bool lapsed; /* there are leases that have expired */
     bool leases_changed;
     int budget;        /* how much garbage the commit may remove, in blocks */
+    int64_t rows;      /* of history that it added */
     bool more_garbage; /* after the commit: there is more to prune */
 };
 
@@ -190,27 +242,38 @@ typedef int sfs_sqlite_work(struct sfs_sqlite_transaction *transaction, void *co
                             struct sfs_error *error);
 int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                         struct sfs_error *error);
+
+/* --- leases seen by writers, and what no lease needs (prune.c) --- */
+
+/* Reads the leases at a transaction's beginning: what its writes must keep. */
+int sfs_sqlite_leases_read(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
+/* Whether a lease may begin at `sequence`: for a snapshot where one is there or it is the present
+ * state, for a feed where every change since is known. */
+bool sfs_sqlite_is_kept(const struct sfs_sqlite_transaction *transaction, int64_t sequence,
+                        bool contents);
+/* Whether a snapshot may still see what was there from the commit `begun` on. */
+static inline bool sfs_sqlite_is_needed(const struct sfs_sqlite_transaction *transaction,
+                                        int64_t begun)
+{
+    return begun <= transaction->newest;
+}
 /* Removes in small transactions what no lease needs, until done or `budget_ms` are over. */
 int sfs_sqlite_prune(struct sfs_sqlite *store, int64_t budget_ms, struct sfs_error *error);
 /* One bounded step inside a transaction. */
 int sfs_sqlite_prune_step(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
+/* Frees what a store holds for it. */
+void sfs_sqlite_prune_free(struct sfs_sqlite *store);
 
 /* --- one batch (apply.c, content.c, patch.c) --- */
 
 struct sfs_sqlite_run {
     struct sfs_apply_run run;
     struct sfs_sqlite_transaction *transaction;
-    int64_t first_content; /* contents above were made by this batch */
     bool changed;
     bool vacated; /* a name was given up */
 };
 extern const struct sfs_apply_operations sfs_sqlite_apply_operations;
 
-/* Where a value lies. */
-struct sfs_sqlite_place {
-    int64_t content; /* 0: an empty value */
-    bool chunked;
-};
 int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
                         struct sfs_error *error);
 /* Makes `bytes` the value in place of `*place`, which becomes the new one. */
@@ -231,13 +294,13 @@ int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t co
                           struct sfs_error *error);
 /* Changes a part of a value in chunks, or cuts it off at `size`. Where a snapshot may need what was
  * there, the chunks get a new version, else they are changed in place. */
-int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t offset,
-                            struct sfs_bytes bytes, struct sfs_error *error);
-int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t size,
+int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                            int64_t offset, struct sfs_bytes bytes, struct sfs_error *error);
+int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t size,
                           struct sfs_error *error);
-/* The pre-image of a record (by id), and of a name that was free; nothing where no lease needs it.
- */
-int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error);
+/* The pre-image of a record, and of a name that was free; nothing where no lease needs it. */
+int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                              struct sfs_error *error);
 int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
                               struct sfs_error *error);
 void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *record, int sign);

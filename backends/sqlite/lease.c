@@ -33,8 +33,8 @@ static int take_work(struct sfs_sqlite_transaction *transaction, void *context,
     struct sfs_sqlite_lease *lease = take->lease;
     struct sfs_sqlite_state *state = &transaction->state;
     lease->sequence = take->since < 0 ? state->sequence : take->since;
-    int64_t kept = lease->contents ? state->kept_contents : state->kept;
-    if (lease->sequence < kept || lease->sequence > state->sequence)
+    int64_t kept = lease->contents ? state->kept_contents : state->whole;
+    if (!sfs_sqlite_is_kept(transaction, lease->sequence, lease->contents))
         return sfs_fail(error, SFS_E_TOO_OLD, SFS_SQLITE_ORIGIN,
                         "changes of %s after %lld are not kept; they are known after %lld, and the "
                         "last commit is %lld",

@@ -42,6 +42,7 @@ static void free_store(struct sfs_sqlite *store)
     pthread_cond_destroy(&store->pool_free);
     pthread_mutex_destroy(&store->queue_mutex);
     pthread_mutex_destroy(&store->feed_mutex);
+    sfs_sqlite_prune_free(store);
     free(store->uri);
     free(store->path);
     free(store);
@@ -275,6 +276,8 @@ static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *
         if (code == 0)
             code = sfs_sqlite_sync_directory(store->path, error);
     }
+    if (code == 0)
+        code = sfs_sqlite_schema_upgrade(store->writer, error);
     return code;
 }
 

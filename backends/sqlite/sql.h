@@ -21,13 +21,14 @@ enum sfs_sqlite_sql {
     SFS_SQL_TOTALS,
 
     /* leases */
-    SFS_SQL_LEASE_SUMMARY,
+    SFS_SQL_LEASE_POSITIONS,
     SFS_SQL_LEASE_ADD,
     SFS_SQL_LEASE_RENEW,
     SFS_SQL_LEASE_READ,
     SFS_SQL_LEASE_ANCHOR,
     SFS_SQL_LEASE_DROP,
     SFS_SQL_LEASE_DROP_LAPSED,
+    SFS_SQL_LEASE_GIVE_UP,
 
     /* records */
     SFS_SQL_GET,
@@ -75,7 +76,11 @@ enum sfs_sqlite_sql {
     SFS_SQL_HISTORY_FEED,
     SFS_SQL_HISTORY_PRUNE_SOME,
     SFS_SQL_HISTORY_PRUNE_ALL,
+    SFS_SQL_HISTORY_SWEEP_END,
+    SFS_SQL_HISTORY_SWEEP,
     SFS_SQL_GARBAGE_ADD,
+    SFS_SQL_GARBAGE_SWEEP_END,
+    SFS_SQL_GARBAGE_SWEEP,
     SFS_SQL_GARBAGE_READ,
     SFS_SQL_GARBAGE_REMOVE,
     SFS_SQL_PRUNABLE,
@@ -99,6 +104,19 @@ enum sfs_sqlite_sql {
 #define SFS_SQLITE_COLUMN_DATA 18
 #define SFS_SQLITE_COLUMN_EXISTED 19
 #define SFS_SQLITE_COLUMN_SEQUENCE 20
+
+/*
+ * Whether a lease needs a row of history, or of garbage: a snapshot between what the row shows and
+ * what came then. A row of a name that was free shows what came with the row before of that name.
+ */
+#define SFS_SQLITE_HISTORY_NEEDED                                                                  \
+    "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < history.sequence"              \
+    " AND lease.sequence >= CASE WHEN history.existed THEN history.revision ELSE coalesce("        \
+    "(SELECT max(p.sequence) FROM history AS p WHERE p.name = history.name"                        \
+    " AND p.sequence < history.sequence), 0) END)"
+#define SFS_SQLITE_GARBAGE_NEEDED                                                                  \
+    "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < garbage.ended"                 \
+    " AND lease.sequence >= garbage.since)"
 
 const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql);
 

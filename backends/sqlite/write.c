@@ -101,12 +101,11 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
                 .sequence = (uint64_t)transaction->state.sequence + 1,
                 .key_max = SFS_KEY_MAX},
         .transaction = transaction,
-        .first_content = transaction->state.last_content,
     };
     int code = sfs_apply_run(&run.run, request->batch, request->error);
     /* A name that was made and given up again in one batch, as those are under which records change
      * places, has not changed. */
-    if (code == 0 && run.vacated && transaction->needed >= 0)
+    if (code == 0 && run.vacated && transaction->logged >= 0)
         code = sfs_sqlite_run(transaction->connection, SFS_SQL_HISTORY_DROP_PASSING, request->error,
                               1, (int64_t)run.run.sequence);
     if (code != 0)
@@ -116,9 +115,11 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         *changed = true;
         state->sequence++;
         /* History that was not written must not be promised to a later batch of the same group. */
-        if (transaction->needed < 0)
+        if (transaction->logged < 0)
             state->kept = state->sequence;
-        if (transaction->needed_contents < 0)
+        if (transaction->feed < 0)
+            state->whole = state->sequence;
+        if (transaction->newest < 0)
             state->kept_contents = state->sequence;
     }
     request->sequence = state->sequence;
