@@ -29,6 +29,21 @@ int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_recor
                                           (int64_t)run->run.sequence));
 }
 
+/* The same of a record that gives its name up. */
+static int history_gone(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                        struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    if (run->transaction->logged < 0 || (int64_t)before->revision <= run->transaction->logged)
+        return sfs_sqlite_history_record(run, before, error);
+    int code = sfs_sqlite_statement(run->transaction->connection, SFS_SQL_HISTORY_DROP_ABSENT,
+                                    &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(statement, 1, before->name);
+    return sfs_sqlite_step(run->transaction->connection, statement, error);
+}
+
 int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
                               struct sfs_error *error)
 {
@@ -202,7 +217,7 @@ static int run_remove(struct sfs_apply_run *base, const struct sfs_record *befor
     struct sfs_sqlite_run *run = run_of(base);
     struct sfs_sqlite_place place;
     int64_t id = (int64_t)before->attributes.id;
-    int code = sfs_sqlite_history_record(run, before, error);
+    int code = history_gone(run, before, error);
     if (code == 0)
         code = sfs_sqlite_place_of(run, id, &place, error);
     if (code == 0)
@@ -223,7 +238,7 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
     struct sfs_sqlite_connection *connection = run->transaction->connection;
     sqlite3_stmt *statement;
     int64_t id = (int64_t)before->attributes.id;
-    int code = sfs_sqlite_history_record(run, before, error);
+    int code = history_gone(run, before, error);
     if (code == 0)
         code = sfs_sqlite_history_absent(run, record->name, error);
     if (code == 0)

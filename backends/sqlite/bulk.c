@@ -71,7 +71,7 @@ static int count_range(const struct bulk *bulk, struct range_totals *ret_totals,
     return 0;
 }
 
-/* Pre-images of the range, where a lease needs them. */
+/* Pre-images of the range, where a lease needs them; all its names are given up. */
 static int keep_range(const struct bulk *bulk, struct sfs_error *error)
 {
     struct sfs_sqlite_transaction *transaction = bulk->run->transaction;
@@ -79,9 +79,10 @@ static int keep_range(const struct bulk *bulk, struct sfs_error *error)
         return 0;
     int code =
         run_range(bulk, SFS_SQL_HISTORY_ADD_RANGE, bulk->sequence, transaction->logged, error);
-    if (code == 0)
-        transaction->rows += sqlite3_changes(bulk->connection->db);
-    return code;
+    if (code != 0)
+        return code;
+    transaction->rows += sqlite3_changes(bulk->connection->db);
+    return run_range(bulk, SFS_SQL_HISTORY_DROP_ABSENT_RANGE, transaction->logged, 0, error);
 }
 
 /* --- clear --- */

@@ -38,7 +38,7 @@ struct rule {
 #define FORGOTTEN_HISTORY                                                                          \
     "sequence > (SELECT kept FROM state) AND NOT (sequence > (SELECT history_from FROM state)"     \
     " AND sequence <= (SELECT history_to FROM state)) AND NOT EXISTS(SELECT 1 FROM lease"          \
-    " WHERE NOT contents AND lease.sequence < history.sequence) AND NOT " SFS_SQLITE_HISTORY_NEEDED
+    " WHERE NOT contents AND lease.sequence < history.sequence) AND NOT " SFS_SQLITE_HISTORY_NEEDED("history")
 #define FORGOTTEN_GARBAGE                                                                          \
     "ended > (SELECT kept_contents FROM state) AND NOT (ended > (SELECT garbage_from FROM state)"  \
     " AND ended <= (SELECT garbage_to FROM state)) AND NOT " SFS_SQLITE_GARBAGE_NEEDED
@@ -58,7 +58,7 @@ static const struct rule rules[] = {
      "key '%s': part %lld of its value is missing", true, NULL, 0},
     {"SELECT name, sequence FROM history WHERE existed AND content IS NOT NULL AND NOT chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = content)"
-     " AND " SFS_SQLITE_HISTORY_NEEDED,
+     " AND " SFS_SQLITE_HISTORY_NEEDED("history"),
      "key '%s': its value before %lld, which a snapshot needs, is missing", true, NULL, 2},
     {"SELECT NULL, count(*) FROM chunk WHERE content NOT IN (SELECT content FROM record WHERE"
      " content IS NOT NULL) AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)"

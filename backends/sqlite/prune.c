@@ -362,13 +362,12 @@ static int find_history_end(struct sfs_sqlite_transaction *transaction, int64_t 
     return found;
 }
 
-static int delete_history(struct sfs_sqlite_transaction *transaction, int64_t first,
-                          struct sfs_bytes first_name, int64_t last, struct sfs_bytes last_name,
-                          struct sfs_error *error)
+static int run_sweep(struct sfs_sqlite_transaction *transaction, enum sfs_sqlite_sql sql,
+                     int64_t first, struct sfs_bytes first_name, int64_t last,
+                     struct sfs_bytes last_name, struct sfs_error *error)
 {
     sqlite3_stmt *statement;
-    int code =
-        sfs_sqlite_statement(transaction->connection, SFS_SQL_HISTORY_SWEEP, &statement, error);
+    int code = sfs_sqlite_statement(transaction->connection, sql, &statement, error);
     if (code != 0)
         return code;
     sqlite3_bind_int64(statement, 1, first);
@@ -376,6 +375,17 @@ static int delete_history(struct sfs_sqlite_transaction *transaction, int64_t fi
     sqlite3_bind_int64(statement, 3, last);
     sfs_sqlite_bind(statement, 4, last_name);
     return sfs_sqlite_step(transaction->connection, statement, error);
+}
+
+static int delete_history(struct sfs_sqlite_transaction *transaction, int64_t first,
+                          struct sfs_bytes first_name, int64_t last, struct sfs_bytes last_name,
+                          struct sfs_error *error)
+{
+    int code = run_sweep(transaction, SFS_SQL_HISTORY_SWEEP_ABSENT, first, first_name, last,
+                         last_name, error);
+    return code ? code
+                : run_sweep(transaction, SFS_SQL_HISTORY_SWEEP, first, first_name, last, last_name,
+                            error);
 }
 
 static int sweep_history(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)

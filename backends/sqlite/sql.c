@@ -9,6 +9,9 @@
 #define COLUMNS SFS_SQLITE_COLUMNS
 #define DATA "CASE WHEN ?9 THEN (SELECT data FROM block WHERE block = content) END"
 #define IN_RANGE "name >= ?1 AND name < ?2"
+#define IS_LAST(ROW)                                                                               \
+    "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
+    " AND n.sequence > " ROW ".sequence)"
 #define IS_FIRST                                                                                   \
     " AND NOT EXISTS(SELECT 1 FROM history AS p WHERE p.name = history.name"                       \
     " AND p.sequence > ?3 AND p.sequence < history.sequence)"
@@ -127,6 +130,14 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_HISTORY_DROP_PASSING] =
         "DELETE FROM history WHERE sequence = ?1 AND NOT existed"
         " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = history.name)",
+    /* The last row of a name that is gone again says that it was not there: so does its absence. */
+    [SFS_SQL_HISTORY_DROP_ABSENT] =
+        "DELETE FROM history WHERE name = ?1 AND NOT existed AND sequence ="
+        " (SELECT max(p.sequence) FROM history AS p WHERE p.name = ?1)",
+    [SFS_SQL_HISTORY_DROP_ABSENT_RANGE] =
+        "DELETE FROM history WHERE " IN_RANGE " AND NOT existed"
+        " AND EXISTS(SELECT 1 FROM record WHERE record.name = history.name AND revision > ?3)"
+        " AND " IS_LAST("history"),
     /* Each name's first row behind ?3: how it was then. */
     [SFS_SQL_HISTORY_CHANGED] = "SELECT " COLUMNS ", NULL, existed, sequence FROM history"
                                 " WHERE " IN_RANGE " AND sequence > ?3" IS_FIRST " ORDER BY name",
@@ -146,9 +157,17 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_HISTORY_SWEEP_END] =
         "SELECT sequence, name FROM history WHERE (sequence, name) > (?1, ?2) AND sequence <= ?3"
         " ORDER BY sequence, name LIMIT 1 OFFSET ?4 - 1",
+    /* Where the last row of a name that is gone goes, so does one before that says it was not there. */
+    [SFS_SQL_HISTORY_SWEEP_ABSENT] =
+        "DELETE FROM history WHERE NOT existed AND (sequence, name) IN (SELECT (SELECT"
+        " max(p.sequence) FROM history AS p WHERE p.name = h.name AND p.sequence < h.sequence),"
+        " h.name FROM history AS h WHERE (h.sequence, h.name) > (?1, ?2)"
+        " AND (h.sequence, h.name) <= (?3, ?4) AND h.existed AND " IS_LAST("h")
+        " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = h.name)"
+        " AND NOT " SFS_SQLITE_HISTORY_NEEDED("h") ")",
     [SFS_SQL_HISTORY_SWEEP] =
         "DELETE FROM history WHERE (sequence, name) > (?1, ?2) AND (sequence, name) <= (?3, ?4)"
-        " AND NOT " SFS_SQLITE_HISTORY_NEEDED,
+        " AND NOT " SFS_SQLITE_HISTORY_NEEDED("history"),
     [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun, since)"
                             " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SFS_SQL_GARBAGE_SWEEP_END] =

@@ -71,12 +71,15 @@ enum sfs_sqlite_sql {
     SFS_SQL_HISTORY_ADD_RANGE,
     SFS_SQL_HISTORY_ADD_TARGETS,
     SFS_SQL_HISTORY_DROP_PASSING,
+    SFS_SQL_HISTORY_DROP_ABSENT,
+    SFS_SQL_HISTORY_DROP_ABSENT_RANGE,
     SFS_SQL_HISTORY_CHANGED,
     SFS_SQL_HISTORY_CHANGED_ALL,
     SFS_SQL_HISTORY_FEED,
     SFS_SQL_HISTORY_PRUNE_SOME,
     SFS_SQL_HISTORY_PRUNE_ALL,
     SFS_SQL_HISTORY_SWEEP_END,
+    SFS_SQL_HISTORY_SWEEP_ABSENT,
     SFS_SQL_HISTORY_SWEEP,
     SFS_SQL_GARBAGE_ADD,
     SFS_SQL_GARBAGE_SWEEP_END,
@@ -109,11 +112,11 @@ enum sfs_sqlite_sql {
  * Whether a lease needs a row of history, or of garbage: a snapshot between what the row shows and
  * what came then. A row of a name that was free shows what came with the row before of that name.
  */
-#define SFS_SQLITE_HISTORY_NEEDED                                                                  \
-    "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < history.sequence"              \
-    " AND lease.sequence >= CASE WHEN history.existed THEN history.revision ELSE coalesce("        \
-    "(SELECT max(p.sequence) FROM history AS p WHERE p.name = history.name"                        \
-    " AND p.sequence < history.sequence), 0) END)"
+#define SFS_SQLITE_HISTORY_NEEDED(ROW)                                                             \
+    "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < " ROW ".sequence"              \
+    " AND lease.sequence >= CASE WHEN " ROW ".existed THEN " ROW ".revision ELSE coalesce("        \
+    "(SELECT max(p.sequence) FROM history AS p WHERE p.name = " ROW ".name"                        \
+    " AND p.sequence < " ROW ".sequence), 0) END)"
 #define SFS_SQLITE_GARBAGE_NEEDED                                                                  \
     "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < garbage.ended"                 \
     " AND lease.sequence >= garbage.since)"
