@@ -33,12 +33,13 @@ struct rule {
 #define UNREFERRED_BLOCKS                                                                          \
     "block NOT IN " REFERRED " AND block NOT IN (SELECT chunk.block FROM chunk)"
 
-/* Behind all leases and outside of what is still to be swept: rows that no snapshot and no feed needs,
- * which nothing would ever remove. */
+/* Behind all leases and outside of what is still to be swept: rows that no snapshot and no feed
+ * needs, which nothing would ever remove. */
 #define FORGOTTEN_HISTORY                                                                          \
     "sequence > (SELECT kept FROM state) AND NOT (sequence > (SELECT history_from FROM state)"     \
     " AND sequence <= (SELECT history_to FROM state)) AND NOT EXISTS(SELECT 1 FROM lease"          \
-    " WHERE NOT contents AND lease.sequence < history.sequence) AND NOT " SFS_SQLITE_HISTORY_NEEDED("history")
+    " WHERE NOT contents AND lease.sequence < history.sequence) AND "                              \
+    "NOT " SFS_SQLITE_HISTORY_NEEDED("history")
 #define FORGOTTEN_GARBAGE                                                                          \
     "ended > (SELECT kept_contents FROM state) AND NOT (ended > (SELECT garbage_from FROM state)"  \
     " AND ended <= (SELECT garbage_to FROM state)) AND NOT " SFS_SQLITE_GARBAGE_NEEDED
@@ -70,7 +71,8 @@ static const struct rule rules[] = {
     {"SELECT name, ended FROM record JOIN garbage USING (content) WHERE part < 0",
      "key '%s': its value is marked for removal since %lld", true,
      "DELETE FROM garbage WHERE part < 0 AND content IN"
-     " (SELECT content FROM record WHERE content IS NOT NULL)", 0},
+     " (SELECT content FROM record WHERE content IS NOT NULL)",
+     0},
     {"SELECT NULL, count(*) FROM chunk WHERE " UNREFERRED_CHUNKS " HAVING count(*) > 0",
      "%lld parts of values belong to no record", false,
      "DELETE FROM chunk WHERE " UNREFERRED_CHUNKS, 0},
@@ -99,7 +101,8 @@ static const struct rule rules[] = {
      "chunk))",
      "the counter of values is behind: it says %lld", false,
      "UPDATE state SET last_content = max((SELECT coalesce(max(block), 0) FROM block),"
-     " (SELECT coalesce(max(content), 0) FROM chunk))", 0},
+     " (SELECT coalesce(max(content), 0) FROM chunk))",
+     0},
     {"SELECT NULL, sequence FROM state WHERE sequence <"
      " (SELECT coalesce(max(revision), 0) FROM record)",
      "the counter of commits is behind: it says %lld", false,

@@ -169,8 +169,8 @@ int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place pl
         code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_REMOVE, error, 3, content, first,
                               sequence);
     if (code == 0)
-        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_GARBAGE, error, 5, content, first, sequence,
-                              place.begun, run->transaction->newest);
+        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_GARBAGE, error, 5, content, first,
+                              sequence, place.begun, run->transaction->newest);
     if (code == 0)
         code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_END, error, 3, content, first, sequence);
     if (code == 0)

@@ -343,8 +343,8 @@ static int find_history_end(struct sfs_sqlite_transaction *transaction, int64_t 
 {
     struct sfs_sqlite_sweep *sweep = &transaction->store->sweep;
     sqlite3_stmt *statement;
-    int code = sfs_sqlite_statement(transaction->connection, SFS_SQL_HISTORY_SWEEP_END, &statement,
-                                    error);
+    int code =
+        sfs_sqlite_statement(transaction->connection, SFS_SQL_HISTORY_SWEEP_END, &statement, error);
     if (code != 0)
         return code;
     sqlite3_bind_int64(statement, 1, sequence);
@@ -403,8 +403,7 @@ static int sweep_history(struct sfs_sqlite_transaction *transaction, struct sfs_
         code = delete_history(transaction, first, first_name, sweep->history_at,
                               sfs_buffer_bytes(&name), error);
     else if (found == 0)
-        code =
-            delete_history(transaction, first, first_name, state->history_to, above, error);
+        code = delete_history(transaction, first, first_name, state->history_to, above, error);
     sfs_buffer_free(&sweep->history_name);
     if (code != 0) {
         sfs_buffer_free(&name);
@@ -428,16 +427,16 @@ static int sweep_garbage(struct sfs_sqlite_transaction *transaction, struct sfs_
     int64_t content = within ? sweep->garbage_content : INT64_MAX;
     const int64_t arguments[] = {first, content, state->garbage_to, row_budget(transaction)};
     int64_t end[2];
-    int found = sfs_sqlite_integers(connection, SFS_SQL_GARBAGE_SWEEP_END, arguments, 4, end, 2,
-                                    error);
+    int found =
+        sfs_sqlite_integers(connection, SFS_SQL_GARBAGE_SWEEP_END, arguments, 4, end, 2, error);
     if (found < 0)
         return found;
     if (found == 0) {
         end[0] = state->garbage_to;
         end[1] = INT64_MAX;
     }
-    int code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_SWEEP, error, 4, first, content, end[0],
-                              end[1]);
+    int code =
+        sfs_sqlite_run(connection, SFS_SQL_GARBAGE_SWEEP, error, 4, first, content, end[0], end[1]);
     if (code != 0)
         return code;
     state->garbage_from = found == 1 ? end[0] - 1 : state->garbage_to;

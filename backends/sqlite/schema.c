@@ -64,39 +64,53 @@ static const char schema[] =
                         " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease "
                         "INTEGER NOT NULL,"
                         " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_2(", ") ");"
-                        "INSERT INTO state(id, sequence, last_id, last_content, last_lease, keys,"
-                        " records, bytes, kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
-                        "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
-                        "UNIQUE, " RECORD_ATTRIBUTES ", " BEGUN_2 ");"
-                        "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-                        "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended "
-                        "INTEGER NOT NULL,"
-                        " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
-                        "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL, "
-                        "existed INTEGER NOT NULL,"
-                        " id INTEGER, " RECORD_ATTRIBUTES
-                        ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
-                        "CREATE INDEX history_name ON history(name);"
-                        "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
-                        " contents INTEGER NOT NULL, expires INTEGER NOT NULL);"
-                        "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun "
-                        "INTEGER, " SINCE_2 ","
-                        " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-                        "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL);"
-                        /* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies
-                           in parts. */
-                        "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
-                        " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN content IS "
-                        "NULL THEN ''"
-                        " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
-                        " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' END,"
-                        " created / 1000000, modified / 1000000"
-                        " FROM record LEFT JOIN block ON block.block = record.content WHERE kind = "
-                        "0;"
-                        "PRAGMA application_id = " TEXT_OF(
-                            APPLICATION_ID) ";"
-                                            "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
+                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_2(
+                            ", ") ");"
+                                  "INSERT INTO state(id, sequence, last_id, last_content, "
+                                  "last_lease, keys,"
+                                  " records, bytes, kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, "
+                                  "0, 0, 0, 0);"
+                                  "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
+                                  "UNIQUE, " RECORD_ATTRIBUTES ", " BEGUN_2 ");"
+                                  "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT "
+                                  "NULL);"
+                                  "CREATE TABLE chunk(content INTEGER, part INTEGER, begun "
+                                  "INTEGER, ended "
+                                  "INTEGER NOT NULL,"
+                                  " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) "
+                                  "WITHOUT ROWID;"
+                                  "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT "
+                                  "NULL, "
+                                  "existed INTEGER NOT NULL,"
+                                  " id INTEGER, " RECORD_ATTRIBUTES
+                                  ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
+                                  "CREATE INDEX history_name ON history(name);"
+                                  "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER "
+                                  "NOT NULL,"
+                                  " contents INTEGER NOT NULL, expires INTEGER NOT NULL);"
+                                  "CREATE TABLE garbage(ended INTEGER, content INTEGER, part "
+                                  "INTEGER, begun "
+                                  "INTEGER, " SINCE_2 ","
+                                  " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
+                                  "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER "
+                                  "NOT NULL);"
+                                  /* For people with sqlite3. A value of 1 MiB and more shows as
+                                     NULL: it lies in parts. */
+                                  "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
+                                  " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN "
+                                  "content IS "
+                                  "NULL THEN ''"
+                                  " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
+                                  " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' "
+                                  "END,"
+                                  " created / 1000000, modified / 1000000"
+                                  " FROM record LEFT JOIN block ON block.block = record.content "
+                                  "WHERE kind = "
+                                  "0;"
+                                  "PRAGMA application_id = " TEXT_OF(
+                                      APPLICATION_ID) ";"
+                                                      "PRAGMA user_version = " TEXT_OF(
+                                                          SCHEMA_VERSION) ";";
 
 static int integer_of(struct sfs_sqlite_connection *connection, const char *sql, int64_t *ret,
                       struct sfs_error *error)
@@ -169,14 +183,15 @@ int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sf
  * longer than they are needed and never for less. History was written for every change while there
  * was a lease; one sweep finds what of it nobody needs.
  */
-static const char upgrade_to_2[] =
-    "ALTER TABLE state ADD COLUMN " STATE_2("; ALTER TABLE state ADD COLUMN ") ";"
-    "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
-    "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
-    "UPDATE state SET whole = kept, history_from = kept, history_to = sequence,"
-    " garbage_from = kept_contents, garbage_to = sequence;"
-    "UPDATE meta SET value = '2' WHERE name = 'schema';"
-    "PRAGMA user_version = 2;";
+static const char upgrade_to_2[] = "ALTER TABLE state ADD COLUMN " STATE_2(
+    "; ALTER TABLE state ADD COLUMN ") ";"
+                                       "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
+                                       "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
+                                       "UPDATE state SET whole = kept, history_from = kept, "
+                                       "history_to = sequence,"
+                                       " garbage_from = kept_contents, garbage_to = sequence;"
+                                       "UPDATE meta SET value = '2' WHERE name = 'schema';"
+                                       "PRAGMA user_version = 2;";
 
 int sfs_sqlite_schema_format(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {

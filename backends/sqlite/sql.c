@@ -28,10 +28,11 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
         " kept, kept_contents, whole, history_from, history_to, garbage_from, garbage_to, released"
         " FROM state",
-    [SFS_SQL_STATE_WRITE] = "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
-                            " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
-                            " kept_contents = ?9, whole = ?10, history_from = ?11, history_to = ?12,"
-                            " garbage_from = ?13, garbage_to = ?14, released = ?15",
+    [SFS_SQL_STATE_WRITE] =
+        "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
+        " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
+        " kept_contents = ?9, whole = ?10, history_from = ?11, history_to = ?12,"
+        " garbage_from = ?13, garbage_to = ?14, released = ?15",
     [SFS_SQL_SEQUENCE] = "SELECT sequence FROM state",
     [SFS_SQL_TOTALS] = "SELECT keys, records, bytes FROM state",
 
@@ -119,9 +120,9 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_HISTORY_ADD_ABSENT] =
         "INSERT OR IGNORE INTO history(sequence, existed, name) SELECT ?2, 0, ?1"
         " WHERE NOT EXISTS(SELECT 1 FROM history WHERE name = ?1 AND sequence > ?3)",
-    [SFS_SQL_HISTORY_ADD_RANGE] = "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
-                                  " SELECT ?3, 1, " COLUMNS " FROM record WHERE " IN_RANGE
-                                  " AND revision <= ?4",
+    [SFS_SQL_HISTORY_ADD_RANGE] =
+        "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
+        " SELECT ?3, 1, " COLUMNS " FROM record WHERE " IN_RANGE " AND revision <= ?4",
     [SFS_SQL_HISTORY_ADD_TARGETS] =
         "INSERT OR IGNORE INTO history(sequence, existed, name)"
         " SELECT ?5, 0, target FROM (SELECT CAST(?3 || substr(name, ?4) AS BLOB) AS target"
@@ -157,14 +158,15 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_HISTORY_SWEEP_END] =
         "SELECT sequence, name FROM history WHERE (sequence, name) > (?1, ?2) AND sequence <= ?3"
         " ORDER BY sequence, name LIMIT 1 OFFSET ?4 - 1",
-    /* Where the last row of a name that is gone goes, so does one before that says it was not there. */
+    /* Where the last row of a name that is gone goes, so does one before that says it was not
+       there. */
     [SFS_SQL_HISTORY_SWEEP_ABSENT] =
         "DELETE FROM history WHERE NOT existed AND (sequence, name) IN (SELECT (SELECT"
         " max(p.sequence) FROM history AS p WHERE p.name = h.name AND p.sequence < h.sequence),"
         " h.name FROM history AS h WHERE (h.sequence, h.name) > (?1, ?2)"
-        " AND (h.sequence, h.name) <= (?3, ?4) AND h.existed AND " IS_LAST("h")
-        " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = h.name)"
-        " AND NOT " SFS_SQLITE_HISTORY_NEEDED("h") ")",
+        " AND (h.sequence, h.name) <= (?3, ?4) AND h.existed AND " IS_LAST(
+            "h") " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = h.name)"
+                 " AND NOT " SFS_SQLITE_HISTORY_NEEDED("h") ")",
     [SFS_SQL_HISTORY_SWEEP] =
         "DELETE FROM history WHERE (sequence, name) > (?1, ?2) AND (sequence, name) <= (?3, ?4)"
         " AND NOT " SFS_SQLITE_HISTORY_NEEDED("history"),

@@ -47,12 +47,11 @@ static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_err
 static int write_state(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     const struct sfs_sqlite_state *state = &transaction->state;
-    return sfs_sqlite_run(transaction->connection, SFS_SQL_STATE_WRITE, error, 15,
-                          state->sequence, state->last_id, state->last_content, state->last_lease,
-                          state->keys, state->records, state->bytes, state->kept,
-                          state->kept_contents, state->whole, state->history_from,
-                          state->history_to, state->garbage_from, state->garbage_to,
-                          state->released);
+    return sfs_sqlite_run(transaction->connection, SFS_SQL_STATE_WRITE, error, 15, state->sequence,
+                          state->last_id, state->last_content, state->last_lease, state->keys,
+                          state->records, state->bytes, state->kept, state->kept_contents,
+                          state->whole, state->history_from, state->history_to, state->garbage_from,
+                          state->garbage_to, state->released);
 }
 
 static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t ret_pages[2],

@@ -452,8 +452,8 @@ static size_t depth_of(const struct sfs_tree *tree)
 struct sfs_tree_difference sfs_tree_compare(const struct sfs_tree *old, const struct sfs_tree *new,
                                             struct sfs_bytes from)
 {
-    struct sfs_tree_difference difference = {
-        .old_depth = depth_of(old), .new_depth = depth_of(new)};
+    struct sfs_tree_difference difference = {.old_depth = depth_of(old),
+                                             .new_depth = depth_of(new)};
     difference.old = sfs_tree_seek(old, from);
     difference.new = sfs_tree_seek(new, from);
     (void)climb(&difference.old);
@@ -477,8 +477,7 @@ static int take_items(struct sfs_tree_difference *difference, void **ret_old, vo
     return 1;
 }
 
-int sfs_tree_difference_next(struct sfs_tree_difference *difference, void **ret_old,
-                             void **ret_new)
+int sfs_tree_difference_next(struct sfs_tree_difference *difference, void **ret_old, void **ret_new)
 {
     struct sfs_tree_cursor *old = &difference->old, *new = &difference->new;
     while (old->height > 0 || new->height > 0) {

@@ -58,7 +58,8 @@ struct model_past {
     size_t count;
     size_t capacity;
 };
-void model_past_add(struct model_past *past, uint64_t sequence, struct sfs_bytes name, bool existed);
+void model_past_add(struct model_past *past, uint64_t sequence, struct sfs_bytes name,
+                    bool existed);
 void model_past_clear(struct model_past *past);
 /* Drops what was at or before the sequence. */
 void model_past_cut(struct model_past *past, uint64_t sequence);

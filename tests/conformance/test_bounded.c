@@ -31,9 +31,9 @@
 #define L(text) SFS_LITERAL(text)
 
 /*
- * The bounds. A lease needs at most a row and a content for each name that was there when it began or
- * is there now: hot, stable, new and moved ones. There are at most two old positions and one of each
- * short transaction; a row more may wait for the feed to move on and for the sweep.
+ * The bounds. A lease needs at most a row and a content for each name that was there when it began
+ * or is there now: hot, stable, new and moved ones. There are at most two old positions and one of
+ * each short transaction; a row more may wait for the feed to move on and for the sweep.
  */
 #define NAMES (HOT + STABLE + 2 * LIVING + 100)
 #define POSITIONS (2 + SHORT)
@@ -109,7 +109,8 @@ static void patch(struct run *run, struct sfs_batch *batch, uint64_t *random)
     char bytes[64];
     memset(bytes, (int)('a' + next_random(random) % 26), sizeof(bytes));
     uint64_t at = next_random(random) % (BIG_SIZE - sizeof(bytes));
-    must(sfs_batch_write(batch, L("big"), at, sfs_bytes(bytes, sizeof(bytes)), NULL), "batch", NULL);
+    must(sfs_batch_write(batch, L("big"), at, sfs_bytes(bytes, sizeof(bytes)), NULL), "batch",
+         NULL);
     apply(run->store, batch);
 }
 
@@ -414,7 +415,8 @@ static void check_end(struct run *run)
             0);
 }
 
-static void watch(struct run *run, const struct old *everything, const struct old *quiet, int length)
+static void watch(struct run *run, const struct old *everything, const struct old *quiet,
+                  int length)
 {
     double begun = seconds(), last = begun;
     uint64_t written = 0;

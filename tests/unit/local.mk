@@ -55,6 +55,10 @@ tests_unit_test_sqlite_SOURCES = tests/unit/test_sqlite.c tests/unit/sqlite_fixt
 tests_unit_test_sqlite_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_history_SOURCES = tests/unit/test_sqlite_history.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_history_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_bounds
+tests_unit_test_sqlite_bounds_SOURCES = tests/unit/test_sqlite_bounds.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_bounds_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+EXTRA_DIST += tests/unit/store_v1.sql
 unit_tests += tests/unit/test_json_safety
 tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/json_fixture.c \
 	tests/unit/json_fixture.h
