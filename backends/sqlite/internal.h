@@ -43,13 +43,22 @@ struct sfs_sqlite_options {
     uint64_t busy_timeout; /* milliseconds */
 };
 
-/* The sequence numbers that leases are at: those of snapshots, ascending, each once, and the one of
- * the feed that is furthest behind (-1: there is none). */
+/* What a lease needs; the numbers are in the file, in lease.contents. */
+enum sfs_sqlite_lease_kind {
+    SFS_SQLITE_LEASE_FEED = 0,     /* that something changed, of every change after its sequence */
+    SFS_SQLITE_LEASE_SNAPSHOT = 1, /* the state at its sequence, with values */
+    SFS_SQLITE_LEASE_ONWARD = 2,   /* every state from its sequence on: for snapshots that the file
+                                    * does not know one by one */
+};
+
+/* The sequence numbers that leases are at: those of snapshots, ascending, each once, and the first
+ * of feeds and of what is held onward (-1: there is none). */
 struct sfs_sqlite_positions {
     int64_t *snapshots;
     size_t count;
     size_t capacity;
     int64_t feed;
+    int64_t onward;
 };
 
 /* How far a sweep has come within one commit that is too large for one step. Good only while the
@@ -213,10 +222,11 @@ struct sfs_sqlite_transaction {
     int64_t now;   /* wall clock at the beginning */
     /* Positions of living leases, -1: there is none. */
     int64_t feed;   /* of the feed that is furthest behind */
+    int64_t onward; /* the first from which on every state is held */
     int64_t oldest; /* of snapshots */
     int64_t newest;
     /* A record that is changed needs a pre-image where its revision is at most this: `newest`, or
-     * INT64_MAX where a feed wants every change. */
+     * INT64_MAX where every change is wanted. */
     int64_t logged;
     bool lapsed; /* there are leases that have expired */
     bool leases_changed;

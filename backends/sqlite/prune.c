@@ -43,14 +43,27 @@ static int add_snapshot(struct sfs_sqlite_positions *positions, int64_t sequence
 }
 
 /* Notes a lease among those of the transaction. */
-static void note_living(struct sfs_sqlite_transaction *transaction, int64_t sequence, bool contents)
+static void note_living(struct sfs_sqlite_transaction *transaction, int64_t sequence, int kind)
 {
-    if (contents && transaction->oldest < 0)
+    if (kind != SFS_SQLITE_LEASE_FEED && transaction->oldest < 0)
         transaction->oldest = sequence;
-    if (contents)
+    if (kind == SFS_SQLITE_LEASE_SNAPSHOT)
         transaction->newest = sequence;
-    else if (transaction->feed < 0)
+    if (kind == SFS_SQLITE_LEASE_FEED && transaction->feed < 0)
         transaction->feed = sequence;
+    if (kind == SFS_SQLITE_LEASE_ONWARD && transaction->onward < 0)
+        transaction->onward = sequence;
+}
+
+static int note_position(struct sfs_sqlite_positions *positions, int64_t sequence, int kind,
+                         struct sfs_error *error)
+{
+    if (kind == SFS_SQLITE_LEASE_SNAPSHOT)
+        return add_snapshot(positions, sequence, error);
+    int64_t *first = kind == SFS_SQLITE_LEASE_FEED ? &positions->feed : &positions->onward;
+    if (*first < 0)
+        *first = sequence;
+    return 0;
 }
 
 /* All leases, those included that have expired and are still there. */
@@ -63,25 +76,26 @@ static int read_positions(struct sfs_sqlite_transaction *transaction,
     if (code != 0)
         return code;
     positions->count = 0;
-    positions->feed = -1;
-    transaction->feed = transaction->oldest = transaction->newest = -1;
+    positions->feed = positions->onward = -1;
+    transaction->feed = transaction->onward = transaction->oldest = transaction->newest = -1;
     transaction->lapsed = false;
     sqlite3_bind_int64(statement, 1, transaction->now);
     while ((code = sfs_sqlite_step(connection, statement, error)) == 1) {
         int64_t sequence = sqlite3_column_int64(statement, 0);
-        bool contents = sqlite3_column_int(statement, 1) != 0;
+        int kind = sqlite3_column_int(statement, 1);
         if (sqlite3_column_int(statement, 2))
-            note_living(transaction, sequence, contents);
+            note_living(transaction, sequence, kind);
         else
             transaction->lapsed = true;
-        code = contents ? add_snapshot(positions, sequence, error) : 0;
+        code = note_position(positions, sequence, kind, error);
         if (code != 0)
             break;
-        if (!contents && positions->feed < 0)
-            positions->feed = sequence;
     }
     sqlite3_reset(statement);
-    transaction->logged = transaction->feed >= 0 ? INT64_MAX : transaction->newest;
+    if (transaction->onward >= 0)
+        transaction->newest = transaction->state.sequence;
+    bool all = transaction->feed >= 0 || transaction->onward >= 0;
+    transaction->logged = all ? INT64_MAX : transaction->newest;
     return code;
 }
 
@@ -111,6 +125,8 @@ bool sfs_sqlite_is_kept(const struct sfs_sqlite_transaction *transaction, int64_
         return sequence == transaction->state.sequence;
     if (!contents)
         return sequence >= transaction->state.whole;
+    if (transaction->onward >= 0 && sequence >= transaction->onward)
+        return true;
     for (size_t i = 0; i < held->count; i++) {
         if (held->snapshots[i] == sequence)
             return sequence >= transaction->oldest && sequence <= transaction->newest;
@@ -131,17 +147,36 @@ static void add_stretch(int64_t *from, int64_t *to, int64_t first, int64_t last)
         *to = last;
 }
 
-/* (first, last] is to be swept. Behind the position of a feed all rows are needed; what is before
- * all leases goes without a sweep. */
+static int64_t smaller(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
+}
+
+/* Of two positions, of which -1 is none: where all is needed behind. */
+static int64_t earlier(int64_t position, int64_t other)
+{
+    return position >= 0 ? smaller(position, other) : other;
+}
+
+/* (first, last] is to be swept. Behind the position of a feed all rows are needed, and behind one
+ * that is held onward the contents too; raise_marks() leaves out what is before all leases. */
 static void release(struct sfs_sqlite_transaction *transaction, int64_t first, int64_t last,
                     bool contents)
 {
     struct sfs_sqlite_state *state = &transaction->state;
-    int64_t end = transaction->feed >= 0 && transaction->feed < last ? transaction->feed : last;
-    add_stretch(&state->history_from, &state->history_to, first, end);
+    last = earlier(transaction->onward, last);
+    add_stretch(&state->history_from, &state->history_to, first, earlier(transaction->feed, last));
     if (contents)
         add_stretch(&state->garbage_from, &state->garbage_to, first, last);
     state->released++;
+}
+
+static void compare_position(struct sfs_sqlite_transaction *transaction, int64_t before,
+                             int64_t after, bool contents)
+{
+    int64_t now = after >= 0 ? after : transaction->state.sequence;
+    if (before >= 0 && before < now)
+        release(transaction, before, now, contents);
 }
 
 /* The leases as they were when the transaction began, and as they are. */
@@ -149,19 +184,16 @@ static void compare_leases(struct sfs_sqlite_transaction *transaction)
 {
     const struct sfs_sqlite_positions *before = &transaction->store->held;
     const struct sfs_sqlite_positions *after = &transaction->store->kept;
-    int64_t sequence = transaction->state.sequence;
     size_t at = 0;
     for (size_t i = 0; i < before->count; i++) {
         while (at < after->count && after->snapshots[at] < before->snapshots[i])
             at++;
-        bool there = at < after->count && after->snapshots[at] == before->snapshots[i];
-        if (!there && at > 0)
-            release(transaction, before->snapshots[i],
-                    at < after->count ? after->snapshots[at] : sequence, true);
+        int64_t next = at < after->count ? after->snapshots[at] : transaction->state.sequence;
+        if (next > before->snapshots[i])
+            release(transaction, before->snapshots[i], next, true);
     }
-    int64_t feed = after->feed >= 0 ? after->feed : sequence;
-    if (before->feed >= 0 && before->feed < feed && after->count > 0)
-        release(transaction, before->feed, feed, false);
+    compare_position(transaction, before->feed, after->feed, false);
+    compare_position(transaction, before->onward, after->onward, true);
 }
 
 /* Ends leases that have expired and feeds that are too far behind, and finds out what that, or
@@ -191,11 +223,6 @@ static int settle_leases(struct sfs_sqlite_transaction *transaction, struct sfs_
     return 0;
 }
 
-static int64_t smaller(int64_t one, int64_t other)
-{
-    return one < other ? one : other;
-}
-
 static void raise(int64_t *mark, int64_t to)
 {
     if (to > *mark)
@@ -205,8 +232,8 @@ static void raise(int64_t *mark, int64_t to)
 static void raise_marks(struct sfs_sqlite_transaction *transaction)
 {
     struct sfs_sqlite_state *state = &transaction->state;
-    int64_t whole = transaction->feed >= 0 ? transaction->feed : state->sequence;
-    int64_t contents = transaction->oldest >= 0 ? transaction->oldest : state->sequence;
+    int64_t whole = earlier(transaction->feed, earlier(transaction->onward, state->sequence));
+    int64_t contents = earlier(transaction->oldest, state->sequence);
     raise(&state->whole, whole);
     raise(&state->kept_contents, contents);
     raise(&state->kept, smaller(whole, contents));
@@ -362,7 +389,7 @@ static int find_history_end(struct sfs_sqlite_transaction *transaction, int64_t 
     return found;
 }
 
-static int run_sweep(struct sfs_sqlite_transaction *transaction, enum sfs_sqlite_sql sql,
+static int run_sweep(struct sfs_sqlite_transaction *transaction, enum sfs_sqlite_sql sql, bool all,
                      int64_t first, struct sfs_bytes first_name, int64_t last,
                      struct sfs_bytes last_name, struct sfs_error *error)
 {
@@ -374,18 +401,23 @@ static int run_sweep(struct sfs_sqlite_transaction *transaction, enum sfs_sqlite
     sfs_sqlite_bind(statement, 2, first_name);
     sqlite3_bind_int64(statement, 3, last);
     sfs_sqlite_bind(statement, 4, last_name);
+    if (sql == SFS_SQL_HISTORY_SWEEP)
+        sqlite3_bind_int64(statement, 5, all);
     return sfs_sqlite_step(transaction->connection, statement, error);
 }
 
+/* A name that was made and is gone again leaves nothing, though a snapshot from before needed to
+ * know that it was not there. */
 static int delete_history(struct sfs_sqlite_transaction *transaction, int64_t first,
                           struct sfs_bytes first_name, int64_t last, struct sfs_bytes last_name,
                           struct sfs_error *error)
 {
-    int code = run_sweep(transaction, SFS_SQL_HISTORY_SWEEP_ABSENT, first, first_name, last,
-                         last_name, error);
-    return code ? code
-                : run_sweep(transaction, SFS_SQL_HISTORY_SWEEP, first, first_name, last, last_name,
-                            error);
+    static const enum sfs_sqlite_sql steps[] = {SFS_SQL_HISTORY_SWEEP, SFS_SQL_HISTORY_SWEEP_ABSENT,
+                                                SFS_SQL_HISTORY_SWEEP};
+    int code = 0;
+    for (int i = 0; i < 3 && code == 0; i++)
+        code = run_sweep(transaction, steps[i], i == 2, first, first_name, last, last_name, error);
+    return code;
 }
 
 static int sweep_history(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)

@@ -15,8 +15,8 @@
  *          the state of a name at S is in its first row with sequence > S, else in `record`; a row
  *          that is the first for no lease is not written, or is swept. It is the change feed too:
  *          after `whole` every change has its row.
- * lease    what snapshots and feeds still need: history after `sequence` (of the values too, where
- *          `contents`), until it expires.
+ * lease    what snapshots and feeds still need, until it expires. `contents` 0, a feed: the rows of all
+ *          changes after `sequence`; 1, a snapshot: the state at `sequence`; 2: every state from there on.
  * garbage  contents (part -1) and parts that were a record's from the commit `since` on and until the
  *          commit `ended`; removed when no snapshot is in between. `ended` 0: nobody needs it. Large
  *          values are always removed through it, in bounded steps.

@@ -12,6 +12,10 @@
 #define IS_LAST(ROW)                                                                               \
     "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
     " AND n.sequence > " ROW ".sequence)"
+#define IS_GONE(ROW)                                                                               \
+    "(" ROW                                                                                        \
+    ".existed AND " IS_LAST(ROW) " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = " ROW   \
+                                 ".name))"
 #define IS_FIRST                                                                                   \
     " AND NOT EXISTS(SELECT 1 FROM history AS p WHERE p.name = history.name"                       \
     " AND p.sequence > ?3 AND p.sequence < history.sequence)"
@@ -158,18 +162,17 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_HISTORY_SWEEP_END] =
         "SELECT sequence, name FROM history WHERE (sequence, name) > (?1, ?2) AND sequence <= ?3"
         " ORDER BY sequence, name LIMIT 1 OFFSET ?4 - 1",
-    /* Where the last row of a name that is gone goes, so does one before that says it was not
-       there. */
+    /* ?5: also the last row of a name that is gone. */
+    [SFS_SQL_HISTORY_SWEEP] =
+        "DELETE FROM history WHERE (sequence, name) > (?1, ?2) AND (sequence, name) <= (?3, ?4)"
+        " AND NOT " SFS_SQLITE_HISTORY_NEEDED("history") " AND (?5 OR NOT " IS_GONE("history") ")",
+    /* Where that row goes, so does one before it that says that the name was not there. */
     [SFS_SQL_HISTORY_SWEEP_ABSENT] =
         "DELETE FROM history WHERE NOT existed AND (sequence, name) IN (SELECT (SELECT"
         " max(p.sequence) FROM history AS p WHERE p.name = h.name AND p.sequence < h.sequence),"
         " h.name FROM history AS h WHERE (h.sequence, h.name) > (?1, ?2)"
-        " AND (h.sequence, h.name) <= (?3, ?4) AND h.existed AND " IS_LAST(
-            "h") " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = h.name)"
-                 " AND NOT " SFS_SQLITE_HISTORY_NEEDED("h") ")",
-    [SFS_SQL_HISTORY_SWEEP] =
-        "DELETE FROM history WHERE (sequence, name) > (?1, ?2) AND (sequence, name) <= (?3, ?4)"
-        " AND NOT " SFS_SQLITE_HISTORY_NEEDED("history"),
+        " AND (h.sequence, h.name) <= (?3, ?4) AND " IS_GONE(
+            "h") " AND NOT " SFS_SQLITE_HISTORY_NEEDED("h") ")",
     [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun, since)"
                             " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SFS_SQL_GARBAGE_SWEEP_END] =

@@ -114,12 +114,13 @@ enum sfs_sqlite_sql {
  */
 #define SFS_SQLITE_HISTORY_NEEDED(ROW)                                                             \
     "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < " ROW ".sequence"              \
-    " AND lease.sequence >= CASE WHEN " ROW ".existed THEN " ROW ".revision ELSE coalesce("        \
+    " AND (contents = 2 OR lease.sequence >= CASE WHEN " ROW ".existed THEN " ROW                  \
+    ".revision ELSE coalesce("                                                                     \
     "(SELECT max(p.sequence) FROM history AS p WHERE p.name = " ROW ".name"                        \
-    " AND p.sequence < " ROW ".sequence), 0) END)"
+    " AND p.sequence < " ROW ".sequence), 0) END))"
 #define SFS_SQLITE_GARBAGE_NEEDED                                                                  \
     "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < garbage.ended"                 \
-    " AND lease.sequence >= garbage.since)"
+    " AND (contents = 2 OR lease.sequence >= garbage.since))"
 
 const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql);
 

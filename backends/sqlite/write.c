@@ -117,7 +117,7 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         /* History that was not written must not be promised to a later batch of the same group. */
         if (transaction->logged < 0)
             state->kept = state->sequence;
-        if (transaction->feed < 0)
+        if (transaction->logged < INT64_MAX)
             state->whole = state->sequence;
         if (transaction->newest < 0)
             state->kept_contents = state->sequence;

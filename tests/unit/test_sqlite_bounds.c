@@ -451,6 +451,40 @@ static void test_hot_keys(void **state)
     close_store(snapshot);
 }
 
+/* A lease on every state from some point on keeps all of them; what is over when it ends goes, and
+ * what a snapshot needs stays. */
+static void test_states_held_onward(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *snapshot = NULL;
+    struct sfs_error error = {0};
+    char sql[200];
+    set(fixture->store, "a", "0");
+    must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
+    set(fixture->store, "a", "1");
+    long long end = ((long long)time(NULL) + 3) * 1000000000;
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO lease(lease, sequence, contents, expires) VALUES(1000, 2, 2, %lld)", end);
+    run_in(fixture, sql);
+    for (int i = 0; i < 10; i++) {
+        set(fixture->store, "a", "2");
+        set(fixture->store, "b", "1");
+        assert_int_equal(sfs_delete(fixture->store, SFS_LITERAL("b"), NULL), 1);
+    }
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 31);
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 21);
+    expect_healthy(fixture->store);
+    sleep(4);
+    set(fixture->store, "a", "3");
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 1);
+    for (int i = 0; i < 5; i++)
+        set(fixture->store, "a", "4");
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 1);
+    expect(snapshot, "a", "0");
+    expect_healthy(fixture->store);
+    close_store(snapshot);
+}
+
 /* --- a feed that nobody reads --- */
 
 static void test_feed_is_given_up(void **state)
@@ -580,6 +614,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_random, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_commits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hot_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_states_held_onward, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_feed_is_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_upgrade, set_up, tear_down),
