@@ -13,6 +13,13 @@
 
 #include "util/clock.h"
 
+/* Pages from which on the log is moved into the file by the way, and from which on, each so many
+ * pages, readers are waited for, so that it can begin anew: with many of them there is always one.
+ */
+#define LOG_PAGES 4000
+#define LOG_LONG 8000
+#define LOG_PATIENCE (20 * SFS_NS_PER_MS)
+
 /* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
  * against a process that commits without pause. */
 static int wait_for_lock(void *context, int count)
@@ -22,11 +29,31 @@ static int wait_for_lock(void *context, int count)
     if (count == 0)
         connection->busy_since = now;
     int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
+    if (connection->hasty && limit > LOG_PATIENCE)
+        limit = LOG_PATIENCE;
     if (now - connection->busy_since >= limit)
         return 0;
     int64_t slice = count < 6 ? INT64_C(100000) << count : 5 * SFS_NS_PER_MS;
     nanosleep(&(struct timespec){.tv_nsec = slice}, NULL);
     return 1;
+}
+
+/* After each commit. What fails here the next commit tries again: the commit itself is done. */
+static int move_log(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct sfs_sqlite_connection *connection = context;
+    if (pages < connection->log_tried)
+        connection->log_tried = 0;
+    if (pages < LOG_PAGES)
+        return SQLITE_OK;
+    bool anew = pages >= LOG_LONG && pages >= connection->log_tried + LOG_PAGES;
+    connection->hasty = true;
+    if (anew)
+        connection->log_tried = pages;
+    (void)sqlite3_wal_checkpoint_v2(
+        db, name, anew ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    connection->hasty = false;
+    return SQLITE_OK;
 }
 
 /* Readers share what the option gives for pages: with mmap they hold few of their own. */
@@ -39,11 +66,13 @@ static int set_up(struct sfs_sqlite_connection *connection, bool reader, struct 
     sqlite3_extended_result_codes(connection->db, 1);
     snprintf(sql, sizeof(sql),
              "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu;"
-             "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
+             "PRAGMA journal_size_limit = 67108864;"
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
              "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s; PRAGMA query_only = %d;",
              (unsigned long long)(cache < 256 ? 256 : cache), (unsigned long long)options->mmap,
              options->synchronous ? "FULL" : "NORMAL", reader);
+    if (!reader)
+        sqlite3_wal_hook(connection->db, move_log, connection);
     return sfs_sqlite_execute(connection, sql, error);
 }
 

@@ -32,6 +32,8 @@ struct sfs_sqlite_connection {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *next; /* in the pool's list of idle ones */
     int64_t busy_since;                 /* monotonic, of the wait that the busy handler is in */
+    bool hasty;                         /* which then ends after LOG_PATIENCE */
+    int log_tried;                      /* pages of the log when it was last asked to begin anew */
     bool full;                          /* commits wait for the disk */
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
 };

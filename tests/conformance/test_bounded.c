@@ -456,13 +456,13 @@ static void run_store(const char *scheme, int length)
     must(sfs_open(&run.store, uri, SFS_OPEN_CREATE, &error), "open", &error);
     fill(&run);
     printf("%s\n", scheme);
+    struct old everything = begin_old(&run, L(""), L("")); /* which will be other than it was */
+    struct old quiet = begin_old(&run, L("t"), L("v"));    /* which will not: what came is gone */
     for (int i = 0; i < SHORT + 2; i++) {
         void *(*body)(void *) = i == 0 ? write_all : i == 1 ? follow : commit_short;
         if (pthread_create(&threads[i], NULL, body, &run) != 0)
             fail("thread", "it does not start");
     }
-    struct old everything = begin_old(&run, L(""), L("")); /* which will be other than it was */
-    struct old quiet = begin_old(&run, L("t"), L("v"));    /* which will not: what came is gone */
     watch(&run, &everything, &quiet, length);
     atomic_store(&run.ended, true);
     for (int i = 0; i < SHORT + 2; i++)
