@@ -43,6 +43,8 @@ static void free_store(struct sfs_sqlite *store)
     pthread_mutex_destroy(&store->queue_mutex);
     pthread_mutex_destroy(&store->feed_mutex);
     sfs_sqlite_pool_free(store);
+    sfs_sqlite_positions_free(store);
+    sfs_sqlite_prune_free(store);
     free(store->uri);
     free(store->path);
     free(store);
