@@ -335,6 +335,38 @@ int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *base,
     return 1;
 }
 
+static bool is_own(const struct sfs_sqlite_run *run, const struct sfs_stage *base)
+{
+    return base->operations == &stage_operations &&
+           ((const struct stage *)base)->store == run->transaction->store;
+}
+
+/* Through the transaction's own connection: what is held back may be written in it. */
+int sfs_sqlite_stage_read(struct sfs_sqlite_run *run, struct sfs_stage *base, uint64_t offset,
+                          void *data, size_t size, struct sfs_error *error)
+{
+    struct stage *stage = stage_of(base);
+    if (!is_own(run, base) || stage->content == 0)
+        return sfs_stage_read(base, offset, data, size, error);
+    int code = check_open(stage, error);
+    if (code == 0 && stage->dirty) {
+        struct sfs_sqlite_run own = run_of(run->transaction);
+        code = write_held(&own, stage, error);
+    }
+    const struct sfs_sqlite_row row = {.content = stage->content, .chunked = true};
+    return code ? code
+                : sfs_sqlite_value_read(run->transaction->connection, &row, SFS_SQLITE_LATEST,
+                                        (int64_t)offset, data, size, error);
+}
+
+int sfs_sqlite_stage_used(struct sfs_sqlite_run *run, struct sfs_stage *base, struct sfs_error *error)
+{
+    struct stage *stage = stage_of(base);
+    return is_own(run, base) && stage->content != 0
+               ? abandon_work(run->transaction, stage, error)
+               : 0;
+}
+
 void sfs_sqlite_stage_spend(struct sfs_sqlite *store, struct sfs_stage *base)
 {
     struct stage *stage = stage_of(base);
