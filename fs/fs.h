@@ -70,6 +70,7 @@ struct fs {
     bool read_only;
     enum sfs_isolation isolation; /* of new transactions */
     _Atomic uint64_t next_salt;
+    _Atomic uint64_t buffered; /* bytes of open files in memory */
 };
 
 /* One request on its way. */
@@ -120,6 +121,10 @@ struct fs_class {
     int (*read)(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
                 size_t *ret_size);
     int (*write)(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset);
+    int (*allocate)(struct fs_call *call, struct fs_open *open, int mode, uint64_t offset,
+                    uint64_t size); /* modes of fallocate(2) */
+    int (*seek)(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
+                uint64_t *ret_offset); /* NOT_FOUND: nothing there */
     int (*flush)(struct fs_call *call, struct fs_open *open); /* like release, not in the space */
     int (*sync)(struct fs_call *call, struct fs_node *node);
     void (*release)(struct fs_call *call, struct fs_open *open);

@@ -58,10 +58,12 @@ int fs_keys_keep_parent(struct fs_call *call, struct fs_space *space, struct sfs
 
 /* --- looks: keys_stat.c --- */
 void fs_keys_stat_record(struct fs_space *space, const struct sfs_record *record, struct stat *st);
+/* st_blocks of a large value: asks the store how much of it is there. */
+void fs_keys_stat_blocks(struct fs_space *space, const struct sfs_record *record, struct stat *st);
 /* Of a directory with this prefix; marker may be NULL. Does not set st_ino of one with neither. */
 void fs_keys_stat_directory(struct fs_space *space, struct sfs_bytes prefix,
                             const struct sfs_record *marker, struct stat *st);
-/* What an open file shows that the store does not have yet. */
+/* What an open file shows that the store does not have yet, over what the store has, if `st` has that. */
 void fs_keys_stat_file(struct fs_file *file, struct stat *st);
 int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st);
 int fs_keys_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,

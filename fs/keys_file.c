@@ -7,8 +7,6 @@
 
 #include "fs/keys.h"
 
-#define WHOLE_VALUE (1u << 20) /* smaller values are read at once and kept with the handle, bytes */
-
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
 static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
                        struct fuse_file_info *info)
@@ -197,7 +195,7 @@ static int read_store(struct fs_call *call, struct fs_open *open, char *data, si
 {
     const struct sfs_record *record;
     pthread_mutex_lock(&open->lock);
-    bool small = open->record == NULL || open->record->size < WHOLE_VALUE;
+    bool small = open->record == NULL || open->record->size < FS_LARGE;
     pthread_mutex_unlock(&open->lock);
     if (small) {
         int code = whole_record(call, open, &record);
@@ -234,10 +232,11 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
                      uint64_t offset, size_t *ret_size)
 {
     struct fs_file *file = open->node->file; /* an open handle keeps it */
-    if (fs_file_read(file, data, size, offset, ret_size))
-        return 0;
+    int code = fs_file_read(call, file, data, size, offset, ret_size);
+    if (code != 0)
+        return code < 0 ? code : 0;
     drop_older(open, file);
-    int code = read_store(call, open, data, size, offset, ret_size);
+    code = read_store(call, open, data, size, offset, ret_size);
     if (code == SFS_E_NOT_FOUND)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
                         "the key was deleted by somebody else while the file was open");
@@ -249,6 +248,28 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 static int keys_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
     return fs_file_write(call, open->node->file, data, offset, call->append);
+}
+
+/* Room cannot be set aside in a store; what is written there later may find none (NO_SPACE). */
+static int keys_allocate(struct fs_call *call, struct fs_open *open, int mode, uint64_t offset,
+                         uint64_t size)
+{
+    struct fs_file *file = open->node->file;
+    bool zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+    int code = 0;
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+        return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount", "this kind of fallocate is not known");
+    if ((mode & FALLOC_FL_KEEP_SIZE) == 0)
+        code = fs_file_grow(call, file, offset + size);
+    if (code == 0 && zero)
+        code = fs_file_punch(call, file, offset, size);
+    return code;
+}
+
+static int keys_seek(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
+                     uint64_t *ret_offset)
+{
+    return fs_file_seek(call, open->node->file, offset, data, ret_offset);
 }
 
 /* A file with nothing to commit can be closed after its transaction has ended. */
@@ -341,6 +362,8 @@ const struct fs_class fs_keys_leaf_class = {
     .open = keys_open,
     .read = keys_read,
     .write = keys_write,
+    .allocate = keys_allocate,
+    .seek = keys_seek,
     .flush = keys_flush,
     .sync = keys_sync,
     .release = keys_release,

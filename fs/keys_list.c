@@ -291,6 +291,7 @@ static int take_leaf(struct fs_call *call, struct fs_node *node, struct fs_dir *
         return 1;
     }
     fs_keys_stat_record(node->space, record, &found->entry.st);
+    fs_keys_stat_blocks(node->space, record, &found->entry.st);
     found->entry.class = &fs_keys_leaf_class;
     found->entry.kind = FS_KIND_PART;
     found->entry.revision = record->revision;

@@ -123,8 +123,8 @@ static int batch_file(struct fs_call *call, struct rename *rename)
 {
     int code = 0;
     if (rename->from_file != NULL)
-        code = fs_file_batch(rename->from_file, from_key(rename), FS_ONTO_NAME, rename->batch,
-                             &rename->taken, &call->error);
+        code = fs_file_batch(call, rename->from_file, from_key(rename), FS_ONTO_NAME,
+                             rename->batch, &rename->taken);
     if (code == 0)
         code = sfs_batch_rename(rename->batch, from_key(rename), to_key(rename),
                                 rename->flags & RENAME_NOREPLACE ? SFS_BATCH_NO_REPLACE : 0,

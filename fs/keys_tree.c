@@ -24,6 +24,7 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, &entry->st);
     } else {
         fs_keys_stat_record(space, target->leaf, &entry->st);
+        fs_keys_stat_blocks(space, target->leaf, &entry->st);
         struct fs_file *file = fs_file_peek(node);
         if (file != NULL) {
             fs_file_saw(file, target->leaf);
@@ -265,16 +266,26 @@ struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *na
     return file;
 }
 
+static void drop_kept(struct fs_file *file)
+{
+    pthread_mutex_lock(&file->lock);
+    fs_content_unkeep(&file->content);
+    fs_file_count(file);
+    pthread_mutex_unlock(&file->lock);
+}
+
 int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file)
 {
     if (file == NULL)
         return 0;
     fs_file_hold(file);
-    int code = fs_file_load(call, file, true);
+    int code = fs_file_keep(call, file);
     if (code == SFS_E_NOT_FOUND)
         code = 0;
-    if (code < 0)
+    if (code < 0) {
+        drop_kept(file);
         fs_file_let_go(file);
+    }
     return code;
 }
 
@@ -285,7 +296,10 @@ void fs_keys_finish_unlink(struct fs_file *file, bool done)
     if (done) {
         pthread_mutex_lock(&file->lock);
         file->unlinked = true;
+        file->content.below = 0;
         pthread_mutex_unlock(&file->lock);
+    } else {
+        drop_kept(file);
     }
     fs_file_let_go(file);
     fs_file_release(file);

@@ -118,9 +118,6 @@ struct sfs_stage {
     const struct sfs_stage_operations *operations;
     uint64_t size;
 };
-/* Exactly `size` bytes of a stage; one that has less is an error (IO), since its size is promised. */
-SFS_API int sfs_stage_read(struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
-                           struct sfs_error *error);
 /* A stage in memory, for stores that keep their values there (and for any that has nothing better); its
  * writes can fail with NO_MEMORY. */
 SFS_API int sfs_stage_memory(struct sfs_stage **ret_stage, struct sfs_error *error);

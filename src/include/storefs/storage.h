@@ -130,6 +130,9 @@ SFS_API int sfs_stage_open(struct sfs_storage *store, struct sfs_stage **ret_sta
 SFS_API int sfs_stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
                             struct sfs_error *error);
 SFS_API int sfs_stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error);
+/* Reads exactly `size` bytes of what was written; a stage that has less is an error (IO). */
+SFS_API int sfs_stage_read(struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
+                           struct sfs_error *error);
 /* What was written so far, in bytes. */
 SFS_API uint64_t sfs_stage_size(const struct sfs_stage *stage);
 /* Abandons what no batch has put; NULL allowed. */
