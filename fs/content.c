@@ -197,6 +197,8 @@ int fs_content_write(struct fs_content *content, uint64_t offset, struct sfs_byt
     if (bytes.size == 0)
         return 0;
     struct fs_piece *piece = open_piece(content, offset);
+    if (piece != NULL && piece->offset == offset && end > end_of(piece))
+        piece = NULL; /* nothing of it stays */
     int code = piece != NULL ? write_open(content, piece, offset, bytes)
                              : write_piece(content, offset, bytes);
     if (code == 0 && end > content->size)
