@@ -21,3 +21,5 @@ mount_scripts += tests/mount/test_rare.sh
 mount_scripts += tests/mount/test_tx_levels.sh
 mount_scripts += tests/mount/test_bank.sh
 EXTRA_DIST += tests/mount/bank.py
+mount_scripts += tests/mount/test_large.sh
+EXTRA_DIST += tests/mount/large.py tests/mount/large_two.py
