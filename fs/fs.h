@@ -27,6 +27,7 @@ struct fs_errors;
 struct fs_nodes;
 struct fs_notifier;
 struct fs_transactions;
+struct fs_touched;
 
 /*
  * A space is a store as a tree of files: the mount's keys/, and each transaction's. Counted: nodes of
@@ -70,6 +71,7 @@ struct fs {
     bool read_only;
     enum sfs_isolation isolation; /* of new transactions */
     _Atomic uint64_t next_salt;
+    struct fs_touched *touched; /* directories whose times are to be written */
     _Atomic uint64_t buffered; /* bytes of open files in memory */
 };
 
@@ -246,6 +248,10 @@ struct fs_transactions *fs_transactions_new(struct fs *fs);
 void fs_transactions_free(struct fs_transactions *transactions);
 /* How many are open. */
 size_t fs_transactions_count(struct fs_transactions *transactions);
+
+/* NULL: no memory. */
+struct fs_touched *fs_touched_new(void);
+void fs_touched_free(struct fs_touched *touched);
 
 extern const struct fuse_lowlevel_ops fs_operations;
 

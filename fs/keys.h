@@ -78,11 +78,19 @@ int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add,
 /* Makes the entry of what is there. */
 int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entry *entry);
 mode_t fs_keys_type(enum sfs_kind kind);
-/* A change of a directory's entries: its time. */
-void fs_keys_touch(struct fs_node *dir);
 struct timespec fs_time(int64_t nanoseconds);
 int64_t fs_nanoseconds(struct timespec time);
 int64_t fs_now(void);
+
+/* --- what a directory knows of its entries: keys_directory.c --- */
+
+/* st_nlink: two, and one for each directory in it; 1 where there is too much in it to count, and inside
+ * transactions, where a count would be a read of all names. */
+nlink_t fs_keys_links(struct fs_space *space, struct sfs_bytes prefix);
+/* A change of a directory's entries: its time. That shows at once, and is written to its marker soon: by
+ * the next change that is a second later, by fsync of the directory, or at the end of the mount. */
+void fs_keys_touch(struct fs_call *call, struct fs_node *dir);
+void fs_keys_write_touched(struct fs_call *call);
 
 /* --- operations, by file --- */
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);

@@ -145,7 +145,7 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
     if (code == 0) {
         if (dir->space->timeout <= 0)
             info->direct_io = 1;
-        fs_keys_touch(dir);
+        fs_keys_touch(call, dir);
     }
     return code;
 }
@@ -301,6 +301,8 @@ static int keys_sync(struct fs_call *call, struct fs_node *node)
 {
     struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
     int code = 0;
+    if (node->class == &fs_keys_directory_class)
+        fs_keys_write_touched(call);
     if (file != NULL)
         code = fs_file_commit(call, file, FS_OPENED, true);
     fs_file_release(file);

@@ -186,6 +186,7 @@ static void describe_directory(struct fs_node *node, struct found *found, struct
 {
     struct fs_dirent *entry = &found->entry;
     fs_keys_stat_directory(node->space, prefix, marker, &entry->st);
+    entry->st.st_nlink = fs_keys_links(node->space, prefix);
     entry->class = &fs_keys_directory_class;
     entry->kind = FS_KIND_PART;
 }

@@ -275,8 +275,8 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
     if (code == 0 && !same)
         code = run(call, &rename);
     if (code == 0 && !same) {
-        fs_keys_touch(dir);
-        fs_keys_touch(to_dir);
+        fs_keys_touch(call, dir);
+        fs_keys_touch(call, to_dir);
     }
     fs_space_moved(dir->space);
     fs_target_free(&rename.from);

@@ -117,7 +117,7 @@ void fs_keys_stat_directory(struct fs_space *space, struct sfs_bytes prefix,
         st->st_gid = space->fs->gid;
         st->st_atim = st->st_mtim = st->st_ctim = fs_time(space->fs->begun);
     }
-    st->st_nlink = 1; /* the number of subdirectories is not kept: 1 says so */
+    st->st_nlink = 1; /* the number of subdirectories is not known */
     set_size(st, 0);
 }
 
@@ -170,15 +170,6 @@ void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
     fs_nodes_unlock(call->fs->nodes);
 }
 
-void fs_keys_touch(struct fs_node *dir)
-{
-    struct fs *fs = dir->space->fs;
-    int64_t now = fs_now();
-    fs_nodes_lock(fs->nodes);
-    dir->directory_time = now;
-    fs_nodes_unlock(fs->nodes);
-}
-
 static int stat_directory(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
     struct sfs_buffer base = {0}, name = {0};
@@ -195,6 +186,8 @@ static int stat_directory(struct fs_call *call, struct fs_node *node, struct sta
     }
     if (code == 0)
         fs_keys_stat_directory(node->space, place.base, marker, st);
+    if (code == 0 && place.pieces == 0)
+        st->st_nlink = fs_keys_links(node->space, place.base);
     sfs_record_unref(marker);
     sfs_buffer_free(&base);
     sfs_buffer_free(&name);

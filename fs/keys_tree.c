@@ -22,6 +22,8 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
     entry->timeout = space->timeout;
     if (target->directory) {
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, &entry->st);
+        if (target->name.kind != FS_KIND_PIECE)
+            entry->st.st_nlink = fs_keys_links(space, sfs_buffer_bytes(&target->prefix));
     } else {
         fs_keys_stat_record(space, target->leaf, &entry->st);
         fs_keys_stat_blocks(space, target->leaf, &entry->st);
@@ -199,7 +201,7 @@ int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
     fs_target_free(&target);
     if (code < 0)
         return code;
-    fs_keys_touch(dir);
+    fs_keys_touch(call, dir);
     return fs_keys_lookup(call, dir, name, entry);
 }
 
@@ -337,7 +339,7 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
     if (code == 0) {
         fs_keys_remember(call, &target);
         fs_node_detach(call->fs, dir, name);
-        fs_keys_touch(dir);
+        fs_keys_touch(call, dir);
     }
     fs_target_free(&target);
     return code;

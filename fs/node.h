@@ -40,6 +40,7 @@ struct fs_node {
                                             0: not known, FS_REVISION_OTHER: surely not the latest */
     _Atomic uint64_t attribute_size;     /* the size that it was told with them */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
+    bool touched;           /* … and it is to be written to the marker */
     struct fs_file *file;   /* while open */
     UT_hash_handle by_id;   /* number -> node */
     UT_hash_handle by_name; /* (parent, name) -> node, while attached */
