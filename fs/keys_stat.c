@@ -165,8 +165,13 @@ void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
     if (node->ino == 0)
         node->ino = st->st_ino;
     st->st_ino = (ino_t)node->ino;
-    if (S_ISDIR(st->st_mode) && node->directory_time > fs_nanoseconds(st->st_mtim))
-        st->st_mtim = st->st_ctim = fs_time(node->directory_time);
+    if (S_ISDIR(st->st_mode) && node->directory_time != 0) {
+        int64_t time = node->directory_time;
+        if (time > fs_nanoseconds(st->st_mtim))
+            st->st_mtim = fs_time(time);
+        if (time > fs_nanoseconds(st->st_ctim))
+            st->st_ctim = fs_time(time);
+    }
     fs_nodes_unlock(call->fs->nodes);
 }
 

@@ -27,13 +27,20 @@ static int carrier_record(struct fs_call *call, struct fs_node *node, const stru
     return code;
 }
 
-/* The kernel would turn access control lists into names of its own; they are not kept. */
+/* The kernel would turn access control lists (system.*) into names of its own; they are not kept. */
 static int check_name(struct fs_call *call, const char *name)
 {
-    if (strncmp(name, "system.", 7) == 0)
-        return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount",
-                        "attributes of the system's own, such as '%s', are not kept", name);
-    return 0;
+    static const char *const spaces[] = {"user.", "trusted.", "security."};
+    for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+        size_t length = strlen(spaces[i]);
+        if (strncmp(name, spaces[i], length) != 0)
+            continue;
+        return name[length] != '\0' ? 0
+                                    : sfs_fail(&call->error, SFS_E_INVALID, "mount",
+                                               "an attribute needs a name behind '%s'", name);
+    }
+    return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount",
+                    "attributes such as '%s' are not kept: only user., trusted. and security.", name);
 }
 
 int fs_keys_xattr_get(struct fs_call *call, struct fs_node *node, const char *name,

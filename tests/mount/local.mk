@@ -23,3 +23,5 @@ mount_scripts += tests/mount/test_bank.sh
 EXTRA_DIST += tests/mount/bank.py
 mount_scripts += tests/mount/test_large.sh
 EXTRA_DIST += tests/mount/large.py tests/mount/large_two.py
+mount_scripts += tests/mount/test_posix.sh
+EXTRA_DIST += tests/mount/posix.py
