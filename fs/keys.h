@@ -88,7 +88,8 @@ int64_t fs_now(void);
  * transactions, where a count would be a read of all names. */
 nlink_t fs_keys_links(struct fs_space *space, struct sfs_bytes prefix);
 /* A change of a directory's entries: its time. That shows at once, and is written to its marker soon: by
- * the next change that is a second later, by fsync of the directory, or at the end of the mount. */
+ * the next change that is a second later, by fsync of the directory, or at the end of the mount; but not while a
+ * transaction is open. */
 void fs_keys_touch(struct fs_call *call, struct fs_node *dir);
 void fs_keys_write_touched(struct fs_call *call);
 

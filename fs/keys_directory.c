@@ -117,6 +117,9 @@ void fs_keys_write_touched(struct fs_call *call)
 {
     struct fs_touched *touched = call->fs->touched;
     struct fs_node *nodes[TOUCHED_MAX];
+    /* An open transaction that has looked at a directory would be in conflict with its time. */
+    if (fs_transactions_count(call->fs->transactions) > 0)
+        return;
     pthread_mutex_lock(&touched->lock);
     size_t count = touched->count;
     memcpy(nodes, touched->nodes, count * sizeof(nodes[0]));
@@ -133,37 +136,42 @@ void fs_keys_write_touched(struct fs_call *call)
     }
 }
 
-/* Adds a directory (NULL: none) where there is room. Whether it is time to write them. */
-static bool note(struct fs_touched *touched, struct fs_node **dir, int64_t now)
+/* Adds a directory where there is room; false: there is none, and its time waits for its next change. */
+static bool add(struct fs_touched *touched, struct fs_node *dir, int64_t now, bool *ret_due)
 {
     pthread_mutex_lock(&touched->lock);
-    if (*dir != NULL && touched->count < TOUCHED_MAX) {
+    bool room = touched->count < TOUCHED_MAX;
+    if (dir != NULL && room) {
         if (touched->count == 0)
             touched->since = now;
-        touched->nodes[touched->count++] = *dir;
-        *dir = NULL;
+        touched->nodes[touched->count++] = dir;
     }
-    bool due = touched->count == TOUCHED_MAX || (touched->count > 0 && now - touched->since > TOUCHED_LIFE);
+    *ret_due = touched->count == TOUCHED_MAX ||
+               (touched->count > 0 && now - touched->since > TOUCHED_LIFE);
     pthread_mutex_unlock(&touched->lock);
-    return due;
+    return room;
 }
 
+/* Times of directories in transactions are not written: two that make files in one do not conflict. */
 void fs_keys_touch(struct fs_call *call, struct fs_node *dir)
 {
     struct fs *fs = call->fs;
-    struct fs_node *added = NULL;
     int64_t now = fs_now();
+    bool due;
     fs_nodes_lock(fs->nodes);
     dir->directory_time = now;
-    /* A transaction's parent directories are not written by it: two that make files there do not conflict. */
-    if (!dir->touched && dir->space == fs->space) {
+    bool first = !dir->touched && dir->space == fs->space;
+    if (first) {
         dir->touched = true;
         dir->lookups++;
-        added = dir;
     }
     fs_nodes_unlock(fs->nodes);
-    do {
-        if (note(fs->touched, &added, now))
-            fs_keys_write_touched(call);
-    } while (added != NULL);
+    if (!add(fs->touched, first ? dir : NULL, now, &due) && first) {
+        fs_nodes_lock(fs->nodes);
+        dir->touched = false;
+        fs_nodes_unlock(fs->nodes);
+        fs_node_forget(fs, dir->id, 1);
+    }
+    if (due)
+        fs_keys_write_touched(call);
 }

@@ -154,10 +154,9 @@ def truncating():
     file = os.open("f", os.O_RDONLY)
     result = [attempt(os.truncate, "d", 0), attempt(os.truncate, "f", -1), attempt(os.ftruncate, file, 0),
               attempt(os.truncate, "none", 0), attempt(os.truncate, "f", 4), attempt(os.truncate, "f", 8),
-              read("f"), attempt(os.truncate, "f", 1 << 62), look("f")[5] in (8, 1 << 62)]
+              read("f")]
     os.close(file)
-    os.truncate("f", 0)
-    return result[:-2]
+    return result
 
 
 @case
