@@ -12,18 +12,42 @@ static struct sfs_sqlite_run *run_of(struct sfs_apply_run *base)
 
 /* --- history --- */
 
-int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error)
+static int count_rows(struct sfs_sqlite_run *run, int code)
 {
-    if (run->transaction->needed < 0)
+    if (code == 0)
+        run->transaction->rows += sqlite3_changes(run->transaction->connection->db);
+    return code;
+}
+
+int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                              struct sfs_error *error)
+{
+    if ((int64_t)before->revision > run->transaction->logged)
         return 0;
-    return sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD, error, 2, id,
-                          (int64_t)run->run.sequence);
+    return count_rows(run, sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD,
+                                          error, 2, (int64_t)before->attributes.id,
+                                          (int64_t)run->run.sequence));
+}
+
+/* The same of a record that gives its name up. */
+static int history_gone(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                        struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    if (run->transaction->logged < 0 || (int64_t)before->revision <= run->transaction->logged)
+        return sfs_sqlite_history_record(run, before, error);
+    int code = sfs_sqlite_statement(run->transaction->connection, SFS_SQL_HISTORY_DROP_ABSENT,
+                                    &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(statement, 1, before->name);
+    return sfs_sqlite_step(run->transaction->connection, statement, error);
 }
 
 int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
                               struct sfs_error *error)
 {
-    if (run->transaction->needed < 0)
+    if (run->transaction->logged < 0)
         return 0;
     sqlite3_stmt *statement;
     int code = sfs_sqlite_statement(run->transaction->connection, SFS_SQL_HISTORY_ADD_ABSENT,
@@ -32,7 +56,43 @@ int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
         return code;
     sfs_sqlite_bind(statement, 1, name);
     sqlite3_bind_int64(statement, 2, (int64_t)run->run.sequence);
-    return sfs_sqlite_step(run->transaction->connection, statement, error);
+    sqlite3_bind_int64(statement, 3, run->transaction->logged);
+    return count_rows(run, sfs_sqlite_step(run->transaction->connection, statement, error));
+}
+
+/* --- what was looked up --- */
+
+static struct sfs_sqlite_recall *recall_of(struct sfs_sqlite_run *run, struct sfs_bytes name)
+{
+    const unsigned char *bytes = name.data;
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < name.size; i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
+    return &run->recall[hash % SFS_SQLITE_RECALL];
+}
+
+/* The entry of this very name, NULL: none. */
+static struct sfs_sqlite_recall *recalled(struct sfs_sqlite_run *run, struct sfs_bytes name)
+{
+    struct sfs_sqlite_recall *recall = recall_of(run, name);
+    return recall->record && sfs_bytes_equal(recall->record->name, name) ? recall : NULL;
+}
+
+static void forget(struct sfs_sqlite_run *run, struct sfs_bytes name)
+{
+    struct sfs_sqlite_recall *recall = recalled(run, name);
+    if (recall) {
+        sfs_record_unref(recall->record);
+        recall->record = NULL;
+    }
+}
+
+void sfs_sqlite_recall_drop(struct sfs_sqlite_run *run)
+{
+    for (size_t i = 0; i < SFS_SQLITE_RECALL; i++) {
+        sfs_record_unref(run->recall[i].record);
+        run->recall[i].record = NULL;
+    }
 }
 
 /* --- records --- */
@@ -49,16 +109,16 @@ void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *recor
 int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
                         struct sfs_error *error)
 {
-    int64_t row[2];
+    int64_t row[3];
     int found = sfs_sqlite_integers(run->transaction->connection, SFS_SQL_RECORD_PLACE, &id, 1, row,
-                                    2, error);
+                                    3, error);
     if (found == 0)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: record %lld is gone; check it",
                         run->transaction->store->path, (long long)id);
     if (found < 0)
         return found;
-    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0};
+    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0, row[2]};
     return 0;
 }
 
@@ -79,11 +139,13 @@ int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before,
 {
     sqlite3_stmt *statement;
     struct sfs_sqlite_connection *connection = run->transaction->connection;
-    int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_UPDATE, &statement, error);
+    int64_t id = allot_id(run, record);
+    enum sfs_sqlite_sql sql = id == before ? SFS_SQL_RECORD_UPDATE : SFS_SQL_RECORD_RENUMBER;
+    int code = sfs_sqlite_statement(connection, sql, &statement, error);
     if (code != 0)
         return code;
-    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
-    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 1, before);
+    sfs_sqlite_bind_record(statement, record, id, place);
+    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 2, before);
     return sfs_sqlite_step(connection, statement, error);
 }
 
@@ -95,12 +157,12 @@ static int record_add(struct sfs_sqlite_run *run, const struct sfs_record *recor
     int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_ADD, &statement, error);
     if (code != 0)
         return code;
-    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
+    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place);
     return sfs_sqlite_step(connection, statement, error);
 }
 
 static int fetch(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
-                 const struct sfs_record **ret_record, struct sfs_error *error)
+                 struct sfs_sqlite_row *ret_row, struct sfs_error *error)
 {
     sqlite3_bind_int64(statement, 9, (want & SFS_WANT_VALUE) != 0);
     int found = sfs_sqlite_step(connection, statement, error);
@@ -108,24 +170,40 @@ static int fetch(struct sfs_sqlite_connection *connection, sqlite3_stmt *stateme
         return sfs_fail(error, SFS_E_NOT_FOUND, SFS_SQLITE_ORIGIN, "there is no such record");
     if (found < 0)
         return found;
-    struct sfs_sqlite_row row;
-    int code = sfs_sqlite_row(connection, statement, want, SFS_SQLITE_LATEST, &row, error);
+    int code = sfs_sqlite_row(connection, statement, want, SFS_SQLITE_LATEST, ret_row, error);
+    if (code == 0 && sqlite3_column_count(statement) > SFS_SQLITE_COLUMN_BEGUN)
+        ret_row->begun = sqlite3_column_int64(statement, SFS_SQLITE_COLUMN_BEGUN);
     sqlite3_reset(statement);
-    if (code == 0)
-        *ret_record = row.record;
     return code;
 }
 
 static int run_lookup(struct sfs_apply_run *base, struct sfs_bytes name, unsigned want,
                       const struct sfs_record **ret_record, struct sfs_error *error)
 {
-    struct sfs_sqlite_connection *connection = run_of(base)->transaction->connection;
+    struct sfs_sqlite_run *run = run_of(base);
+    struct sfs_sqlite_connection *connection = run->transaction->connection;
+    struct sfs_sqlite_recall *recall = want & SFS_WANT_VALUE ? NULL : recalled(run, name);
+    if (recall) {
+        *ret_record = sfs_record_ref(recall->record);
+        return 0;
+    }
     sqlite3_stmt *statement;
-    int code = sfs_sqlite_statement(connection, SFS_SQL_GET, &statement, error);
+    struct sfs_sqlite_row row;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_FIND, &statement, error);
     if (code != 0)
         return code;
     sfs_sqlite_bind(statement, 1, name);
-    return fetch(connection, statement, want, ret_record, error);
+    code = fetch(connection, statement, want, &row, error);
+    if (code != 0)
+        return code;
+    if (!(want & SFS_WANT_VALUE)) {
+        recall = recall_of(run, name);
+        sfs_record_unref(recall->record);
+        recall->record = sfs_record_ref(row.record);
+        recall->place = (struct sfs_sqlite_place){row.content, row.chunked, row.begun};
+    }
+    *ret_record = row.record;
+    return 0;
 }
 
 static int run_first(struct sfs_apply_run *base, struct sfs_range range,
@@ -140,7 +218,11 @@ static int run_first(struct sfs_apply_run *base, struct sfs_range range,
     sfs_sqlite_bind(statement, 2, sfs_sqlite_range_end(range));
     sqlite3_bind_int64(statement, 3, 0);
     sqlite3_bind_int64(statement, 4, 1);
-    return fetch(connection, statement, SFS_WANT_RECORD, ret_record, error);
+    struct sfs_sqlite_row row;
+    code = fetch(connection, statement, SFS_WANT_RECORD, &row, error);
+    if (code == 0)
+        *ret_record = row.record;
+    return code;
 }
 
 static int set_value(struct sfs_sqlite_run *run, const struct sfs_record *record,
@@ -158,6 +240,18 @@ static int set_value(struct sfs_sqlite_run *run, const struct sfs_record *record
     return sfs_sqlite_content_set(run, sfs_blob_bytes(record->blob), place, error);
 }
 
+/* Where the value of a record lies that is about to change. */
+static int place_before(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                        struct sfs_sqlite_place *ret_place, struct sfs_error *error)
+{
+    struct sfs_sqlite_recall *recall = recalled(run, before->name);
+    if (!recall)
+        return sfs_sqlite_place_of(run, (int64_t)before->attributes.id, ret_place, error);
+    *ret_place = recall->place;
+    forget(run, before->name);
+    return 0;
+}
+
 static int run_store(struct sfs_apply_run *base, const struct sfs_record *before,
                      const struct sfs_record *record, enum sfs_value_change change,
                      struct sfs_error *error)
@@ -166,10 +260,9 @@ static int run_store(struct sfs_apply_run *base, const struct sfs_record *before
     struct sfs_sqlite_place place = {0};
     int code;
     if (before) {
-        int64_t id = (int64_t)before->attributes.id;
-        code = sfs_sqlite_history_record(run, id, error);
+        code = sfs_sqlite_history_record(run, before, error);
         if (code == 0)
-            code = sfs_sqlite_place_of(run, id, &place, error);
+            code = place_before(run, before, &place, error);
     } else {
         code = sfs_sqlite_history_absent(run, record->name, error);
     }
@@ -193,7 +286,8 @@ static int run_remove(struct sfs_apply_run *base, const struct sfs_record *befor
     struct sfs_sqlite_run *run = run_of(base);
     struct sfs_sqlite_place place;
     int64_t id = (int64_t)before->attributes.id;
-    int code = sfs_sqlite_history_record(run, id, error);
+    forget(run, before->name);
+    int code = history_gone(run, before, error);
     if (code == 0)
         code = sfs_sqlite_place_of(run, id, &place, error);
     if (code == 0)
@@ -214,7 +308,8 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
     struct sfs_sqlite_connection *connection = run->transaction->connection;
     sqlite3_stmt *statement;
     int64_t id = (int64_t)before->attributes.id;
-    int code = sfs_sqlite_history_record(run, id, error);
+    forget(run, before->name);
+    int code = history_gone(run, before, error);
     if (code == 0)
         code = sfs_sqlite_history_absent(run, record->name, error);
     if (code == 0)
@@ -232,17 +327,7 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
 
 static int run_lease(struct sfs_apply_run *base, uint64_t lease, struct sfs_error *error)
 {
-    struct sfs_sqlite_transaction *transaction = run_of(base)->transaction;
-    const int64_t id = (int64_t)lease;
-    int64_t row[3];
-    int found =
-        sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_READ, &id, 1, row, 3, error);
-    if (found < 0)
-        return found;
-    if (found == 1 && row[0] > transaction->now && row[1] >= transaction->state.kept_contents)
-        return 0;
-    return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
-                    "the snapshot that this change is based on has expired; begin anew");
+    return sfs_sqlite_pool_require(run_of(base)->transaction, lease, error);
 }
 
 const struct sfs_apply_operations sfs_sqlite_apply_operations = {

@@ -13,6 +13,8 @@
 
 #include "util/clock.h"
 
+#define LOG_PATIENCE (20 * SFS_NS_PER_MS)
+
 /* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
  * against a process that commits without pause. */
 static int wait_for_lock(void *context, int count)
@@ -22,6 +24,8 @@ static int wait_for_lock(void *context, int count)
     if (count == 0)
         connection->busy_since = now;
     int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
+    if (connection->hasty && limit > LOG_PATIENCE)
+        limit = LOG_PATIENCE;
     if (now - connection->busy_since >= limit)
         return 0;
     int64_t slice = count < 6 ? INT64_C(100000) << count : 5 * SFS_NS_PER_MS;
@@ -39,7 +43,7 @@ static int set_up(struct sfs_sqlite_connection *connection, bool reader, struct 
     sqlite3_extended_result_codes(connection->db, 1);
     snprintf(sql, sizeof(sql),
              "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu;"
-             "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
+             "PRAGMA journal_size_limit = 67108864;"
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
              "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s; PRAGMA query_only = %d;",
              (unsigned long long)(cache < 256 ? 256 : cache), (unsigned long long)options->mmap,
@@ -109,9 +113,38 @@ int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connectio
     return code;
 }
 
+int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
+                         struct sfs_sqlite_connection **ret_connection, struct sfs_error *error)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    bool near =
+        !store->writing && store->committed && pthread_equal(store->committer, pthread_self());
+    if (near)
+        store->writing = true;
+    pthread_mutex_unlock(&store->queue_mutex);
+    if (!near)
+        return sfs_sqlite_reader_take(store, ret_connection, error);
+    if (store->near_number != number)
+        sfs_sqlite_near_end(store);
+    *ret_connection = store->writer;
+    return 0;
+}
+
+void sfs_sqlite_near_end(struct sfs_sqlite *store)
+{
+    if (store->near_anchor)
+        sqlite3_reset(store->near_anchor);
+    store->near_anchor = NULL;
+    store->near_number = 0;
+}
+
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection)
 {
     struct sfs_sqlite *store = connection->store;
+    if (connection == store->writer) {
+        sfs_sqlite_writer_leave(store);
+        return;
+    }
     /* One whose transaction could not be ended would show its old state for ever. */
     bool stuck = !sqlite3_get_autocommit(connection->db);
     if (stuck)

@@ -8,8 +8,8 @@
 
 struct parts {
     struct sfs_sqlite_run *run;
-    int64_t content;
-    char *data; /* instead of a content */
+    struct sfs_sqlite_place place;
+    char *data; /* instead of a place */
 };
 
 static int read_part(void *context, struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
@@ -22,13 +22,13 @@ static int read_part(void *context, struct sfs_stage *stage, uint64_t offset, vo
 static int write_part(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
 {
     const struct parts *parts = context;
-    return sfs_sqlite_chunks_write(parts->run, parts->content, (int64_t)offset, bytes, error);
+    return sfs_sqlite_chunks_write(parts->run, parts->place, (int64_t)offset, bytes, error);
 }
 
 static int zero_part(void *context, uint64_t offset, uint64_t size, struct sfs_error *error)
 {
     const struct parts *parts = context;
-    return sfs_sqlite_chunks_zero(parts->run, parts->content, (int64_t)offset, (int64_t)size, error);
+    return sfs_sqlite_chunks_zero(parts->run, parts->place, (int64_t)offset, (int64_t)size, error);
 }
 
 static int copy_part(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
@@ -58,10 +58,11 @@ static int run_parts(struct sfs_sqlite_run *run, int64_t old_size,
     return code;
 }
 
-int sfs_sqlite_parts_write(struct sfs_sqlite_run *run, int64_t content, int64_t old_size,
-                           const struct sfs_operation *operation, struct sfs_error *error)
+int sfs_sqlite_parts_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                           int64_t old_size, const struct sfs_operation *operation,
+                           struct sfs_error *error)
 {
-    struct parts parts = {.run = run, .content = content};
+    struct parts parts = {.run = run, .place = place};
     struct sfs_patch_target target = {.write = write_part, .zero = zero_part, .context = &parts};
     return run_parts(run, old_size, operation, &target, error);
 }

@@ -3,22 +3,29 @@
 /*
  * What is in the file: the tables, and how a file is told to be a store of ours.
  *
- * record   one row a name; `content` is where its value lies (NULL: empty).
+ * record   one row a name; `content` is where its value lies (NULL: empty), `begun` the commit that
+ *          put it there.
  * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and values
  *          are apart, so that renaming, listing and history touch no value. (Both have a rowid: a
  *          table without one keeps whole rows in its key's tree, which makes that tree large.)
  * chunk    the parts of values from 1 MiB on (256 KiB each). A part is visible to versions v with
  *          begun <= v < ended, so that changing a byte adds one part and history shares the rest. A
  *          missing part, and what is behind the end of one's data, reads as zeros.
- * history  one row for each name that a commit changed, with the record as it was before. The state
- *          of a name at sequence S is in its first row with sequence > S, else in `record`. It is the
- *          change feed too. Written only while a lease is alive.
- * lease    what snapshots and feeds still need: history after `sequence` (of the values too, where
- *          `contents`), until it expires.
- * garbage  contents (part -1) and parts that no record refers to since the commit `ended`; removed
- *          when no lease is older. Large values are always removed through it, in bounded steps.
- * stage    contents on their way that no record refers to yet.
- * state    one row of counters. `kept` and `kept_contents`: history is whole after these.
+ * history  rows for names that a commit changed, with the record as it was before. For a lease at S
+ *          the state of a name at S is in its first row with sequence > S, else in `record`; a row
+ *          that is the first for no lease is not written, or is swept. It is the change feed too:
+ *          after `whole` every change has its row.
+ * lease    what snapshots and feeds still need, until it expires. `contents` 0, a feed: the rows of all
+ *          changes after `sequence`; 1, a snapshot: the state at `sequence`; 2: every state from there on,
+ *          for the young snapshots of one opening, which itself knows better. `owner` (owner.c) is the
+ *          process that holds it, so that a dead one's can be removed.
+ * garbage  contents (part -1) and parts that were a record's from the commit `since` on and until the
+ *          commit `ended`; removed when no snapshot is in between. `ended` 0: nobody needs it. Large
+ *          values are always removed through it, in bounded steps.
+ * stage    contents on their way that no record refers to yet, and the process that writes them.
+ * state    one row of counters. `kept` and `kept_contents`: nobody needs what is before.
+ *          `history_from` … `garbage_to`: the commits in between which something may be superfluous
+ *          since leases ended; prune.c sweeps there.
  *
  * Numbers of contents and blocks come from one counter and are never used again, so a content is
  * either a block or a set of chunks, and `chunked` says which.
@@ -31,7 +38,7 @@
 #include <sys/stat.h>
 
 #define APPLICATION_ID 0x73746673 /* "stfs" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
@@ -40,6 +47,16 @@
     "INTEGER,"                                                                                     \
     " type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER, created INTEGER,"  \
     " accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
+
+/* What format 2 added; 0 stands for "long ago". */
+#define STATE_2(SEPARATOR)                                                                         \
+    "whole INTEGER NOT NULL DEFAULT 0" SEPARATOR "history_from INTEGER NOT NULL DEFAULT "          \
+    "0" SEPARATOR "history_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                \
+    "garbage_from INTEGER NOT NULL DEFAULT 0" SEPARATOR                                            \
+    "garbage_to INTEGER NOT NULL DEFAULT 0" SEPARATOR "released INTEGER NOT NULL DEFAULT 0"
+#define BEGUN_2 "begun INTEGER NOT NULL DEFAULT 0"
+#define SINCE_2 "since INTEGER NOT NULL DEFAULT 0"
+#define OWNER_2 "owner TEXT"
 
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
@@ -50,38 +67,74 @@ static const char schema[] =
                         " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease "
                         "INTEGER NOT NULL,"
                         " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL);"
-                        "INSERT INTO state VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
-                        "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
-                        "UNIQUE, " RECORD_ATTRIBUTES ");"
-                        "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-                        "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended "
-                        "INTEGER NOT NULL,"
-                        " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
-                        "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL, "
-                        "existed INTEGER NOT NULL,"
-                        " id INTEGER, " RECORD_ATTRIBUTES
-                        ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
-                        "CREATE INDEX history_name ON history(name);"
-                        "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
-                        " contents INTEGER NOT NULL, expires INTEGER NOT NULL);"
-                        "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun "
-                        "INTEGER,"
-                        " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-                        "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL);"
-                        /* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies
-                           in parts. */
-                        "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
-                        " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN content IS "
-                        "NULL THEN ''"
-                        " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
-                        " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' END,"
-                        " created / 1000000, modified / 1000000"
-                        " FROM record LEFT JOIN block ON block.block = record.content WHERE kind = "
-                        "0;"
-                        "PRAGMA application_id = " TEXT_OF(
-                            APPLICATION_ID) ";"
-                                            "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
+                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_2(
+                            ", ") ");"
+                                  "INSERT INTO state(id, sequence, last_id, last_content, "
+                                  "last_lease, keys,"
+                                  " records, bytes, kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, "
+                                  "0, 0, 0, 0);"
+                                  "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
+                                  "UNIQUE, " RECORD_ATTRIBUTES ", " BEGUN_2 ");"
+                                  "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT "
+                                  "NULL);"
+                                  "CREATE TABLE chunk(content INTEGER, part INTEGER, begun "
+                                  "INTEGER, ended "
+                                  "INTEGER NOT NULL,"
+                                  " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) "
+                                  "WITHOUT ROWID;"
+                                  "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT "
+                                  "NULL, "
+                                  "existed INTEGER NOT NULL,"
+                                  " id INTEGER, " RECORD_ATTRIBUTES
+                                  ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
+                                  "CREATE INDEX history_name ON history(name);"
+                                  "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER "
+                                  "NOT NULL,"
+                                  " contents INTEGER NOT NULL, expires INTEGER NOT NULL, " OWNER_2
+                                  ");"
+                                  "CREATE TABLE garbage(ended INTEGER, content INTEGER, part "
+                                  "INTEGER, begun "
+                                  "INTEGER, " SINCE_2 ","
+                                  " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
+                                  "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER "
+                                  "NOT NULL, " OWNER_2 ");"
+                                  /* For people with sqlite3. A value of 1 MiB and more shows as
+                                     NULL: it lies in parts. */
+                                  "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
+                                  " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN "
+                                  "content IS "
+                                  "NULL THEN ''"
+                                  " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
+                                  " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' "
+                                  "END,"
+                                  " created / 1000000, modified / 1000000"
+                                  " FROM record LEFT JOIN block ON block.block = record.content "
+                                  "WHERE kind = "
+                                  "0;"
+                                  "PRAGMA application_id = " TEXT_OF(
+                                      APPLICATION_ID) ";"
+                                                      "PRAGMA user_version = " TEXT_OF(
+                                                          SCHEMA_VERSION) ";";
+
+/*
+ * What makes a file of version 1 one of version 2, in one transaction. Contents that are there
+ * count as if they had always been, which keeps them for longer than they are needed and never for
+ * less. History was written for every change while there was a lease; one sweep finds what of it
+ * nobody needs.
+ */
+static const char upgrade_from_1[] = "ALTER TABLE state ADD COLUMN " STATE_2(
+    "; ALTER TABLE state ADD COLUMN ") ";"
+                                       "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
+                                       "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
+                                       "ALTER TABLE lease ADD COLUMN " OWNER_2 ";"
+                                       "ALTER TABLE stage ADD COLUMN " OWNER_2 ";"
+                                       "UPDATE state SET whole = kept, history_from = kept, "
+                                       "history_to = sequence,"
+                                       " garbage_from = kept_contents, garbage_to = sequence;";
+
+static const char upgraded[] = "UPDATE meta SET value = '" TEXT_OF(
+    SCHEMA_VERSION) "' WHERE name = 'schema';"
+                    "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
 
 static int integer_of(struct sfs_sqlite_connection *connection, const char *sql, int64_t *ret,
                       struct sfs_error *error)
@@ -101,9 +154,8 @@ static int integer_of(struct sfs_sqlite_connection *connection, const char *sql,
 
 static int check_state(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
-    int64_t state[SFS_SQLITE_STATE_COLUMNS];
-    int code = sfs_sqlite_integers(connection, SFS_SQL_STATE_READ, NULL, 0, state,
-                                   SFS_SQLITE_STATE_COLUMNS, error);
+    int64_t totals[3]; /* which every format has */
+    int code = sfs_sqlite_integers(connection, SFS_SQL_TOTALS, NULL, 0, totals, 3, error);
     if (code == 0)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: it has no counters", connection->store->path);
@@ -131,23 +183,65 @@ int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs
                         "%s was written by a newer version: its format is %lld, and this version "
                         "reads up to %d",
                         path, (long long)version, SCHEMA_VERSION);
+    connection->store->version = (int)version;
     code = check_state(connection, error);
     return code < 0 ? code : 1;
 }
 
-int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+/* Under the lock: somebody else may just have done it. */
+static int upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    int code = sfs_sqlite_schema_check(connection, error);
+    if (code != 1 || connection->store->version >= SCHEMA_VERSION)
+        return code < 0 ? code : 0;
+    code = sfs_sqlite_execute(connection, upgrade_from_1, error);
+    return code ? code : sfs_sqlite_execute(connection, upgraded, error);
+}
+
+/* A `work` and its end in a transaction that has no counters yet. */
+static int in_transaction(struct sfs_sqlite_connection *connection,
+                          int (*work)(struct sfs_sqlite_connection *connection,
+                                      struct sfs_error *error),
+                          struct sfs_error *error)
 {
     int code = sfs_sqlite_execute(connection, "BEGIN IMMEDIATE", error);
     if (code != 0)
         return code;
-    code = sfs_sqlite_schema_check(connection, error);
+    code = work(connection, error);
     if (code == 0)
-        code = sfs_sqlite_execute(connection, schema, error);
-    if (code >= 0)
         code = sfs_sqlite_execute(connection, "COMMIT", error);
     if (code != 0 && !sqlite3_get_autocommit(connection->db))
         sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
     return code;
+}
+
+int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    if (connection->store->version >= SCHEMA_VERSION)
+        return 0;
+    int code = in_transaction(connection, upgrade, error);
+    if (code == 0)
+        connection->store->version = SCHEMA_VERSION;
+    return code;
+}
+
+bool sfs_sqlite_schema_is_old(const struct sfs_sqlite *store)
+{
+    return store->version < SCHEMA_VERSION;
+}
+
+static int create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    int code = sfs_sqlite_schema_check(connection, error);
+    if (code != 0)
+        return code < 0 ? code : 0;
+    connection->store->version = SCHEMA_VERSION;
+    return sfs_sqlite_execute(connection, schema, error);
+}
+
+int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    return in_transaction(connection, create, error);
 }
 
 /* --- before SQLite sees the file --- */

@@ -21,22 +21,26 @@ enum sfs_sqlite_sql {
     SFS_SQL_TOTALS,
 
     /* leases */
-    SFS_SQL_LEASE_SUMMARY,
+    SFS_SQL_LEASE_POSITIONS,
     SFS_SQL_LEASE_ADD,
     SFS_SQL_LEASE_RENEW,
-    SFS_SQL_LEASE_READ,
     SFS_SQL_LEASE_ANCHOR,
     SFS_SQL_LEASE_DROP,
+    SFS_SQL_LEASE_DROP_OWNER,
     SFS_SQL_LEASE_DROP_LAPSED,
+    SFS_SQL_LEASE_GIVE_UP,
+    SFS_SQL_FEED_ANCHOR,
 
     /* records */
     SFS_SQL_GET,
     SFS_SQL_SCAN,
     SFS_SQL_HISTORY_GET,
     SFS_SQL_HISTORY_SCAN,
+    SFS_SQL_RECORD_FIND,
     SFS_SQL_RECORD_PLACE,
     SFS_SQL_RECORD_ADD,
     SFS_SQL_RECORD_UPDATE,
+    SFS_SQL_RECORD_RENUMBER,
     SFS_SQL_RECORD_MOVE,
     SFS_SQL_RECORD_REMOVE,
     SFS_SQL_RANGE_TOTALS,
@@ -72,18 +76,29 @@ enum sfs_sqlite_sql {
     SFS_SQL_HISTORY_ADD_RANGE,
     SFS_SQL_HISTORY_ADD_TARGETS,
     SFS_SQL_HISTORY_DROP_PASSING,
+    SFS_SQL_HISTORY_DROP_ABSENT,
+    SFS_SQL_HISTORY_DROP_ABSENT_RANGE,
     SFS_SQL_HISTORY_CHANGED,
     SFS_SQL_HISTORY_CHANGED_ALL,
     SFS_SQL_HISTORY_FEED,
     SFS_SQL_HISTORY_PRUNE_SOME,
     SFS_SQL_HISTORY_PRUNE_ALL,
+    SFS_SQL_HISTORY_SWEEP_END,
+    SFS_SQL_HISTORY_SWEEP_ABSENT,
+    SFS_SQL_HISTORY_SWEEP,
     SFS_SQL_GARBAGE_ADD,
+    SFS_SQL_GARBAGE_SWEEP_END,
+    SFS_SQL_GARBAGE_SWEEP,
     SFS_SQL_GARBAGE_READ,
     SFS_SQL_GARBAGE_REMOVE,
     SFS_SQL_PRUNABLE,
+    SFS_SQL_KEPT_BEHIND,
 
-    /* stages */
+    /* owners and stages */
+    SFS_SQL_OWNERS,
     SFS_SQL_STAGE_ADD,
+    SFS_SQL_STAGE_GARBAGE,
+    SFS_SQL_STAGE_DROP_OWNER,
     SFS_SQL_STAGE_RENEW,
     SFS_SQL_STAGE_SPEND,
     SFS_SQL_STAGE_LAPSED,
@@ -96,11 +111,30 @@ enum sfs_sqlite_sql {
     "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, "   \
     "created, accessed, modified, changed, xattrs"
 #define SFS_SQLITE_COLUMN_COUNT 18
+#define SFS_SQLITE_COLUMN_SIZE 3
 /* Behind them, in statements that read: the value of a record that is kept in one block, and in
  * those over history whether the name existed and at which sequence number it changed. */
 #define SFS_SQLITE_COLUMN_DATA 18
 #define SFS_SQLITE_COLUMN_EXISTED 19
 #define SFS_SQLITE_COLUMN_SEQUENCE 20
+#define SFS_SQLITE_COLUMN_BEGUN 19 /* in SFS_SQL_RECORD_FIND */
+
+/*
+ * Whether a snapshot needs a row of history: it is between what the row shows and what came then. A
+ * row of a name that was free shows what came with the row before of that name. What is behind an
+ * open lease (`contents` 2) is removed only when that has moved on.
+ */
+#define SFS_SQLITE_HISTORY_SEEN(ROW)                                                               \
+    "EXISTS(SELECT 1 FROM lease WHERE contents = 1 AND lease.sequence < " ROW ".sequence"          \
+    " AND lease.sequence >= CASE WHEN " ROW ".existed THEN " ROW ".revision ELSE coalesce("        \
+    "(SELECT max(p.sequence) FROM history AS p WHERE p.name = " ROW ".name"                        \
+    " AND p.sequence < " ROW ".sequence), 0) END)"
+#define SFS_SQLITE_HISTORY_NEEDED(ROW)                                                             \
+    "(EXISTS(SELECT 1 FROM lease WHERE contents = 2 AND lease.sequence < " ROW                     \
+    ".sequence) OR " SFS_SQLITE_HISTORY_SEEN(ROW) ")"
+#define SFS_SQLITE_GARBAGE_NEEDED                                                                  \
+    "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < garbage.ended"                 \
+    " AND (contents = 2 OR lease.sequence >= garbage.since))"
 
 const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql);
 

@@ -2,8 +2,8 @@
 /*
  * Stages. Under 1 MiB a stage is bytes in memory. From there on its content is kept in chunks in
  * the database, under a number that nothing refers to, written in small transactions; one chunk at
- * a time is held back in memory. A stage lives for a day after its last write; what a crash left is
- * removed then.
+ * a time is held back in memory. A stage lives for a day after its last write; what a process left
+ * that was killed is removed as soon as another sees that it is dead (housekeeper.c).
  */
 #include "backends/sqlite/internal.h"
 
@@ -36,6 +36,11 @@ static struct sfs_sqlite_run run_of(struct sfs_sqlite_transaction *transaction)
     return (struct sfs_sqlite_run){.transaction = transaction};
 }
 
+static struct sfs_sqlite_place place_of(const struct stage *stage)
+{
+    return (struct sfs_sqlite_place){.content = stage->content, .chunked = true};
+}
+
 static struct sfs_bytes held_bytes(const struct stage *stage)
 {
     int64_t begin = stage->part * SFS_SQLITE_CHUNK;
@@ -45,7 +50,7 @@ static struct sfs_bytes held_bytes(const struct stage *stage)
 
 static int write_held(struct sfs_sqlite_run *run, struct stage *stage, struct sfs_error *error)
 {
-    return sfs_sqlite_chunks_write(run, stage->content, stage->part * SFS_SQLITE_CHUNK,
+    return sfs_sqlite_chunks_write(run, place_of(stage), stage->part * SFS_SQLITE_CHUNK,
                                    held_bytes(stage), error);
 }
 
@@ -85,9 +90,15 @@ static int spill_work(struct sfs_sqlite_transaction *transaction, void *context,
                       struct sfs_error *error)
 {
     struct stage *stage = context;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(transaction->connection, SFS_SQL_STAGE_ADD, &statement, error);
+    if (code != 0)
+        return code;
     stage->content = ++transaction->state.last_content;
-    int code = sfs_sqlite_run(transaction->connection, SFS_SQL_STAGE_ADD, error, 2, stage->content,
-                              transaction->now + STAGE_LIFE);
+    sqlite3_bind_int64(statement, 1, stage->content);
+    sqlite3_bind_int64(statement, 2, transaction->now + STAGE_LIFE);
+    sqlite3_bind_text(statement, 3, stage->store->owner, -1, SQLITE_STATIC);
+    code = sfs_sqlite_step(transaction->connection, statement, error);
     if (code == 0)
         code = sfs_sqlite_chunks_add(transaction, stage->content, 0, 0,
                                      sfs_buffer_bytes(&stage->memory), error);
@@ -158,7 +169,7 @@ static int whole_work(struct sfs_sqlite_transaction *transaction, void *context,
     struct sfs_sqlite_run run = run_of(transaction);
     int code = renew(transaction, chunks->stage, error);
     return code ? code
-                : sfs_sqlite_chunks_write(&run, chunks->stage->content, chunks->offset,
+                : sfs_sqlite_chunks_write(&run, place_of(chunks->stage), chunks->offset,
                                           chunks->bytes, error);
 }
 
@@ -253,7 +264,7 @@ static int cut_work(struct sfs_sqlite_transaction *transaction, void *context,
     struct sfs_sqlite_run run = run_of(transaction);
     int code = renew(transaction, cut->stage, error);
     return code ? code
-                : sfs_sqlite_chunks_cut(&run, cut->stage->content, (int64_t)cut->size, error);
+                : sfs_sqlite_chunks_cut(&run, place_of(cut->stage), (int64_t)cut->size, error);
 }
 
 static int stage_truncate(struct sfs_stage *base, uint64_t size, struct sfs_error *error)
@@ -305,16 +316,17 @@ static int abandon_work(struct sfs_sqlite_transaction *transaction, void *contex
                                     1, &gone, 1, error);
     if (found <= 0)
         return found;
-    return sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 4, (int64_t)0,
-                          stage->content, (int64_t)-1, (int64_t)0);
+    return sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 5, (int64_t)0,
+                          stage->content, (int64_t)-1, (int64_t)0, (int64_t)0);
 }
 
 /* What cannot be removed now goes when the stage expires. */
 static void stage_close(struct sfs_stage *base)
 {
     struct stage *stage = stage_of(base);
-    if (stage->content != 0 && !stage->spent)
-        (void)sfs_sqlite_transact(stage->store, abandon_work, stage, NULL);
+    if (stage->content != 0 && !stage->spent &&
+        sfs_sqlite_transact(stage->store, abandon_work, stage, NULL) == 0)
+        sfs_sqlite_keeper_ask(stage->store);
     sfs_buffer_free(&stage->memory);
     free(stage->chunk);
     free(stage);

@@ -7,12 +7,15 @@
  */
 #include "backends/sqlite/internal.h"
 
+#include "util/clock.h"
+
 #define GROUP_MAX 256
 
 struct sfs_sqlite_request {
     struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
     bool exclusive;
     bool durable;
+    uint64_t released; /* the lease of a snapshot that is not read any more after the commit */
     bool done;
     bool leader;
     int code;
@@ -72,6 +75,7 @@ void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
     store->writing = true;
     pthread_mutex_unlock(&store->queue_mutex);
     pthread_cond_destroy(&request.wake);
+    sfs_sqlite_near_end(store);
 }
 
 void sfs_sqlite_writer_leave(struct sfs_sqlite *store)
@@ -101,12 +105,12 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
                 .sequence = (uint64_t)transaction->state.sequence + 1,
                 .key_max = SFS_KEY_MAX},
         .transaction = transaction,
-        .first_content = transaction->state.last_content,
     };
     int code = sfs_apply_run(&run.run, request->batch, request->error);
+    sfs_sqlite_recall_drop(&run);
     /* A name that was made and given up again in one batch, as those are under which records change
      * places, has not changed. */
-    if (code == 0 && run.vacated && transaction->needed >= 0)
+    if (code == 0 && run.vacated && transaction->logged >= 0)
         code = sfs_sqlite_run(transaction->connection, SFS_SQL_HISTORY_DROP_PASSING, request->error,
                               1, (int64_t)run.run.sequence);
     if (code != 0)
@@ -116,9 +120,11 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         *changed = true;
         state->sequence++;
         /* History that was not written must not be promised to a later batch of the same group. */
-        if (transaction->needed < 0)
+        if (transaction->logged < 0)
             state->kept = state->sequence;
-        if (transaction->needed_contents < 0)
+        if (transaction->logged < INT64_MAX)
+            state->whole = state->sequence;
+        if (transaction->newest < 0)
             state->kept_contents = state->sequence;
     }
     request->sequence = state->sequence;
@@ -158,11 +164,9 @@ static bool execute_all(struct sfs_sqlite_transaction *transaction,
         struct sfs_sqlite_request *request = group[i];
         request->sequence = transaction->state.sequence;
         request->code = 0;
-        if (!request->batch)
-            *changed |= request->durable; /* a sync needs a commit to sync with */
-        else if (count == 1)
+        if (request->batch && count == 1)
             request->code = execute(transaction, request, changed);
-        else
+        else if (request->batch)
             request->code = execute_saved(transaction, request, changed);
         if (sqlite3_get_autocommit(transaction->connection->db))
             return false;
@@ -182,6 +186,31 @@ static void fail_all(struct sfs_sqlite_request **group, size_t count, int code,
     }
 }
 
+static void note_synced(struct sfs_sqlite *store, int64_t sequence)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    store->synced = sequence;
+    pthread_mutex_unlock(&store->queue_mutex);
+}
+
+/*
+ * Where there is nothing to commit, as with a sync, or a durable batch that found nothing to do
+ * since somebody has just done it. (A commit that changes no page writes nothing, and then SQLite
+ * syncs nothing.) What is not in the log any more was synced when it was written into the file.
+ */
+static int sync_log(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = transaction->connection;
+    sqlite3_file *log = NULL;
+    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (result == SQLITE_OK && log && log->pMethods)
+        result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail_at(NULL, connection->store->path, result, "write to disk", error);
+    note_synced(connection->store, transaction->state.sequence);
+    return 0;
+}
+
 static int commit_group(struct sfs_sqlite_transaction *transaction,
                         struct sfs_sqlite_request **group, size_t count, bool durable, bool changed,
                         struct sfs_error *error)
@@ -190,7 +219,7 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
     bool failed_alone = count == 1 && group[0]->code != 0;
     if (!changed || failed_alone) {
         sfs_sqlite_rollback(transaction);
-        return 0;
+        return durable && !failed_alone ? sync_log(transaction, error) : 0;
     }
     int code = sfs_sqlite_commit(transaction, error);
     if (code != 0)
@@ -199,13 +228,16 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
         if (group[i]->code == 0 && group[i]->batch)
             spend_stages(store, group[i]->batch);
     }
-    if (durable || store->options.synchronous) {
-        pthread_mutex_lock(&store->queue_mutex);
-        store->synced = transaction->state.sequence;
-        pthread_mutex_unlock(&store->queue_mutex);
-    }
+    if (durable || store->options.synchronous)
+        note_synced(store, transaction->state.sequence);
+    pthread_mutex_lock(&store->queue_mutex);
+    store->committed = true;
+    store->committer = pthread_self();
+    pthread_mutex_unlock(&store->queue_mutex);
     atomic_fetch_add(&store->commits, 1);
     sfs_sqlite_feeds_notify(store);
+    if (transaction->more_garbage) /* the next commits may not come */
+        sfs_sqlite_keeper_note(store, SFS_NS_PER_SECOND);
     return 0;
 }
 
@@ -224,12 +256,18 @@ static bool process_together(struct sfs_sqlite *store, struct sfs_sqlite_request
         fail_all(group, count, code, &error);
         return true;
     }
-    if (!execute_all(&transaction, group, count, &changed))
-        return false;
-    code = commit_group(&transaction, group, count, durable, changed, &error);
+    uint64_t released = count == 1 ? group[0]->released : 0;
+    code = sfs_sqlite_pool_begin_commit(&transaction, released, &error);
+    if (code != 0)
+        sfs_sqlite_rollback(&transaction);
+    bool stands = code == 0 && execute_all(&transaction, group, count, &changed);
+    if (stands)
+        code = commit_group(&transaction, group, count, durable, changed, &error);
+    bool committed = stands && code == 0 && changed && !(count == 1 && group[0]->code != 0);
+    sfs_sqlite_pool_end_commit(&transaction, released, committed);
     if (code != 0)
         fail_all(group, count, code, &error);
-    return code == 0;
+    return stands && code == 0;
 }
 
 /* A full disk may still take a change where the log can be begun anew. */
@@ -253,6 +291,7 @@ static void lead(struct sfs_sqlite *store)
     struct sfs_sqlite_request *group[GROUP_MAX];
     size_t count = take_group(store, group);
     pthread_mutex_unlock(&store->queue_mutex);
+    sfs_sqlite_near_end(store);
     process(store, group, count);
     pthread_mutex_lock(&store->queue_mutex);
     for (size_t i = 0; i < count; i++) {
@@ -286,8 +325,10 @@ int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
                      const struct sfs_apply_options *options, uint64_t *ret_sequence,
                      struct sfs_error *error)
 {
-    struct sfs_sqlite_request request = {
-        .batch = batch, .durable = options && options->durable, .error = error};
+    struct sfs_sqlite_request request = {.batch = batch,
+                                         .durable = options && options->durable,
+                                         .released = options ? options->released_lease : 0,
+                                         .error = error};
     int code = submit(sfs_sqlite_of(base), &request);
     if (code == 0 && ret_sequence)
         *ret_sequence = (uint64_t)request.sequence;

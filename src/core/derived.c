@@ -88,14 +88,20 @@ int sfs_set(struct sfs_storage *store, struct sfs_bytes key, struct sfs_bytes va
     return sfs_set_many(store, &entry, 1, error);
 }
 
-/* Adds the deletion of a name if it is a key, provided that it still is the same record then. */
+/* Adds the deletion of a name if it is a key, provided that it still is the same record then: *id
+ * (0: it is no key), which *changed tells to be another than it was. */
 static int add_delete(struct sfs_storage *store, struct sfs_batch *batch, struct sfs_bytes key,
-                      struct sfs_error *error)
+                      uint64_t *id, bool *changed, struct sfs_error *error)
 {
     const struct sfs_record *record = NULL;
     int rc = find_key(store, key, SFS_WANT_RECORD, &record, error);
-    if (rc || !record)
+    if (rc)
         return rc;
+    uint64_t found = record ? record->attributes.id : 0;
+    *changed = *changed || found != *id;
+    *id = found;
+    if (!record)
+        return 0;
     rc = sfs_batch_require_id(batch, key, record->attributes.id, error);
     if (rc == 0)
         rc = sfs_batch_delete(batch, key, 0, error);
@@ -104,14 +110,15 @@ static int add_delete(struct sfs_storage *store, struct sfs_batch *batch, struct
 }
 
 static int delete_once(struct sfs_storage *store, struct sfs_batch *batch,
-                       const struct sfs_bytes *keys, size_t count, uint64_t *ret_count,
-                       struct sfs_error *error)
+                       const struct sfs_bytes *keys, size_t count, uint64_t *ids, bool *ret_changed,
+                       uint64_t *ret_count, struct sfs_error *error)
 {
     uint64_t affected = 0;
     int rc = 0;
+    *ret_changed = false;
     sfs_batch_clear(batch);
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = add_delete(store, batch, keys[i], error);
+        rc = add_delete(store, batch, keys[i], &ids[i], ret_changed, error);
     if (rc == 0)
         rc = sfs_apply(store, batch, NULL, NULL, error);
     for (size_t i = 0; i < sfs_batch_size(batch); i++)
@@ -124,15 +131,21 @@ static int delete_once(struct sfs_storage *store, struct sfs_batch *batch,
 int sfs_delete_many(struct sfs_storage *store, const struct sfs_bytes *keys, size_t count,
                     uint64_t *ret_count, struct sfs_error *error)
 {
-    struct sfs_batch *batch;
+    struct sfs_batch *batch = NULL;
     struct sfs_error failure = {0};
-    int rc = sfs_batch_new(&batch, error);
-    if (rc)
-        return rc;
-    /* A conflict means that another made or deleted one of them meanwhile: look again. */
-    do {
-        rc = delete_once(store, batch, keys, count, ret_count, &failure);
-    } while (rc == SFS_E_CONFLICT);
+    bool changed, first = true;
+    uint64_t *ids = calloc(count ? count : 1, sizeof(*ids));
+    int rc = ids ? sfs_batch_new(&batch, &failure) : sfs_fail_memory(&failure, "storage");
+    /* A conflict means that another made or deleted one of them meanwhile: look again. Where all are
+     * as they were, it is of another kind, such as that of a transaction that failed. */
+    while (rc == 0) {
+        rc = delete_once(store, batch, keys, count, ids, &changed, ret_count, &failure);
+        if (rc != SFS_E_CONFLICT || !(changed || first))
+            break;
+        first = false;
+        rc = 0;
+    }
+    free(ids);
     sfs_batch_free(batch);
     if (rc && error)
         *error = failure;

@@ -13,20 +13,31 @@ static void guard_free(struct sfs_txn_guard *guard)
     sfs_buffer_free(&guard->to);
 }
 
-void sfs_txn_cut(struct sfs_transaction *transaction, size_t operations, size_t contents,
-                 size_t guards)
+struct sfs_txn_lengths sfs_txn_lengths(const struct sfs_transaction *transaction)
 {
-    sfs_batch_cut(transaction->operations, operations);
-    while (transaction->content_count > contents)
-        sfs_txn_content_unref(transaction->contents[--transaction->content_count]);
-    while (transaction->guard_count > guards)
-        guard_free(&transaction->guards[--transaction->guard_count]);
+    return (struct sfs_txn_lengths){
+        .operations = sfs_batch_size(transaction->operations),
+        .contents = transaction->content_count,
+        .guards = transaction->guard_count,
+        .versions = transaction->version_count,
+    };
 }
 
-static int add_guard(struct sfs_transaction *transaction, enum sfs_precondition_kind kind,
-                     struct sfs_range range, uint64_t number, struct sfs_error *error)
+void sfs_txn_cut(struct sfs_transaction *transaction, struct sfs_txn_lengths lengths)
 {
-    struct sfs_txn_guard guard = {.kind = kind, .number = number};
+    sfs_batch_cut(transaction->operations, lengths.operations);
+    while (transaction->content_count > lengths.contents)
+        sfs_txn_content_unref(transaction->contents[--transaction->content_count]);
+    while (transaction->guard_count > lengths.guards)
+        guard_free(&transaction->guards[--transaction->guard_count]);
+    while (transaction->version_count > lengths.versions)
+        sfs_txn_writes_clear(&transaction->versions[--transaction->version_count].before);
+}
+
+/* Takes the guard's numbers and rule as they are, and copies the range. */
+static int keep_guard(struct sfs_transaction *transaction, struct sfs_txn_guard guard,
+                      struct sfs_range range, struct sfs_error *error)
+{
     void *grown = reallocarray(transaction->guards, transaction->guard_count + 1, sizeof(guard));
     if (!grown)
         return sfs_fail_memory(error, "transaction");
@@ -39,21 +50,42 @@ static int add_guard(struct sfs_transaction *transaction, enum sfs_precondition_
     return 0;
 }
 
+static int add_guard(struct sfs_transaction *transaction, enum sfs_precondition_kind kind,
+                     struct sfs_range range, uint64_t number, struct sfs_error *error)
+{
+    struct sfs_txn_guard guard = {.kind = kind, .number = number};
+    return keep_guard(transaction, guard, range, error);
+}
+
+/* A name whose state in the view is the transaction's own doing. */
+static bool is_own(const struct sfs_txn_run *run, struct sfs_bytes name)
+{
+    const struct sfs_txn_writes *writes = &run->view.writes;
+    const struct sfs_txn_entry *entry = sfs_tree_find(&writes->entries, name);
+    return (entry && entry->state != SFS_TXN_GUARDED) || sfs_txn_map_find(&writes->map, name);
+}
+
 /* An id that was looked up in the snapshot must be there at the commit; one that the transaction
- * itself put under the name is covered by the name's entry. */
+ * itself put under the name is covered by the name's entry, or the range that it moved. */
 static int guard_id(struct sfs_transaction *transaction, const struct sfs_txn_run *run,
                     const struct sfs_precondition *condition, struct sfs_error *error)
 {
-    const struct sfs_txn_entry *entry = sfs_tree_find(&run->view.tree, condition->range.from);
-    if (entry && entry->state != SFS_TXN_GUARDED)
+    if (is_own(run, condition->range.from))
         return 0;
     return add_guard(transaction, SFS_REQUIRE_ID, condition->range, condition->number, error);
 }
 
-static int fail_filter(struct sfs_error *error)
+/* That others changed nothing that the filter takes is asked of the store at the commit. A number
+ * that the transaction gave itself says nothing of others: they are asked since the snapshot. */
+static int guard_filter(struct sfs_transaction *transaction,
+                        const struct sfs_precondition *condition, struct sfs_error *error)
 {
-    return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
-                    "inside a transaction a batch cannot depend on a filter");
+    bool own = condition->number >= SFS_TXN_PROVISIONAL;
+    struct sfs_txn_guard guard = {.kind = SFS_REQUIRE_NO_MATCH,
+                                  .number = own ? transaction->sequence : condition->number,
+                                  .matches = condition->matches,
+                                  .context = condition->context};
+    return keep_guard(transaction, guard, (struct sfs_range){0}, error);
 }
 
 /* Under snapshot isolation: the snapshot had it so, and what the snapshot had must not change. */
@@ -71,19 +103,19 @@ static int guard_condition(struct sfs_transaction *transaction, struct sfs_txn_r
         return add_guard(transaction, SFS_REQUIRE_UNCHANGED, condition->range,
                          transaction->sequence, error);
     case SFS_REQUIRE_NO_MATCH:
-        return fail_filter(error);
+        return guard_filter(transaction, condition, error);
     case SFS_REQUIRE_LEASE:
         break;
     }
     return 0;
 }
 
-/* Names that the transaction itself removed are in the way of "empty" no more: the rest of the range
- * must be. */
-static int guard_empty(struct sfs_transaction *transaction, struct sfs_txn_run *run,
-                       struct sfs_range range, struct sfs_error *error)
+/* Of names that stand for themselves. Those that the transaction itself removed are in the way of
+ * "empty" no more: the rest of the range must be. */
+static int guard_plain_empty(struct sfs_transaction *transaction, struct sfs_txn_run *run,
+                             struct sfs_range range, struct sfs_error *error)
 {
-    struct sfs_tree_cursor position = sfs_tree_seek(&run->view.tree, range.from);
+    struct sfs_tree_cursor position = sfs_tree_seek(&run->view.writes.entries, range.from);
     struct sfs_buffer behind = {0};
     struct sfs_bytes from = range.from;
     const struct sfs_txn_entry *entry;
@@ -104,15 +136,38 @@ static int guard_empty(struct sfs_transaction *transaction, struct sfs_txn_run *
     return code;
 }
 
+/* Ranges that the transaction moved or cleared are judged by that. */
+static int guard_empty(struct sfs_transaction *transaction, struct sfs_txn_run *run,
+                       struct sfs_range range, struct sfs_error *error)
+{
+    const struct sfs_txn_piece *piece;
+    struct sfs_range part;
+    int code = 0;
+    while (code == 0 && sfs_txn_map_part(&run->view.writes.map, range, &piece, &part)) {
+        if (!piece)
+            code = guard_plain_empty(transaction, run, part, error);
+        if (!sfs_txn_map_behind(part, &range))
+            break;
+    }
+    return code;
+}
+
+static int refuse_number(uint64_t number, struct sfs_error *error)
+{
+    if (number < SFS_TXN_PROVISIONAL)
+        return 0;
+    return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                    "a read-committed transaction does not know what others changed since it "
+                    "began to write");
+}
+
 static int guard_unchanged(struct sfs_transaction *transaction,
                            const struct sfs_precondition *condition, struct sfs_error *error)
 {
-    if (condition->number >= SFS_TXN_PROVISIONAL)
-        return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
-                        "a read-committed transaction does not know what others changed since it "
-                        "began to write");
-    return add_guard(transaction, SFS_REQUIRE_UNCHANGED, condition->range, condition->number,
-                     error);
+    int code = refuse_number(condition->number, error);
+    return code ? code
+                : add_guard(transaction, SFS_REQUIRE_UNCHANGED, condition->range,
+                            condition->number, error);
 }
 
 /* Under read committed only what was required is required of the store, and in the same words. Names
@@ -120,7 +175,8 @@ static int guard_unchanged(struct sfs_transaction *transaction,
 static int guard_live(struct sfs_transaction *transaction, struct sfs_txn_run *run,
                       const struct sfs_precondition *condition, struct sfs_error *error)
 {
-    bool own = sfs_tree_find(&run->view.tree, condition->range.from) != NULL;
+    bool own = is_own(run, condition->range.from);
+    int code;
     switch (condition->kind) {
     case SFS_REQUIRE_ABSENT:
         return own ? 0 : add_guard(transaction, SFS_REQUIRE_REVISION, condition->range, 0, error);
@@ -134,7 +190,8 @@ static int guard_live(struct sfs_transaction *transaction, struct sfs_txn_run *r
     case SFS_REQUIRE_UNCHANGED:
         return guard_unchanged(transaction, condition, error);
     case SFS_REQUIRE_NO_MATCH:
-        return fail_filter(error);
+        code = refuse_number(condition->number, error);
+        return code ? code : guard_filter(transaction, condition, error);
     case SFS_REQUIRE_LEASE:
         break;
     }
@@ -209,6 +266,24 @@ static int keep_stages(struct sfs_transaction *transaction, struct sfs_txn_run *
     return 0;
 }
 
+/* The state before a batch that changed whole ranges, which tells later what it changed. */
+static int keep_version(struct sfs_transaction *transaction, const struct sfs_txn_run *run,
+                        size_t first, struct sfs_error *error)
+{
+    struct sfs_txn_version *version;
+    void *grown =
+        reallocarray(transaction->versions, transaction->version_count + 1, sizeof(*version));
+    if (!grown)
+        return sfs_fail_memory(error, "transaction");
+    transaction->versions = grown;
+    version = &transaction->versions[transaction->version_count++];
+    version->sequence = run->run.sequence;
+    version->first = first;
+    version->last = sfs_batch_size(transaction->operations);
+    sfs_txn_writes_share(&run->before, &version->before);
+    return 0;
+}
+
 static void spend_stages(struct sfs_batch *batch)
 {
     size_t count;
@@ -230,32 +305,32 @@ static int execute(struct sfs_transaction *transaction, struct sfs_txn_run *run,
         code = sfs_txn_run(run, batch, error);
     if (code == 0)
         code = guard_operations(run, batch, error);
-    return code ? code : keep_stages(transaction, run, first, error);
+    if (code == 0)
+        code = keep_stages(transaction, run, first, error);
+    return code || !run->ranged ? code : keep_version(transaction, run, first, error);
 }
 
 int sfs_txn_apply(struct sfs_transaction *transaction, struct sfs_batch *batch,
                   uint64_t *ret_sequence, struct sfs_error *error)
 {
-    size_t operations = sfs_batch_size(transaction->operations);
-    size_t contents = transaction->content_count;
-    size_t guards = transaction->guard_count;
+    struct sfs_txn_lengths lengths = sfs_txn_lengths(transaction);
     uint64_t base = transaction->last_revision;
     struct sfs_txn_run run = {
         .run.sequence = (base > SFS_TXN_PROVISIONAL ? base : SFS_TXN_PROVISIONAL) + 1,
         .run.key_max = sfs_storage_key_max(&transaction->storage.storage),
         .view.base = transaction->base,
         .view.live = sfs_txn_is_live(transaction),
+        .transaction = transaction,
         .store = transaction->store,
         .last_id = &transaction->last_id,
-        .rolled_back = transaction->rolled_back,
     };
-    sfs_txn_share(transaction, &run.view.tree);
+    sfs_txn_share(transaction, &run.view.writes);
     int code = execute(transaction, &run, batch, error);
     if (code) {
-        sfs_txn_cut(transaction, operations, contents, guards);
+        sfs_txn_cut(transaction, lengths);
     } else {
         spend_stages(batch);
-        sfs_txn_publish(transaction, &run.view.tree, run.run.sequence);
+        sfs_txn_publish(transaction, &run.view.writes, run.run.sequence);
         *ret_sequence = run.run.sequence;
     }
     sfs_txn_run_clear(&run);

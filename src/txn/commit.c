@@ -93,9 +93,9 @@ static bool is_covered(const struct ranges *ranges, struct sfs_bytes name)
 static int require_names(struct sfs_transaction *transaction, const struct ranges *ranges,
                          struct sfs_batch *batch, struct sfs_error *error)
 {
-    struct sfs_tree tree;
-    sfs_txn_share(transaction, &tree);
-    struct sfs_tree_cursor position = sfs_tree_seek(&tree, sfs_bytes(NULL, 0));
+    struct sfs_txn_writes writes;
+    sfs_txn_share(transaction, &writes);
+    struct sfs_tree_cursor position = sfs_tree_seek(&writes.entries, sfs_bytes(NULL, 0));
     const struct sfs_txn_entry *entry;
     int code = 0;
     while (code == 0 && (entry = sfs_tree_next(&position))) {
@@ -103,9 +103,9 @@ static int require_names(struct sfs_transaction *transaction, const struct range
             code = sfs_batch_require_revision(batch, entry->name, entry->base, error);
     }
     if (code == 0 && transaction->recorder)
-        code = sfs_txn_reads_require(&transaction->recorder->reads, &tree, transaction->sequence,
-                                     batch, error);
-    sfs_tree_clear(&tree);
+        code = sfs_txn_reads_require(&transaction->recorder->reads, &writes.entries,
+                                     transaction->sequence, batch, error);
+    sfs_txn_writes_clear(&writes);
     return code;
 }
 
@@ -122,6 +122,9 @@ static int require_guard(const struct sfs_txn_guard *guard, struct sfs_batch *ba
         return sfs_batch_require_empty(batch, range, error);
     case SFS_REQUIRE_UNCHANGED:
         return sfs_batch_require_unchanged(batch, range, guard->number, error);
+    case SFS_REQUIRE_NO_MATCH:
+        return sfs_batch_require_no_match(batch, guard->number, guard->matches, guard->context,
+                                          error);
     default:
         return sfs_fail(error, SFS_E_INVALID, "transaction", "a precondition was kept in no form");
     }
@@ -181,6 +184,8 @@ static int apply_patiently(struct sfs_transaction *transaction, struct sfs_batch
                            uint64_t *ret_sequence, struct sfs_error *error)
 {
     struct sfs_apply_options options = {.durable = transaction->options.durable};
+    if (transaction->snapshot)
+        options.released_lease = sfs_snapshot_lease(transaction->snapshot);
     struct timespec pause = {.tv_nsec = 5000000};
     int code = sfs_apply(transaction->store, batch, &options, ret_sequence, error);
     for (int tried = 1; code == SFS_E_BUSY && tried < BUSY_TRIES; tried++) {

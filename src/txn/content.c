@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "txn/content.h"
+#include "txn/internal.h"
 
 struct sfs_txn_content {
     atomic_size_t references;
@@ -85,6 +85,7 @@ int sfs_txn_content_read(struct sfs_txn_content *content, uint64_t offset, void 
 
 struct txn_stage {
     struct sfs_stage stage;
+    struct sfs_transaction *transaction;
     struct sfs_txn_content *content;
     bool spent;
 };
@@ -94,10 +95,10 @@ static struct txn_stage *txn_stage_of(struct sfs_stage *stage)
     return (struct txn_stage *)stage;
 }
 
-static int refuse_spent(const struct txn_stage *self, struct sfs_error *error)
+static int begin_write(const struct txn_stage *self, struct sfs_error *error)
 {
     if (!self->spent)
-        return 0;
+        return sfs_txn_use(self->transaction, true, error);
     return sfs_fail(error, SFS_E_INVALID, "transaction",
                     "the staged value has been put: open another stage for another value");
 }
@@ -106,7 +107,7 @@ static int stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_byte
                        struct sfs_error *error)
 {
     struct txn_stage *self = txn_stage_of(stage);
-    int code = refuse_spent(self, error);
+    int code = begin_write(self, error);
     if (code == 0)
         code = sfs_txn_content_write(self->content, offset, bytes, error);
     if (code == 0)
@@ -117,7 +118,7 @@ static int stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_byte
 static int stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error)
 {
     struct txn_stage *self = txn_stage_of(stage);
-    int code = refuse_spent(self, error);
+    int code = begin_write(self, error);
     if (code == 0)
         code = sfs_txn_content_truncate(self->content, size, error);
     if (code == 0)
@@ -144,14 +145,15 @@ static const struct sfs_stage_operations stage_operations = {
     .close = stage_close,
 };
 
-int sfs_txn_stage_new(struct sfs_storage *store, struct sfs_stage **ret_stage,
+int sfs_txn_stage_new(struct sfs_transaction *transaction, struct sfs_stage **ret_stage,
                       struct sfs_error *error)
 {
     struct txn_stage *self = calloc(1, sizeof(*self));
     if (!self)
         return sfs_fail_memory(error, "transaction");
     self->stage.operations = &stage_operations;
-    int code = sfs_txn_content_new(store, &self->content, error);
+    self->transaction = transaction;
+    int code = sfs_txn_content_new(transaction->store, &self->content, error);
     if (code) {
         free(self);
         return code;

@@ -9,6 +9,7 @@
  */
 #include "storefs/backend.h"
 
+struct sfs_transaction;
 struct sfs_txn_content;
 
 /* Opens a stage of `store` and makes a content of it. */
@@ -27,8 +28,9 @@ int sfs_txn_content_truncate(struct sfs_txn_content *content, uint64_t size,
 int sfs_txn_content_read(struct sfs_txn_content *content, uint64_t offset, void *data, size_t size,
                          size_t *ret_size, struct sfs_error *error);
 
-/* The stage that a transaction gives out: writes to a new content until a batch has put it. */
-int sfs_txn_stage_new(struct sfs_storage *store, struct sfs_stage **ret_stage,
+/* The stage that a transaction gives out: writes to a new content until a batch has put it, or the
+ * transaction can change nothing any more. */
+int sfs_txn_stage_new(struct sfs_transaction *transaction, struct sfs_stage **ret_stage,
                       struct sfs_error *error);
 /* The content of a stage that sfs_txn_stage_new() made and nothing has put yet, borrowed; else NULL. */
 struct sfs_txn_content *sfs_txn_stage_content(struct sfs_stage *stage);

@@ -13,7 +13,7 @@ struct txn_cursor {
     sfs_txn_share_function *share;
     void *context;
     uint64_t generation;
-    struct sfs_tree tree;
+    struct sfs_txn_writes writes;
     unsigned want;
     struct sfs_buffer bounds; /* the range's two ends */
     struct sfs_range range;
@@ -46,34 +46,59 @@ static void step_mine(struct txn_cursor *self)
 static void seek_mine(struct txn_cursor *self)
 {
     struct sfs_bytes name = sfs_buffer_bytes(&self->resume);
-    self->position = sfs_tree_seek(&self->tree, name);
+    self->position = sfs_tree_seek(&self->writes.entries, name);
     step_mine(self);
     if (self->after && self->mine && sfs_bytes_equal(self->mine->name, name))
         step_mine(self);
 }
 
+/* Opens the cursor below at `resume`. */
+static int open_below(struct txn_cursor *self, struct sfs_error *error)
+{
+    sfs_cursor_close(self->below);
+    self->below = NULL;
+    self->below_read = false;
+    self->theirs = NULL;
+    int code = sfs_txn_mapped_scan(self->base, &self->writes.map, self->range, self->want,
+                                   &self->below, error);
+    /* A scan that begins at its beginning need not be sent there. */
+    if (code || sfs_bytes_compare(sfs_buffer_bytes(&self->resume), self->range.from) <= 0)
+        return code;
+    return sfs_cursor_seek(self->below, sfs_buffer_bytes(&self->resume), error);
+}
+
 static int refresh(struct txn_cursor *self, struct sfs_error *error)
 {
     uint64_t generation = self->generation;
-    struct sfs_tree tree = {0};
-    int code = self->share(self->context, &generation, &tree, error);
-    if (code || generation == self->generation)
+    struct sfs_txn_writes writes = {0};
+    int code = self->share(self->context, &generation, &writes, error);
+    if (code || (generation == self->generation && self->below))
         return code;
-    sfs_tree_clear(&self->tree);
-    self->tree = tree;
-    self->generation = generation;
-    seek_mine(self);
-    return 0;
+    if (generation != self->generation) {
+        bool mapped_otherwise = writes.map.root != self->writes.map.root;
+        sfs_txn_writes_clear(&self->writes);
+        self->writes = writes;
+        self->generation = generation;
+        seek_mine(self);
+        if (self->below && !mapped_otherwise)
+            return 0;
+    }
+    return open_below(self, error);
 }
 
+/* A cursor below that was opened anew begins at the name that was given last, not behind it. */
 static int load_theirs(struct txn_cursor *self, struct sfs_error *error)
 {
+    const struct sfs_record *record = NULL;
+    int code = 1;
     if (self->below_read)
         return 0;
-    const struct sfs_record *record = NULL;
-    int code = sfs_cursor_next(self->below, &record, error);
-    if (code < 0)
-        return code;
+    do {
+        code = sfs_cursor_next(self->below, &record, error);
+        if (code < 0)
+            return code;
+    } while (code > 0 && self->after &&
+             sfs_bytes_equal(record->name, sfs_buffer_bytes(&self->resume)));
     self->theirs = code > 0 ? record : NULL;
     self->below_read = true;
     return 0;
@@ -143,7 +168,7 @@ static int cursor_seek(struct sfs_cursor *cursor, struct sfs_bytes name, struct 
     struct txn_cursor *self = txn_cursor_of(cursor);
     if (sfs_bytes_compare(name, self->range.from) < 0)
         name = self->range.from;
-    int code = sfs_cursor_seek(self->below, name, error);
+    int code = self->below ? sfs_cursor_seek(self->below, name, error) : 0;
     if (code)
         return code;
     self->below_read = false;
@@ -161,7 +186,7 @@ static void cursor_close(struct sfs_cursor *cursor)
     struct txn_cursor *self = txn_cursor_of(cursor);
     sfs_record_unref(self->current);
     sfs_cursor_close(self->below);
-    sfs_tree_clear(&self->tree);
+    sfs_txn_writes_clear(&self->writes);
     sfs_buffer_free(&self->bounds);
     sfs_buffer_free(&self->resume);
     free(self);
@@ -184,13 +209,13 @@ static int copy_range(struct txn_cursor *self, struct sfs_range range, struct sf
     return 0;
 }
 
-int sfs_txn_share_fixed(void *context, uint64_t *generation, struct sfs_tree *tree,
+int sfs_txn_share_fixed(void *context, uint64_t *generation, struct sfs_txn_writes *writes,
                         struct sfs_error *error)
 {
     (void)error;
     const struct sfs_txn_view *view = context;
     if (*generation == 0)
-        sfs_tree_share(&view->tree, tree);
+        sfs_txn_writes_share(&view->writes, writes);
     *generation = 1;
     return 0;
 }
@@ -209,8 +234,6 @@ int sfs_txn_scan(struct sfs_storage *base, sfs_txn_share_function *share, void *
     self->want = want;
     int code = copy_range(self, range, error);
     if (code == 0)
-        code = sfs_scan(base, range, want, &self->below, error);
-    if (code == 0)
         code = refresh(self, error);
     if (code) {
         cursor_close(&self->cursor);
@@ -218,4 +241,11 @@ int sfs_txn_scan(struct sfs_storage *base, sfs_txn_share_function *share, void *
     }
     *ret_cursor = &self->cursor;
     return 0;
+}
+
+int sfs_txn_view_scan(const struct sfs_txn_view *view, struct sfs_range range, unsigned want,
+                      struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    void *context = (void *)(uintptr_t)view;
+    return sfs_txn_scan(view->base, sfs_txn_share_fixed, context, range, want, ret_cursor, error);
 }

@@ -7,8 +7,8 @@
  *
  *   writer  is held by whoever changes the write set, from reading it to replacing it: apply, commit,
  *           savepoints. It guards the list of operations and what goes with it.
- *   lock    guards the present tree and the state, for moments only; no call to a store is made
- *           under it.
+ *   lock    guards the present writes, the open views and the state, for moments only; no call to a
+ *           store is made under it.
  */
 #include <pthread.h>
 
@@ -18,19 +18,29 @@
 /* What the commit requires beyond the names in the write set: a precondition that a batch applied
  * inside the transaction had, in the form that it has for the store below. */
 struct sfs_txn_guard {
-    enum sfs_precondition_kind kind; /* REVISION, ID (a name), EMPTY or UNCHANGED (a range) */
+    enum sfs_precondition_kind kind; /* REVISION, ID (a name), EMPTY, UNCHANGED (a range), NO_MATCH */
     struct sfs_buffer from;          /* the name */
     struct sfs_buffer to;
     uint64_t number; /* the revision, id, or sequence since when */
+    int (*matches)(void *context, const struct sfs_record *record); /* NO_MATCH */
+    void *context;
+};
+
+/* How long the lists of a transaction are. */
+struct sfs_txn_lengths {
+    size_t operations;
+    size_t contents;
+    size_t guards;
+    size_t versions;
 };
 
 struct sfs_txn_savepoint {
     char *name;
-    struct sfs_tree tree;
-    size_t operations;
-    size_t contents;
-    size_t guards;
+    struct sfs_txn_writes writes;
+    struct sfs_txn_lengths lengths;
 };
+
+struct sfs_txn_view_storage;
 
 struct sfs_txn_storage {
     struct sfs_storage storage;
@@ -56,6 +66,8 @@ struct sfs_transaction {
     size_t content_count;
     struct sfs_txn_guard *guards;
     size_t guard_count;
+    struct sfs_txn_version *versions; /* before each batch that changed whole ranges */
+    size_t version_count;
     struct sfs_txn_savepoint *savepoints;
     size_t savepoint_count;
     uint64_t last_id;     /* provisional */
@@ -64,13 +76,16 @@ struct sfs_transaction {
     pthread_mutex_t lock;
     enum sfs_transaction_state state;
     struct sfs_error failure; /* FAILED: why */
-    struct sfs_tree tree;
-    uint64_t generation;    /* of the tree, from 1 */
+    struct sfs_txn_writes writes;
+    uint64_t generation;    /* of the writes, from 1 */
     uint64_t last_revision; /* provisional, or `sequence` while nothing was written */
     uint64_t operation_count;
     int64_t used;      /* wall clock */
     int64_t used_tick; /* monotonic, as the next */
     int64_t renewed_tick; /* when the snapshot's lease was renewed last */
+    bool counted; /* the snapshot: */
+    struct sfs_totals totals;
+    struct sfs_txn_view_storage *views; /* that are open: what it was like at their numbers */
 };
 
 /*
@@ -79,15 +94,19 @@ struct sfs_transaction {
  */
 int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_error *error);
 
-/* A share of the present tree, for a reader. */
-void sfs_txn_share(struct sfs_transaction *transaction, struct sfs_tree *ret_tree);
+/* A share of the present writes, for a reader. */
+void sfs_txn_share(struct sfs_transaction *transaction, struct sfs_txn_writes *ret_writes);
+/* The writes as they were at `sequence`, shared: true where a view of then is open still. */
+bool sfs_txn_share_past(struct sfs_transaction *transaction, uint64_t sequence,
+                        struct sfs_txn_writes *ret_writes);
 
-/* Puts another tree in place of the present one, which *tree is afterwards. Under `writer`. */
-void sfs_txn_publish(struct sfs_transaction *transaction, struct sfs_tree *tree, uint64_t revision);
+/* Puts others in place of the present writes, which *writes is afterwards. Under `writer`. */
+void sfs_txn_publish(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
+                     uint64_t revision);
 
-/* Drops what goes beyond these counts: operations, contents, guards. Under `writer`. */
-void sfs_txn_cut(struct sfs_transaction *transaction, size_t operations, size_t contents,
-                 size_t guards);
+/* How long the lists are, and dropping what goes beyond such lengths. Under `writer`. */
+struct sfs_txn_lengths sfs_txn_lengths(const struct sfs_transaction *transaction);
+void sfs_txn_cut(struct sfs_transaction *transaction, struct sfs_txn_lengths lengths);
 
 /* Frees the savepoints from `count` on. Under `writer`. */
 void sfs_txn_drop_savepoints(struct sfs_transaction *transaction, size_t count);
@@ -99,6 +118,16 @@ static inline bool sfs_txn_is_live(const struct sfs_transaction *transaction)
 
 /* The transaction whose store this is, also under layers; NULL: none. */
 struct sfs_transaction *sfs_txn_around(struct sfs_storage *store);
+
+/* The call of stores that have no change feed. */
+int sfs_txn_no_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
+                       struct sfs_error *error);
+
+/* A snapshot of the transaction's store. Takes the writes and `own`, a snapshot of a live base
+ * (NULL: the view lies over the transaction's base), over, also on failure. */
+int sfs_txn_snapshot_new(struct sfs_transaction *transaction, struct sfs_storage *own,
+                         struct sfs_txn_writes *writes, uint64_t sequence,
+                         struct sfs_storage **ret_store, struct sfs_error *error);
 
 /* Makes the store that the user sees. */
 int sfs_txn_storage_init(struct sfs_transaction *transaction, struct sfs_error *error);

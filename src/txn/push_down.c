@@ -2,7 +2,8 @@
 /*
  * Reads of which a serializable transaction notes less than what they scan. Queries: their filters
  * are run here, on a scan that is not recorded, and the filters themselves are what the commit
- * checks. "Is anything there?": the record that showed it.
+ * checks. "Is anything there?": the record that showed it. What lies under another name here than in
+ * the store need not be noted: who moves or clears a range counts it, and has read it whole by that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ struct tracker {
     struct sfs_cursor cursor;
     struct sfs_transaction *transaction;
     struct sfs_query *query; /* the filters refer to its stages */
-    struct sfs_tree tree;
+    struct sfs_txn_writes writes;
     struct sfs_txn_predicate *predicate; /* borrowed from the recorder */
     struct sfs_bounds bounds;
     struct sfs_cursor *below;
@@ -27,13 +28,13 @@ static struct tracker *tracker_of(struct sfs_cursor *cursor)
     return (struct tracker *)cursor;
 }
 
-static int share(void *context, uint64_t *generation, struct sfs_tree *tree,
+static int share(void *context, uint64_t *generation, struct sfs_txn_writes *writes,
                  struct sfs_error *error)
 {
     struct tracker *self = context;
     int code = sfs_txn_use(self->transaction, false, error);
     if (code == 0 && *generation == 0) {
-        sfs_tree_share(&self->tree, tree);
+        sfs_txn_writes_share(&self->writes, writes);
         *generation = 1;
     }
     return code;
@@ -62,7 +63,7 @@ static void tracker_close(struct sfs_cursor *cursor)
 {
     struct tracker *self = tracker_of(cursor);
     sfs_cursor_close(self->below);
-    sfs_tree_clear(&self->tree);
+    sfs_txn_writes_clear(&self->writes);
     sfs_bounds_free(&self->bounds);
     sfs_query_free(self->query);
     free(self);
@@ -90,8 +91,8 @@ static int open_scan(struct tracker *self, size_t stages, struct sfs_error *erro
                         &self->below, error);
 }
 
-/* Takes the tree over, also on failure. *ret_tracker NULL: the query is not to be recorded so. */
-static int tracker_new(struct sfs_transaction *transaction, struct sfs_tree *tree,
+/* Takes the writes over, also on failure. *ret_tracker NULL: the query is not to be recorded so. */
+static int tracker_new(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
                        const struct sfs_query *query, size_t stages, struct tracker **ret_tracker,
                        struct sfs_error *error)
 {
@@ -99,12 +100,12 @@ static int tracker_new(struct sfs_transaction *transaction, struct sfs_tree *tre
         .next = tracker_next, .seek = sfs_query_no_seek, .close = tracker_close};
     struct tracker *self = calloc(1, sizeof(*self));
     if (!self) {
-        sfs_tree_clear(tree);
+        sfs_txn_writes_clear(writes);
         return sfs_fail_memory(error, "transaction");
     }
     self->cursor.operations = &operations;
     self->transaction = transaction;
-    self->tree = *tree;
+    self->writes = *writes;
     int code = sfs_query_copy(&self->query, query, error);
     if (code == 0)
         code = open_scan(self, stages, error);
@@ -115,17 +116,17 @@ static int tracker_new(struct sfs_transaction *transaction, struct sfs_tree *tre
     return code;
 }
 
-int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree,
+int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
                       const struct sfs_query *query, struct sfs_push_down *ret_taken,
                       struct sfs_error *error)
 {
     size_t stages = leading_filters(query);
     struct tracker *tracker = NULL;
     if (!transaction->recorder || transaction->parent || stages == 0) {
-        sfs_tree_clear(tree);
+        sfs_txn_writes_clear(writes);
         return 0;
     }
-    int code = tracker_new(transaction, tree, query, stages, &tracker, error);
+    int code = tracker_new(transaction, writes, query, stages, &tracker, error);
     if (code || !tracker)
         return code;
     struct sfs_cursor *chain = &tracker->cursor;
@@ -144,15 +145,31 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree
 
 /* --- is anything there? --- */
 
+/* Nothing is in the range. */
+static int note_nothing(struct sfs_txn_reads *reads, const struct sfs_tree *map,
+                        struct sfs_range range, struct sfs_error *error)
+{
+    const struct sfs_txn_piece *piece;
+    struct sfs_range part;
+    int code = 0;
+    while (code == 0 && sfs_txn_map_part(map, range, &piece, &part)) {
+        code = piece ? 0 : sfs_txn_reads_range(reads, part, error);
+        if (!sfs_txn_map_behind(part, &range))
+            break;
+    }
+    return code;
+}
+
 static int note_answer(struct sfs_transaction *transaction, const struct sfs_txn_view *view,
                        struct sfs_range range, const struct sfs_record *found,
                        struct sfs_error *error)
 {
     struct sfs_txn_reads *reads = &transaction->recorder->reads;
+    const struct sfs_txn_writes *writes = &view->writes;
     if (!found)
-        return sfs_txn_reads_range(reads, range, error);
-    const struct sfs_txn_entry *own = sfs_tree_find(&view->tree, found->name);
-    if (own && own->state == SFS_TXN_PRESENT)
+        return note_nothing(reads, &writes->map, range, error);
+    const struct sfs_txn_entry *own = sfs_tree_find(&writes->entries, found->name);
+    if ((own && own->state == SFS_TXN_PRESENT) || sfs_txn_map_find(&writes->map, found->name))
         return 0;
     return sfs_txn_reads_witness(reads, found->name, found->attributes.id, error);
 }
@@ -163,8 +180,9 @@ int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *vie
     bool noted = transaction->recorder && !transaction->parent;
     struct sfs_cursor *cursor;
     const struct sfs_record *record = NULL;
-    int found = sfs_txn_scan(noted ? transaction->snapshot : view->base, sfs_txn_share_fixed, view,
-                             range, SFS_WANT_RECORD, &cursor, error);
+    if (noted)
+        view->base = transaction->snapshot;
+    int found = sfs_txn_view_scan(view, range, SFS_WANT_RECORD, &cursor, error);
     if (found == 0) {
         found = sfs_cursor_next(cursor, &record, error);
         int failed = found < 0 || !noted
@@ -173,6 +191,67 @@ int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *vie
         found = failed ? failed : found;
         sfs_cursor_close(cursor);
     }
-    sfs_tree_clear(&view->tree);
+    sfs_txn_writes_clear(&view->writes);
     return found;
+}
+
+/* --- how much is there? --- */
+
+/* A store that nobody has changed since the snapshot may know at once. */
+static int count_snapshot(struct sfs_transaction *transaction, struct sfs_totals *ret_totals,
+                          struct sfs_error *error)
+{
+    uint64_t before = 0, after = 0;
+    struct sfs_totals totals = {0};
+    bool same = sfs_sequence(transaction->store, &before, NULL) == 0 &&
+                before == transaction->sequence &&
+                sfs_totals(transaction->store, &totals, NULL) == 0 &&
+                sfs_sequence(transaction->store, &after, NULL) == 0 && after == before;
+    int code = same ? 0 : sfs_totals(transaction->snapshot, &totals, error);
+    if (code == 0)
+        *ret_totals = totals;
+    return code;
+}
+
+/* What the snapshot holds, counted once. */
+static int base_totals(struct sfs_transaction *transaction, struct sfs_totals *ret_totals,
+                       struct sfs_error *error)
+{
+    pthread_mutex_lock(&transaction->lock);
+    bool counted = transaction->counted;
+    struct sfs_totals totals = transaction->totals;
+    pthread_mutex_unlock(&transaction->lock);
+    int code = counted ? 0 : count_snapshot(transaction, &totals, error);
+    if (code)
+        return code;
+    pthread_mutex_lock(&transaction->lock);
+    transaction->counted = true;
+    transaction->totals = totals;
+    pthread_mutex_unlock(&transaction->lock);
+    *ret_totals = totals;
+    return 0;
+}
+
+int sfs_txn_totals(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                   struct sfs_totals *ret_totals, struct sfs_error *error)
+{
+    const struct sfs_range everything = {0};
+    struct sfs_totals more = view->writes.more;
+    int code = 0;
+    if (view->live) {
+        /* What others changed of what was changed here is not known. */
+        code = sfs_txn_view_count(view, everything, ret_totals, NULL, error);
+    } else {
+        if (transaction->recorder)
+            code = sfs_txn_reads_range(&transaction->recorder->reads, everything, error);
+        if (code == 0)
+            code = base_totals(transaction, ret_totals, error);
+    }
+    if (code == 0 && !view->live) {
+        ret_totals->keys += more.keys;
+        ret_totals->records += more.records;
+        ret_totals->bytes += more.bytes;
+    }
+    sfs_txn_writes_clear(&view->writes);
+    return code;
 }

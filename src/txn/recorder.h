@@ -21,16 +21,18 @@ int sfs_txn_recorder_new(struct sfs_storage *snapshot, struct sfs_txn_recorder *
 
 /*
  * Push-down for the stores of a transaction: takes the filters that a query begins with and notes
- * them in place of the range. `tree` is the state to be read and is taken over, also on failure.
+ * them in place of the range. `writes` is the state to be read and is taken over, also on failure.
  * Takes no stage (0, and ret_taken->stages is 0) where nothing is recorded, or there are no
  * filters.
  */
-int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_tree *tree,
+int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
                       const struct sfs_query *query, struct sfs_push_down *ret_taken,
                       struct sfs_error *error);
 
-/* sfs_exists() on a view, whose tree is cleared. */
+/* sfs_exists() and sfs_totals() on a view, whose writes are cleared. */
 int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
                    struct sfs_range range, struct sfs_error *error);
+int sfs_txn_totals(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                   struct sfs_totals *ret_totals, struct sfs_error *error);
 
 #endif

@@ -18,30 +18,40 @@ static struct sfs_txn_run *txn_run_of(struct sfs_apply_run *run)
     return (struct sfs_txn_run *)run;
 }
 
-static int put_entry(struct sfs_txn_run *self, struct sfs_txn_entry *entry, struct sfs_error *error)
+int sfs_txn_run_put(struct sfs_txn_run *self, struct sfs_txn_entry *entry, struct sfs_error *error)
 {
-    int code = entry ? sfs_tree_insert(&self->view.tree, entry->name, entry) : SFS_E_NO_MEMORY;
+    struct sfs_tree *entries = &self->view.writes.entries;
+    int code = entry ? sfs_tree_insert(entries, entry->name, entry) : SFS_E_NO_MEMORY;
     sfs_txn_entry_unref(entry);
     return code ? sfs_fail_memory(error, "transaction") : 0;
 }
 
-/* The revision that the base has under a name; `before` is the record that the view shows. */
+/* What the base has of what a name stands for; `before` is the record that the view shows. */
 static uint64_t base_of(const struct sfs_txn_run *self, struct sfs_bytes name,
                         const struct sfs_record *before)
 {
-    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
+    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.writes.entries, name);
     if (entry)
         return entry->base;
     return before ? before->revision : 0;
 }
 
-/* Where the value of the record shown under a name is, if not in the record. */
-static struct sfs_txn_source source_of(const struct sfs_txn_run *self, struct sfs_bytes name)
+/* Where the value of the record shown under a name is, if not in the record; `origin` is used where
+ * that is another name of the base. */
+static int source_of(const struct sfs_txn_run *self, struct sfs_bytes name,
+                     struct sfs_buffer *origin, struct sfs_txn_source *ret_source,
+                     struct sfs_error *error)
 {
-    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
-    if (!entry || entry->state != SFS_TXN_PRESENT)
-        return (struct sfs_txn_source){.origin = name, .live = self->view.live};
-    return (struct sfs_txn_source){entry->content, entry->origin, entry->live};
+    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.writes.entries, name);
+    if (entry && entry->state == SFS_TXN_PRESENT) {
+        *ret_source = (struct sfs_txn_source){entry->content, entry->origin, entry->live};
+        return 0;
+    }
+    if (sfs_txn_piece_base(sfs_txn_map_find(&self->view.writes.map, name), name, origin))
+        return sfs_fail_memory(error, "transaction");
+    *ret_source = (struct sfs_txn_source){.origin = sfs_buffer_bytes(origin),
+                                          .live = self->view.live};
+    return 0;
 }
 
 /* `record` with the blob that the entry under `name` holds, where it holds one; owned. What lies in
@@ -51,7 +61,7 @@ static const struct sfs_record *with_kept_value(const struct sfs_txn_run *self,
                                                 const struct sfs_txn_source *source,
                                                 const struct sfs_record *record)
 {
-    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.tree, name);
+    const struct sfs_txn_entry *entry = sfs_tree_find(&self->view.writes.entries, name);
     struct sfs_blob *blob = record->blob;
     if (!blob && entry && entry->state == SFS_TXN_PRESENT)
         blob = entry->record->blob;
@@ -65,26 +75,62 @@ static const struct sfs_record *with_kept_value(const struct sfs_txn_run *self,
 static int put_kept(struct sfs_txn_run *self, struct sfs_bytes name, uint64_t base,
                     const struct sfs_record *record, struct sfs_error *error)
 {
-    struct sfs_txn_source source = source_of(self, name);
+    struct sfs_buffer origin = {0};
+    struct sfs_txn_source source;
+    struct sfs_txn_entry *entry = NULL;
+    int code = source_of(self, name, &origin, &source, error);
+    if (code)
+        return code;
     const struct sfs_record *kept = with_kept_value(self, name, &source, record);
-    if (!kept)
-        return sfs_fail_memory(error, "transaction");
-    struct sfs_txn_entry *entry =
-        sfs_txn_entry_new(SFS_TXN_PRESENT, kept->name, base, kept->revision, kept, source);
+    if (kept)
+        entry = sfs_txn_entry_new(SFS_TXN_PRESENT, kept->name, base, kept->revision, kept, source);
     sfs_record_unref(kept);
-    return put_entry(self, entry, error);
+    code = sfs_txn_run_put(self, entry, error);
+    sfs_buffer_free(&origin);
+    return code;
+}
+
+/* The revision of a record's absence. A name that was not there when the batch began was not changed
+ * by being made and deleted in it. */
+static int gone_revision(const struct sfs_txn_run *self, struct sfs_bytes name, uint64_t base,
+                         uint64_t *ret_revision, struct sfs_error *error)
+{
+    const struct sfs_txn_entry *first = sfs_tree_find(&self->before.entries, name);
+    bool was = base != 0;
+    if (first && first->state != SFS_TXN_GUARDED) {
+        was = first->state == SFS_TXN_PRESENT;
+    } else if (self->ranged) {
+        /* `base` is that of what the name stands for now, not then. */
+        const struct sfs_record *record = NULL;
+        struct sfs_txn_view before = {self->before, self->view.base, self->view.live};
+        struct sfs_error failure;
+        int code = sfs_txn_view_get(&before, name, SFS_WANT_RECORD, &record, &failure);
+        if (code && code != SFS_E_NOT_FOUND) {
+            if (error)
+                *error = failure;
+            return code;
+        }
+        was = record != NULL;
+        sfs_record_unref(record);
+    }
+    *ret_revision = was ? self->run.sequence : first ? first->revision : 0;
+    return 0;
 }
 
 static int put_gone(struct sfs_txn_run *self, struct sfs_bytes name, uint64_t base,
                     struct sfs_error *error)
 {
+    uint64_t revision;
     if (sfs_name_is_temporary(name))
-        return sfs_tree_remove(&self->view.tree, name) < 0 ? sfs_fail_memory(error, "transaction")
-                                                           : 0;
-    return put_entry(self,
-                     sfs_txn_entry_new(SFS_TXN_GONE, name, base, self->run.sequence, NULL,
-                                       (struct sfs_txn_source){0}),
-                     error);
+        return sfs_tree_remove(&self->view.writes.entries, name) < 0
+                   ? sfs_fail_memory(error, "transaction")
+                   : 0;
+    int code = gone_revision(self, name, base, &revision, error);
+    return code ? code
+                : sfs_txn_run_put(self,
+                                  sfs_txn_entry_new(SFS_TXN_GONE, name, base, revision, NULL,
+                                                    (struct sfs_txn_source){0}),
+                                  error);
 }
 
 static int run_lookup(struct sfs_apply_run *run, struct sfs_bytes name, unsigned want,
@@ -162,7 +208,7 @@ static int put_new_value(struct sfs_txn_run *self, uint64_t base, const struct s
     struct sfs_txn_entry *entry =
         sfs_txn_entry_new(SFS_TXN_PRESENT, record->name, base, self->run.sequence, record,
                           (struct sfs_txn_source){.content = content});
-    return put_entry(self, entry, error);
+    return sfs_txn_run_put(self, entry, error);
 }
 
 static int store_record(struct sfs_txn_run *self, const struct sfs_record *before,
@@ -177,11 +223,29 @@ static int store_record(struct sfs_txn_run *self, const struct sfs_record *befor
     return code ? code : put_new_value(self, base, record, content, error);
 }
 
+/* Keeps the totals: `after` in place of `before`; NULL: none. */
+static void count(struct sfs_txn_run *self, const struct sfs_record *before,
+                  const struct sfs_record *after)
+{
+    struct sfs_totals *more = &self->view.writes.more;
+    if (before) {
+        more->records--;
+        more->keys -= sfs_record_is_key(before);
+        more->bytes -= before->size;
+    }
+    if (after) {
+        more->records++;
+        more->keys += sfs_record_is_key(after);
+        more->bytes += after->size;
+    }
+}
+
 static int run_store(struct sfs_apply_run *run, const struct sfs_record *before,
                      const struct sfs_record *record, enum sfs_value_change change,
                      struct sfs_error *error)
 {
     struct sfs_txn_run *self = txn_run_of(run);
+    count(self, before, record);
     if (record->attributes.id)
         return store_record(self, before, record, change, error);
     struct sfs_attributes attributes = record->attributes;
@@ -199,6 +263,7 @@ static int run_remove(struct sfs_apply_run *run, const struct sfs_record *before
                       struct sfs_error *error)
 {
     struct sfs_txn_run *self = txn_run_of(run);
+    count(self, before, NULL);
     return put_gone(self, before->name, base_of(self, before->name, before), error);
 }
 
@@ -207,194 +272,11 @@ static int run_move(struct sfs_apply_run *run, const struct sfs_record *before,
 {
     struct sfs_txn_run *self = txn_run_of(run);
     int code = put_kept(self, before->name, base_of(self, record->name, NULL), record, error);
-    return code ? code : run_remove(run, before, error);
-}
-
-/* --- ranges --- */
-
-static int open_cursor(struct sfs_txn_run *self, struct sfs_range range,
-                       struct sfs_cursor **ret_cursor, struct sfs_error *error)
-{
-    return sfs_txn_scan(self->view.base, sfs_txn_share_fixed, &self->view, range,
-                        SFS_WANT_RECORD, ret_cursor, error);
-}
-
-static int run_first(struct sfs_apply_run *run, struct sfs_range range,
-                     const struct sfs_record **ret_record, struct sfs_error *error)
-{
-    struct sfs_cursor *cursor;
-    const struct sfs_record *record;
-    int code = open_cursor(txn_run_of(run), range, &cursor, error);
-    if (code)
-        return code;
-    code = sfs_cursor_next(cursor, &record, error);
-    if (code == 1)
-        *ret_record = sfs_record_ref(record);
-    sfs_cursor_close(cursor);
-    if (code == 0)
-        return sfs_fail(error, SFS_E_NOT_FOUND, "transaction", "nothing is in the range");
-    return code < 0 ? code : 0;
-}
-
-/* Calls `change` with each record of the range as it was at the beginning. */
-static int each_record(struct sfs_txn_run *self, struct sfs_range range,
-                       int (*change)(struct sfs_txn_run *self, const struct sfs_record *record,
-                                     void *context, struct sfs_error *error),
-                       void *context, uint64_t *ret_count, struct sfs_error *error)
-{
-    struct sfs_cursor *cursor;
-    const struct sfs_record *record;
-    uint64_t count = 0;
-    int code = open_cursor(self, range, &cursor, error);
-    if (code)
-        return code;
-    while ((code = sfs_cursor_next(cursor, &record, error)) == 1) {
-        code = change(self, record, context, error);
-        if (code)
-            break;
-        count++;
-    }
-    sfs_cursor_close(cursor);
-    if (code == 0)
-        *ret_count = count;
-    return code;
-}
-
-static int clear_one(struct sfs_txn_run *self, const struct sfs_record *record, void *context,
-                     struct sfs_error *error)
-{
-    (void)context;
-    return run_remove(&self->run, record, error);
-}
-
-static int run_clear(struct sfs_apply_run *run, struct sfs_range range, uint64_t *ret_count,
-                     struct sfs_error *error)
-{
-    return each_record(txn_run_of(run), range, clear_one, NULL, ret_count, error);
-}
-
-static int keep_longer(struct sfs_txn_run *self, const struct sfs_record *record, void *context,
-                       struct sfs_error *error)
-{
-    const struct sfs_record **longest = context;
-    (void)self;
-    (void)error;
-    if (*longest && (*longest)->name.size >= record->name.size)
-        return 0;
-    sfs_record_unref(*longest);
-    *longest = sfs_record_ref(record);
-    return 0;
-}
-
-static int run_longest(struct sfs_apply_run *run, struct sfs_range range,
-                       const struct sfs_record **ret_record, struct sfs_error *error)
-{
-    const struct sfs_record *longest = NULL;
-    uint64_t count;
-    int code = each_record(txn_run_of(run), range, keep_longer, &longest, &count, error);
-    if (code)
-        sfs_record_unref(longest);
-    else if (!longest)
-        code = sfs_fail(error, SFS_E_NOT_FOUND, "transaction", "nothing is in the range");
-    else
-        *ret_record = longest;
-    return code;
-}
-
-struct prefix_move {
-    size_t from_size;
-    struct sfs_buffer name; /* begins with the new prefix */
-    size_t to_size;
-    int64_t time;
-};
-
-static int move_one(struct sfs_txn_run *self, const struct sfs_record *record, void *context,
-                    struct sfs_error *error)
-{
-    struct prefix_move *move = context;
-    struct sfs_attributes attributes = record->attributes;
-    attributes.changed = move->time;
-    move->name.size = move->to_size;
-    if (sfs_buffer_append(&move->name, (const char *)record->name.data + move->from_size,
-                          record->name.size - move->from_size))
-        return sfs_fail_memory(error, "transaction");
-    const struct sfs_record *moved =
-        sfs_record_new(sfs_buffer_bytes(&move->name), self->run.sequence, record->size, &attributes,
-                       record->xattrs, record->blob);
-    if (!moved)
-        return sfs_fail_memory(error, "transaction");
-    int code = run_move(&self->run, record, moved, error);
-    sfs_record_unref(moved);
-    return code;
-}
-
-static int run_move_prefix(struct sfs_apply_run *run, struct sfs_bytes from, struct sfs_bytes to,
-                           int64_t time, uint64_t *ret_count, struct sfs_error *error)
-{
-    struct sfs_buffer end = {0};
-    struct sfs_range range;
-    struct prefix_move move = {.from_size = from.size, .to_size = to.size, .time = time};
-    int code = 0;
-    if (sfs_range_prefix(from, &end, &range) || sfs_buffer_add(&move.name, to))
-        code = sfs_fail_memory(error, "transaction");
-    if (code == 0)
-        code = each_record(txn_run_of(run), range, move_one, &move, ret_count, error);
-    sfs_buffer_free(&move.name);
-    sfs_buffer_free(&end);
-    return code;
+    return code ? code
+                : put_gone(self, before->name, base_of(self, before->name, before), error);
 }
 
 /* --- preconditions --- */
-
-static int visit_change(struct sfs_txn_run *self, const struct sfs_txn_entry *entry,
-                        int (*visit)(void *context, struct sfs_bytes name,
-                                     const struct sfs_record *before,
-                                     const struct sfs_record *after, uint64_t revision,
-                                     struct sfs_error *error),
-                        void *context, struct sfs_error *error)
-{
-    const struct sfs_record *before = NULL;
-    struct sfs_error failure;
-    int code = entry->base ? sfs_get(self->view.base, entry->name, SFS_WANT_RECORD, &before,
-                                     &failure)
-                           : 0;
-    if (code == SFS_E_NOT_FOUND && self->view.live)
-        code = 0;
-    else if (code && error)
-        *error = failure;
-    if (code == 0)
-        code = visit(context, entry->name, before, entry->record, entry->revision, error);
-    sfs_record_unref(before);
-    return code;
-}
-
-/* Within the transaction nothing but itself changes: what it did later than `sequence`. What others
- * changed in a live base, the commit asks the store. */
-static int run_changed(struct sfs_apply_run *run, struct sfs_range range, uint64_t sequence,
-                       int (*visit)(void *context, struct sfs_bytes name,
-                                    const struct sfs_record *before, const struct sfs_record *after,
-                                    uint64_t revision, struct sfs_error *error),
-                       void *context, struct sfs_error *error)
-{
-    struct sfs_txn_run *self = txn_run_of(run);
-    struct sfs_tree_cursor position = sfs_tree_seek(&self->view.tree, range.from);
-    const struct sfs_txn_entry *entry;
-    uint64_t begun = 0;
-    int code = self->view.live ? 0 : sfs_sequence(self->view.base, &begun, error);
-    if (code == 0 && !self->view.live && sequence < begun)
-        code = sfs_fail(error, SFS_E_TOO_OLD, "transaction",
-                        "the transaction sees sequence number %" PRIu64
-                        " and cannot tell what changed since %" PRIu64,
-                        begun, sequence);
-    if (code == 0 && sequence < self->rolled_back)
-        code = sfs_fail(error, SFS_E_CONFLICT, "transaction",
-                        "the transaction around this one was rolled back to a savepoint meanwhile");
-    while (code == 0 && (entry = sfs_tree_next(&position)) && sfs_range_has(range, entry->name)) {
-        if (entry->state != SFS_TXN_GUARDED && entry->revision > sequence)
-            code = visit_change(self, entry, visit, context, error);
-    }
-    return code;
-}
 
 static int run_lease(struct sfs_apply_run *run, uint64_t lease, struct sfs_error *error)
 {
@@ -508,6 +390,8 @@ static int run_patch(struct sfs_apply_run *run, const struct sfs_record *before,
     code = patch_content(self, before, record, operation, content, error);
     if (code == 0)
         code = store_patched(self, before, record, content, error);
+    if (code == 0)
+        count(self, before, record);
     sfs_txn_content_unref(content);
     return code;
 }
@@ -517,18 +401,19 @@ static const struct sfs_apply_operations run_operations = {
     .store = run_store,
     .remove = run_remove,
     .move = run_move,
-    .first = run_first,
-    .changed = run_changed,
+    .first = sfs_txn_run_first,
+    .changed = sfs_txn_run_changed,
     .lease = run_lease,
     .patch = run_patch,
-    .move_prefix = run_move_prefix,
-    .clear = run_clear,
-    .longest = run_longest,
+    .move_prefix = sfs_txn_run_move_prefix,
+    .clear = sfs_txn_run_clear_range,
+    .longest = sfs_txn_run_longest,
 };
 
 int sfs_txn_run(struct sfs_txn_run *run, struct sfs_batch *batch, struct sfs_error *error)
 {
     run->run.operations = &run_operations;
+    sfs_txn_writes_share(&run->view.writes, &run->before);
     return sfs_apply_run(&run->run, batch, error);
 }
 
@@ -536,7 +421,9 @@ int sfs_txn_run_guard(struct sfs_txn_run *run, struct sfs_bytes name, struct sfs
 {
     const struct sfs_record *record = NULL;
     struct sfs_error failure = {0};
-    if (sfs_tree_find(&run->view.tree, name))
+    /* What was moved or cleared must be unchanged as a whole. */
+    if (sfs_tree_find(&run->view.writes.entries, name) ||
+        sfs_txn_map_find(&run->view.writes.map, name))
         return 0;
     int code = sfs_get(run->view.base, name, SFS_WANT_RECORD, &record, &failure);
     if (code && code != SFS_E_NOT_FOUND) {
@@ -546,15 +433,17 @@ int sfs_txn_run_guard(struct sfs_txn_run *run, struct sfs_bytes name, struct sfs
     }
     uint64_t base = record ? record->revision : 0;
     sfs_record_unref(record);
-    return put_entry(run,
-                     sfs_txn_entry_new(SFS_TXN_GUARDED, name, base, 0, NULL,
+    return sfs_txn_run_put(run,
+                           sfs_txn_entry_new(SFS_TXN_GUARDED, name, base, 0, NULL,
                                        (struct sfs_txn_source){0}),
                      error);
 }
 
 void sfs_txn_run_clear(struct sfs_txn_run *run)
 {
-    sfs_tree_clear(&run->view.tree);
+    sfs_txn_writes_clear(&run->view.writes);
+    sfs_txn_writes_clear(&run->before);
+    sfs_buffer_free(&run->counted);
     for (size_t i = 0; i < run->content_count; i++)
         sfs_txn_content_unref(run->contents[i]);
     free(run->contents);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Savepoints: marks in the write set, which are a share of its tree and the lengths of its lists.
+ * Savepoints: marks in the write set, which are a share of it and the lengths of the lists.
  */
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 
 static void savepoint_free(struct sfs_txn_savepoint *savepoint)
 {
-    sfs_tree_clear(&savepoint->tree);
+    sfs_txn_writes_clear(&savepoint->writes);
     free(savepoint->name);
 }
 
@@ -55,13 +55,11 @@ static int add(struct sfs_transaction *transaction, const char *name, struct sfs
     struct sfs_txn_savepoint *savepoint = &transaction->savepoints[transaction->savepoint_count];
     *savepoint = (struct sfs_txn_savepoint){
         .name = strdup(name),
-        .operations = sfs_batch_size(transaction->operations),
-        .contents = transaction->content_count,
-        .guards = transaction->guard_count,
+        .lengths = sfs_txn_lengths(transaction),
     };
     if (!savepoint->name)
         return sfs_fail_memory(error, "transaction");
-    sfs_txn_share(transaction, &savepoint->tree);
+    sfs_txn_share(transaction, &savepoint->writes);
     transaction->savepoint_count++;
     return 0;
 }
@@ -69,19 +67,19 @@ static int add(struct sfs_transaction *transaction, const char *name, struct sfs
 static int roll_back(struct sfs_transaction *transaction, const char *name, struct sfs_error *error)
 {
     size_t index = 0;
-    struct sfs_tree tree;
+    struct sfs_txn_writes writes;
     int code = find_known(transaction, name, &index, error);
     if (code)
         return code;
     sfs_txn_drop_savepoints(transaction, index + 1);
     const struct sfs_txn_savepoint *savepoint = &transaction->savepoints[index];
-    sfs_tree_share(&savepoint->tree, &tree);
-    sfs_txn_cut(transaction, savepoint->operations, savepoint->contents, savepoint->guards);
+    sfs_txn_writes_share(&savepoint->writes, &writes);
+    sfs_txn_cut(transaction, savepoint->lengths);
     /* A new number, so that who remembers the old one sees that there was a change. */
     uint64_t last = transaction->last_revision;
     transaction->rolled_back = (last > SFS_TXN_PROVISIONAL ? last : SFS_TXN_PROVISIONAL) + 1;
-    sfs_txn_publish(transaction, &tree, transaction->rolled_back);
-    sfs_tree_clear(&tree);
+    sfs_txn_publish(transaction, &writes, transaction->rolled_back);
+    sfs_txn_writes_clear(&writes);
     return 0;
 }
 

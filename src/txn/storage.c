@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The store that a transaction shows: reads go through the present view, writes to the write set. Its
- * snapshots are views that stay as they are.
+ * The store that a transaction shows: reads go through the present view, writes to the write set.
  */
 #include <stdlib.h>
 
 #include "txn/recorder.h"
+
+int sfs_txn_no_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
+                       struct sfs_error *error)
+{
+    (void)store;
+    (void)since;
+    (void)ret_feed;
+    return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                    "a transaction has no change feed; follow the store's own");
+}
 
 static struct sfs_transaction *transaction_of(struct sfs_storage *store)
 {
@@ -22,7 +31,7 @@ static int begin_read(struct sfs_storage *store, struct sfs_txn_view *view, stru
         return code;
     view->base = transaction->base;
     view->live = sfs_txn_is_live(transaction);
-    sfs_txn_share(transaction, &view->tree);
+    sfs_txn_share(transaction, &view->writes);
     return 0;
 }
 
@@ -34,7 +43,7 @@ static int txn_get(struct sfs_storage *store, struct sfs_bytes name, unsigned wa
     if (code)
         return code;
     code = sfs_txn_view_get(&view, name, want, ret_record, error);
-    sfs_tree_clear(&view.tree);
+    sfs_txn_writes_clear(&view.writes);
     return code;
 }
 
@@ -47,11 +56,11 @@ static int txn_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t r
     if (code)
         return code;
     code = sfs_txn_view_read(&view, name, revision, offset, data, size, ret_size, error);
-    sfs_tree_clear(&view.tree);
+    sfs_txn_writes_clear(&view.writes);
     return code;
 }
 
-static int share_present(void *context, uint64_t *generation, struct sfs_tree *tree,
+static int share_present(void *context, uint64_t *generation, struct sfs_txn_writes *writes,
                          struct sfs_error *error)
 {
     struct sfs_transaction *transaction = context;
@@ -61,7 +70,7 @@ static int share_present(void *context, uint64_t *generation, struct sfs_tree *t
     pthread_mutex_lock(&transaction->lock);
     if (*generation != transaction->generation) {
         *generation = transaction->generation;
-        sfs_tree_share(&transaction->tree, tree);
+        sfs_txn_writes_share(&transaction->writes, writes);
     }
     pthread_mutex_unlock(&transaction->lock);
     return 0;
@@ -112,7 +121,7 @@ static int txn_stage(struct sfs_storage *store, struct sfs_stage **ret_stage,
     if (transaction->options.read_only)
         return fail_read_only(error);
     int code = sfs_txn_use(transaction, true, error);
-    return code ? code : sfs_txn_stage_new(transaction->store, ret_stage, error);
+    return code ? code : sfs_txn_stage_new(transaction, ret_stage, error);
 }
 
 static int txn_sync(struct sfs_storage *store, uint64_t sequence, struct sfs_error *error)
@@ -126,198 +135,6 @@ static const struct sfs_write_operations txn_write_operations = {
     .stage = txn_stage,
     .sync = txn_sync,
 };
-
-/* --- a view as a store --- */
-
-struct view_storage {
-    struct sfs_storage storage;
-    struct sfs_transaction *transaction;
-    struct sfs_storage *base; /* the transaction's, or a snapshot made for this view: storage.below */
-    pthread_mutex_t lock; /* sharing from a tree is a change of it */
-    struct sfs_tree tree;
-    uint64_t sequence;
-};
-
-static struct view_storage *view_storage_of(struct sfs_storage *store)
-{
-    return (struct view_storage *)store;
-}
-
-static int view_storage_new(struct sfs_transaction *transaction, struct sfs_storage *own,
-                            struct sfs_tree *tree, uint64_t sequence,
-                            struct sfs_storage **ret_store, struct sfs_error *error);
-
-static int begin_view(struct sfs_storage *store, struct sfs_txn_view *view, struct sfs_error *error)
-{
-    struct view_storage *self = view_storage_of(store);
-    int code = sfs_txn_use(self->transaction, false, error);
-    if (code)
-        return code;
-    view->base = self->base;
-    pthread_mutex_lock(&self->lock);
-    sfs_tree_share(&self->tree, &view->tree);
-    pthread_mutex_unlock(&self->lock);
-    return 0;
-}
-
-static int view_get(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
-                    const struct sfs_record **ret_record, struct sfs_error *error)
-{
-    struct sfs_txn_view view;
-    int code = begin_view(store, &view, error);
-    if (code)
-        return code;
-    code = sfs_txn_view_get(&view, name, want, ret_record, error);
-    sfs_tree_clear(&view.tree);
-    return code;
-}
-
-static int view_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
-                     uint64_t offset, void *data, size_t size, size_t *ret_size,
-                     struct sfs_error *error)
-{
-    struct sfs_txn_view view;
-    int code = begin_view(store, &view, error);
-    if (code)
-        return code;
-    code = sfs_txn_view_read(&view, name, revision, offset, data, size, ret_size, error);
-    sfs_tree_clear(&view.tree);
-    return code;
-}
-
-static int share_view(void *context, uint64_t *generation, struct sfs_tree *tree,
-                      struct sfs_error *error)
-{
-    struct view_storage *self = context;
-    int code = sfs_txn_use(self->transaction, false, error);
-    if (code || *generation)
-        return code;
-    pthread_mutex_lock(&self->lock);
-    sfs_tree_share(&self->tree, tree);
-    pthread_mutex_unlock(&self->lock);
-    *generation = 1;
-    return 0;
-}
-
-static int view_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
-                     struct sfs_cursor **ret_cursor, struct sfs_error *error)
-{
-    struct view_storage *self = view_storage_of(store);
-    return sfs_txn_scan(self->base, share_view, self, range, want, ret_cursor, error);
-}
-
-static int view_sequence(struct sfs_storage *store, uint64_t *ret_sequence, struct sfs_error *error)
-{
-    (void)error;
-    *ret_sequence = view_storage_of(store)->sequence;
-    return 0;
-}
-
-static int view_snapshot(struct sfs_storage *store, uint64_t lease_ms,
-                         struct sfs_storage **ret_snapshot, struct sfs_error *error)
-{
-    (void)lease_ms; /* it lives as long as the transaction */
-    struct view_storage *self = view_storage_of(store);
-    struct sfs_txn_view view;
-    struct sfs_storage *own = NULL;
-    int code = begin_view(store, &view, error);
-    if (code)
-        return code;
-    if (!self->storage.borrowed_below)
-        code = sfs_snapshot(self->base, self->transaction->options.idle_ms, &own, error);
-    if (code) {
-        sfs_tree_clear(&view.tree);
-        return code;
-    }
-    return view_storage_new(self->transaction, own, &view.tree, self->sequence, ret_snapshot,
-                            error);
-}
-
-static int view_push_down(struct sfs_storage *store, const struct sfs_query *query,
-                          struct sfs_push_down *ret_taken, struct sfs_error *error)
-{
-    struct sfs_txn_view view;
-    int code = begin_view(store, &view, error);
-    return code ? code
-                : sfs_txn_push_down(view_storage_of(store)->transaction, &view.tree, query,
-                                    ret_taken, error);
-}
-
-static int no_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
-                      struct sfs_error *error)
-{
-    (void)store;
-    (void)since;
-    (void)ret_feed;
-    return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
-                    "a transaction has no change feed; follow the store's own");
-}
-
-static int view_close(struct sfs_storage *store, struct sfs_error *error)
-{
-    (void)error;
-    struct view_storage *self = view_storage_of(store);
-    sfs_tree_clear(&self->tree);
-    pthread_mutex_destroy(&self->lock);
-    free(self);
-    return 0;
-}
-
-static const struct sfs_read_operations view_read_operations = {
-    .get = view_get,
-    .read = view_read,
-    .scan = view_scan,
-};
-static const struct sfs_time_operations view_time_operations = {
-    .sequence = view_sequence,
-    .snapshot = view_snapshot,
-    .changes = no_changes,
-};
-static int view_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
-{
-    struct sfs_txn_view view;
-    int code = begin_view(store, &view, error);
-    return code ? code
-                : sfs_txn_exists(view_storage_of(store)->transaction, &view, range, error);
-}
-
-static const struct sfs_override_operations view_overrides = {.exists = view_exists,
-                                                              .push_down = view_push_down};
-static const struct sfs_storage_operations view_operations = {
-    .name = "transaction view",
-    .read = &view_read_operations,
-    .time = &view_time_operations,
-    .override = &view_overrides,
-    .close = view_close,
-};
-
-/* Takes the tree and `own` (NULL: the view lies over the transaction's base) over, also on failure. */
-static int view_storage_new(struct sfs_transaction *transaction, struct sfs_storage *own,
-                            struct sfs_tree *tree, uint64_t sequence,
-                            struct sfs_storage **ret_store, struct sfs_error *error)
-{
-    struct sfs_storage *base = own ? own : transaction->base;
-    struct view_storage *self = calloc(1, sizeof(*self));
-    int code = self ? sfs_layer_init(&self->storage, &view_operations, base, error)
-                    : sfs_fail_memory(error, "transaction");
-    if (code) {
-        sfs_tree_clear(tree);
-        sfs_close(own, NULL);
-        free(self);
-        return code;
-    }
-    self->storage.borrowed_below = !own;
-    self->storage.read_only = true;
-    self->storage.capabilities = SFS_CAN_SNAPSHOT;
-    self->storage.lease = sfs_snapshot_lease(base);
-    self->transaction = transaction;
-    self->base = base;
-    self->tree = *tree;
-    self->sequence = sequence;
-    pthread_mutex_init(&self->lock, NULL);
-    *ret_store = &self->storage;
-    return 0;
-}
 
 /* --- time --- */
 
@@ -342,24 +159,24 @@ static int txn_snapshot(struct sfs_storage *store, uint64_t lease_ms,
     (void)lease_ms; /* it lives as long as the transaction */
     struct sfs_transaction *transaction = transaction_of(store);
     struct sfs_storage *own = NULL;
-    struct sfs_tree tree;
+    struct sfs_txn_writes writes;
     int code = sfs_txn_use(transaction, false, error);
     if (code == 0 && sfs_txn_is_live(transaction))
         code = sfs_snapshot(transaction->store, transaction->options.idle_ms, &own, error);
     if (code)
         return code;
     pthread_mutex_lock(&transaction->lock);
-    sfs_tree_share(&transaction->tree, &tree);
+    sfs_txn_writes_share(&transaction->writes, &writes);
     uint64_t sequence = transaction->last_revision;
     pthread_mutex_unlock(&transaction->lock);
     if (own && sequence < SFS_TXN_PROVISIONAL)
         code = sfs_sequence(own, &sequence, error);
     if (code) {
-        sfs_tree_clear(&tree);
+        sfs_txn_writes_clear(&writes);
         sfs_close(own, NULL);
         return code;
     }
-    return view_storage_new(transaction, own, &tree, sequence, ret_snapshot, error);
+    return sfs_txn_snapshot_new(transaction, own, &writes, sequence, ret_snapshot, error);
 }
 
 static int txn_push_down(struct sfs_storage *store, const struct sfs_query *query,
@@ -368,13 +185,13 @@ static int txn_push_down(struct sfs_storage *store, const struct sfs_query *quer
     struct sfs_txn_view view;
     int code = begin_read(store, &view, error);
     return code ? code
-                : sfs_txn_push_down(transaction_of(store), &view.tree, query, ret_taken, error);
+                : sfs_txn_push_down(transaction_of(store), &view.writes, query, ret_taken, error);
 }
 
 static const struct sfs_time_operations txn_time_operations = {
     .sequence = txn_sequence,
     .snapshot = txn_snapshot,
-    .changes = no_changes,
+    .changes = sfs_txn_no_changes,
 };
 
 /* The store is a part of its transaction and goes with it. */
@@ -392,8 +209,19 @@ static int txn_exists(struct sfs_storage *store, struct sfs_range range, struct 
     return code ? code : sfs_txn_exists(transaction_of(store), &view, range, error);
 }
 
-static const struct sfs_override_operations txn_overrides = {.exists = txn_exists,
-                                                             .push_down = txn_push_down};
+static int txn_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
+                      struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_read(store, &view, error);
+    return code ? code : sfs_txn_totals(transaction_of(store), &view, ret_totals, error);
+}
+
+static const struct sfs_override_operations txn_overrides = {
+    .exists = txn_exists,
+    .push_down = txn_push_down,
+    .totals = txn_totals,
+};
 static const struct sfs_storage_operations txn_operations = {
     .name = "transaction",
     .override = &txn_overrides,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transactions: beginning, ending, what state they are in and what they would change.
+ * Transactions: beginning, ending, and what state they are in.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_err
     pthread_mutex_unlock(&transaction->lock);
     /* Who uses the inner transaction uses those around it. */
     if (code == 0 && transaction->parent)
-        code = sfs_txn_use(transaction->parent, false, error);
+        code = sfs_txn_use(transaction->parent, writes, error);
     if (code || !due || !transaction->snapshot)
         return code;
     struct sfs_error failure;
@@ -101,19 +101,20 @@ int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_err
     return code;
 }
 
-void sfs_txn_share(struct sfs_transaction *transaction, struct sfs_tree *ret_tree)
+void sfs_txn_share(struct sfs_transaction *transaction, struct sfs_txn_writes *ret_writes)
 {
     pthread_mutex_lock(&transaction->lock);
-    sfs_tree_share(&transaction->tree, ret_tree);
+    sfs_txn_writes_share(&transaction->writes, ret_writes);
     pthread_mutex_unlock(&transaction->lock);
 }
 
-void sfs_txn_publish(struct sfs_transaction *transaction, struct sfs_tree *tree, uint64_t revision)
+void sfs_txn_publish(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
+                     uint64_t revision)
 {
     pthread_mutex_lock(&transaction->lock);
-    struct sfs_tree before = transaction->tree;
-    transaction->tree = *tree;
-    *tree = before;
+    struct sfs_txn_writes before = transaction->writes;
+    transaction->writes = *writes;
+    *writes = before;
     transaction->generation++;
     transaction->last_revision = revision;
     transaction->operation_count = sfs_batch_size(transaction->operations);
@@ -213,7 +214,7 @@ static struct sfs_transaction *allocate(struct sfs_storage *store,
     transaction->begun = sfs_clock_now();
     transaction->renewed_tick = sfs_clock_monotonic();
     transaction->generation = 1;
-    sfs_tree_init(&transaction->tree, &sfs_txn_counting);
+    sfs_txn_writes_init(&transaction->writes);
     pthread_mutex_init(&transaction->writer, NULL);
     pthread_mutex_init(&transaction->lock, NULL);
     touch(transaction);
@@ -256,8 +257,8 @@ struct sfs_storage *sfs_transaction_storage(struct sfs_transaction *transaction)
 
 void sfs_rollback(struct sfs_transaction *transaction)
 {
-    struct sfs_tree tree;
-    sfs_tree_init(&tree, &sfs_txn_counting);
+    struct sfs_txn_writes writes;
+    sfs_txn_writes_init(&writes);
     pthread_mutex_lock(&transaction->writer);
     pthread_mutex_lock(&transaction->lock);
     bool ended = transaction->state == SFS_COMMITTED;
@@ -266,11 +267,11 @@ void sfs_rollback(struct sfs_transaction *transaction)
     pthread_mutex_unlock(&transaction->lock);
     if (!ended) {
         sfs_txn_drop_savepoints(transaction, 0);
-        sfs_txn_cut(transaction, 0, 0, 0);
-        sfs_txn_publish(transaction, &tree, transaction->last_revision);
+        sfs_txn_cut(transaction, (struct sfs_txn_lengths){0});
+        sfs_txn_publish(transaction, &writes, transaction->last_revision);
     }
     pthread_mutex_unlock(&transaction->writer);
-    sfs_tree_clear(&tree);
+    sfs_txn_writes_clear(&writes);
 }
 
 void sfs_transaction_free(struct sfs_transaction *transaction)
@@ -278,12 +279,13 @@ void sfs_transaction_free(struct sfs_transaction *transaction)
     if (!transaction)
         return;
     sfs_txn_drop_savepoints(transaction, 0);
-    sfs_tree_clear(&transaction->tree);
+    sfs_txn_writes_clear(&transaction->writes);
     if (transaction->operations)
-        sfs_txn_cut(transaction, 0, 0, 0);
+        sfs_txn_cut(transaction, (struct sfs_txn_lengths){0});
     sfs_batch_free(transaction->operations);
     free(transaction->contents);
     free(transaction->guards);
+    free(transaction->versions);
     /* The snapshot was only read: that its lease could not be given back costs nothing but space
      * until the lease ends. */
     if (transaction->recorder)
@@ -294,7 +296,7 @@ void sfs_transaction_free(struct sfs_transaction *transaction)
     free(transaction);
 }
 
-/* --- what it is and would do --- */
+/* --- what it is --- */
 
 void sfs_transaction_status(struct sfs_transaction *transaction,
                             struct sfs_transaction_status *ret_status)
@@ -312,43 +314,4 @@ void sfs_transaction_status(struct sfs_transaction *transaction,
         .used = transaction->used,
     };
     pthread_mutex_unlock(&transaction->lock);
-}
-
-typedef int visit_function(void *context, struct sfs_bytes name, const struct sfs_record *before,
-                           const struct sfs_record *after);
-
-static int visit_entry(struct sfs_transaction *transaction, const struct sfs_txn_entry *entry,
-                       visit_function *visit, void *context, struct sfs_error *error)
-{
-    const struct sfs_record *before = NULL;
-    if (entry->state == SFS_TXN_GUARDED || (!entry->base && !entry->record))
-        return 0;
-    /* Showing it to the user is no read that the commit would have to check: it is checked already. */
-    struct sfs_storage *base = transaction->snapshot ? transaction->snapshot : transaction->store;
-    struct sfs_error failure;
-    int code = entry->base ? sfs_get(base, entry->name, SFS_WANT_RECORD, &before, &failure) : 0;
-    if (code && !(code == SFS_E_NOT_FOUND && sfs_txn_is_live(transaction))) {
-        if (error)
-            *error = failure;
-        return code;
-    }
-    int answer = visit(context, entry->name, before, entry->record);
-    sfs_record_unref(before);
-    return answer;
-}
-
-int sfs_transaction_changes(struct sfs_transaction *transaction, visit_function *visit,
-                            void *context, struct sfs_error *error)
-{
-    struct sfs_tree tree;
-    int code = sfs_txn_use(transaction, false, error);
-    if (code)
-        return code;
-    sfs_txn_share(transaction, &tree);
-    struct sfs_tree_cursor position = sfs_tree_seek(&tree, sfs_bytes(NULL, 0));
-    const struct sfs_txn_entry *entry;
-    while (code == 0 && (entry = sfs_tree_next(&position)))
-        code = visit_entry(transaction, entry, visit, context, error);
-    sfs_tree_clear(&tree);
-    return code;
 }

@@ -52,7 +52,28 @@ static void unref_item(void *item)
     sfs_txn_entry_unref(item);
 }
 
-const struct sfs_tree_counting sfs_txn_counting = {.ref = ref_item, .unref = unref_item};
+static const struct sfs_tree_counting sfs_txn_counting = {.ref = ref_item, .unref = unref_item};
+
+void sfs_txn_writes_init(struct sfs_txn_writes *writes)
+{
+    *writes = (struct sfs_txn_writes){0};
+    sfs_tree_init(&writes->entries, &sfs_txn_counting);
+    sfs_txn_map_init(&writes->map);
+}
+
+void sfs_txn_writes_share(const struct sfs_txn_writes *writes, struct sfs_txn_writes *ret_writes)
+{
+    sfs_tree_share(&writes->entries, &ret_writes->entries);
+    sfs_tree_share(&writes->map, &ret_writes->map);
+    ret_writes->more = writes->more;
+}
+
+void sfs_txn_writes_clear(struct sfs_txn_writes *writes)
+{
+    sfs_tree_clear(&writes->entries);
+    sfs_tree_clear(&writes->map);
+    writes->more = (struct sfs_totals){0};
+}
 
 /* An entry whose value is in a base that may have changed it. */
 static bool follows_base(const struct sfs_txn_entry *entry)
@@ -155,32 +176,117 @@ static int not_found(struct sfs_bytes name, struct sfs_error *error)
                     sfs_name_show(name, shown, sizeof(shown)));
 }
 
+int sfs_txn_piece_record(const struct sfs_txn_piece *piece, const struct sfs_record *record,
+                         struct sfs_buffer *name, const struct sfs_record **ret_record,
+                         struct sfs_error *error)
+{
+    if (!piece) {
+        *ret_record = sfs_record_ref(record);
+        return 0;
+    }
+    struct sfs_attributes attributes = record->attributes;
+    attributes.changed = piece->changed;
+    name->size = 0;
+    const struct sfs_record *moved =
+        sfs_txn_piece_view(piece, record->name, name)
+            ? NULL
+            : sfs_record_new(sfs_buffer_bytes(name), piece->revision, record->size, &attributes,
+                             record->xattrs, record->blob);
+    if (!moved)
+        return sfs_fail_memory(error, "transaction");
+    *ret_record = moved;
+    return 0;
+}
+
+/* The record that a name stands for in the base, found through the piece around the name. */
+static int get_moved(const struct sfs_txn_view *view, const struct sfs_txn_piece *piece,
+                     struct sfs_bytes name, unsigned want, const struct sfs_record **ret_record,
+                     struct sfs_error *error)
+{
+    const struct sfs_record *record;
+    struct sfs_buffer other = {0};
+    struct sfs_error failure;
+    if (sfs_txn_piece_base(piece, name, &other))
+        return sfs_fail_memory(error, "transaction");
+    int code = sfs_get(view->base, sfs_buffer_bytes(&other), want, &record, &failure);
+    if (code == SFS_E_NOT_FOUND)
+        code = not_found(name, error);
+    else if (code && error)
+        *error = failure;
+    if (code == 0) {
+        code = sfs_txn_piece_record(piece, record, &other, ret_record, error);
+        sfs_record_unref(record);
+    }
+    sfs_buffer_free(&other);
+    return code;
+}
+
 int sfs_txn_view_get(const struct sfs_txn_view *view, struct sfs_bytes name, unsigned want,
                      const struct sfs_record **ret_record, struct sfs_error *error)
 {
-    const struct sfs_txn_entry *entry = sfs_tree_find(&view->tree, name);
+    const struct sfs_txn_entry *entry = sfs_tree_find(&view->writes.entries, name);
+    const struct sfs_txn_piece *piece;
     if (entry && entry->state == SFS_TXN_PRESENT)
         return sfs_txn_entry_record(view->base, entry, want, ret_record, error);
-    /* A temporary name is no name, and the base would refuse it. */
     if ((entry && entry->state == SFS_TXN_GONE) || sfs_name_is_temporary(name))
         return not_found(name, error);
-    return sfs_get(view->base, name, want, ret_record, error);
+    piece = sfs_txn_map_find(&view->writes.map, name);
+    if (!piece)
+        return sfs_get(view->base, name, want, ret_record, error);
+    return piece->gone ? not_found(name, error)
+                       : get_moved(view, piece, name, want, ret_record, error);
+}
+
+static int check_revision(struct sfs_bytes name, uint64_t revision, uint64_t expected,
+                          struct sfs_error *error)
+{
+    char shown[160];
+    if (expected == 0 || revision == expected)
+        return 0;
+    return sfs_fail(error, SFS_E_CONFLICT, "transaction",
+                    "'%s' has revision %" PRIu64 ", not %" PRIu64,
+                    sfs_name_show(name, shown, sizeof(shown)), revision, expected);
+}
+
+static int read_moved(const struct sfs_txn_view *view, const struct sfs_txn_piece *piece,
+                      struct sfs_bytes name, uint64_t offset, void *data, size_t size,
+                      size_t *ret_size, struct sfs_error *error)
+{
+    struct sfs_buffer other = {0};
+    struct sfs_error failure;
+    if (sfs_txn_piece_base(piece, name, &other))
+        return sfs_fail_memory(error, "transaction");
+    int code = sfs_read(view->base, sfs_buffer_bytes(&other), 0, offset, data, size, ret_size,
+                        &failure);
+    if (code == SFS_E_NOT_FOUND)
+        code = not_found(name, error);
+    else if (code && error)
+        *error = failure;
+    sfs_buffer_free(&other);
+    return code;
 }
 
 int sfs_txn_view_read(const struct sfs_txn_view *view, struct sfs_bytes name, uint64_t revision,
                       uint64_t offset, void *data, size_t size, size_t *ret_size,
                       struct sfs_error *error)
 {
-    char shown[160];
-    const struct sfs_txn_entry *entry = sfs_tree_find(&view->tree, name);
+    const struct sfs_txn_entry *entry = sfs_tree_find(&view->writes.entries, name);
+    const struct sfs_txn_piece *piece = NULL;
+    int code = 0;
     if (!entry || entry->state == SFS_TXN_GUARDED)
-        return sfs_read(view->base, name, revision, offset, data, size, ret_size, error);
-    if (entry->state == SFS_TXN_GONE)
+        piece = sfs_txn_map_find(&view->writes.map, name);
+    else if (entry->state == SFS_TXN_GONE)
         return not_found(name, error);
-    if (revision && revision != entry->record->revision)
-        return sfs_fail(error, SFS_E_CONFLICT, "transaction",
-                        "'%s' has revision %" PRIu64 ", not %" PRIu64,
-                        sfs_name_show(name, shown, sizeof(shown)), entry->record->revision,
-                        revision);
-    return entry_read(view->base, entry, offset, data, size, ret_size, error);
+    else
+        code = check_revision(name, entry->record->revision, revision, error);
+    if (code)
+        return code;
+    if (entry && entry->state == SFS_TXN_PRESENT)
+        return entry_read(view->base, entry, offset, data, size, ret_size, error);
+    if (!piece)
+        return sfs_read(view->base, name, revision, offset, data, size, ret_size, error);
+    if (piece->gone)
+        return not_found(name, error);
+    code = check_revision(name, piece->revision, revision, error);
+    return code ? code : read_moved(view, piece, name, offset, data, size, ret_size, error);
 }

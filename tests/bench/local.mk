@@ -5,3 +5,5 @@
 bench_programs += tests/bench/bench_commits
 tests_bench_bench_commits_SOURCES = tests/bench/bench_commits.c
 tests_bench_bench_commits_LDADD = libstorefs.la $(SQLITE_LIBS)
+bench_programs += tests/bench/bench_history
+tests_bench_bench_history_SOURCES = tests/bench/bench_history.c

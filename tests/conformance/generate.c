@@ -270,7 +270,7 @@ static void add_removal(struct play *play)
 {
     struct sfs_buffer buffer = {0};
     struct sfs_batch *batch = play->fixture->batch;
-    if (play_random(play, 12) == 0)
+    if (play_random(play, 8) == 0)
         OK(sfs_batch_clear_range(batch, a_range(play, &buffer), NULL));
     else
         OK(sfs_batch_delete(batch, a_name(play, &buffer),
@@ -283,15 +283,15 @@ static void add_operation(struct play *play)
     uint64_t kind = play_random(play, 100);
     if (kind < 34)
         add_put(play);
-    else if (kind < 38)
+    else if (kind < 37)
         add_stage(play);
-    else if (kind < 54)
+    else if (kind < 49)
         add_patch(play);
-    else if (kind < 66)
+    else if (kind < 59)
         add_attributes(play);
-    else if (kind < 78)
+    else if (kind < 71)
         add_removal(play);
-    else if (kind < 91)
+    else if (kind < 82)
         add_rename(play);
     else
         add_prefixes(play);

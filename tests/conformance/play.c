@@ -156,27 +156,6 @@ static bool commit(struct play *play, struct model *next, uint64_t sequence,
     return fine;
 }
 
-/*
- * A transaction keeps no history of each of its batches: a name that one of them made and deleted
- * counts there as changed, though it is not to the model. It may refuse more than it must; it is
- * counted, and the store must be as it was.
- */
-static bool is_cautious(struct play *play, int code)
-{
-    size_t count;
-    const struct sfs_precondition *conditions =
-        sfs_batch_preconditions(play->fixture->batch, &count);
-    if (!play->fixture->transaction || code != SFS_E_CONFLICT)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (conditions[i].kind == SFS_REQUIRE_UNCHANGED && conditions[i].number < play->sequence) {
-            play->cautious++;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool apply_both(struct play *play)
 {
     struct fixture *f = play->fixture;
@@ -188,7 +167,7 @@ static bool apply_both(struct play *play)
     model_copy(&play->model, &next);
     int expected = model_apply(&next, &play->past, f->batch, affected);
     int code = sfs_apply(f->store, f->batch, NULL, &sequence, &error);
-    bool fine = code == expected || is_cautious(play, code);
+    bool fine = code == expected;
     if (!fine) {
         snprintf(difference, sizeof(difference), "gave %s, should be %s: %s", sfs_code_name(code),
                  sfs_code_name(expected), error.message);
@@ -223,9 +202,9 @@ static bool turn_snapshots(struct play *play)
 {
     uint64_t oldest = play->sequence;
     bool fine = true;
-    if (play->held_count < PLAY_HELD && play_random(play, 12) == 0)
+    if (play->held_count < PLAY_HELD && play_random(play, 8) == 0)
         hold(play);
-    if (play->held_count && play_random(play, 15) == 0) {
+    if (play->held_count && play_random(play, 10) == 0) {
         size_t at = (size_t)play_random(play, play->held_count);
         fine = compare_held(play, at);
         if (play_random(play, 2))

@@ -9,7 +9,7 @@
  */
 #include "tests/conformance/model.h"
 
-#define PLAY_HELD 4
+#define PLAY_HELD 6
 #define PLAY_OPERATIONS 8
 
 struct play {
@@ -21,7 +21,6 @@ struct play {
     uint64_t sequence;
     uint64_t steps;
     uint64_t committed;
-    uint64_t cautious; /* batches that a transaction refused and need not have */
     struct sfs_stage *stages[PLAY_OPERATIONS];
     size_t stage_count;
     struct held {

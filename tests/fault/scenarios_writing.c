@@ -192,6 +192,72 @@ static int change_within(struct sfs_storage *store, struct sfs_error *error)
     return code;
 }
 
+/* Every way to read what lies under other names, from a snapshot of the transaction and not. */
+static int read_moved(struct sfs_storage *store, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor = NULL;
+    const struct sfs_record *record = NULL;
+    struct sfs_totals totals;
+    char piece[16];
+    size_t got = 0;
+    int code = sfs_get(store, L("moved/2"), SFS_WANT_VALUE, &record, error);
+    if (code == 0)
+        sfs_record_unref(record);
+    THEN(sfs_read(store, L("d/1"), 0, 0, piece, sizeof(piece), &got, error));
+    THEN(sfs_exists(store, range_of(L("moved/k"), L("moved/l")), error));
+    THEN(sfs_exists(store, range_of(L("moved/k2"), L("moved0")), error));
+    THEN(sfs_totals(store, &totals, error));
+    THEN(sfs_scan(store, range_of(L("b"), L("x")), SFS_WANT_RECORD, &cursor, error));
+    while (code >= 0 && (code = sfs_cursor_next(cursor, &record, error)) == 1)
+        continue;
+    THEN(sfs_cursor_seek(cursor, L("moved/"), error));
+    THEN(sfs_cursor_next(cursor, &record, error));
+    THEN(sfs_cursor_seek(cursor, L("moved/a"), error));
+    THEN(sfs_cursor_next(cursor, &record, error));
+    sfs_cursor_close(cursor);
+    return code;
+}
+
+static int apply_and_clear(struct sfs_storage *store, struct sfs_batch *batch,
+                           struct sfs_error *error)
+{
+    int code = sfs_apply(store, batch, NULL, NULL, error);
+    sfs_batch_clear(batch);
+    return code;
+}
+
+/* Moves and clears ranges, and asks what was changed by that. */
+static int move_ranges(struct sfs_storage *store, struct sfs_batch *batch, struct sfs_error *error)
+{
+    struct sfs_storage *snapshot = NULL;
+    uint64_t begun = 0, since = 0;
+    int code = sfs_sequence(store, &begun, error);
+    THEN(sfs_batch_put(batch, L("d/k"), L("1"), NULL, 0, error));
+    THEN(sfs_batch_delete(batch, L("d/1"), 0, error));
+    THEN(apply_and_clear(store, batch, error));
+    THEN(sfs_batch_exchange_prefix(batch, L("d/"), L("e/"), error));
+    THEN(sfs_batch_rename_prefix(batch, L("e/"), L("moved/"), error));
+    THEN(sfs_batch_put(batch, L("moved/new"), L("1"), NULL, 0, error));
+    THEN(sfs_batch_delete(batch, L("moved/new"), 0, error));
+    THEN(apply_and_clear(store, batch, error));
+    THEN(sfs_snapshot(store, 0, &snapshot, error));
+    if (code >= 0)
+        code = sfs_sequence(snapshot, &since, error);
+    THEN(read_moved(store, error));
+    THEN(sfs_batch_clear_range(batch, range_of(L("x"), L("")), error));
+    THEN(sfs_batch_clear_range(batch, range_of(L("moved/2"), L("moved/3")), error));
+    THEN(sfs_batch_rename(batch, L("moved/k"), L("moved/k1"), 0, error));
+    THEN(apply_and_clear(store, batch, error));
+    THEN(read_moved(snapshot, error));
+    THEN(sfs_batch_require_no_match(batch, begun, never, NULL, error));
+    THEN(sfs_batch_require_no_match(batch, since, never, NULL, error));
+    THEN(sfs_batch_rename(batch, L("moved/k1"), L("moved/k"), 0, error));
+    THEN(apply_and_clear(store, batch, error));
+    if (snapshot)
+        sfs_close(snapshot, NULL);
+    return code;
+}
+
 static int work(struct sfs_transaction *transaction, struct sfs_error *error)
 {
     struct sfs_storage *store = sfs_transaction_storage(transaction);
@@ -223,6 +289,33 @@ static int transaction_with(struct fixture *f, enum sfs_isolation isolation,
 static int transaction(struct fixture *f, struct sfs_error *error)
 {
     return transaction_with(f, SFS_SNAPSHOT, error);
+}
+
+static int ranges_with(struct fixture *f, enum sfs_isolation isolation, struct sfs_error *error)
+{
+    const struct sfs_transaction_options options = {.isolation = isolation};
+    struct sfs_transaction *transaction = NULL;
+    struct sfs_batch *batch = NULL;
+    int changes = 0;
+    int code = sfs_batch_new(&batch, error);
+    THEN(sfs_begin(f->store, &options, &transaction, error));
+    if (code >= 0)
+        code = move_ranges(sfs_transaction_storage(transaction), batch, error);
+    THEN(sfs_transaction_changes(transaction, count_change, &changes, error));
+    THEN(sfs_commit(transaction, NULL, error));
+    sfs_transaction_free(transaction);
+    sfs_batch_free(batch);
+    return code;
+}
+
+static int ranges(struct fixture *f, struct sfs_error *error)
+{
+    return ranges_with(f, SFS_SNAPSHOT, error);
+}
+
+static int ranges_recorded(struct fixture *f, struct sfs_error *error)
+{
+    return ranges_with(f, SFS_SERIALIZABLE, error);
 }
 
 static int transaction_within(struct fixture *f, struct sfs_error *error)
@@ -258,6 +351,8 @@ const struct scenario scenarios_writing[] = {
     {.name = "stage", .run = staged},
     {.name = "import", .run = import_lines},
     {.name = "transaction", .run = transaction, .needs = SFS_CAN_SNAPSHOT},
+    {.name = "transaction of ranges", .run = ranges, .needs = SFS_CAN_SNAPSHOT},
+    {.name = "transaction of ranges, recorded", .run = ranges_recorded, .needs = SFS_CAN_SNAPSHOT},
     {.name = "transaction within", .run = transaction_within, .needs = SFS_CAN_SNAPSHOT},
     {0},
 };

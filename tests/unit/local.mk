@@ -36,6 +36,14 @@ tests_unit_test_transaction_values_SOURCES = tests/unit/test_transaction_values.
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+unit_tests += tests/unit/test_transaction_ranges tests/unit/test_transaction_large
+tests_unit_test_transaction_ranges_SOURCES = tests/unit/test_transaction_ranges.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+tests_unit_test_transaction_large_SOURCES = tests/unit/test_transaction_large.c \
+	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+# Allocations of the library are counted.
+tests_unit_test_transaction_large_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=free
 unit_tests += tests/unit/test_json_backend
 tests_unit_test_json_backend_SOURCES = tests/unit/test_json_backend.c tests/unit/json_fixture.c \
 	tests/unit/json_fixture.h
@@ -55,6 +63,24 @@ tests_unit_test_sqlite_SOURCES = tests/unit/test_sqlite.c tests/unit/sqlite_fixt
 tests_unit_test_sqlite_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_history_SOURCES = tests/unit/test_sqlite_history.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_history_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_leases tests/unit/test_sqlite_owners
+tests_unit_test_sqlite_leases_SOURCES = tests/unit/test_sqlite_leases.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_leases_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+# Threads cannot be started at times.
+tests_unit_test_sqlite_leases_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
+tests_unit_test_sqlite_owners_SOURCES = tests/unit/test_sqlite_owners.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_owners_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_bounds
+tests_unit_test_sqlite_bounds_SOURCES = tests/unit/test_sqlite_bounds.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_bounds_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_positions
+tests_unit_test_sqlite_positions_SOURCES = tests/unit/test_sqlite_positions.c \
+	tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_positions_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_format
+tests_unit_test_sqlite_format_SOURCES = tests/unit/test_sqlite_format.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_format_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+EXTRA_DIST += tests/unit/store_v1.sql
 unit_tests += tests/unit/test_json_safety
 tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/json_fixture.c \
 	tests/unit/json_fixture.h

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transactions against a model: random batches go to a transaction and to a memory store that began
- * equal; after each both must show the same, and after the commit so must the store below. Then
+ * Transactions against a model: random batches, among them many that move whole prefixes, go to a
+ * transaction and to a memory store that began equal; after each both must show the same, also with
+ * savepoints, snapshots and transactions inside, and after the commit so must the store below. Then
  * several threads at once on one transaction while others write to the store.
  */
 #include <pthread.h>
@@ -39,8 +40,20 @@ static struct sfs_bytes random_value(char *value)
 
 static struct sfs_bytes random_prefix(void)
 {
-    static const char *const prefixes[] = {"c/", "d/", "c/d/", "e/"};
-    return sfs_string(prefixes[pick(4)]);
+    static const char *const prefixes[] = {"c/", "d/", "c/d/", "e/", "e/long/", "d/y/"};
+    return sfs_string(prefixes[pick(6)]);
+}
+
+/* Renames a prefix, or exchanges two. */
+static void add_prefixes(struct sfs_batch *batch)
+{
+    struct sfs_bytes from = random_prefix(), to = random_prefix();
+    if (sfs_bytes_starts(from, to) || sfs_bytes_starts(to, from))
+        sfs_batch_rename_prefix(batch, SFS_LITERAL("c/"), SFS_LITERAL("d/"), NULL);
+    else if (pick(3) == 0)
+        sfs_batch_exchange_prefix(batch, from, to, NULL);
+    else
+        sfs_batch_rename_prefix(batch, from, to, NULL);
 }
 
 static void add_put(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes value)
@@ -80,9 +93,9 @@ static void add_random(struct sfs_batch *batch)
         if (names)
             sfs_batch_exchange(batch, a, b, NULL);
         break;
-    case 3: sfs_batch_rename_prefix(batch, SFS_LITERAL("c/"), SFS_LITERAL("d/"), NULL); break;
-    case 4: sfs_batch_rename_prefix(batch, SFS_LITERAL("d/"), SFS_LITERAL("e/long/"), NULL); break;
-    case 5: sfs_batch_exchange_prefix(batch, SFS_LITERAL("c/"), SFS_LITERAL("e/"), NULL); break;
+    case 3:
+    case 4:
+    case 5: add_prefixes(batch); break;
     case 6: add_range(batch, a, b); break;
     case 7:
         if (names)
@@ -177,31 +190,216 @@ static void step(struct sfs_storage *got, struct sfs_storage *expected)
     check_same(got, expected, false);
 }
 
-static void run_model(struct fixture *fixture, unsigned long seed)
+/* --- a transaction as a whole --- */
+
+/* Puts a record with everything that check_same_record() looks at. */
+static void add_copy(struct sfs_batch *batch, const struct sfs_record *record)
+{
+    unsigned mask = SFS_ATTRIBUTE_ALL & ~(unsigned)SFS_ATTRIBUTE_TYPE;
+    struct sfs_bytes name, value;
+    size_t position = 0;
+    if (record->attributes.type_set)
+        mask |= SFS_ATTRIBUTE_TYPE;
+    if (sfs_name_is_marker(record->name))
+        mask &= ~(unsigned)SFS_ATTRIBUTE_KIND;
+    assert_int_equal(sfs_batch_put(batch, record->name, sfs_record_value(record),
+                                   &record->attributes, mask, NULL), 0);
+    while (sfs_xattr_next(record->xattrs, &position, &name, &value))
+        assert_int_equal(sfs_batch_xattr(batch, record->name, name, value, 0, NULL), 0);
+    assert_int_equal(sfs_batch_attributes(batch, record->name, &record->attributes,
+                                          SFS_ATTRIBUTE_CHANGED, NULL), 0);
+}
+
+static struct sfs_storage *copy_model(struct sfs_storage *model)
+{
+    struct sfs_storage *copy;
+    struct sfs_cursor *cursor;
+    struct sfs_batch *batch;
+    const struct sfs_record *record;
+    assert_int_equal(sfs_open(&copy, "memory:", SFS_OPEN_CREATE, NULL), 0);
+    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
+    assert_int_equal(sfs_scan(model, (struct sfs_range){0}, SFS_WANT_VALUE, &cursor, NULL), 0);
+    while (sfs_cursor_next(cursor, &record, NULL) == 1)
+        add_copy(batch, record);
+    sfs_cursor_close(cursor);
+    assert_int_equal(sfs_apply(copy, batch, NULL, NULL, NULL), 0);
+    sfs_batch_free(batch);
+    return copy;
+}
+
+/* Puts a copy in place of the model, which is closed. */
+static void restore_model(struct sfs_storage **model, struct sfs_storage *saved)
+{
+    assert_int_equal(sfs_close(*model, NULL), 0);
+    *model = copy_model(saved);
+}
+
+struct changes {
+    struct sfs_storage *before;
+    struct sfs_storage *after;
+    struct sfs_buffer last; /* the name that was told last */
+    size_t told;
+};
+
+static bool has(struct sfs_storage *store, struct sfs_bytes name)
+{
+    const struct sfs_record *record = NULL;
+    int code = sfs_get(store, name, SFS_WANT_RECORD, &record, NULL);
+    assert_true(code == 0 || code == SFS_E_NOT_FOUND);
+    sfs_record_unref(record);
+    return code == 0;
+}
+
+static int check_change(void *context, struct sfs_bytes name, const struct sfs_record *before,
+                        const struct sfs_record *after)
+{
+    struct changes *changes = context;
+    assert_true(sfs_bytes_compare(sfs_buffer_bytes(&changes->last), name) < 0);
+    assert_true(before || after);
+    assert_int_equal(before != NULL, has(changes->before, name));
+    assert_int_equal(after != NULL, has(changes->after, name));
+    assert_true(!before || sfs_bytes_equal(before->name, name));
+    assert_true(!after || (sfs_bytes_equal(after->name, name) && after->revision >> 62));
+    changes->last.size = 0;
+    assert_int_equal(sfs_buffer_add(&changes->last, name), 0);
+    changes->told++;
+    return 0;
+}
+
+/* How many records of one store are not, or not of that revision, in the other. */
+static size_t count_others(struct sfs_storage *store, struct sfs_storage *other, bool gone_only)
+{
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record, *same;
+    size_t count = 0;
+    assert_int_equal(sfs_scan(store, (struct sfs_range){0}, 0, &cursor, NULL), 0);
+    while (sfs_cursor_next(cursor, &record, NULL) == 1) {
+        bool there = sfs_get(other, record->name, 0, &same, NULL) == 0;
+        count += !there || (!gone_only && same->revision != record->revision);
+        if (there)
+            sfs_record_unref(same);
+    }
+    sfs_cursor_close(cursor);
+    return count;
+}
+
+/* What would be committed is told name by name: as many as differ. */
+static void check_changes(struct sfs_storage *store, struct sfs_transaction *transaction)
+{
+    struct changes changes = {store, inside(transaction), {0}, 0};
+    assert_int_equal(sfs_transaction_changes(transaction, check_change, &changes, NULL), 0);
+    assert_int_equal(changes.told, count_others(inside(transaction), store, false) +
+                                       count_others(store, inside(transaction), true));
+    sfs_buffer_free(&changes.last);
+}
+
+static void check_totals(struct sfs_storage *got, struct sfs_storage *expected)
+{
+    struct sfs_totals totals, wanted;
+    assert_int_equal(sfs_totals(got, &totals, NULL), 0);
+    assert_int_equal(sfs_totals(expected, &wanted, NULL), 0);
+    assert_true(totals.keys == wanted.keys && totals.records == wanted.records &&
+                totals.bytes == wanted.bytes);
+}
+
+/* Steps in a transaction inside the transaction; it is committed or, as if nothing had been,
+ * rolled back. */
+static void nest(struct sfs_transaction *outer, struct sfs_storage **model)
+{
+    struct sfs_storage *saved = copy_model(*model);
+    struct sfs_transaction *inner;
+    assert_int_equal(sfs_begin_nested(outer, NULL, &inner, NULL), 0);
+    for (unsigned i = 0, steps = 1 + pick(6); i < steps; i++)
+        step(inside(inner), *model);
+    check_totals(inside(inner), *model);
+    if (pick(2)) {
+        commit(inner);
+    } else {
+        sfs_transaction_free(inner);
+        restore_model(model, saved);
+    }
+    assert_int_equal(sfs_close(saved, NULL), 0);
+    check_same(inside(outer), *model, true);
+}
+
+struct mark {
+    struct sfs_storage *model; /* as it was at the savepoint; NULL: there is none */
+};
+
+static void turn_savepoint(struct sfs_transaction *transaction, struct sfs_storage **model,
+                           struct mark *mark)
+{
+    if (!mark->model) {
+        assert_int_equal(sfs_savepoint(transaction, "mark", NULL), 0);
+        mark->model = copy_model(*model);
+        return;
+    }
+    if (pick(3)) {
+        assert_int_equal(sfs_savepoint_rollback(transaction, "mark", NULL), 0);
+        restore_model(model, mark->model);
+        check_same(inside(transaction), *model, true);
+    }
+    if (pick(2)) {
+        assert_int_equal(sfs_savepoint_release(transaction, "mark", NULL), 0);
+        assert_int_equal(sfs_close(mark->model, NULL), 0);
+        mark->model = NULL;
+    }
+}
+
+/* A snapshot of the transaction's store stays as it is. */
+static void check_snapshot(struct sfs_transaction *transaction, struct sfs_storage **model)
+{
+    struct sfs_storage *snapshot, *saved = copy_model(*model);
+    assert_int_equal(sfs_snapshot(inside(transaction), 0, &snapshot, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        step(inside(transaction), *model);
+    check_same(snapshot, saved, true);
+    check_same(snapshot, saved, false);
+    check_totals(snapshot, saved);
+    assert_int_equal(sfs_close(snapshot, NULL), 0);
+    assert_int_equal(sfs_close(saved, NULL), 0);
+}
+
+static void run_model(struct fixture *fixture, enum sfs_isolation isolation, unsigned long seed)
 {
     struct sfs_storage *model;
+    struct mark mark = {0};
     random_state = seed;
     assert_int_equal(sfs_clear(fixture->store, NULL), 0);
     assert_int_equal(sfs_open(&model, "memory:", SFS_OPEN_CREATE, NULL), 0);
     for (int i = 0; i < 10; i++)
         step(fixture->store, model);
-    struct sfs_transaction *transaction = begin(fixture->store);
-    struct sfs_storage *inside = sfs_transaction_storage(transaction);
-    check_same(inside, model, true);
-    for (int i = 0; i < 30; i++)
-        step(inside, model);
-    check_same(inside, model, true);
+    struct sfs_transaction *transaction = begin_at(fixture->store, isolation);
+    check_same(inside(transaction), model, true);
+    for (int i = 0; i < 30; i++) {
+        if (pick(6) == 0)
+            turn_savepoint(transaction, &model, &mark);
+        else if (pick(10) == 0)
+            nest(transaction, &model);
+        else if (pick(10) == 0)
+            check_snapshot(transaction, &model);
+        else
+            step(inside(transaction), model);
+    }
+    check_same(inside(transaction), model, true);
+    check_totals(inside(transaction), model);
+    check_changes(fixture->other, transaction);
     commit(transaction);
     check_same(fixture->other, model, true);
+    if (mark.model)
+        assert_int_equal(sfs_close(mark.model, NULL), 0);
     assert_int_equal(sfs_close(model, NULL), 0);
 }
 
 static void test_model(void **state)
 {
     const char *scale = getenv("STOREFS_TEST_SCALE");
-    unsigned long rounds = scale && strcmp(scale, "full") == 0 ? 3000 : 150;
-    for (unsigned long seed = 1; seed <= rounds; seed++)
-        run_model(*state, seed);
+    unsigned long rounds = scale && strcmp(scale, "full") == 0 ? 3000 : 300;
+    for (unsigned long seed = 1; seed <= rounds; seed++) {
+        run_model(*state, SFS_READ_COMMITTED, seed);
+        run_model(*state, SFS_SNAPSHOT, seed);
+        run_model(*state, SFS_SERIALIZABLE, seed);
+    }
 }
 
 /* --- threads --- */
@@ -307,6 +505,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(test_model),
+        {"test_model (json)", test_model, setup_json, teardown, NULL},
         BOTH(test_threads),
     };
     return cmocka_run_group_tests_name("transaction model", tests, NULL, NULL);

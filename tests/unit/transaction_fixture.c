@@ -30,6 +30,20 @@ int setup_sqlite(void **state)
     return 0;
 }
 
+int setup_json(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    const char *directory = getenv("TMPDIR");
+    assert_non_null(fixture);
+    snprintf(fixture->path, sizeof(fixture->path), "json:%s/transaction-%d.json?autosave=0",
+             directory ? directory : "/tmp", (int)getpid());
+    assert_int_equal(sfs_open(&fixture->store, fixture->path, SFS_OPEN_CREATE, NULL), 0);
+    fixture->other = fixture->store;
+    fixture->path[strlen(fixture->path) - strlen("?autosave=0")] = '\0';
+    *state = fixture;
+    return 0;
+}
+
 int teardown(void **state)
 {
     struct fixture *fixture = *state;
@@ -38,9 +52,9 @@ int teardown(void **state)
     assert_int_equal(sfs_close(fixture->store, NULL), 0);
     if (fixture->path[0]) {
         char name[320];
-        const char *const ends[] = {"", "-wal", "-shm"};
-        for (size_t i = 0; i < 3; i++) {
-            snprintf(name, sizeof(name), "%s%s", fixture->path + strlen("sqlite:"), ends[i]);
+        const char *const ends[] = {"", "-wal", "-shm", ".attrs", ".lock"};
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+            snprintf(name, sizeof(name), "%s%s", strchr(fixture->path, ':') + 1, ends[i]);
             unlink(name);
         }
     }

@@ -18,9 +18,10 @@ struct fixture {
     char path[300];
 };
 
-/* Setup and teardown of a test: the store is a memory store, or a SQLite file of which `other` is a
- * second opening. */
+/* Setup and teardown of a test: the store is a memory store, a JSON file, or a SQLite file of which
+ * `other` is a second opening. */
 int setup_memory(void **state);
+int setup_json(void **state);
 int setup_sqlite(void **state);
 int teardown(void **state);
 

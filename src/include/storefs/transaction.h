@@ -64,8 +64,14 @@ SFS_API int sfs_begin_nested(struct sfs_transaction *parent,
  * Reads see what the level says and the transaction's own writes; apply goes to the write set.
  * Borrowed. Revisions, ids of new records and sequence numbers that it shows for its own writes are
  * provisional (2^62 and above). It has snapshots where the store has, and transactions of its own, but
- * no change feed. What a batch required in it is required again at the commit; require_no_match is
- * UNSUPPORTED.
+ * no change feed. What a batch required in it is required again at the commit, so the rule and the
+ * context of require_no_match must live as long as the transaction and those around it. What the transaction itself
+ * changed since such a number counts for that rule, unless a snapshot of then is open, whatever it
+ * was (CONFLICT). Under read committed, require_unchanged and require_no_match are UNSUPPORTED with
+ * a provisional number.
+ *
+ * Renaming, exchanging and clearing ranges takes memory for each range, not for each key in it, and
+ * the time of counting them.
  */
 SFS_API struct sfs_storage *sfs_transaction_storage(struct sfs_transaction *transaction);
 /* *ret_sequence (may be NULL): the commit's number, of an empty transaction the snapshot's. CONFLICT,
@@ -94,7 +100,7 @@ SFS_API void sfs_transaction_status(struct sfs_transaction *transaction,
                                     struct sfs_transaction_status *ret_status);
 /* What would be committed, one call a name in byte order: `before` NULL: created; `after` NULL:
  * deleted. Neither need have its value; both are borrowed for the call. A visit that returns not 0 ends it,
- * and that is returned. */
+ * and that is returned. Memory does not grow with their number. */
 SFS_API int sfs_transaction_changes(struct sfs_transaction *transaction,
                                     int (*visit)(void *context, struct sfs_bytes name,
                                                  const struct sfs_record *before,
