@@ -35,7 +35,13 @@ int fs_keys_decode(struct fs_call *call, struct fs_node *dir, const char *name,
                    struct fs_target *target);
 /* Decodes, and looks in the store what is there: sets exists, directory, leaf, marker. */
 int fs_keys_find(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_target *target);
+/* As fs_keys_find, for a file that is about to be made: the kernel has just looked the name up, and where
+ * nothing can have changed since the store is not asked again. */
+int fs_keys_find_new(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_target *target);
 void fs_target_free(struct fs_target *target);
+/* Around a look at a name that may find nothing: what was not found is remembered for fs_keys_find_new. */
+struct fs_absent fs_keys_look_begin(struct fs_node *dir, const char *name);
+void fs_keys_look_failed(struct fs_node *dir, const struct fs_absent *look);
 /* True where the kernel knows the name as a file that was made and is not committed. */
 bool fs_keys_is_pending(struct fs_call *call, struct fs_node *dir, const char *name);
 
@@ -84,17 +90,24 @@ int64_t fs_now(void);
 
 /* --- what a directory knows of its entries: keys_directory.c --- */
 
-/* st_nlink: two, and one for each directory in it; 1 where there is too much in it to count, and inside
- * transactions, where a count would be a read of all names. */
-nlink_t fs_keys_links(struct fs_space *space, struct sfs_bytes prefix);
+/* st_nlink: two, and one for each directory in it; 1 where there is too much in it to count, inside
+ * transactions, where a count would be a read of all names, and in fields/, where documents are
+ * directories too. `dir`: the directory with this prefix, or the one that it is in. */
+nlink_t fs_keys_links(const struct fs_node *dir, struct sfs_bytes prefix);
 /* A change of a directory's entries: its time. That shows at once, and is written to its marker soon: by
  * the next change that is a second later, by fsync of the directory, or at the end of the mount; but not while a
  * transaction is open. */
 void fs_keys_touch(struct fs_call *call, struct fs_node *dir);
 void fs_keys_write_touched(struct fs_call *call);
 
+/* The tree of fields/ lists the same names, which are other nodes there. */
+void fs_fields_as_listed(struct fs_node *dir, struct fs_dirent *entry);
+/* Tells the kernel that what it has of a key in keys/ is out of date; `renewed`: the name as well. */
+void fs_keys_tell(struct fs *fs, struct sfs_bytes key, bool renewed);
+
 /* --- operations, by file --- */
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
+int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target);
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry);
 int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);

@@ -40,13 +40,14 @@ static int count_directories(struct sfs_cursor *cursor, size_t prefix, nlink_t *
     return code;
 }
 
-nlink_t fs_keys_links(struct fs_space *space, struct sfs_bytes prefix)
+nlink_t fs_keys_links(const struct fs_node *dir, struct sfs_bytes prefix)
 {
+    struct fs_space *space = dir->space;
     struct sfs_buffer end = {0};
     struct sfs_range range;
     struct sfs_cursor *cursor = NULL;
     nlink_t count = 2;
-    if (space != space->fs->space)
+    if (dir->class != &fs_keys_directory_class || space != space->fs->space)
         return 1;
     int code = sfs_range_prefix(prefix, &end, &range);
     if (code == 0)

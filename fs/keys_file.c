@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fs/keys.h"
+#include "fs/tx.h"
 
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
 static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
@@ -32,6 +33,10 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
             code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &open->record,
                            &call->error);
         sfs_buffer_free(&key);
+        /* The kernel knew the name for longer than somebody else's store had it: at this answer it looks the
+         * name up again, and makes the file where that is asked for. */
+        if (code == SFS_E_NOT_FOUND)
+            return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the key was deleted by somebody else");
         if (code < 0)
             return code;
         fs_file_saw(file, open->record);
@@ -45,10 +50,14 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
 static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                      struct fuse_file_info *info)
 {
+    bool writes = (info->flags & O_ACCMODE) != O_RDONLY || (info->flags & O_TRUNC) != 0;
+    int code = writes ? fs_tx_writable(call, node->space) : 0;
+    if (code < 0)
+        return code;
     struct fs_file *file = fs_file_acquire(node);
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = open_existing(call, node, file, open, info);
+    code = open_existing(call, node, file, open, info);
     if (code < 0) {
         fs_file_release(file);
         return code;
@@ -121,7 +130,9 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
     struct fs_target target = {0};
     struct sfs_attributes attributes = {.kind = SFS_KIND_VALUE};
     bool pending = fs_keys_is_pending(call, dir, name);
-    int code = fs_keys_find(call, dir, name, &target);
+    int code = fs_tx_writable(call, dir->space);
+    if (code == 0)
+        code = fs_keys_find_new(call, dir, name, &target);
     bool taken = code == 0 && (target.exists || pending);
     if (code == 0 && !taken) /* "%empty" right below keys/ is a directory only: no key is empty */
         code = sfs_key_check(sfs_buffer_bytes(&target.key), &call->error);
@@ -232,7 +243,9 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
                      uint64_t offset, size_t *ret_size)
 {
     struct fs_file *file = open->node->file; /* an open handle keeps it */
-    int code = fs_file_read(call, file, data, size, offset, ret_size);
+    int code = fs_file_check(call, file);
+    if (code == 0)
+        code = fs_file_read(call, file, data, size, offset, ret_size);
     if (code != 0)
         return code < 0 ? code : 0;
     drop_older(open, file);
@@ -245,9 +258,17 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 
 /* --- writing and closing --- */
 
+static int check_writable(struct fs_call *call, const struct fs_file *file)
+{
+    int code = fs_tx_writable(call, file->space);
+    return code == 0 ? fs_file_check(call, file) : code;
+}
+
 static int keys_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
-    return fs_file_write(call, open->node->file, data, offset, call->append);
+    struct fs_file *file = open->node->file;
+    int code = check_writable(call, file);
+    return code == 0 ? fs_file_write(call, file, data, offset, call->append) : code;
 }
 
 /* Room cannot be set aside in a store; what is written there later may find none (NO_SPACE). */
@@ -256,7 +277,9 @@ static int keys_allocate(struct fs_call *call, struct fs_open *open, int mode, u
 {
     struct fs_file *file = open->node->file;
     bool zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
-    int code = 0;
+    int code = check_writable(call, file);
+    if (code < 0)
+        return code;
     if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
         return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount", "this kind of fallocate is not known");
     if ((mode & FALLOC_FL_KEEP_SIZE) == 0)
@@ -269,7 +292,9 @@ static int keys_allocate(struct fs_call *call, struct fs_open *open, int mode, u
 static int keys_seek(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
                      uint64_t *ret_offset)
 {
-    return fs_file_seek(call, open->node->file, offset, data, ret_offset);
+    struct fs_file *file = open->node->file;
+    int code = fs_file_check(call, file);
+    return code == 0 ? fs_file_seek(call, file, offset, data, ret_offset) : code;
 }
 
 /* A file with nothing to commit can be closed after its transaction has ended. */
@@ -320,7 +345,7 @@ static void keys_release(struct fs_call *call, struct fs_open *open)
     fs_file_release(file);
 }
 
-static int keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target)
+int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target)
 {
     struct sfs_buffer key = {0};
     int code = fs_keys_key(call, node, &key);
@@ -360,7 +385,7 @@ const struct fs_class fs_keys_leaf_class = {
     .name = "key",
     .stat = fs_keys_stat,
     .set = fs_keys_set,
-    .readlink = keys_readlink,
+    .readlink = fs_keys_readlink,
     .open = keys_open,
     .read = keys_read,
     .write = keys_write,

@@ -23,7 +23,7 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
     if (target->directory) {
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, &entry->st);
         if (target->name.kind != FS_KIND_PIECE)
-            entry->st.st_nlink = fs_keys_links(space, sfs_buffer_bytes(&target->prefix));
+            entry->st.st_nlink = fs_keys_links(node, sfs_buffer_bytes(&target->prefix));
     } else {
         fs_keys_stat_record(space, target->leaf, &entry->st);
         fs_keys_stat_blocks(space, target->leaf, &entry->st);
@@ -59,17 +59,20 @@ static int pending_entry(struct fs_call *call, struct fs_target *target, struct 
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
 {
     struct fs_target target = {0};
+    struct fs_absent look = fs_keys_look_begin(dir, name);
     bool pending = fs_keys_is_pending(call, dir, name); /* first: it may be committed any moment */
     int code = fs_keys_find(call, dir, name, &target);
     /* To look for a name that no key can have is no fault: it is not there. */
     if (code == SFS_E_INVALID)
         code = SFS_E_NOT_FOUND;
-    if (code == 0 && target.exists)
+    if (code == 0 && target.exists) {
         code = fs_keys_entry(call, &target, entry);
-    else if (code == 0 && pending)
+    } else if (code == 0 && pending) {
         code = pending_entry(call, &target, entry);
-    else if (code == 0)
+    } else if (code == 0) {
+        fs_keys_look_failed(dir, &look);
         code = SFS_E_NOT_FOUND;
+    }
     fs_target_free(&target);
     return code;
 }
@@ -300,6 +303,7 @@ void fs_keys_finish_unlink(struct fs_file *file, bool done)
         file->unlinked = true;
         file->content.below = 0;
         pthread_mutex_unlock(&file->lock);
+        fs_node_moved(file->node);
     } else {
         drop_kept(file);
     }

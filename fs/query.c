@@ -25,7 +25,8 @@ struct fs_query_place fs_query_place(struct sfs_bytes path)
             if (place.argument++ == 0)
                 place.first = element;
             if (place.row != NULL && place.argument == place.row->arguments)
-                place.state = FS_QUERY_STAGES;
+                place.state =
+                    place.row->sink == SFS_SINK_NONE ? FS_QUERY_STAGES : FS_QUERY_SINK;
         }
         at = end + 1;
     }

@@ -81,5 +81,6 @@ extern const struct tool_command tool_export_command;
 extern const struct tool_command tool_backup_command;
 extern const struct tool_command tool_fsck_command;
 extern const struct tool_command tool_exec_command;
+extern const struct tool_command tool_index_command;
 
 #endif

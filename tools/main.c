@@ -22,7 +22,8 @@ static const struct tool_command *const commands[] = {
     &tool_ls_command,     &tool_query_command,
     &tool_import_command, &tool_export_command,
     &tool_backup_command, &tool_fsck_command,
-    &tool_exec_command,   NULL,
+    &tool_exec_command,   &tool_index_command,
+    NULL,
 };
 
 static const struct tool_command *find(const char *name)

@@ -85,14 +85,31 @@ int sfs_json_attributes_add(const struct sfs_record *record, bool first, struct 
     return add_members(body, record);
 }
 
+static int add_indexes(const struct sfs_index_set *indexes, struct sfs_buffer *buffer)
+{
+    const char *before = "\"indexes\": [";
+    int failed = 0;
+    for (size_t i = 0; !failed && indexes && i < indexes->count; i++) {
+        if (!indexes->indexes[i]->ready)
+            continue;
+        failed = sfs_buffer_add(buffer, sfs_string(before)) ||
+                 sfs_json_string_encode(sfs_string(indexes->indexes[i]->name), buffer);
+        before = ", ";
+    }
+    if (!failed && before[0] == ',')
+        failed = sfs_buffer_add(buffer, SFS_LITERAL("],\n"));
+    return failed ? SFS_E_NO_MEMORY : 0;
+}
+
 int sfs_json_attributes_text(struct sfs_bytes body, uint64_t hash, uint64_t sequence,
-                             uint64_t last_id, struct sfs_buffer *buffer)
+                             uint64_t last_id, const struct sfs_index_set *indexes,
+                             struct sfs_buffer *buffer)
 {
     if (sfs_buffer_printf(buffer,
                           "{\n\"format\": %d,\n\"hash\": \"%016" PRIx64
-                          "\",\n\"sequence\": %" PRIu64 ",\n\"lastId\": %" PRIu64
-                          ",\n\"records\": {",
+                          "\",\n\"sequence\": %" PRIu64 ",\n\"lastId\": %" PRIu64 ",\n",
                           FORMAT, hash, sequence, last_id) ||
+        add_indexes(indexes, buffer) || sfs_buffer_add(buffer, SFS_LITERAL("\"records\": {")) ||
         sfs_buffer_add(buffer, body))
         return SFS_E_NO_MEMORY;
     return sfs_buffer_add(buffer, SFS_LITERAL("\n}\n}\n"));
@@ -282,6 +299,21 @@ static int read_records(const struct reading *reading, struct sfs_json records)
     return result;
 }
 
+static int read_indexes(const struct reading *reading, struct sfs_json list)
+{
+    struct sfs_buffer *indexes = &reading->attributes->indexes;
+    struct sfs_json name;
+    struct sfs_json_cursor cursor = sfs_json_begin(list);
+    while (sfs_json_next_element(&cursor, &name)) {
+        int result = sfs_json_string_decode(name, indexes);
+        if (result == SFS_E_INVALID)
+            return fail_damaged(reading, "indexes");
+        if (result || sfs_buffer_byte(indexes, '\0'))
+            return sfs_fail_memory(reading->error, ORIGIN);
+    }
+    return 0;
+}
+
 static bool read_hash(struct sfs_json literal, uint64_t *ret_hash)
 {
     char text[17] = {0};
@@ -298,6 +330,7 @@ static int read_text(const struct reading *reading, struct sfs_bytes text)
     struct sfs_json_attributes *attributes = reading->attributes;
     struct sfs_json root;
     struct sfs_json hash;
+    struct sfs_json indexes;
     struct sfs_json records;
     struct sfs_json_problem problem;
     if (!sfs_json_parse(text, &root, &problem))
@@ -314,7 +347,12 @@ static int read_text(const struct reading *reading, struct sfs_bytes text)
         !read_hash(hash, &attributes->hash) ||
         !member(&members, "records", SFS_JSON_OBJECT, &records) || members.wrong)
         return fail_damaged(reading, "it does not begin as it should");
-    return read_records(reading, records);
+    int result = 0;
+    if (member(&members, "indexes", SFS_JSON_ARRAY, &indexes))
+        result = read_indexes(reading, indexes);
+    else if (members.wrong)
+        result = fail_damaged(reading, members.wrong);
+    return result ? result : read_records(reading, records);
 }
 
 static void record_ref(void *item)
@@ -358,5 +396,6 @@ void sfs_json_attributes_free(struct sfs_json_attributes *attributes)
 {
     if (attributes->records.counting)
         sfs_tree_clear(&attributes->records);
+    sfs_buffer_free(&attributes->indexes);
     *attributes = (struct sfs_json_attributes){0};
 }

@@ -262,6 +262,19 @@ static int load_others(const struct loading *loading)
     return 0;
 }
 
+static int load_indexes(const struct loading *loading)
+{
+    struct sfs_bytes names = sfs_buffer_bytes(&loading->attributes->indexes);
+    size_t at = 0;
+    int result = 0;
+    while (!result && at < names.size) {
+        struct sfs_bytes name = sfs_string((const char *)names.data + at);
+        result = sfs_memory_engine_load_index(loading->store->base.engine, name, loading->error);
+        at += name.size + 1;
+    }
+    return result;
+}
+
 /* --- both files --- */
 
 static int load_with(struct loading *loading, const struct sfs_json_attributes *attributes)
@@ -276,7 +289,9 @@ static int load_with(struct loading *loading, const struct sfs_json_attributes *
     }
     loading->revision = sequence + 1;
     int result = load_object(loading);
-    return result ? result : load_others(loading);
+    if (!result)
+        result = load_others(loading);
+    return result || !attributes ? result : load_indexes(loading);
 }
 
 static bool fits(const struct sfs_json_store *store, const struct sfs_json_attributes *attributes)

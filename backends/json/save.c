@@ -111,7 +111,8 @@ static int check_unchanged(struct sfs_json_store *store, struct sfs_error *error
         store->path);
 }
 
-static int write_attributes(struct sfs_json_save *save, uint64_t sequence, struct sfs_error *error)
+static int write_attributes(struct sfs_json_save *save, uint64_t sequence,
+                            const struct sfs_index_set *indexes, struct sfs_error *error)
 {
     struct sfs_buffer text = {0};
     uint64_t last_id = sfs_memory_engine_last_id(save->store->base.engine);
@@ -119,7 +120,7 @@ static int write_attributes(struct sfs_json_save *save, uint64_t sequence, struc
     if (result)
         return result;
     if (sfs_json_attributes_text(sfs_buffer_bytes(&save->body), save->content_hash, sequence,
-                                 last_id, &text))
+                                 last_id, indexes, &text))
         result = sfs_fail_memory(error, ORIGIN);
     else
         result = sfs_write_all(save->attributes.fd, sfs_buffer_bytes(&text),
@@ -139,7 +140,9 @@ static int prepare(struct sfs_json_save *save, struct sfs_cursor *state, uint64_
         result = sfs_replacement_begin(save->store->path, &save->content, error);
     if (!result)
         result = write_content(save, state, error);
-    return result ? result : write_attributes(save, sequence, error);
+    if (result)
+        return result;
+    return write_attributes(save, sequence, sfs_memory_cursor_indexes(state), error);
 }
 
 int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state, uint64_t sequence,
@@ -251,7 +254,8 @@ int sfs_json_save(struct sfs_json_store *store, struct sfs_cursor *state, uint64
     return result;
 }
 
-static int add_all_attributes(struct sfs_json_save *save, struct sfs_error *error)
+static int write_all_attributes(struct sfs_json_save *save, uint64_t sequence,
+                                struct sfs_error *error)
 {
     struct sfs_storage *storage = &save->store->base.storage;
     const struct sfs_record *record = NULL;
@@ -267,6 +271,8 @@ static int add_all_attributes(struct sfs_json_save *save, struct sfs_error *erro
         }
         save->any_record = true;
     }
+    if (!result)
+        result = write_attributes(save, sequence, sfs_memory_cursor_indexes(cursor), error);
     sfs_cursor_close(cursor);
     return result;
 }
@@ -275,9 +281,7 @@ int sfs_json_save_adopt(struct sfs_json_store *store, uint64_t sequence, struct 
 {
     struct sfs_json_save save = {.store = store, .content.fd = -1, .attributes.fd = -1};
     save.content_hash = store->content_hash;
-    int result = add_all_attributes(&save, error);
-    if (!result)
-        result = write_attributes(&save, sequence, error);
+    int result = write_all_attributes(&save, sequence, error);
     if (!result)
         result = sfs_replacement_commit(&save.attributes, error);
     if (!result)

@@ -8,6 +8,7 @@
 
 #define ORIGIN "memory"
 #define FORMAT 1
+#define FORMAT_INDEXES 2 /* only where there are any, for readers of the first */
 #define CHUNK ((size_t)1 << 18)
 
 static const char magic[8] = {'S', 'F', 'S', 'M', 'E', 'M', '\r', '\n'};
@@ -101,12 +102,36 @@ static int write_end(struct writer *writer, struct sfs_error *error)
     return flush(writer, error);
 }
 
+static bool has_ready(const struct sfs_index_set *set)
+{
+    bool found = false;
+    for (size_t i = 0; set && i < set->count; i++)
+        found |= set->indexes[i]->ready;
+    return found;
+}
+
+static int write_indexes(struct writer *writer, const struct sfs_index_set *set,
+                         struct sfs_error *error)
+{
+    struct sfs_buffer *pending = &writer->pending;
+    for (size_t i = 0; set && i < set->count; i++) {
+        struct sfs_bytes name = sfs_string(set->indexes[i]->name);
+        if (set->indexes[i]->ready && (add_number(pending, 2, 1) ||
+                                       add_number(pending, name.size, 4) ||
+                                       sfs_buffer_add(pending, name)))
+            return sfs_fail_memory(error, ORIGIN);
+    }
+    return 0;
+}
+
 static int write_all(struct writer *writer, struct sfs_cursor *state, uint64_t sequence,
                      uint64_t last_id, struct sfs_error *error)
 {
+    const struct sfs_index_set *indexes = sfs_memory_cursor_indexes(state);
     const struct sfs_record *record = NULL;
+    uint64_t format = has_ready(indexes) ? FORMAT_INDEXES : FORMAT;
     if (sfs_buffer_append(&writer->pending, magic, sizeof(magic)) ||
-        add_number(&writer->pending, FORMAT, 4) || add_number(&writer->pending, sequence, 8) ||
+        add_number(&writer->pending, format, 4) || add_number(&writer->pending, sequence, 8) ||
         add_number(&writer->pending, last_id, 8))
         return sfs_fail_memory(error, ORIGIN);
     int result;
@@ -115,6 +140,8 @@ static int write_all(struct writer *writer, struct sfs_cursor *state, uint64_t s
         if (result)
             return result;
     }
+    if (!result)
+        result = write_indexes(writer, indexes, error);
     return result ? result : write_end(writer, error);
 }
 
@@ -235,17 +262,29 @@ static int load_record(struct reader *reader, struct sfs_memory_engine *engine,
     return result;
 }
 
+/* Behind the records. */
+static int load_index(struct reader *reader, struct sfs_memory_engine *engine,
+                      struct sfs_error *error)
+{
+    struct sfs_bytes name = take_bytes(reader, take_number(reader, 4));
+    if (reader->failed)
+        return fail_corrupt(reader, "it ends within the name of an index", error);
+    return sfs_memory_engine_load_index(engine, name, error);
+}
+
 static int load_records(struct reader *reader, struct sfs_memory_engine *engine,
                         struct sfs_error *error)
 {
     uint64_t sequence = take_number(reader, 8);
     uint64_t last_id = take_number(reader, 8);
     uint64_t count = 0;
-    while (take_number(reader, 1) == 1) {
-        int result = load_record(reader, engine, error);
+    for (uint64_t tag; (tag = take_number(reader, 1)) != 0;) {
+        int result = tag == 1   ? load_record(reader, engine, error)
+                     : tag == 2 ? load_index(reader, engine, error)
+                                : fail_corrupt(reader, "it holds what is unknown", error);
         if (result)
             return result;
-        count++;
+        count += tag == 1;
     }
     if (take_number(reader, 8) != count || reader->failed || reader->left)
         return fail_corrupt(reader, "the number of records is another one", error);
@@ -275,10 +314,10 @@ static int load_bytes(const char *path, struct sfs_bytes whole, struct sfs_memor
         return sfs_fail(error, SFS_E_NOT_A_STORE, ORIGIN,
                         "'%s' was not written by storefs; it is left as it is", path);
     uint64_t version = take_number(&reader, 4);
-    if (!reader.failed && version > FORMAT)
+    if (!reader.failed && version > FORMAT_INDEXES)
         return sfs_fail(error, SFS_E_TOO_NEW, ORIGIN,
                         "'%s' has format %llu, and this version of storefs reads up to %d", path,
-                        (unsigned long long)version, FORMAT);
+                        (unsigned long long)version, FORMAT_INDEXES);
     int result = check_hash(&reader, whole, error);
     return result ? result : load_records(&reader, engine, error);
 }

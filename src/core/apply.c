@@ -70,7 +70,7 @@ int sfs_apply_store(struct sfs_apply_run *run, const struct sfs_record *before,
     int rc = sfs_apply_form(run, form, &made, error);
     if (rc)
         return rc;
-    rc = run->operations->store(run, before, made, change, error);
+    rc = sfs_apply_engine_store(run, before, made, change, error);
     sfs_record_unref(made);
     return rc;
 }
@@ -159,7 +159,7 @@ static int apply_delete(struct sfs_apply_run *run, struct sfs_operation *operati
                  : sfs_apply_find(run, operation->name, 0, &before, error);
     if (rc || !before)
         return rc;
-    rc = run->operations->remove(run, before, error);
+    rc = sfs_apply_engine_remove(run, before, error);
     sfs_record_unref(before);
     operation->affected = 1;
     return rc;
@@ -169,14 +169,15 @@ static int apply_clear(struct sfs_apply_run *run, struct sfs_operation *operatio
                        struct sfs_error *error)
 {
     struct sfs_range range = {operation->name, operation->target};
-    if (run->operations->clear)
-        return run->operations->clear(run, range, &operation->affected, error);
+    int rc = sfs_apply_engine_clear(run, range, &operation->affected, error);
+    if (rc != SFS_E_UNSUPPORTED)
+        return rc;
     for (;;) {
         const struct sfs_record *first;
-        int rc = sfs_apply_first(run, range, &first, error);
+        rc = sfs_apply_first(run, range, &first, error);
         if (rc || !first)
             return rc;
-        rc = run->operations->remove(run, first, error);
+        rc = sfs_apply_engine_remove(run, first, error);
         sfs_record_unref(first);
         if (rc)
             return rc;
@@ -224,5 +225,8 @@ int sfs_apply_run(struct sfs_apply_run *run, struct sfs_batch *batch, struct sfs
     for (size_t i = 0; rc == 0 && i < batch->count; i++)
         rc = meanings[batch->operations[i].kind](run, &batch->operations[i], error);
     run->stage = NULL;
+    if (rc == 0)
+        rc = sfs_apply_unique_check(run, error);
+    sfs_apply_unique_end(run);
     return rc;
 }

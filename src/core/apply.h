@@ -25,6 +25,32 @@ int sfs_apply_form(struct sfs_apply_run *run, const struct sfs_record *form,
 int sfs_apply_store(struct sfs_apply_run *run, const struct sfs_record *before,
                     const struct sfs_record *form, enum sfs_value_change change,
                     struct sfs_error *error);
+/* The engine's primitives that change records, with the entries of indexes kept (apply_index.c); all
+ * of apply*.c goes through these. patch, move_prefix and clear: UNSUPPORTED, without a sentence, where
+ * the engine has none, or the indexes must see each record; patch also where the engine says so. */
+int sfs_apply_engine_store(struct sfs_apply_run *run, const struct sfs_record *before,
+                           const struct sfs_record *record, enum sfs_value_change how,
+                           struct sfs_error *error);
+int sfs_apply_engine_remove(struct sfs_apply_run *run, const struct sfs_record *before,
+                            struct sfs_error *error);
+int sfs_apply_engine_move(struct sfs_apply_run *run, const struct sfs_record *before,
+                          const struct sfs_record *record, struct sfs_error *error);
+int sfs_apply_engine_patch(struct sfs_apply_run *run, const struct sfs_record *before,
+                           const struct sfs_record *record, const struct sfs_operation *operation,
+                           struct sfs_error *error);
+int sfs_apply_engine_move_prefix(struct sfs_apply_run *run, struct sfs_bytes from,
+                                 struct sfs_bytes to, int64_t time, uint64_t *ret_count,
+                                 struct sfs_error *error);
+int sfs_apply_engine_clear(struct sfs_apply_run *run, struct sfs_range range, uint64_t *ret_count,
+                           struct sfs_error *error);
+
+/* Unique indexes (apply_unique.c): an entry was added; is each that was added alone, at the end of the
+ * batch (EXISTS; TOO_LARGE where that cannot be seen); and forget them. */
+int sfs_apply_unique_note(struct sfs_apply_run *run, const struct sfs_index *index,
+                          struct sfs_bytes key, struct sfs_error *error);
+int sfs_apply_unique_check(struct sfs_apply_run *run, struct sfs_error *error);
+void sfs_apply_unique_end(struct sfs_apply_run *run);
+
 /* Sets those attributes that are in `mask`; TYPE also marks the type as set. Not the kind. */
 void sfs_apply_attributes(struct sfs_attributes *to, const struct sfs_attributes *from,
                           unsigned mask);

@@ -15,7 +15,7 @@ int sfs_apply_move(struct sfs_apply_run *run, const struct sfs_record *before, s
     int rc = sfs_apply_form(run, &form, &made, error);
     if (rc)
         return rc;
-    rc = run->operations->move(run, before, made, error);
+    rc = sfs_apply_engine_move(run, before, made, error);
     sfs_record_unref(made);
     return rc;
 }
@@ -46,7 +46,7 @@ static int free_target(struct sfs_apply_run *run, struct sfs_operation *operatio
         rc = sfs_fail(error, SFS_E_EXISTS, "apply", "key '%s' exists",
                       sfs_name_show(operation->target, shown, sizeof(shown)));
     else
-        rc = run->operations->remove(run, taken, error);
+        rc = sfs_apply_engine_remove(run, taken, error);
     sfs_record_unref(taken);
     operation->affected++;
     return rc;
@@ -132,9 +132,10 @@ static int move_prefix(struct sfs_apply_run *run, struct sfs_bytes from, struct 
 {
     struct sfs_buffer end = {0};
     struct sfs_range range;
-    if (run->operations->move_prefix)
-        return run->operations->move_prefix(run, from, to, time, ret_count, error);
-    int rc = sfs_range_prefix(from, &end, &range);
+    int rc = sfs_apply_engine_move_prefix(run, from, to, time, ret_count, error);
+    if (rc != SFS_E_UNSUPPORTED)
+        return rc;
+    rc = sfs_range_prefix(from, &end, &range);
     rc = rc ? sfs_fail_memory(error, "apply") : move_each(run, range, to, time, ret_count, error);
     sfs_buffer_free(&end);
     return rc;

@@ -47,7 +47,7 @@ int sfs_apply_put(struct sfs_apply_run *run, struct sfs_operation *operation,
     if (rc)
         return rc;
     if (before && before->attributes.kind != operation->attributes.kind) {
-        rc = run->operations->remove(run, before, error);
+        rc = sfs_apply_engine_remove(run, before, error);
         sfs_record_unref(before);
         before = NULL;
     }
@@ -177,7 +177,7 @@ static int patch_in_engine(struct sfs_apply_run *run, const struct sfs_record *b
     int rc = sfs_apply_form(run, form, &made, error);
     if (rc)
         return rc;
-    rc = run->operations->patch(run, before, made, operation, &failure);
+    rc = sfs_apply_engine_patch(run, before, made, operation, &failure);
     sfs_record_unref(made);
     if (rc && rc != SFS_E_UNSUPPORTED && error)
         *error = failure;

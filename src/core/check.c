@@ -149,7 +149,7 @@ int sfs_check(struct sfs_storage *store, bool repair, sfs_report_function *repor
               uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error)
 {
     struct inspection inspection = {.store = store, .report = report, .context = context};
-    uint64_t found = 0, repaired = 0;
+    uint64_t found = 0, repaired = 0, in_indexes = 0;
     struct sfs_storage *able =
         sfs_storage_override(store, offsetof(struct sfs_override_operations, check), repair);
     if (repair && store->read_only)
@@ -160,8 +160,10 @@ int sfs_check(struct sfs_storage *store, bool repair, sfs_report_function *repor
                   : 0;
     if (rc == 0)
         rc = check_by_scan(&inspection, error);
+    if (rc == 0)
+        rc = sfs_index_check(store, report, context, &in_indexes, error);
     if (rc == 0) {
-        *ret_found = found + inspection.found;
+        *ret_found = found + inspection.found + in_indexes;
         *ret_repaired = repaired;
     }
     return rc;

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "core/memory_engine.h"
+#include "core/memory_index.h"
 
 struct memory_run {
     struct sfs_apply_run run;
@@ -289,6 +289,33 @@ static int run_lease(struct sfs_apply_run *base, uint64_t id, struct sfs_error *
     return result;
 }
 
+/* --- entries of indexes --- */
+
+static int run_index_add(struct sfs_apply_run *run, const struct sfs_index *index,
+                         struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error)
+{
+    struct sfs_memory_index *own = sfs_memory_index_of(run_of(run)->next, index->id);
+    return fail_memory_if(sfs_memory_index_add(own, key, name), error);
+}
+
+static int run_index_remove(struct sfs_apply_run *run, const struct sfs_index *index,
+                            struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error)
+{
+    struct sfs_memory_index *own = sfs_memory_index_of(run_of(run)->next, index->id);
+    return fail_memory_if(sfs_memory_index_remove(own, key, name), error);
+}
+
+static int run_index_find(struct sfs_apply_run *run, const struct sfs_index *index,
+                          struct sfs_bytes key, struct sfs_bytes after,
+                          struct sfs_buffer *ret_name, struct sfs_error *error)
+{
+    int found = sfs_memory_index_next(sfs_memory_index_of(run_of(run)->next, index->id), key,
+                                      after, ret_name);
+    if (found == 0)
+        return sfs_fail(error, SFS_E_NOT_FOUND, SFS_MEMORY_ORIGIN, "there is no such entry");
+    return fail_memory_if(found, error);
+}
+
 static const struct sfs_apply_operations run_operations = {
     .lookup = run_lookup,
     .store = run_store,
@@ -297,6 +324,9 @@ static const struct sfs_apply_operations run_operations = {
     .first = run_first,
     .changed = run_changed,
     .lease = run_lease,
+    .index_add = run_index_add,
+    .index_remove = run_index_remove,
+    .index_find = run_index_find,
 };
 
 /* --- one apply --- */
@@ -414,12 +444,41 @@ int sfs_memory_apply(struct sfs_storage *store, struct sfs_batch *batch,
     run.run.sequence = engine->used_sequence + 1;
     run.base = sfs_memory_engine_state(engine);
     run.next = sfs_memory_state_new(run.base);
+    run.run.indexes = run.next ? run.next->set : NULL;
     int result = run.next ? run_batch(&run, batch, options && options->durable, error)
                           : sfs_fail_memory(error, SFS_MEMORY_ORIGIN);
     pthread_mutex_unlock(&engine->writer);
     if (!result && ret_sequence)
         *ret_sequence = run.run.sequence;
     sfs_tree_clear(&run.touched);
+    sfs_memory_state_unref(run.next);
+    sfs_memory_state_unref(run.base);
+    return result;
+}
+
+static int change_indexes(struct memory_run *run, sfs_memory_index_change *change, void *context,
+                          bool saved, struct sfs_error *error)
+{
+    int result = change(&run->run, run->next, context, error);
+    if (!result && saved)
+        result = persist(run, false, error);
+    if (!result)
+        publish(run);
+    return result;
+}
+
+int sfs_memory_change_indexes(struct sfs_memory_engine *engine, sfs_memory_index_change *change,
+                              void *context, bool saved, struct sfs_error *error)
+{
+    struct memory_run run = {.run.operations = &run_operations, .engine = engine};
+    sfs_tree_init(&run.touched, &sfs_memory_counting);
+    pthread_mutex_lock(&engine->writer);
+    run.base = sfs_memory_engine_state(engine);
+    run.run.sequence = run.base->sequence;
+    run.next = sfs_memory_state_new(run.base);
+    int result = run.next ? change_indexes(&run, change, context, saved, error)
+                          : sfs_fail_memory(error, SFS_MEMORY_ORIGIN);
+    pthread_mutex_unlock(&engine->writer);
     sfs_memory_state_unref(run.next);
     sfs_memory_state_unref(run.base);
     return result;

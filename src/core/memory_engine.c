@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "core/memory_index.h"
+
 static void record_ref(void *item)
 {
     (void)sfs_record_ref(item);
@@ -30,6 +32,10 @@ struct sfs_memory_state *sfs_memory_state_new(const struct sfs_memory_state *fro
         state->totals = from->totals;
         sfs_tree_share(&from->tree, &state->tree);
     }
+    if (from && sfs_memory_indexes_set(state, from, from->set)) {
+        sfs_memory_state_unref(state);
+        return NULL;
+    }
     return state;
 }
 
@@ -38,6 +44,7 @@ void sfs_memory_state_unref(struct sfs_memory_state *state)
     if (!state || atomic_fetch_sub_explicit(&state->references, 1, memory_order_acq_rel) != 1)
         return;
     sfs_tree_clear(&state->tree);
+    sfs_memory_indexes_clear(state);
     free(state);
 }
 
@@ -186,8 +193,8 @@ struct sfs_memory_engine *sfs_memory_engine_of(struct sfs_storage *store)
     return ((struct sfs_memory_storage *)store)->engine;
 }
 
-static int present_state(struct sfs_storage *store, struct sfs_memory_state **ret_state,
-                         struct sfs_error *error)
+int sfs_memory_present_state(struct sfs_storage *store, struct sfs_memory_state **ret_state,
+                             struct sfs_error *error)
 {
     (void)error;
     *ret_state = sfs_memory_engine_state(sfs_memory_engine_of(store));
@@ -217,7 +224,7 @@ static int engine_read(struct sfs_storage *store, struct sfs_bytes name, uint64_
 static int engine_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
                        struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
-    return sfs_memory_scan(store, present_state, range, want, ret_cursor, error);
+    return sfs_memory_scan(store, sfs_memory_present_state, range, want, ret_cursor, error);
 }
 
 static int engine_stage(struct sfs_storage *store, struct sfs_stage **ret_stage,

@@ -23,11 +23,14 @@
 #define SFS_MEMORY_FEED_CHANGES ((uint64_t)1 << 20)
 #define SFS_MEMORY_FEED_BYTES ((uint64_t)1 << 30)
 
+struct sfs_memory_index;
 struct sfs_memory_state {
     atomic_size_t references;
     uint64_t sequence;
     struct sfs_tree tree; /* of struct sfs_record, each with its value */
     struct sfs_totals totals;
+    struct sfs_index_set *set;        /* NULL: no indexes */
+    struct sfs_memory_index *indexes; /* one for each of the set, in its order */
 };
 
 /* One name that one commit changed. */
@@ -75,6 +78,7 @@ struct sfs_memory_engine {
     struct sfs_memory_hooks hooks;
     pthread_mutex_t writer; /* apply, sync */
     uint64_t used_sequence; /* the highest one tried; under `writer` */
+    atomic_uint_fast64_t last_index; /* the highest id of an index */
     atomic_uint_fast64_t last_id;
 
     pthread_mutex_t lock; /* everything below */
@@ -160,5 +164,14 @@ void sfs_memory_lease_expire(struct sfs_memory_engine *engine);
 int sfs_memory_apply(struct sfs_storage *store, struct sfs_batch *batch,
                      const struct sfs_apply_options *options, uint64_t *ret_sequence,
                      struct sfs_error *error);
+
+/* A change of the indexes of `next`, which is a share of the present state; nothing else of it changes.
+ * `run` is for the entries. */
+typedef int sfs_memory_index_change(struct sfs_apply_run *run, struct sfs_memory_state *next,
+                                    void *context, struct sfs_error *error);
+/* Runs `change` as the one writer, and shows the state that it made to everybody; with `saved` after
+ * it was handed to `persist`. */
+int sfs_memory_change_indexes(struct sfs_memory_engine *engine, sfs_memory_index_change *change,
+                              void *context, bool saved, struct sfs_error *error);
 
 #endif

@@ -238,3 +238,8 @@ int sfs_memory_engine_scan(struct sfs_memory_engine *engine, sfs_progress_functi
     sfs_memory_state_unref(state);
     return result;
 }
+
+const struct sfs_index_set *sfs_memory_cursor_indexes(const struct sfs_cursor *cursor)
+{
+    return ((const struct memory_cursor *)cursor)->state->set;
+}

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "core/memory_engine.h"
+#include "core/memory_index.h"
 #include "util/clock.h"
 
 struct memory_snapshot {
@@ -75,8 +75,8 @@ int sfs_memory_lease_use(struct sfs_memory_engine *engine, struct sfs_memory_lea
 
 /* --- the store --- */
 
-static int leased_state(struct sfs_storage *store, struct sfs_memory_state **ret_state,
-                        struct sfs_error *error)
+int sfs_memory_snapshot_state(struct sfs_storage *store, struct sfs_memory_state **ret_state,
+                              struct sfs_error *error)
 {
     struct memory_snapshot *snapshot = (struct memory_snapshot *)store;
     struct sfs_memory_engine *engine = snapshot->base.engine;
@@ -95,7 +95,7 @@ static int snapshot_get(struct sfs_storage *store, struct sfs_bytes name, unsign
 {
     (void)want;
     struct sfs_memory_state *state = NULL;
-    int result = leased_state(store, &state, error);
+    int result = sfs_memory_snapshot_state(store, &state, error);
     if (!result)
         result = sfs_memory_get(state, name, ret_record, error);
     sfs_memory_state_unref(state);
@@ -107,7 +107,7 @@ static int snapshot_read(struct sfs_storage *store, struct sfs_bytes name, uint6
                          struct sfs_error *error)
 {
     struct sfs_memory_state *state = NULL;
-    int result = leased_state(store, &state, error);
+    int result = sfs_memory_snapshot_state(store, &state, error);
     if (!result)
         result = sfs_memory_read(state, name, revision, offset, data, size, ret_size, error);
     sfs_memory_state_unref(state);
@@ -117,14 +117,14 @@ static int snapshot_read(struct sfs_storage *store, struct sfs_bytes name, uint6
 static int snapshot_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
                          struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
-    return sfs_memory_scan(store, leased_state, range, want, ret_cursor, error);
+    return sfs_memory_scan(store, sfs_memory_snapshot_state, range, want, ret_cursor, error);
 }
 
 static int snapshot_sequence(struct sfs_storage *store, uint64_t *ret_sequence,
                              struct sfs_error *error)
 {
     struct sfs_memory_state *state = NULL;
-    int result = leased_state(store, &state, error);
+    int result = sfs_memory_snapshot_state(store, &state, error);
     if (!result)
         *ret_sequence = state->sequence;
     sfs_memory_state_unref(state);
@@ -135,7 +135,7 @@ static int snapshot_totals(struct sfs_storage *store, struct sfs_totals *ret_tot
                            struct sfs_error *error)
 {
     struct sfs_memory_state *state = NULL;
-    int result = leased_state(store, &state, error);
+    int result = sfs_memory_snapshot_state(store, &state, error);
     if (!result)
         *ret_totals = state->totals;
     sfs_memory_state_unref(state);
@@ -178,7 +178,8 @@ static const struct sfs_read_operations snapshot_reads = {snapshot_get, snapshot
                                                           snapshot_scan};
 static const struct sfs_time_operations snapshot_times = {snapshot_sequence, snapshot_snapshot,
                                                           snapshot_changes};
-static const struct sfs_override_operations snapshot_overrides = {.totals = snapshot_totals};
+static const struct sfs_override_operations snapshot_overrides = {
+    .totals = snapshot_totals, .index = &sfs_memory_snapshot_index_operations};
 
 /* Gives `snapshot` and its lease to the engine and shows the state, whose reference it takes. */
 static void enlist(struct memory_snapshot *snapshot, struct sfs_memory_state *state)
@@ -248,7 +249,7 @@ static int snapshot_snapshot(struct sfs_storage *store, uint64_t lease_ms,
     struct memory_snapshot *snapshot = snapshot_new(store, &snapshot_operations, lease_ms);
     if (!snapshot)
         return sfs_fail_memory(error, SFS_MEMORY_ORIGIN);
-    int result = leased_state(store, &state, error);
+    int result = sfs_memory_snapshot_state(store, &state, error);
     if (result) {
         free(snapshot->lease);
         free(snapshot);

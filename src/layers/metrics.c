@@ -4,6 +4,7 @@
  * of each other and never reset, so relaxed atomics are enough.
  */
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/storage.h"
@@ -235,6 +236,69 @@ static int metrics_push_down(struct sfs_storage *store, const struct sfs_query *
     return sfs_storage_push_down(store->below, query, ret_taken, error);
 }
 
+/* The store below that has indexes; where there is none, `set` says so and nothing else is called. */
+static struct sfs_storage *index_store(struct sfs_storage *store)
+{
+    return sfs_storage_override(store->below, offsetof(struct sfs_override_operations, index),
+                                false);
+}
+
+static int metrics_index_set(struct sfs_storage *store, struct sfs_index_set **ret_set,
+                             struct sfs_error *error)
+{
+    struct sfs_storage *able = index_store(store);
+    *ret_set = NULL;
+    return able ? able->operations->override->index->set(able, ret_set, error) : 0;
+}
+
+static int metrics_index_stats(struct sfs_storage *store, const struct sfs_index *index,
+                               struct sfs_index_stats *ret_stats, struct sfs_error *error)
+{
+    struct sfs_storage *able = index_store(store);
+    return able->operations->override->index->stats(able, index, ret_stats, error);
+}
+
+static int metrics_index_create(struct sfs_storage *store, const struct sfs_index *index,
+                                sfs_progress_function *progress, void *context,
+                                struct sfs_error *error)
+{
+    return sfs_index_create(store->below, sfs_string(index->name), progress, context, error);
+}
+
+static int metrics_index_drop(struct sfs_storage *store, uint64_t id, struct sfs_error *error)
+{
+    struct sfs_storage *able = index_store(store);
+    return able->operations->override->index->drop(able, id, error);
+}
+
+static int metrics_index_scan(struct sfs_storage *store, const struct sfs_index *index,
+                              struct sfs_range range, bool descending, unsigned want,
+                              struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct sfs_storage *able = index_store(store);
+    int64_t begun = sfs_clock_monotonic();
+    return count(row_of(store, SCAN), begun,
+                 able->operations->override->index->scan(able, index, range, descending, want,
+                                                         ret_cursor, error));
+}
+
+static int metrics_index_count(struct sfs_storage *store, const struct sfs_index *index,
+                               struct sfs_range range, uint64_t most, uint64_t *ret_count,
+                               struct sfs_error *error)
+{
+    struct sfs_storage *able = index_store(store);
+    return able->operations->override->index->count(able, index, range, most, ret_count, error);
+}
+
+static const struct sfs_index_operations index_operations = {
+    .set = metrics_index_set,
+    .stats = metrics_index_stats,
+    .create = metrics_index_create,
+    .drop = metrics_index_drop,
+    .scan = metrics_index_scan,
+    .count = metrics_index_count,
+};
+
 static int metrics_close(struct sfs_storage *store, struct sfs_error *error)
 {
     (void)error;
@@ -263,6 +327,7 @@ static const struct sfs_override_operations override_operations = {
     .check = metrics_check,
     .data = metrics_data,
     .push_down = metrics_push_down,
+    .index = &index_operations,
 };
 static const struct sfs_storage_operations metrics_operations = {
     .name = "metrics",

@@ -34,8 +34,27 @@ int sfs_arena_copy(struct sfs_arena *arena, struct sfs_bytes bytes, struct sfs_b
     return 0;
 }
 
+struct sfs_arena_thing {
+    struct sfs_arena_thing *next;
+    void (*release)(void *thing);
+    void *thing;
+};
+
+int sfs_arena_on_free(struct sfs_arena *arena, void (*release)(void *thing), void *thing)
+{
+    struct sfs_arena_thing *own = sfs_arena_alloc(arena, sizeof(*own));
+    if (!own)
+        return SFS_E_NO_MEMORY;
+    *own = (struct sfs_arena_thing){arena->things, release, thing};
+    arena->things = own;
+    return 0;
+}
+
 void sfs_arena_free(struct sfs_arena *arena)
 {
+    for (struct sfs_arena_thing *own = arena->things; own; own = own->next)
+        own->release(own->thing);
+    arena->things = NULL;
     while (arena->blocks) {
         struct sfs_arena_block *block = arena->blocks;
         arena->blocks = block->next;

@@ -18,6 +18,7 @@ struct filter {
     struct sfs_cursor cursor;
     struct sfs_cursor *input;
     const struct sfs_node *node;
+    struct sfs_scratch scratch;
 };
 
 static int filter_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
@@ -27,10 +28,10 @@ static int filter_next(struct sfs_cursor *cursor, const struct sfs_record **ret_
     const struct sfs_record *record = NULL;
     int found;
     while ((found = sfs_cursor_next(filter->input, &record, error)) > 0) {
-        struct sfs_subject subject = sfs_subject(record);
+        struct sfs_subject subject = {.record = record, .scratch = &filter->scratch};
         int matches = sfs_expression_matches(filter->node, &subject);
         if (matches < 0)
-            return sfs_fail_memory(error, "query");
+            return sfs_expression_fail(matches, error);
         if (matches) {
             *ret_record = record;
             return 1;
@@ -43,6 +44,7 @@ static void filter_close(struct sfs_cursor *cursor)
 {
     struct filter *filter = (struct filter *)cursor;
     sfs_cursor_close(filter->input);
+    sfs_scratch_free(&filter->scratch);
     free(filter);
 }
 

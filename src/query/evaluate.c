@@ -1,7 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* What expressions mean: the evaluator that every backend's push-down is measured by. */
 #include "query/expression.h"
+#include "query/regex.h"
+#include "query/sort_key.h"
 #include "util/glob.h"
+
+void sfs_scratch_free(struct sfs_scratch *scratch)
+{
+    sfs_buffer_free(&scratch->bytes);
+    sfs_regex_scratch_free(scratch->match);
+    scratch->match = NULL;
+}
+
+int sfs_expression_fail(int result, struct sfs_error *error)
+{
+    if (result != SFS_E_TOO_LARGE)
+        return sfs_fail_memory(error, "query");
+    return sfs_fail(error, result, "query",
+                    "where: a regular expression takes too many steps on a value: make it simpler");
+}
 
 static int equals(const struct sfs_value *a, const struct sfs_value *b)
 {
@@ -50,6 +67,50 @@ static bool contains(struct sfs_bytes text, struct sfs_bytes part)
     return false;
 }
 
+/* Whether one of the elements of `in` equals the value. */
+static int is_element(const struct sfs_node *node, const struct sfs_value *value,
+                      struct sfs_buffer *key)
+{
+    key->size = 0;
+    if (sfs_sort_key_add(value, false, key))
+        return SFS_E_NO_MEMORY;
+    size_t low = 0;
+    size_t high = node->element_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = sfs_bytes_compare(sfs_buffer_bytes(key), node->elements[middle]);
+        if (order == 0)
+            return 1;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return 0;
+}
+
+static int matches_regex(const struct sfs_node *node, const struct sfs_value *value,
+                         struct sfs_scratch *scratch)
+{
+    struct sfs_bytes text;
+    if (sfs_value_type(value) != SFS_JSON_STRING)
+        return 0;
+    int result = sfs_value_string(value, &scratch->bytes, &text);
+    return result ? result : sfs_regex_matches(node->pattern, text, scratch);
+}
+
+/* The tests that need a scratch; makes one where the subject has none. */
+static int test_with_scratch(const struct sfs_node *node, const struct sfs_value *value,
+                             struct sfs_subject *subject)
+{
+    struct sfs_scratch own = {0};
+    struct sfs_scratch *scratch = subject->scratch ? subject->scratch : &own;
+    int result = node->kind == SFS_NODE_IN ? is_element(node, value, &scratch->bytes)
+                                           : matches_regex(node, value, scratch);
+    sfs_scratch_free(&own);
+    return result;
+}
+
 /* Asks a string for something about its text. */
 static int test_text(const struct sfs_value *value, const struct sfs_value *argument,
                      bool (*test)(struct sfs_bytes text, struct sfs_bytes argument))
@@ -92,7 +153,8 @@ static int passes_test(const struct sfs_node *node, struct sfs_subject *subject)
     case SFS_NODE_TRUE:
         return sfs_value_type(&value) == SFS_JSON_TRUE;
     case SFS_NODE_IN:
-        return has_element(node->value.is.json, &value);
+    case SFS_NODE_REGEX:
+        return test_with_scratch(node, &value, subject);
     case SFS_NODE_HAS:
         return has(&value, &node->value);
     case SFS_NODE_GLOB:

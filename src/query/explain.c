@@ -2,6 +2,7 @@
 /* explain: one line a stage, with who does it and how; made without running the query. */
 #include "core/storage.h"
 #include "query/bounds.h"
+#include "query/plan.h"
 #include "query/run.h"
 
 /* Who does a stage, in a column of its own, and how. */
@@ -10,19 +11,32 @@ static int add_line(struct sfs_buffer *out, const char *who, const char *how)
     return sfs_buffer_printf(out, "\n    %s: %s\n", who, how);
 }
 
-static const char *how_of(const struct sfs_query *query, size_t at)
+static const char *how_of_order(const struct sfs_query *query, size_t at)
 {
     bool limited = at + 1 < query->count && query->stages[at + 1]->kind == SFS_QUERY_LIMIT;
+    return limited ? "sorts, and holds no more rows than the limit wants"
+                   : "sorts in memory, beyond its limit in temporary files";
+}
+
+static const char *how_of(const struct sfs_query *query, const struct sfs_plan *plan, size_t at)
+{
+    if (sfs_plan_does(plan, at))
+        return query->stages[at]->node ? "nothing left to test" : "nothing left to sort";
     switch (query->stages[at]->kind) {
     case SFS_QUERY_WHERE:
     case SFS_QUERY_BY:
         return sfs_query_stage_reads_value(query->stages[at]) ? "tests each record, reads its value"
                                                               : "tests each record, reads no value";
     case SFS_QUERY_ORDER:
-        return limited ? "keeps the first rows that the limit wants in a heap, then sorts them"
-                       : "sorts all rows in memory, at most 256 MiB";
+        return how_of_order(query, at);
     case SFS_QUERY_LIMIT:
         return "ends the query after so many rows";
+    case SFS_QUERY_SELECT:
+        return "makes a document of these fields";
+    case SFS_QUERY_GROUP:
+        return "collects groups in a table, beyond its memory in temporary files";
+    case SFS_QUERY_AGGREGATE:
+        return "adds up while it reads";
     case SFS_QUERY_OFFSET:
         break;
     }
@@ -68,9 +82,12 @@ static int add_scan(struct sfs_storage *store, const struct sfs_query *query,
 }
 
 static int add_stages(struct sfs_storage *store, const struct sfs_query *query,
-                      const struct sfs_push_down *taken, struct sfs_buffer *out)
+                      const struct sfs_push_down *taken, const struct sfs_plan *plan,
+                      struct sfs_buffer *out)
 {
-    int result = taken->stages ? 0 : add_scan(store, query, out);
+    int result = taken->stages  ? 0
+                 : plan->index ? sfs_plan_explain(plan, out)
+                               : add_scan(store, query, out);
     for (size_t i = 0; i < query->count && result == 0; i++) {
         result = sfs_query_stage_print(query->stages[i], out);
         if (result)
@@ -78,7 +95,7 @@ static int add_stages(struct sfs_storage *store, const struct sfs_query *query,
         if (i < taken->stages)
             result = add_line(out, sfs_storage_name(store), taken->plan);
         else
-            result = add_line(out, "library", how_of(query, i));
+            result = add_line(out, "library", how_of(query, plan, i));
     }
     return result;
 }
@@ -87,10 +104,18 @@ int sfs_query_explain(struct sfs_storage *store, const struct sfs_query *query,
                       struct sfs_buffer *out, struct sfs_error *error)
 {
     struct sfs_push_down taken;
+    int failed = 0;
     int result = sfs_storage_push_down(store, query, &taken, error);
     if (result)
         return result;
-    result = add_stages(store, query, &taken, out);
+    struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
+    if (taken.stages == 0)
+        failed = sfs_plan_make(store, query, &plan, error);
+    if (failed == 0)
+        result = add_stages(store, query, &taken, &plan, out);
+    sfs_plan_free(&plan);
     sfs_cursor_close(taken.cursor);
+    if (failed)
+        return failed;
     return result ? sfs_fail_memory(error, "query") : 0;
 }

@@ -12,6 +12,7 @@
  *   FIELD has LITERAL    an array with an equal element, an object with a member of that name, or a
  *                        string with that text in it
  *   FIELD ~ "GLOB"       a string that matches (util/glob.h)
+ *   FIELD =~ "REGEX"     a string in which the regular expression is found (regex.h)
  *   FIELD exists         also where it is null
  *   FIELD                is true
  *
@@ -23,23 +24,6 @@
 
 #define SFS_EXPRESSION_DEPTH 100
 
-enum sfs_node_kind {
-    SFS_NODE_OR,
-    SFS_NODE_AND,
-    SFS_NODE_NOT,
-    SFS_NODE_TRUE,
-    SFS_NODE_EXISTS,
-    SFS_NODE_EQUAL,
-    SFS_NODE_NOT_EQUAL,
-    SFS_NODE_LESS,
-    SFS_NODE_LESS_EQUAL,
-    SFS_NODE_GREATER,
-    SFS_NODE_GREATER_EQUAL,
-    SFS_NODE_IN,
-    SFS_NODE_HAS,
-    SFS_NODE_GLOB,
-};
-
 struct sfs_node {
     enum sfs_node_kind kind;
     struct sfs_node
@@ -47,7 +31,11 @@ struct sfs_node {
     struct sfs_node *last;
     struct sfs_node *next;
     struct sfs_field field; /* the tests */
-    struct sfs_value value; /* the tests with a literal; IN: an array; GLOB: TEXT */
+    struct sfs_value value; /* the tests with a literal; IN: an array; GLOB, REGEX: TEXT */
+    /* IN: the elements' sort keys, in order. REGEX: the compiled pattern. */
+    const struct sfs_bytes *elements;
+    size_t element_count;
+    void *pattern;
 };
 
 /* Builds the tree in the arena, which must outlive it; `text` may go. Sentences begin with
@@ -56,10 +44,10 @@ int sfs_expression_parse(struct sfs_bytes text, struct sfs_arena *arena,
                          const struct sfs_node **ret_node, struct sfs_error *error);
 /* Appends the expression in its plain form, which parses to the same tree. */
 int sfs_expression_print(const struct sfs_node *node, struct sfs_buffer *out);
-/* How an operator is written: ">=", "has". */
-const char *sfs_node_symbol(enum sfs_node_kind kind);
-/* 1, 0, or NO_MEMORY. */
+/* 1, 0, NO_MEMORY, or TOO_LARGE: a regular expression took too many steps. */
 int sfs_expression_matches(const struct sfs_node *node, struct sfs_subject *subject);
+/* Turns what sfs_expression_matches() answered, less than 0, into a sentence. Returns it. */
+int sfs_expression_fail(int result, struct sfs_error *error);
 /* Whether it looks into values, not only at properties. */
 bool sfs_expression_reads_value(const struct sfs_node *node);
 

@@ -2,6 +2,8 @@
 /* Fields: reading and writing them, and finding their values in a record. */
 #include "query/field.h"
 
+#include "query/row.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct {
@@ -10,7 +12,7 @@ static const struct {
 } properties[] = {
     {"@key", SFS_PROPERTY_KEY},         {"@size", SFS_PROPERTY_SIZE},
     {"@type", SFS_PROPERTY_TYPE},       {"@created", SFS_PROPERTY_CREATED},
-    {"@updated", SFS_PROPERTY_UPDATED},
+    {"@updated", SFS_PROPERTY_UPDATED}, {"@count", SFS_PROPERTY_COUNT},
 };
 
 static const char *const words[] = {
@@ -155,8 +157,9 @@ static int read_property(struct sfs_reader *reader, struct sfs_field *ret_field)
         *ret_field = (struct sfs_field){.property = properties[i].property};
         return 0;
     }
-    return sfs_reader_fail(reader, start,
-                           "no such property (there are @key, @size, @type, @created, @updated)");
+    return sfs_reader_fail(
+        reader, start,
+        "no such property (there are @key, @size, @type, @created, @updated, @count)");
 }
 
 int sfs_field_read(struct sfs_reader *reader, struct sfs_arena *arena, struct sfs_field *ret_field)
@@ -220,6 +223,30 @@ int sfs_field_print(const struct sfs_field *field, struct sfs_buffer *out)
     return result;
 }
 
+bool sfs_field_equals(const struct sfs_field *a, const struct sfs_field *b)
+{
+    bool equal = a->property == b->property && a->count == b->count;
+    for (size_t i = 0; equal && i < a->count; i++)
+        equal = a->steps[i].kind == b->steps[i].kind && a->steps[i].index == b->steps[i].index &&
+                sfs_bytes_equal(a->steps[i].name, b->steps[i].name);
+    return equal;
+}
+
+enum sfs_property sfs_field_property(const struct sfs_field *field)
+{
+    return field->property;
+}
+
+bool sfs_field_step(const struct sfs_field *field, size_t index, struct sfs_bytes *ret_name,
+                    size_t *ret_index)
+{
+    if (index >= field->count)
+        return false;
+    *ret_name = field->steps[index].name;
+    *ret_index = field->steps[index].index;
+    return true;
+}
+
 /* --- values --- */
 
 bool sfs_subject_root(struct sfs_subject *subject, struct sfs_json *ret_root)
@@ -257,6 +284,12 @@ static struct sfs_value milliseconds(int64_t nanoseconds)
 
 static struct sfs_value property_value(enum sfs_property property, const struct sfs_record *record)
 {
+    uint64_t members;
+    if (sfs_row_is_made(record)) {
+        if (property == SFS_PROPERTY_COUNT && sfs_row_members(record, &members))
+            return integer((int64_t)members);
+        return (struct sfs_value){.kind = SFS_VALUE_MISSING};
+    }
     switch (property) {
     case SFS_PROPERTY_KEY:
         return text(record->name);
@@ -268,6 +301,7 @@ static struct sfs_value property_value(enum sfs_property property, const struct 
         return milliseconds(record->attributes.created);
     case SFS_PROPERTY_UPDATED:
         return milliseconds(record->attributes.modified);
+    case SFS_PROPERTY_COUNT:
     case SFS_PROPERTY_NONE:
         break;
     }

@@ -8,16 +8,8 @@
  */
 #include "query/reader.h"
 #include "query/value.h"
+#include "storefs/query_stages.h"
 #include "storefs/record.h"
-
-enum sfs_property {
-    SFS_PROPERTY_NONE,    /* a path */
-    SFS_PROPERTY_KEY,     /* a string; compared by its bytes */
-    SFS_PROPERTY_SIZE,    /* bytes of the value */
-    SFS_PROPERTY_TYPE,    /* "json", "text" or "bytes" */
-    SFS_PROPERTY_CREATED, /* milliseconds since the epoch, rounded down */
-    SFS_PROPERTY_UPDATED, /* of the value's last change */
-};
 
 struct sfs_field {
     enum sfs_property property;
@@ -30,13 +22,21 @@ int sfs_field_read(struct sfs_reader *reader, struct sfs_arena *arena, struct sf
 /* Reads a text that is one field and nothing else. */
 int sfs_field_parse(const char *what, struct sfs_bytes text, struct sfs_arena *arena,
                     struct sfs_field *ret_field, struct sfs_error *error);
-/* Appends the field as it is written; names that need it in quotes. */
-int sfs_field_print(const struct sfs_field *field, struct sfs_buffer *out);
+/* Whether two fields are the same place in a record. */
+bool sfs_field_equals(const struct sfs_field *a, const struct sfs_field *b);
 /* Whether a name is a word of the language, which only quotes make a field. */
 bool sfs_field_is_word(struct sfs_bytes name);
 
+/* What evaluating needs again for each row; {0} at first. Belongs to one thread. */
+struct sfs_scratch {
+    struct sfs_buffer bytes;
+    void *match; /* regex.c */
+};
+void sfs_scratch_free(struct sfs_scratch *scratch);
+
 struct sfs_subject {
     const struct sfs_record *record; /* with its value, where a path is asked for */
+    struct sfs_scratch *scratch;     /* NULL: made where it is needed */
     bool scanned;
     bool is_json;
     struct sfs_json root;

@@ -58,6 +58,37 @@ static int add_offset(struct sfs_query *query, const struct sfs_bytes *arguments
     return result ? result : sfs_query_offset(query, count, error);
 }
 
+static int add_select(struct sfs_query *query, const struct sfs_bytes *arguments,
+                      struct sfs_error *error)
+{
+    return sfs_query_select(query, arguments[0], error);
+}
+
+static int add_group(struct sfs_query *query, const struct sfs_bytes *arguments,
+                     struct sfs_error *error)
+{
+    return sfs_query_group(query, arguments[0], error);
+}
+
+static int add_aggregate(struct sfs_query *query, const struct sfs_bytes *arguments,
+                         struct sfs_error *error)
+{
+    return sfs_query_aggregate(query, arguments[0], error);
+}
+
+/* One for each sink that is a function of a field. */
+#define SINK_FUNCTION(name, function)                                                              \
+    static int name(struct sfs_query *query, const struct sfs_bytes *arguments,                    \
+                    struct sfs_error *error)                                                       \
+    {                                                                                              \
+        return sfs_query_add_function(query, function, arguments[0], error);                       \
+    }
+SINK_FUNCTION(add_sum, SFS_FUNCTION_SUM)
+SINK_FUNCTION(add_avg, SFS_FUNCTION_AVG)
+SINK_FUNCTION(add_min, SFS_FUNCTION_MIN)
+SINK_FUNCTION(add_max, SFS_FUNCTION_MAX)
+SINK_FUNCTION(add_distinct, SFS_FUNCTION_DISTINCT)
+
 static const struct sfs_grammar grammar[] = {
     {"by", 2, SFS_SINK_NONE, "by/FIELD/VALUE", "records whose FIELD equals VALUE", add_by},
     {"where", 1, SFS_SINK_NONE, "where/EXPR", "records for which EXPR holds", add_where},
@@ -65,12 +96,26 @@ static const struct sfs_grammar grammar[] = {
      "sorted by these fields; ties keep the order they had", add_order},
     {"limit", 1, SFS_SINK_NONE, "limit/N", "the first N records", add_limit},
     {"offset", 1, SFS_SINK_NONE, "offset/N", "all but the first N records", add_offset},
+    {"select", 1, SFS_SINK_NONE, "select/FIELD[,FIELD...]", "only these fields of each value",
+     add_select},
+    {"group", 1, SFS_SINK_NONE, "group/FIELD[,FIELD...]",
+     "one row for all records with the same values", add_group},
+    {"aggregate", 1, SFS_SINK_NONE, "aggregate/count,sum(FIELD)...",
+     "one document of results, or one a group: count, sum, avg, min, max, distinct", add_aggregate},
     {"keys", 0, SFS_SINK_KEYS, "keys", "symbolic links to the keys, in order", NULL},
     {"values.json", 0, SFS_SINK_VALUES_JSON, "values.json",
      "an array of {\"key\":...,\"value\":...}", NULL},
     {"values.ndjson", 0, SFS_SINK_VALUES_NDJSON, "values.ndjson",
      "one {\"key\":...,\"value\":...} a line, as import takes it", NULL},
-    {"count", 0, SFS_SINK_COUNT, "count", "the number of records", NULL},
+    {"values.csv", 0, SFS_SINK_VALUES_CSV, "values.csv", "a table for spreadsheets, the key first",
+     NULL},
+    {"count", 0, SFS_SINK_COUNT, "count", "the number of records; of groups a line each", NULL},
+    {"sum", 1, SFS_SINK_SUM, "sum/FIELD", "the exact sum of the numbers in FIELD", add_sum},
+    {"avg", 1, SFS_SINK_AVG, "avg/FIELD", "the average of the numbers in FIELD", add_avg},
+    {"min", 1, SFS_SINK_MIN, "min/FIELD", "the least value of FIELD", add_min},
+    {"max", 1, SFS_SINK_MAX, "max/FIELD", "the greatest value of FIELD", add_max},
+    {"distinct", 1, SFS_SINK_DISTINCT, "distinct/FIELD",
+     "the different values of FIELD, in order; of groups how many", add_distinct},
     {"explain", 0, SFS_SINK_EXPLAIN, "explain", "who does each stage, and how", NULL},
     {NULL, 0, SFS_SINK_NONE, NULL, NULL, NULL},
 };
@@ -117,7 +162,7 @@ static bool next_element(struct walk *walk, struct sfs_bytes *ret_element)
 
 static int fail_name(const struct walk *walk, struct sfs_bytes name)
 {
-    char names[160] = "";
+    char names[240] = "";
     size_t used = 0;
     for (const struct sfs_grammar *row = grammar; row->name; row++) {
         int size =
@@ -155,6 +200,20 @@ static int add_stage(struct walk *walk, const struct sfs_grammar *row, struct sf
     return result;
 }
 
+/* What ends a path; its argument, if it takes one, becomes a stage. */
+static int end_with(struct walk *walk, const struct sfs_grammar *row, struct sfs_query *query,
+                    enum sfs_sink *ret_sink)
+{
+    int result = row->arguments > 0 ? add_stage(walk, row, query) : 0;
+    if (result == 0 && !walk->ended)
+        result = sfs_fail(walk->error, SFS_E_INVALID, "query", "nothing can follow '%s' in a query",
+                          row->usage);
+    if (result == 0)
+        result = sfs_query_check_sink(query, row->sink, walk->error);
+    *ret_sink = row->sink;
+    return result;
+}
+
 static int parse_elements(struct walk *walk, struct sfs_query *query, enum sfs_sink *ret_sink)
 {
     struct sfs_bytes name;
@@ -162,16 +221,10 @@ static int parse_elements(struct walk *walk, struct sfs_query *query, enum sfs_s
         const struct sfs_grammar *row = sfs_query_grammar_find(name);
         if (!row)
             return fail_name(walk, name);
-        if (row->sink == SFS_SINK_NONE) {
-            int result = add_stage(walk, row, query);
-            if (result)
-                return result;
-            continue;
-        }
-        if (!walk->ended)
-            return sfs_fail(walk->error, SFS_E_INVALID, "query",
-                            "nothing can follow '%s' in a query", row->name);
-        *ret_sink = row->sink;
+        int result = row->sink == SFS_SINK_NONE ? add_stage(walk, row, query)
+                                                : end_with(walk, row, query, ret_sink);
+        if (result)
+            return result;
     }
     return 0;
 }

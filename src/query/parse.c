@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The parser of expressions: recursive descent, one function a level of precedence. */
 #include "query/expression.h"
+
+#include <stdlib.h>
+
+#include "query/regex.h"
+#include "query/sort_key.h"
 #include "util/glob.h"
 
 struct parser {
@@ -66,6 +71,54 @@ static size_t next_token(const struct sfs_reader *reader)
     return copy.at;
 }
 
+static int compare_bytes(const void *a, const void *b)
+{
+    return sfs_bytes_compare(*(const struct sfs_bytes *)a, *(const struct sfs_bytes *)b);
+}
+
+/* The sort keys of the elements of `in`, in order, so that one is found without looking at all. */
+static int index_elements(struct parser *parser, struct sfs_node *node)
+{
+    size_t count = sfs_json_count(node->value.is.json);
+    struct sfs_bytes *elements = sfs_arena_alloc(parser->arena, count * sizeof(*elements));
+    struct sfs_json_cursor cursor = sfs_json_begin(node->value.is.json);
+    struct sfs_value value = {.kind = SFS_VALUE_JSON};
+    struct sfs_buffer key = {0};
+    int result = elements ? 0 : SFS_E_NO_MEMORY;
+    for (size_t i = 0; result == 0 && sfs_json_next_element(&cursor, &value.is.json); i++) {
+        key.size = 0;
+        result = sfs_sort_key_add(&value, false, &key);
+        if (result == 0)
+            result = sfs_arena_copy(parser->arena, sfs_buffer_bytes(&key), &elements[i]);
+    }
+    sfs_buffer_free(&key);
+    if (result)
+        return sfs_reader_memory(&parser->reader);
+    qsort(elements, count, sizeof(*elements), compare_bytes);
+    node->elements = elements;
+    node->element_count = count;
+    return 0;
+}
+
+/* `start` is where the literal's quote is. */
+static int compile_regex(struct parser *parser, struct sfs_node *node, size_t start)
+{
+    struct sfs_reader *reader = &parser->reader;
+    char reason[128];
+    size_t offset = 0;
+    int result =
+        sfs_regex_compile(node->value.is.text, parser->arena, &node->pattern, &offset, reason);
+    if (result == SFS_E_NO_MEMORY)
+        return sfs_reader_memory(reader);
+    /* Escapes in the literal would move the place. */
+    size_t written = reader->at - start - 2;
+    bool exact = written == node->value.is.text.size;
+    if (result)
+        return sfs_reader_fail(reader, exact ? start + 1 + offset : start,
+                               "the regular expression is malformed: %s", reason);
+    return 0;
+}
+
 static int parse_operand(struct parser *parser, struct sfs_node *node)
 {
     size_t start = next_token(&parser->reader);
@@ -75,10 +128,15 @@ static int parse_operand(struct parser *parser, struct sfs_node *node)
         return result;
     if (node->kind == SFS_NODE_IN && sfs_value_type(&node->value) != SFS_JSON_ARRAY)
         return sfs_reader_fail(&parser->reader, start, "'in' takes an array, such as [1, 2]");
-    if (node->kind != SFS_NODE_GLOB)
+    if (node->kind == SFS_NODE_IN)
+        return index_elements(parser, node);
+    if (node->kind != SFS_NODE_GLOB && node->kind != SFS_NODE_REGEX)
         return 0;
     if (node->value.kind != SFS_VALUE_TEXT)
-        return sfs_reader_fail(&parser->reader, start, "'~' takes a pattern in double quotes");
+        return sfs_reader_fail(&parser->reader, start, "'%s' takes a pattern in double quotes",
+                               sfs_node_symbol(node->kind));
+    if (node->kind == SFS_NODE_REGEX)
+        return compile_regex(parser, node, start);
     if (!sfs_glob_check(node->value.is.text, NULL, &reason))
         return sfs_reader_fail(&parser->reader, start, "the pattern is malformed: %s", reason);
     return 0;
@@ -88,8 +146,8 @@ static int parse_operand(struct parser *parser, struct sfs_node *node)
 
 /* Longer symbols before those they begin with. */
 static const enum sfs_node_kind symbols[] = {
-    SFS_NODE_NOT_EQUAL, SFS_NODE_LESS_EQUAL, SFS_NODE_GREATER_EQUAL, SFS_NODE_EQUAL,
-    SFS_NODE_LESS,      SFS_NODE_GREATER,    SFS_NODE_GLOB,
+    SFS_NODE_NOT_EQUAL, SFS_NODE_LESS_EQUAL, SFS_NODE_GREATER_EQUAL, SFS_NODE_REGEX,
+    SFS_NODE_EQUAL,     SFS_NODE_LESS,       SFS_NODE_GREATER,       SFS_NODE_GLOB,
 };
 static const enum sfs_node_kind word_operators[] = {SFS_NODE_IN, SFS_NODE_HAS, SFS_NODE_EXISTS};
 
@@ -144,8 +202,6 @@ static int parse_test(struct parser *parser, struct sfs_node **ret_node)
         return result;
     size_t at = next_token(reader);
     node->kind = take_operator(reader);
-    if (node->kind == SFS_NODE_EQUAL && sfs_reader_peek(reader) == '~')
-        return sfs_reader_fail(reader, at, "no operator '=~' (~ takes a glob, such as \"Jo*\")");
     if (node->kind == SFS_NODE_EQUAL && sfs_reader_peek(reader) == '=')
         return sfs_reader_fail(reader, at, "no operator '==' (it is written =)");
     if (node->kind != SFS_NODE_TRUE && node->kind != SFS_NODE_EXISTS)

@@ -7,7 +7,7 @@ static const char *const node_symbols[] = {
     [SFS_NODE_TRUE] = "",        [SFS_NODE_EXISTS] = "exists",    [SFS_NODE_EQUAL] = "=",
     [SFS_NODE_NOT_EQUAL] = "!=", [SFS_NODE_LESS] = "<",           [SFS_NODE_LESS_EQUAL] = "<=",
     [SFS_NODE_GREATER] = ">",    [SFS_NODE_GREATER_EQUAL] = ">=", [SFS_NODE_IN] = "in",
-    [SFS_NODE_HAS] = "has",      [SFS_NODE_GLOB] = "~",
+    [SFS_NODE_HAS] = "has",      [SFS_NODE_GLOB] = "~",           [SFS_NODE_REGEX] = "=~",
 };
 
 const char *sfs_node_symbol(enum sfs_node_kind kind)

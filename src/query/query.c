@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Queries: building, copying and printing the list of stages. */
+/* Queries: building and copying the list of stages. */
 #include "storefs/query.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "query/stages.h"
-#include "storefs/path.h"
 
 static void stage_unref(struct sfs_query_stage *stage)
 {
@@ -59,6 +57,14 @@ int sfs_query_copy(struct sfs_query **ret_query, const struct sfs_query *query,
     if (!copy)
         return sfs_fail_memory(error, "query");
     *copy = *query;
+    copy->options.directory = NULL;
+    if (query->options.directory) {
+        copy->options.directory = strdup(query->options.directory);
+        if (!copy->options.directory) {
+            free(copy);
+            return sfs_fail_memory(error, "query");
+        }
+    }
     for (size_t i = 0; i < copy->count; i++)
         atomic_fetch_add(&copy->stages[i]->references, 1);
     *ret_query = copy;
@@ -71,7 +77,26 @@ void sfs_query_free(struct sfs_query *query)
         return;
     for (size_t i = 0; i < query->count; i++)
         stage_unref(query->stages[i]);
+    free((char *)query->options.directory);
     free(query);
+}
+
+void sfs_query_cut(struct sfs_query *query, size_t count)
+{
+    while (query->count > count)
+        stage_unref(query->stages[--query->count]);
+}
+
+int sfs_query_configure(struct sfs_query *query, const struct sfs_query_options *options,
+                        struct sfs_error *error)
+{
+    char *directory = options->directory ? strdup(options->directory) : NULL;
+    if (options->directory && !directory)
+        return sfs_fail_memory(error, "query");
+    free((char *)query->options.directory);
+    query->options = *options;
+    query->options.directory = directory;
+    return 0;
 }
 
 size_t sfs_query_stages(const struct sfs_query *query)
@@ -114,12 +139,135 @@ int sfs_query_by(struct sfs_query *query, struct sfs_bytes field, struct sfs_byt
     return append(query, stage, result, error);
 }
 
-int sfs_query_order(struct sfs_query *query, struct sfs_bytes fields, struct sfs_error *error)
+/* --- what rows are --- */
+
+enum sfs_row_kind sfs_query_rows(const struct sfs_query *query, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        if (query->stages[i - 1]->kind == SFS_QUERY_GROUP)
+            return SFS_ROW_GROUPS;
+        if (query->stages[i - 1]->kind == SFS_QUERY_AGGREGATE)
+            return SFS_ROW_SUMMARIES;
+    }
+    return SFS_ROW_RECORDS;
+}
+
+const struct sfs_query_stage *sfs_query_shape(const struct sfs_query *query, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        if (query->stages[i - 1]->kind >= SFS_QUERY_SELECT)
+            return query->stages[i - 1];
+    }
+    return NULL;
+}
+
+static int append_fields(struct sfs_query *query, enum sfs_query_stage_kind kind,
+                         struct sfs_bytes fields, struct sfs_error *error)
 {
     struct sfs_query_stage *stage = NULL;
-    int result = stage_new(SFS_QUERY_ORDER, &stage, error);
+    int result = stage_new(kind, &stage, error);
     if (result == 0)
-        result = sfs_order_parse(fields, stage, error);
+        result = sfs_stage_fields_parse(fields, stage, error);
+    return append(query, stage, result, error);
+}
+
+int sfs_query_order(struct sfs_query *query, struct sfs_bytes fields, struct sfs_error *error)
+{
+    return append_fields(query, SFS_QUERY_ORDER, fields, error);
+}
+
+/* The function that a sink shows, which the query must end with; COUNT: none. */
+static enum sfs_function function_of(enum sfs_sink sink)
+{
+    switch (sink) {
+    case SFS_SINK_SUM:
+        return SFS_FUNCTION_SUM;
+    case SFS_SINK_AVG:
+        return SFS_FUNCTION_AVG;
+    case SFS_SINK_MIN:
+        return SFS_FUNCTION_MIN;
+    case SFS_SINK_MAX:
+        return SFS_FUNCTION_MAX;
+    case SFS_SINK_DISTINCT:
+        return SFS_FUNCTION_DISTINCT;
+    default:
+        return SFS_FUNCTION_COUNT;
+    }
+}
+
+int sfs_query_check_sink(const struct sfs_query *query, enum sfs_sink sink, struct sfs_error *error)
+{
+    enum sfs_function function = function_of(sink);
+    const struct sfs_query_stage *last = query->count ? query->stages[query->count - 1] : NULL;
+    if (sink == SFS_SINK_KEYS && sfs_query_rows(query, query->count) != SFS_ROW_RECORDS)
+        return sfs_fail(error, SFS_E_INVALID, "query",
+                        "keys: groups and aggregates have no keys: use values.ndjson or count");
+    if (function == SFS_FUNCTION_COUNT)
+        return 0;
+    if (last && last->kind == SFS_QUERY_AGGREGATE && last->key_count == 1 &&
+        last->keys[0].function == function)
+        return 0;
+    return sfs_fail(error, SFS_E_INVALID, "query", "%s: the query does not end with %s(FIELD)",
+                    sfs_function_name(function), sfs_function_name(function));
+}
+
+/* Groups have no documents of their own to make others of. */
+static int check_no_groups(const struct sfs_query *query, const char *what, struct sfs_error *error)
+{
+    if (sfs_query_rows(query, query->count) != SFS_ROW_GROUPS)
+        return 0;
+    return sfs_fail(error, SFS_E_INVALID, "query",
+                    "%s: the rows are groups already: put it before group, or aggregate them first",
+                    what);
+}
+
+int sfs_query_select(struct sfs_query *query, struct sfs_bytes fields, struct sfs_error *error)
+{
+    int result = check_no_groups(query, "select", error);
+    return result ? result : append_fields(query, SFS_QUERY_SELECT, fields, error);
+}
+
+int sfs_query_group(struct sfs_query *query, struct sfs_bytes fields, struct sfs_error *error)
+{
+    int result = check_no_groups(query, "group", error);
+    return result ? result : append_fields(query, SFS_QUERY_GROUP, fields, error);
+}
+
+/* `count` is the one function that is written as a field can be. */
+static int check_count(const struct sfs_query *query, const struct sfs_query_stage *aggregate,
+                       struct sfs_error *error)
+{
+    const struct sfs_query_stage *shape = sfs_query_shape(query, query->count);
+    bool counts = false;
+    for (size_t i = 0; i < aggregate->key_count; i++)
+        counts = counts || aggregate->keys[i].function == SFS_FUNCTION_COUNT;
+    for (size_t i = 0; shape && shape->kind == SFS_QUERY_GROUP && i < shape->key_count; i++) {
+        if (counts && sfs_bytes_equal(shape->keys[i].name, SFS_LITERAL("count")))
+            return sfs_fail(error, SFS_E_INVALID, "query",
+                            "aggregate: the groups have a field that is called count, too");
+    }
+    return 0;
+}
+
+int sfs_query_aggregate(struct sfs_query *query, struct sfs_bytes functions,
+                        struct sfs_error *error)
+{
+    struct sfs_query_stage *stage = NULL;
+    int result = stage_new(SFS_QUERY_AGGREGATE, &stage, error);
+    if (result == 0)
+        result = sfs_stage_fields_parse(functions, stage, error);
+    if (result == 0)
+        result = check_count(query, stage, error);
+    return append(query, stage, result, error);
+}
+
+int sfs_query_add_function(struct sfs_query *query, enum sfs_function function,
+                           struct sfs_bytes field, struct sfs_error *error)
+{
+    struct sfs_query_stage *stage = NULL;
+    int result = stage_new(SFS_QUERY_AGGREGATE, &stage, error);
+    if (result == 0)
+        result = sfs_stage_function_set(stage, function, field, error);
     return append(query, stage, result, error);
 }
 
@@ -143,62 +291,14 @@ int sfs_query_offset(struct sfs_query *query, uint64_t count, struct sfs_error *
     return append_number(query, SFS_QUERY_OFFSET, count, error);
 }
 
-/* --- printing --- */
-
-/* Appends '/' and what the second buffer holds, escaped as one path element; empties that. */
-static int add_element(struct sfs_buffer *out, struct sfs_buffer *element)
-{
-    int result = sfs_buffer_byte(out, '/');
-    if (result == 0)
-        result = sfs_path_escape(sfs_buffer_bytes(element), out);
-    element->size = 0;
-    return result;
-}
-
-static int print_by(const struct sfs_node *node, struct sfs_buffer *element, struct sfs_buffer *out)
-{
-    int result = sfs_field_print(&node->field, element);
-    if (result == 0)
-        result = add_element(out, element);
-    return result ? result : sfs_value_form(&node->value, element);
-}
-
-static int print_argument(const struct sfs_query_stage *stage, struct sfs_buffer *element,
-                          struct sfs_buffer *out)
-{
-    switch (stage->kind) {
-    case SFS_QUERY_WHERE:
-        return sfs_expression_print(stage->node, element);
-    case SFS_QUERY_BY:
-        return print_by(stage->node, element, out);
-    case SFS_QUERY_ORDER:
-        return sfs_order_print(stage, element);
-    case SFS_QUERY_LIMIT:
-    case SFS_QUERY_OFFSET:
-        break;
-    }
-    return sfs_buffer_printf(element, "%" PRIu64, stage->count);
-}
-
-int sfs_query_stage_print(const struct sfs_query_stage *stage, struct sfs_buffer *out)
-{
-    static const char *const names[] = {"where", "by", "order", "limit", "offset"};
-    struct sfs_buffer element = {0};
-    int result = sfs_buffer_add(out, sfs_string(names[stage->kind]));
-    if (result == 0)
-        result = print_argument(stage, &element, out);
-    if (result == 0)
-        result = add_element(out, &element);
-    sfs_buffer_free(&element);
-    return result;
-}
-
 bool sfs_query_stage_reads_value(const struct sfs_query_stage *stage)
 {
     if (stage->node)
         return sfs_expression_reads_value(stage->node);
     for (size_t i = 0; i < stage->key_count; i++) {
-        if (stage->keys[i].field.property == SFS_PROPERTY_NONE)
+        bool counts =
+            stage->kind == SFS_QUERY_AGGREGATE && stage->keys[i].function == SFS_FUNCTION_COUNT;
+        if (!counts && stage->keys[i].field.property == SFS_PROPERTY_NONE)
             return true;
     }
     return false;

@@ -7,14 +7,18 @@
 
 #include "core/storage.h"
 #include "query/bounds.h"
+#include "query/plan.h"
 #include "query/run.h"
 #include "storefs/backend.h"
 
 struct result {
     struct sfs_cursor cursor;
-    struct sfs_query *query;      /* the chain refers to its stages */
+    struct sfs_query *query; /* the chain refers to its stages */
+    struct sfs_guard guard;  /* and to this */
+    unsigned want;
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
+    struct sfs_plan plan; /* the chain refers to it */
     int failed; /* after a failure nothing more can be read */
 };
 
@@ -36,15 +40,67 @@ static void result_close(struct sfs_cursor *cursor)
     sfs_cursor_close(result->chain);
     /* A snapshot is read-only: closing it has nothing to write that could fail. */
     (void)sfs_close(result->snapshot, NULL);
+    sfs_plan_free(&result->plan);
     sfs_query_free(result->query);
     free(result);
 }
 
 /* --- the chain --- */
 
+/* The aggregate whose results the groups that stage `at` makes must have. */
+static const struct sfs_query_stage *results_of(const struct sfs_query *query, size_t at)
+{
+    while (++at < query->count) {
+        if (query->stages[at]->kind == SFS_QUERY_AGGREGATE)
+            return query->stages[at];
+    }
+    return NULL;
+}
+
+/* What the stages from number `from` on that no index does want of the store's records: behind a
+ * select, a group or an aggregate nobody sees them, but the aggregate of a group's members. */
+static unsigned wanted(const struct result *result, size_t from, unsigned want)
+{
+    const struct sfs_query *query = result->query;
+    for (size_t i = from; i < query->count; i++) {
+        if (sfs_plan_does(&result->plan, i))
+            continue;
+        if (sfs_query_stage_reads_value(query->stages[i]))
+            return want | SFS_WANT_VALUE;
+        const struct sfs_query_stage *results = results_of(query, i);
+        if (query->stages[i]->kind == SFS_QUERY_GROUP && results)
+            return sfs_query_stage_reads_value(results) ? SFS_WANT_VALUE : SFS_WANT_RECORD;
+        if (query->stages[i]->kind >= SFS_QUERY_SELECT)
+            return SFS_WANT_RECORD;
+    }
+    return want;
+}
+
+static int add_aggregate(struct result *result, size_t at, struct sfs_error *error)
+{
+    const struct sfs_query_stage *stage = result->query->stages[at];
+    struct sfs_cursor **chain = &result->chain;
+    int failed = 0;
+    if (sfs_query_rows(result->query, at) != SFS_ROW_GROUPS)
+        failed = sfs_group_cursor(*chain, NULL, stage, &result->guard, chain, error);
+    return failed ? failed : sfs_summary_cursor(*chain, stage, chain, error);
+}
+
+/* An order directly before a limit need not keep more. */
+static int add_order(struct result *result, size_t *at, struct sfs_error *error)
+{
+    const struct sfs_query *query = result->query;
+    const struct sfs_query_stage *stage = query->stages[*at - 1];
+    uint64_t keep = SFS_SORT_ALL;
+    if (*at < query->count && query->stages[*at]->kind == SFS_QUERY_LIMIT)
+        keep = query->stages[(*at)++]->count;
+    bool values = wanted(result, *at, result->want) & SFS_WANT_VALUE;
+    return sfs_order_cursor(result->chain, stage, keep, values, &result->guard, &result->chain,
+                            error);
+}
+
 /* Puts the cursor of stage `*at` on the chain and moves `*at` behind the stages it does. */
-static int add_stage(struct result *result, const struct sfs_run_options *options, size_t *at,
-                     struct sfs_error *error)
+static int add_stage(struct result *result, size_t *at, struct sfs_error *error)
 {
     const struct sfs_query *query = result->query;
     const struct sfs_query_stage *stage = query->stages[(*at)++];
@@ -58,12 +114,16 @@ static int add_stage(struct result *result, const struct sfs_run_options *option
     case SFS_QUERY_OFFSET:
         return sfs_window_cursor(*chain, stage->count, UINT64_MAX, chain, error);
     case SFS_QUERY_ORDER:
+        return add_order(result, at, error);
+    case SFS_QUERY_SELECT:
+        return sfs_select_cursor(*chain, stage, chain, error);
+    case SFS_QUERY_GROUP:
+        return sfs_group_cursor(*chain, stage, results_of(query, *at - 1), &result->guard, chain,
+                                error);
+    case SFS_QUERY_AGGREGATE:
         break;
     }
-    uint64_t keep = SFS_SORT_ALL;
-    if (*at < query->count && query->stages[*at]->kind == SFS_QUERY_LIMIT)
-        keep = query->stages[(*at)++]->count;
-    return sfs_sort_cursor(*chain, stage, keep, options->sort_limit, chain, error);
+    return add_aggregate(result, *at - 1, error);
 }
 
 static int scan_range(struct result *result, struct sfs_storage *store, unsigned want,
@@ -80,41 +140,50 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
     return failed;
 }
 
-static int begin_scan(struct result *result, struct sfs_storage *store, unsigned want,
-                      struct sfs_error *error)
+/* Reads from an index, or else from a scan. */
+static int begin_reading(struct result *result, struct sfs_storage *store, unsigned want,
+                         struct sfs_error *error)
 {
-    if (sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) {
-        int failed = sfs_snapshot(store, 0, &result->snapshot, error);
-        if (failed)
-            return failed;
-        store = result->snapshot;
-    }
-    for (size_t i = 0; i < result->query->count; i++) {
-        if (sfs_query_stage_reads_value(result->query->stages[i]))
-            want |= SFS_WANT_VALUE;
-    }
-    return scan_range(result, store, want, error);
+    bool snapshot = sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT;
+    int failed = snapshot ? sfs_snapshot(store, 0, &result->snapshot, error) : 0;
+    if (failed)
+        return failed;
+    store = snapshot ? result->snapshot : store;
+    failed = sfs_plan_make(store, result->query, &result->plan, error);
+    if (failed)
+        return failed;
+    /* What passes when the index is read need not when the record is, if others write. */
+    result->plan.exact &= snapshot;
+    want = wanted(result, 0, want);
+    return result->plan.index ? sfs_plan_cursor(store, &result->plan, want, &result->chain, error)
+                              : scan_range(result, store, want, error);
 }
 
-static int build(struct result *result, struct sfs_storage *store,
-                 const struct sfs_run_options *options, struct sfs_error *error)
+static int build(struct result *result, struct sfs_storage *store, unsigned want,
+                 struct sfs_error *error)
 {
     struct sfs_push_down taken;
+    result->want = want;
     int failed = sfs_storage_push_down(store, result->query, &taken, error);
     if (failed)
         return failed;
     size_t at = taken.stages;
     result->chain = taken.cursor;
     if (at == 0)
-        failed = begin_scan(result, store, options->want, error);
-    while (failed == 0 && at < result->query->count)
-        failed = add_stage(result, options, &at, error);
+        failed = begin_reading(result, store, want, error);
+    if (failed == 0)
+        failed = sfs_guard_cursor(result->chain, &result->guard, &result->chain, error);
+    while (failed == 0 && at < result->query->count) {
+        if (sfs_plan_does(&result->plan, at))
+            at++;
+        else
+            failed = add_stage(result, &at, error);
+    }
     return failed;
 }
 
-int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query,
-                   const struct sfs_run_options *options, struct sfs_cursor **ret_cursor,
-                   struct sfs_error *error)
+int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query, unsigned want,
+                   struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
     static const struct sfs_cursor_operations operations = {
         .next = result_next, .seek = sfs_query_no_seek, .close = result_close};
@@ -123,8 +192,10 @@ int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query,
         return sfs_fail_memory(error, "query");
     result->cursor.operations = &operations;
     int failed = sfs_query_copy(&result->query, query, error);
-    if (failed == 0)
-        failed = build(result, store, options, error);
+    if (failed == 0) {
+        sfs_guard_begin(&result->guard, &result->query->options);
+        failed = build(result, store, want, error);
+    }
     if (failed) {
         result_close(&result->cursor);
         return failed;
@@ -136,8 +207,30 @@ int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query,
 int sfs_query_run(struct sfs_storage *store, const struct sfs_query *query,
                   struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
-    struct sfs_run_options options = {.want = SFS_WANT_VALUE, .sort_limit = SFS_SORT_LIMIT};
-    return sfs_query_open(store, query, &options, ret_cursor, error);
+    return sfs_query_open(store, query, SFS_WANT_VALUE, ret_cursor, error);
+}
+
+int sfs_query_find_one(struct sfs_storage *store, const struct sfs_query *query,
+                       const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor = NULL;
+    struct sfs_query *first = NULL;
+    const struct sfs_record *record = NULL;
+    int found = sfs_query_copy(&first, query, error);
+    /* A query that is full of stages has its rows sorted whole, and the first of them taken. */
+    if (found == 0 && first->count < SFS_QUERY_STAGES_MAX)
+        found = sfs_query_limit(first, 1, error);
+    if (found == 0)
+        found = sfs_query_run(store, first, &cursor, error);
+    if (found == 0)
+        found = sfs_cursor_next(cursor, &record, error);
+    if (found > 0)
+        *ret_record = sfs_record_ref(record);
+    sfs_cursor_close(cursor);
+    sfs_query_free(first);
+    if (found == 0)
+        return sfs_fail(error, SFS_E_NOT_FOUND, "query", "the query has no result");
+    return found < 0 ? found : 0;
 }
 
 int sfs_query_count(struct sfs_storage *store, const struct sfs_query *query, uint64_t *ret_count,
@@ -145,12 +238,14 @@ int sfs_query_count(struct sfs_storage *store, const struct sfs_query *query, ui
 {
     if (query->count == 0)
         return sfs_size(store, ret_count, error);
-    struct sfs_run_options options = {.want = SFS_WANT_RECORD, .sort_limit = SFS_SORT_LIMIT};
     struct sfs_cursor *cursor = NULL;
     const struct sfs_record *record = NULL;
     uint64_t count = 0;
-    int result = sfs_query_open(store, query, &options, &cursor, error);
-    if (result)
+    bool counted = false;
+    int result = sfs_plan_count(store, query, &counted, ret_count, error);
+    if (result == 0 && !counted)
+        result = sfs_query_open(store, query, SFS_WANT_RECORD, &cursor, error);
+    if (result || counted)
         return result;
     while ((result = sfs_cursor_next(cursor, &record, error)) > 0)
         count++;

@@ -3,11 +3,13 @@
  */
 #include <stdlib.h>
 
+#include "query/index_values.h"
 #include "query/run.h"
 #include "storefs/path.h"
 
 #define SAMPLE_RECORDS 10000
 #define SAMPLE_VALUES ((size_t)10000)
+#define INDEX_VALUES ((size_t)100000) /* of an index, which has them in order */
 #define FORM_MAX 255 /* bytes of a file name, escaped */
 
 /* Distinct values in their total order; the names of fields are texts. */
@@ -209,15 +211,67 @@ int sfs_query_fields(struct sfs_storage *store, const struct sfs_query *query,
     return result;
 }
 
+/* --- from an index --- */
+
+struct listing {
+    struct sample sample; /* for the form, and what is complete */
+    size_t shown;
+    int (*visit)(void *context, struct sfs_bytes text);
+    void *context;
+    int ended; /* what the visit returned */
+};
+
+static int show_value(void *context, const struct sfs_value *value, struct sfs_error *error)
+{
+    struct listing *listing = context;
+    struct sample *sample = &listing->sample;
+    sample->form.size = 0;
+    int fits = sfs_value_form(value, &sample->form);
+    if (fits == 0)
+        fits = form_fits(sample);
+    if (fits < 0)
+        return sfs_fail_memory(error, "query");
+    if (!fits || listing->shown == INDEX_VALUES) {
+        sample->complete = false;
+        return fits; /* one too many ends it */
+    }
+    listing->shown++;
+    listing->ended = listing->visit(listing->context, sfs_buffer_bytes(&sample->form));
+    return listing->ended;
+}
+
+/* Shows all values from an index, if there is one for it: *ret_done. */
+static int list_values(struct sample *sample, struct sfs_storage *store,
+                       const struct sfs_query *query,
+                       int (*visit)(void *context, struct sfs_bytes text), void *context,
+                       bool *ret_done, struct sfs_error *error)
+{
+    struct listing listing = {.visit = visit, .context = context, .sample.complete = true};
+    for (size_t i = 0; i < query->count; i++) {
+        *ret_done = false;
+        if (!query->stages[i]->node)
+            return 0;
+    }
+    int result = sfs_index_values(store, query, &sample->field, show_value, &listing, ret_done,
+                                  error);
+    sample->complete = listing.sample.complete;
+    sample_free(&listing.sample);
+    bool cut = result > 0 && !listing.ended;
+    return cut ? 0 : result;
+}
+
 int sfs_query_values(struct sfs_storage *store, const struct sfs_query *query,
                      struct sfs_bytes field, int (*visit)(void *context, struct sfs_bytes text),
                      void *context, bool *ret_complete, struct sfs_error *error)
 {
     struct sample sample = {0};
+    bool done = false;
     int result = sfs_field_parse("by", field, &sample.arena, &sample.field, error);
     if (result == 0)
+        result = list_values(&sample, store, query, visit, context, &done, error);
+    if (result == 0 && !done)
         result = run_sample(&sample, store, query, error);
-    if (result == 0)
+    if (result == 0 && !done)
         result = visit_values(&sample, visit, context, error);
     if (result == 0)
         *ret_complete = sample.complete;

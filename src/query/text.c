@@ -1,77 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* Results as text: each sink says what stands before, between and behind the rows, and is pulled.
- */
-#include <inttypes.h>
+/* Results as text, pulled: what runs for each sink, and reading what was made. */
+#include "query/text.h"
+
 #include <stdlib.h>
 
-#include "query/run.h"
-#include "storefs/bulk.h"
-#include "storefs/path.h"
+#include "query/plan.h"
 
-struct sfs_text {
-    enum sfs_sink sink;
-    struct sfs_cursor *cursor;
-    struct sfs_buffer made; /* text not yet read; from `at` on */
-    size_t at;
-    uint64_t rows;
-    bool ended;
-    int failed;
-};
-
-static int add_key(struct sfs_text *text, const struct sfs_record *record, struct sfs_error *error)
+/* Whether the rows are results of aggregates, as lines. */
+static bool makes_lines(const struct sfs_text *text)
 {
-    if (sfs_path_escape(record->name, &text->made) || sfs_buffer_byte(&text->made, '\n'))
-        return sfs_fail_memory(error, "query");
-    return 0;
+    return text->sink >= SFS_SINK_SUM ||
+           (text->sink == SFS_SINK_COUNT &&
+            sfs_query_rows(text->query, text->query->count) == SFS_ROW_GROUPS);
 }
 
-/* An element of the array: its line without the newline, behind a bracket or a comma. */
-static int add_element(struct sfs_text *text, const struct sfs_record *record,
-                       struct sfs_error *error)
+static int make_row(struct sfs_text *text, const struct sfs_record *row, struct sfs_error *error)
 {
-    if (sfs_buffer_add(&text->made, text->rows ? SFS_LITERAL(",\n") : SFS_LITERAL("[\n")))
-        return sfs_fail_memory(error, "query");
-    int result = sfs_line_write(&text->made, record, false, error);
-    if (result == 0)
-        text->made.size--;
-    return result;
-}
-
-static int add_row(struct sfs_text *text, const struct sfs_record *record, struct sfs_error *error)
-{
-    switch (text->sink) {
-    case SFS_SINK_KEYS:
-        return add_key(text, record, error);
-    case SFS_SINK_VALUES_JSON:
-        return add_element(text, record, error);
-    case SFS_SINK_VALUES_NDJSON:
-        return sfs_line_write(&text->made, record, false, error);
-    default:
-        return 0;
-    }
-}
-
-static int add_end(struct sfs_text *text, struct sfs_error *error)
-{
-    int result = 0;
-    if (text->sink == SFS_SINK_VALUES_JSON)
-        result =
-            sfs_buffer_add(&text->made, text->rows ? SFS_LITERAL("\n]\n") : SFS_LITERAL("[]\n"));
-    else if (text->sink == SFS_SINK_COUNT)
-        result = sfs_buffer_printf(&text->made, "%" PRIu64 "\n", text->rows);
-    return result ? sfs_fail_memory(error, "query") : 0;
+    if (!text->lines)
+        return sfs_text_row(text, row, error);
+    return sfs_text_line(text, row) ? sfs_fail_memory(error, "query") : 0;
 }
 
 /* Makes more text: the next row's, or the end's. */
 static int make(struct sfs_text *text, struct sfs_error *error)
 {
-    const struct sfs_record *record = NULL;
-    int found = sfs_cursor_next(text->cursor, &record, error);
+    const struct sfs_record *row = NULL;
+    if (text->csv)
+        return sfs_csv_make(text->csv, text->cursor, &text->made, &text->ended, error);
+    int found = sfs_cursor_next(text->cursor, &row, error);
     if (found < 0)
         return found;
-    int result = found ? add_row(text, record, error) : add_end(text, error);
-    text->rows += found > 0;
     text->ended = found == 0;
+    if (text->ended && !text->lines)
+        return sfs_text_row_end(text) ? sfs_fail_memory(error, "query") : 0;
+    int result = found ? make_row(text, row, error) : 0;
+    text->rows += found > 0;
     return result;
 }
 
@@ -101,33 +64,54 @@ void sfs_text_close(struct sfs_text *text)
     if (!text)
         return;
     sfs_cursor_close(text->cursor);
+    sfs_csv_free(text->csv);
+    sfs_query_free(text->query);
     sfs_buffer_free(&text->made);
     free(text);
 }
 
+/* The rows were counted: nothing is left to be read. */
+static int end_count(struct sfs_text *text, struct sfs_error *error)
+{
+    text->ended = true;
+    return sfs_text_row_end(text) ? sfs_fail_memory(error, "query") : 0;
+}
+
 /* A text that is whole from the beginning. */
-static int make_whole(struct sfs_text *text, struct sfs_storage *store,
-                      const struct sfs_query *query, struct sfs_error *error)
+static int make_whole(struct sfs_text *text, struct sfs_storage *store, struct sfs_error *error)
 {
     text->ended = true;
     if (text->sink == SFS_SINK_EXPLAIN)
-        return sfs_query_explain(store, query, &text->made, error);
-    int result = sfs_query_count(store, query, &text->rows, error);
-    return result ? result : add_end(text, error);
+        return sfs_query_explain(store, text->query, &text->made, error);
+    int result = sfs_query_count(store, text->query, &text->rows, error);
+    return result ? result : end_count(text, error);
 }
 
-static int begin(struct sfs_text *text, struct sfs_storage *store, const struct sfs_query *query,
-                 struct sfs_error *error)
+static int begin(struct sfs_text *text, struct sfs_storage *store, struct sfs_error *error)
 {
-    struct sfs_run_options options = {.want = SFS_WANT_VALUE, .sort_limit = SFS_SORT_LIMIT};
-    bool whole = text->sink == SFS_SINK_COUNT && query->count == 0;
+    unsigned want = SFS_WANT_VALUE;
+    bool whole = text->sink == SFS_SINK_COUNT && text->query->count == 0;
     if (text->sink == SFS_SINK_NONE)
         return sfs_fail(error, SFS_E_INVALID, "query", "a stage has no text: name a result");
+    int result = sfs_query_check_sink(text->query, text->sink, error);
+    if (result)
+        return result;
     if (whole || text->sink == SFS_SINK_EXPLAIN)
-        return make_whole(text, store, query, error);
+        return make_whole(text, store, error);
+    text->lines = makes_lines(text);
+    if (text->sink == SFS_SINK_COUNT && !text->lines) {
+        bool counted = false;
+        result = sfs_plan_count(store, text->query, &counted, &text->rows, error);
+        if (result || counted)
+            return result ? result : end_count(text, error);
+    }
+    if (text->lines)
+        result = sfs_text_lines_begin(text, error);
+    if (result == 0 && text->sink == SFS_SINK_VALUES_CSV)
+        result = sfs_csv_new(text->query, &text->csv, error);
     if (text->sink == SFS_SINK_COUNT || text->sink == SFS_SINK_KEYS)
-        options.want = SFS_WANT_RECORD;
-    return sfs_query_open(store, query, &options, &text->cursor, error);
+        want = SFS_WANT_RECORD;
+    return result ? result : sfs_query_open(store, text->query, want, &text->cursor, error);
 }
 
 int sfs_query_text(struct sfs_storage *store, const struct sfs_query *query, enum sfs_sink sink,
@@ -137,7 +121,9 @@ int sfs_query_text(struct sfs_storage *store, const struct sfs_query *query, enu
     if (!text)
         return sfs_fail_memory(error, "query");
     text->sink = sink;
-    int result = begin(text, store, query, error);
+    int result = sfs_query_copy(&text->query, query, error);
+    if (result == 0)
+        result = begin(text, store, error);
     if (result) {
         sfs_text_close(text);
         return result;

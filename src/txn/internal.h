@@ -54,8 +54,9 @@ struct sfs_transaction {
     struct sfs_storage *store;          /* where the commit goes; borrowed */
     struct sfs_transaction *parent;     /* whose store that is; NULL: not nested */
     struct sfs_storage *snapshot;       /* NULL: read committed */
-    struct sfs_txn_recorder *recorder;  /* over the snapshot; NULL: reads are not recorded */
-    struct sfs_storage *base;           /* recorder, snapshot or store: under the write set */
+    struct sfs_storage *recent;         /* over the snapshot; NULL: read committed */
+    struct sfs_txn_recorder *recorder;  /* over that; NULL: reads are not recorded */
+    struct sfs_storage *base;           /* recorder, recent or store: under the write set */
     struct sfs_transaction_options options;
     uint64_t sequence; /* of the snapshot; read committed: of the store at the beginning */
     int64_t begun;
@@ -128,6 +129,12 @@ int sfs_txn_no_changes(struct sfs_storage *store, uint64_t since, struct sfs_fee
 int sfs_txn_snapshot_new(struct sfs_transaction *transaction, struct sfs_storage *own,
                          struct sfs_txn_writes *writes, uint64_t sequence,
                          struct sfs_storage **ret_store, struct sfs_error *error);
+
+/* A store over the transaction's snapshot and a share of these writes of which no read is recorded: whoever
+ * reads it notes what the transaction has read. */
+int sfs_txn_unrecorded_new(struct sfs_transaction *transaction,
+                           const struct sfs_txn_writes *writes, struct sfs_storage **ret_store,
+                           struct sfs_error *error);
 
 /* Makes the store that the user sees. */
 int sfs_txn_storage_init(struct sfs_transaction *transaction, struct sfs_error *error);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "query/bounds.h"
+#include "query/plan.h"
 #include "query/run.h"
 #include "txn/recorder.h"
 
@@ -20,6 +21,8 @@ struct tracker {
     struct sfs_txn_writes writes;
     struct sfs_txn_predicate *predicate; /* borrowed from the recorder */
     struct sfs_bounds bounds;
+    struct sfs_plan plan;       /* `below` may refer to it and to `view` */
+    struct sfs_storage *view;   /* NULL: below is a scan */
     struct sfs_cursor *below;
 };
 
@@ -45,13 +48,17 @@ static int tracker_next(struct sfs_cursor *cursor, const struct sfs_record **ret
 {
     struct tracker *self = tracker_of(cursor);
     struct sfs_txn_reads *reads = &self->transaction->recorder->reads;
+    struct sfs_range range = sfs_bounds_range(&self->bounds);
     const struct sfs_record *record = NULL;
-    int found = sfs_cursor_next(self->below, &record, error);
+    int found;
+    /* An index may name more than is in the range, in the same order. */
+    do
+        found = sfs_cursor_next(self->below, &record, error);
+    while (found > 0 && !sfs_range_has(range, record->name));
     if (found < 0)
         return found;
     int failed = found > 0 ? sfs_txn_reads_query_upto(reads, self->predicate, record->name, error)
-                           : sfs_txn_reads_query_end(reads, self->predicate,
-                                                     sfs_bounds_range(&self->bounds).to, error);
+                           : sfs_txn_reads_query_end(reads, self->predicate, range.to, error);
     if (failed)
         return failed;
     if (found > 0)
@@ -63,6 +70,8 @@ static void tracker_close(struct sfs_cursor *cursor)
 {
     struct tracker *self = tracker_of(cursor);
     sfs_cursor_close(self->below);
+    (void)sfs_close(self->view, NULL);
+    sfs_plan_free(&self->plan);
     sfs_txn_writes_clear(&self->writes);
     sfs_bounds_free(&self->bounds);
     sfs_query_free(self->query);
@@ -77,6 +86,21 @@ static size_t leading_filters(const struct sfs_query *query)
     return count;
 }
 
+/* Reads the rows from an index, in order of names, where that is better. What is noted is the same. */
+static int open_index(struct tracker *self, size_t stages, struct sfs_error *error)
+{
+    struct sfs_query filters = *self->query; /* the stages stay those of self->query */
+    filters.count = stages;
+    if (!sfs_plan_able(self->transaction->snapshot))
+        return 0;
+    int code = sfs_txn_unrecorded_new(self->transaction, &self->writes, &self->view, error);
+    if (code == 0)
+        code = sfs_plan_make(self->view, &filters, &self->plan, error);
+    if (code || !self->plan.index)
+        return code;
+    return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE, &self->below, error);
+}
+
 static int open_scan(struct tracker *self, size_t stages, struct sfs_error *error)
 {
     struct sfs_transaction *transaction = self->transaction;
@@ -85,7 +109,9 @@ static int open_scan(struct tracker *self, size_t stages, struct sfs_error *erro
     struct sfs_range range = sfs_bounds_range(&self->bounds);
     int code = sfs_txn_reads_query(&transaction->recorder->reads, self->query, stages, range.from,
                                    &self->predicate, error);
-    if (code || !self->predicate)
+    if (code == 0 && self->predicate)
+        code = open_index(self, stages, error);
+    if (code || !self->predicate || self->below)
         return code;
     return sfs_txn_scan(transaction->snapshot, share, self, range, SFS_WANT_VALUE | SFS_WANT_KEYS,
                         &self->below, error);

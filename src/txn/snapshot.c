@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "txn/index.h"
 #include "txn/recorder.h"
 
 struct sfs_txn_view_storage {
@@ -11,6 +12,8 @@ struct sfs_txn_view_storage {
     struct sfs_transaction *transaction;
     struct sfs_storage *base; /* the transaction's, or a snapshot made for this view: storage.below */
     struct sfs_txn_writes writes; /* shared from under the transaction's lock */
+    struct sfs_txn_indexes indexes;
+    bool unrecorded; /* over the snapshot of a transaction that records: who reads notes it */
     uint64_t sequence;
     struct sfs_txn_view_storage *next; /* of the transaction's open views */
     struct sfs_txn_view_storage **previous;
@@ -116,6 +119,8 @@ static int view_push_down(struct sfs_storage *store, const struct sfs_query *que
                           struct sfs_push_down *ret_taken, struct sfs_error *error)
 {
     struct sfs_txn_view view;
+    if (view_storage_of(store)->unrecorded)
+        return 0;
     int code = begin_view(store, &view, error);
     return code ? code
                 : sfs_txn_push_down(view_storage_of(store)->transaction, &view.writes, query,
@@ -132,6 +137,7 @@ static int view_close(struct sfs_storage *store, struct sfs_error *error)
     if (self->next)
         self->next->previous = self->previous;
     pthread_mutex_unlock(&self->transaction->lock);
+    sfs_txn_indexes_free(&self->indexes);
     sfs_txn_writes_clear(&self->writes);
     free(self);
     return 0;
@@ -180,7 +186,76 @@ static int view_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
     return sfs_txn_totals(self->transaction, &view, ret_totals, error);
 }
 
+/* --- indexes --- */
+
+static int view_index_set(struct sfs_storage *store, struct sfs_index_set **ret_set,
+                          struct sfs_error *error)
+{
+    struct sfs_txn_view_storage *self = view_storage_of(store);
+    struct sfs_txn_view view;
+    *ret_set = NULL;
+    /* What an index is asked cannot be recorded as it is; push_down records the filters. */
+    if (self->transaction->recorder && !self->unrecorded)
+        return 0;
+    int code = begin_view(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_index_set(&view, ret_set, error);
+    sfs_txn_writes_clear(&view.writes);
+    return code;
+}
+
+static int view_index_stats(struct sfs_storage *store, const struct sfs_index *index,
+                            struct sfs_index_stats *ret_stats, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_index_stats(&view, &view_storage_of(store)->indexes, index, ret_stats, error);
+    sfs_txn_writes_clear(&view.writes);
+    return code;
+}
+
+static int view_index_count(struct sfs_storage *store, const struct sfs_index *index,
+                            struct sfs_range range, uint64_t most, uint64_t *ret_count,
+                            struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_index_count(&view, &view_storage_of(store)->indexes, index, range, most,
+                               ret_count, error);
+    sfs_txn_writes_clear(&view.writes);
+    return code;
+}
+
+static int view_index_scan(struct sfs_storage *store, const struct sfs_index *index,
+                           struct sfs_range range, bool descending, unsigned want,
+                           struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    int code = begin_view(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_index_scan(&view, &view_storage_of(store)->indexes, index, range, descending,
+                              want, ret_cursor, error);
+    sfs_txn_writes_clear(&view.writes);
+    return code;
+}
+
+static const struct sfs_index_operations view_index_operations = {
+    .set = view_index_set,
+    .stats = view_index_stats,
+    .create = sfs_txn_index_create,
+    .drop = sfs_txn_index_drop,
+    .scan = view_index_scan,
+    .count = view_index_count,
+};
+
 static const struct sfs_override_operations view_overrides = {
+    .index = &view_index_operations,
     .exists = view_exists,
     .push_down = view_push_down,
     .totals = view_totals,
@@ -204,11 +279,10 @@ static void enlist(struct sfs_transaction *transaction, struct sfs_txn_view_stor
     pthread_mutex_unlock(&transaction->lock);
 }
 
-int sfs_txn_snapshot_new(struct sfs_transaction *transaction, struct sfs_storage *own,
-                         struct sfs_txn_writes *writes, uint64_t sequence,
-                         struct sfs_storage **ret_store, struct sfs_error *error)
+static int view_new(struct sfs_transaction *transaction, struct sfs_storage *own,
+                    struct sfs_storage *base, struct sfs_txn_writes *writes, uint64_t sequence,
+                    struct sfs_txn_view_storage **ret_view, struct sfs_error *error)
 {
-    struct sfs_storage *base = own ? own : transaction->base;
     struct sfs_txn_view_storage *self = calloc(1, sizeof(*self));
     int code = self ? sfs_layer_init(&self->storage, &view_operations, base, error)
                     : sfs_fail_memory(error, "transaction");
@@ -226,7 +300,36 @@ int sfs_txn_snapshot_new(struct sfs_transaction *transaction, struct sfs_storage
     self->base = base;
     self->writes = *writes;
     self->sequence = sequence;
+    sfs_txn_indexes_init(&self->indexes);
     enlist(transaction, self);
-    *ret_store = &self->storage;
+    *ret_view = self;
+    return 0;
+}
+
+int sfs_txn_snapshot_new(struct sfs_transaction *transaction, struct sfs_storage *own,
+                         struct sfs_txn_writes *writes, uint64_t sequence,
+                         struct sfs_storage **ret_store, struct sfs_error *error)
+{
+    struct sfs_txn_view_storage *view = NULL;
+    int code = view_new(transaction, own, own ? own : transaction->base, writes, sequence, &view,
+                        error);
+    if (code == 0)
+        *ret_store = &view->storage;
+    return code;
+}
+
+int sfs_txn_unrecorded_new(struct sfs_transaction *transaction,
+                           const struct sfs_txn_writes *writes, struct sfs_storage **ret_store,
+                           struct sfs_error *error)
+{
+    struct sfs_txn_view_storage *view = NULL;
+    struct sfs_txn_writes share;
+    sfs_txn_writes_share(writes, &share);
+    /* No sequence number: nothing asks for this state later. */
+    int code = view_new(transaction, NULL, transaction->snapshot, &share, UINT64_MAX, &view, error);
+    if (code)
+        return code;
+    view->unrecorded = true;
+    *ret_store = &view->storage;
     return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "txn/index.h"
 #include "txn/recorder.h"
 
 int sfs_txn_no_changes(struct sfs_storage *store, uint64_t since, struct sfs_feed **ret_feed,
@@ -217,7 +218,72 @@ static int txn_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
     return code ? code : sfs_txn_totals(transaction_of(store), &view, ret_totals, error);
 }
 
+/* --- indexes: queries read a snapshot; here is what can be told without one --- */
+
+static int txn_index_set(struct sfs_storage *store, struct sfs_index_set **ret_set,
+                         struct sfs_error *error)
+{
+    struct sfs_txn_view view;
+    *ret_set = NULL;
+    if (!(store->capabilities & SFS_CAN_SNAPSHOT) || transaction_of(store)->recorder)
+        return 0;
+    int code = begin_read(store, &view, error);
+    if (code)
+        return code;
+    code = sfs_txn_index_set(&view, ret_set, error);
+    sfs_txn_writes_clear(&view.writes);
+    return code;
+}
+
+static int txn_index_stats(struct sfs_storage *store, const struct sfs_index *index,
+                           struct sfs_index_stats *ret_stats, struct sfs_error *error)
+{
+    struct sfs_storage *view = NULL;
+    int code = txn_snapshot(store, 0, &view, error);
+    if (code)
+        return code;
+    code = view->operations->override->index->stats(view, index, ret_stats, error);
+    (void)sfs_close(view, NULL);
+    return code;
+}
+
+static int txn_index_count(struct sfs_storage *store, const struct sfs_index *index,
+                           struct sfs_range range, uint64_t most, uint64_t *ret_count,
+                           struct sfs_error *error)
+{
+    struct sfs_storage *view = NULL;
+    int code = txn_snapshot(store, 0, &view, error);
+    if (code)
+        return code;
+    code = view->operations->override->index->count(view, index, range, most, ret_count, error);
+    (void)sfs_close(view, NULL);
+    return code;
+}
+
+static int txn_index_scan(struct sfs_storage *store, const struct sfs_index *index,
+                          struct sfs_range range, bool descending, unsigned want,
+                          struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+{
+    (void)store;
+    (void)range;
+    (void)descending;
+    (void)want;
+    (void)ret_cursor;
+    return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction",
+                    "the index '%s' is read from a snapshot of the transaction", index->name);
+}
+
+static const struct sfs_index_operations txn_index_operations = {
+    .set = txn_index_set,
+    .stats = txn_index_stats,
+    .create = sfs_txn_index_create,
+    .drop = sfs_txn_index_drop,
+    .scan = txn_index_scan,
+    .count = txn_index_count,
+};
+
 static const struct sfs_override_operations txn_overrides = {
+    .index = &txn_index_operations,
     .exists = txn_exists,
     .push_down = txn_push_down,
     .totals = txn_totals,

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exact order of decimal numbers, by their digits. A number is taken as 0.D × 10^(E + shift), where
- * D begins with a digit other than 0, E is the exponent as written, of any length, and shift is how
- * far the point had to move. Nothing is computed with E but the difference of two of them, and that
- * is cut off at a limit far beyond any shift.
+ * Exact order of decimal numbers, by their digits. Nothing is computed with exponents but the
+ * difference of two of them, and that is cut off at a limit far beyond any shift.
  */
-#include "util/json.h"
+#include "util/json_number.h"
 
 /* Shifts are smaller than a text's length, and no text has a quarter as many bytes as this. */
 #define LARGEST_DIFFERENCE INT64_C(100000000000000000)
-
-struct number {
-    bool negative;
-    const char *digits; /* the first digit other than 0; `digits_end` if all are 0 */
-    const char *digits_end;
-    int64_t shift;
-    bool exponent_negative;
-    const char *exponent; /* digits of the exponent without leading zeros */
-    const char *exponent_end;
-};
 
 static const char *skip_zeros(const char *at, const char *end)
 {
@@ -33,7 +21,7 @@ static bool is_mantissa(char byte)
 }
 
 /* Finds the first digit that is not 0, and where the point is from there. */
-static void read_mantissa(struct number *number, const char *at, const char *end)
+static void read_mantissa(struct sfs_json_number *number, const char *at, const char *end)
 {
     const char *point = at < end ? memchr(at, '.', (size_t)(end - at)) : NULL;
     const char *whole_end = point ? point : end;
@@ -49,9 +37,9 @@ static void read_mantissa(struct number *number, const char *at, const char *end
     number->digits = first;
 }
 
-static struct number read_number(struct sfs_bytes text)
+struct sfs_json_number sfs_json_number_read(struct sfs_bytes text)
 {
-    struct number number = {0};
+    struct sfs_json_number number = {0};
     const char *at = text.size ? text.data : "";
     const char *end = at + text.size;
     if (at < end && *at == '-') {
@@ -74,7 +62,7 @@ static struct number read_number(struct sfs_bytes text)
 
 /* The digit of the exponent that stands `place` places from its end, 0 beyond its beginning; with
  * the exponent's sign. */
-static int64_t exponent_digit(const struct number *number, ptrdiff_t place)
+static int64_t exponent_digit(const struct sfs_json_number *number, ptrdiff_t place)
 {
     if (place > number->exponent_end - number->exponent)
         return 0;
@@ -86,7 +74,7 @@ static int64_t exponent_digit(const struct number *number, ptrdiff_t place)
  * The exponent of a minus that of b, or a value beyond all shifts with the same sign: once the
  * leading places differ that much, no further digit can bring the difference back.
  */
-static int64_t exponent_difference(const struct number *a, const struct number *b)
+static int64_t exponent_difference(const struct sfs_json_number *a, const struct sfs_json_number *b)
 {
     ptrdiff_t places_a = a->exponent_end - a->exponent;
     ptrdiff_t places_b = b->exponent_end - b->exponent;
@@ -109,7 +97,7 @@ static char next_digit(const char **at, const char *end)
     return *at < end ? *(*at)++ : '0';
 }
 
-static int compare_digits(const struct number *a, const struct number *b)
+static int compare_digits(const struct sfs_json_number *a, const struct sfs_json_number *b)
 {
     const char *at_a = a->digits;
     const char *at_b = b->digits;
@@ -122,7 +110,7 @@ static int compare_digits(const struct number *a, const struct number *b)
     return 0;
 }
 
-static int sign_of(const struct number *number)
+static int sign_of(const struct sfs_json_number *number)
 {
     if (number->digits == number->digits_end)
         return 0;
@@ -131,8 +119,8 @@ static int sign_of(const struct number *number)
 
 int sfs_json_number_compare(struct sfs_bytes a, struct sfs_bytes b)
 {
-    struct number number_a = read_number(a);
-    struct number number_b = read_number(b);
+    struct sfs_json_number number_a = sfs_json_number_read(a);
+    struct sfs_json_number number_b = sfs_json_number_read(b);
     int sign = sign_of(&number_a);
     if (sign != sign_of(&number_b))
         return sign < sign_of(&number_b) ? -1 : 1;

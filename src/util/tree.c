@@ -410,6 +410,54 @@ void *sfs_tree_next(struct sfs_tree_cursor *cursor)
     return node->entries[cursor->at[cursor->height - 1]++].target;
 }
 
+static const struct sfs_tree_node *last_leaf(const struct sfs_tree_node *node)
+{
+    while (!node->leaf)
+        node = node->entries[node->count - 1].target;
+    return node;
+}
+
+void *sfs_tree_below(const struct sfs_tree *tree, struct sfs_bytes name)
+{
+    const struct sfs_tree_node *before = NULL; /* all of it is below what is left */
+    const struct sfs_tree_node *node = tree->root;
+    if (node && name.size == 0)
+        return last_leaf(node)->entries[last_leaf(node)->count - 1].target;
+    while (node && !node->leaf) {
+        unsigned at = child_for(node, name);
+        if (at > 0)
+            before = node->entries[at - 1].target;
+        node = node->entries[at].target;
+    }
+    unsigned at = node ? position(node, name, false) : 0;
+    if (at > 0)
+        return node->entries[at - 1].target;
+    return before ? last_leaf(before)->entries[last_leaf(before)->count - 1].target : NULL;
+}
+
+size_t sfs_tree_count(const struct sfs_tree *tree, struct sfs_bytes from, struct sfs_bytes to,
+                      size_t most)
+{
+    struct sfs_tree_cursor cursor = sfs_tree_seek(tree, from);
+    size_t count = 0;
+    while (count < most && climb(&cursor)) {
+        const struct sfs_tree_node *node = cursor.nodes[cursor.height - 1];
+        unsigned *at = &cursor.at[cursor.height - 1];
+        if (!node->leaf) {
+            cursor.nodes[cursor.height] = node->entries[*at].target;
+            cursor.at[cursor.height++] = 0;
+            continue;
+        }
+        unsigned end = to.size ? position(node, to, false) : node->count;
+        if (end > *at)
+            count += end - *at;
+        if (end < node->count)
+            break;
+        *at = node->count;
+    }
+    return count;
+}
+
 /* --- the difference of two trees --- */
 
 /* Here a cursor may stand before a whole subtree: its last node is then an inner one. */

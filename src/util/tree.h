@@ -51,6 +51,13 @@ int sfs_tree_remove(struct sfs_tree *tree, struct sfs_bytes name) SFS_MUST_CHECK
 void *sfs_tree_find(const struct sfs_tree *tree, struct sfs_bytes name);
 void *sfs_tree_lower_bound(const struct sfs_tree *tree, struct sfs_bytes name);
 
+/* The last item whose name is below `name` ({0}: of all); borrowed from the tree, NULL. */
+void *sfs_tree_below(const struct sfs_tree *tree, struct sfs_bytes name);
+/* How many items have names in [from, to), an empty `to` being no bound; stops at `most` or a little
+ * more. Looks at leaves, not at items. */
+size_t sfs_tree_count(const struct sfs_tree *tree, struct sfs_bytes from, struct sfs_bytes to,
+                      size_t most);
+
 /* No tree is higher: see merge rules in tree.c. */
 #define SFS_TREE_HEIGHT 32
 

@@ -17,7 +17,7 @@ unit_tests += tests/unit/test_query
 tests_unit_test_query_SOURCES = tests/unit/test_query.c
 unit_tests += tests/unit/test_query_model
 tests_unit_test_query_model_SOURCES = tests/unit/test_query_model.c tests/unit/query_model.c \
-	tests/unit/query_model.h tests/unit/query_generate.c
+	tests/unit/query_model.h tests/unit/query_generate.c tests/unit/query_model_rows.c
 unit_tests += tests/unit/test_tree tests/unit/test_memory
 tests_unit_test_tree_SOURCES = tests/unit/test_tree.c
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c tests/unit/memory_fixture.h
@@ -104,3 +104,22 @@ unit_tests += tests/unit/test_content
 tests_unit_test_content_SOURCES = tests/unit/test_content.c
 tests_unit_test_content_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
 tests_unit_test_content_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/test_sort_key
+tests_unit_test_sort_key_SOURCES = tests/unit/test_sort_key.c
+unit_tests += tests/unit/test_index tests/unit/test_index_queries
+tests_unit_test_index_SOURCES = tests/unit/test_index.c tests/unit/index_fixture.h
+tests_unit_test_index_queries_SOURCES = tests/unit/test_index_queries.c tests/unit/index_fixture.h
+unit_tests += tests/unit/test_query_stages
+tests_unit_test_query_stages_SOURCES = tests/unit/test_query_stages.c
+unit_tests += tests/unit/test_sum
+tests_unit_test_sum_SOURCES = tests/unit/test_sum.c
+unit_tests += tests/unit/test_document tests/unit/test_document_model
+tests_unit_test_document_SOURCES = tests/unit/test_document.c
+tests_unit_test_document_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_document_model_SOURCES = tests/unit/test_document_model.c
+unit_tests += tests/unit/test_fields_names
+tests_unit_test_fields_names_SOURCES = tests/unit/test_fields_names.c tests/fault/inject.c \
+	tests/fault/inject.h tests/fault/inject_memory.c
+tests_unit_test_fields_names_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
+tests_unit_test_fields_names_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_memory)
+tests_unit_test_fields_names_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)

@@ -218,7 +218,7 @@ static void write_string(struct sfs_buffer *out, struct sfs_bytes text)
     put(out, "\"");
 }
 
-static void write_value(struct sfs_buffer *out, const struct model_value *value)
+void write_value(struct sfs_buffer *out, const struct model_value *value)
 {
     static const char *const words[] = {"null", "false", "true"};
     if (value->type == M_NUMBER) {
@@ -302,12 +302,21 @@ void generate_record(struct model_record *record, size_t number)
 
 /* --- fields and expressions --- */
 
+static bool without_size;
+
+void generate_without_size(bool without)
+{
+    without_size = without;
+}
+
 static void random_field(struct model_field *field)
 {
     *field = (struct model_field){0};
     if (chance(35)) {
-        field->property = (enum model_property)(1 + generate_below(5));
-        return;
+        field->property = (enum model_property)(1 + generate_below(6));
+        if (field->property != P_SIZE || !without_size)
+            return;
+        field->property = P_NONE;
     }
     do {
         field->steps[field->count].is_index = field->count > 0 && chance(40);
@@ -336,12 +345,15 @@ static struct model_expression *random_test(const struct model_record *record)
 {
     struct model_expression *test = model_alloc(sizeof(*test));
     static const char *const globs[] = {"*", "a*", "*b", "*o*", "k1*", "*\xc3\xa9*", "*0"};
-    test->kind = (enum model_kind)(E_TRUE + generate_below(E_GLOB - E_TRUE + 1));
+    test->kind = (enum model_kind)(E_TRUE + generate_below(E_REGEX - E_TRUE + 1));
     if (chance(30))
         test->kind = (enum model_kind)(E_EQ + generate_below(6));
     random_field(&test->field);
     test->literal = random_literal(&test->field, record);
-    test->glob = sfs_string(globs[generate_below(COUNT(globs))]);
+    /* Of a pattern that has nothing in it, no more than of a glob can be said of bytes that are no
+     * text. */
+    bool regex = test->kind == E_REGEX;
+    test->glob = sfs_string(globs[regex + generate_below(COUNT(globs) - regex)]);
     while (test->kind == E_IN && test->literal->type != M_ARRAY)
         test->literal = random_value(2);
     return test;
@@ -377,7 +389,8 @@ static bool is_plain(struct sfs_bytes name)
 
 static void write_field(struct sfs_buffer *out, const struct model_field *field)
 {
-    static const char *const names[] = {"", "@key", "@size", "@type", "@created", "@updated"};
+    static const char *const names[] = {"",         "@key",     "@size", "@type",
+                                        "@created", "@updated", "@count"};
     put(out, names[field->property]);
     for (size_t i = 0; field->property == P_NONE && i < field->count; i++) {
         if (field->steps[i].is_index) {
@@ -392,12 +405,32 @@ static void write_field(struct sfs_buffer *out, const struct model_field *field)
     }
 }
 
+/* The pattern that says what the glob says. */
+static void write_regex(struct sfs_buffer *out, const struct model_expression *test)
+{
+    const char *glob = test->glob.data;
+    bool open_start = glob[0] == '*';
+    bool open_end = glob[test->glob.size - 1] == '*';
+    struct sfs_buffer pattern = {0};
+    put(&pattern, open_start ? "" : "^");
+    must(sfs_buffer_append(&pattern, glob + open_start, test->glob.size - open_start - open_end));
+    put(&pattern, open_end ? "" : "\\z");
+    write_field(out, &test->field);
+    put(out, " =~ ");
+    write_string(out, sfs_buffer_bytes(&pattern));
+    sfs_buffer_free(&pattern);
+}
+
 static void write_test(struct sfs_buffer *out, const struct model_expression *test)
 {
     static const char *const symbols[] = {
         [E_EQ] = "=",  [E_NE] = "!=",   [E_LT] = "<",      [E_LE] = "<=",  [E_GT] = ">",
         [E_GE] = ">=", [E_IN] = " in ", [E_HAS] = " has ", [E_GLOB] = "~",
     };
+    if (test->kind == E_REGEX) {
+        write_regex(out, test);
+        return;
+    }
     write_field(out, &test->field);
     if (test->kind == E_TRUE)
         return;
@@ -434,10 +467,27 @@ static void write_expression(struct sfs_buffer *out, const struct model_expressi
 
 /* --- stages --- */
 
+static struct sfs_bytes name_of(const struct model_stage *stage, size_t at)
+{
+    if (stage->kind == S_AGGREGATE)
+        return model_function_name(stage->functions[at], &stage->fields[at]);
+    return model_field_name(&stage->fields[at]);
+}
+
+/* Members have different names. */
+static bool is_repeated(const struct model_stage *stage)
+{
+    for (size_t i = 0; i < stage->keys; i++) {
+        if (sfs_bytes_equal(name_of(stage, i), name_of(stage, stage->keys)))
+            return true;
+    }
+    return false;
+}
+
 void generate_stage(struct model_stage *stage, const struct model_record *records, size_t count)
 {
     const struct model_record *record = &records[generate_below(count)];
-    *stage = (struct model_stage){.kind = (enum model_stage_kind)generate_below(5)};
+    *stage = (struct model_stage){.kind = (enum model_stage_kind)generate_below(8)};
     if (stage->kind == S_BY && chance(50)) /* equality leaves few rows for the stages behind it */
         stage->kind = S_ORDER;
     stage->expression = random_expression((unsigned)generate_below(4), record);
@@ -450,10 +500,12 @@ void generate_stage(struct model_stage *stage, const struct model_record *record
         if (stage->expression->field.property == P_KEY)
             stage->expression->literal = model_find(record, &stage->expression->field);
     }
-    stage->keys = 1 + generate_below(COUNT(stage->fields));
-    for (size_t i = 0; i < stage->keys; i++) {
-        random_field(&stage->fields[i]);
-        stage->descending[i] = chance(40);
+    size_t keys = 1 + generate_below(COUNT(stage->fields));
+    for (size_t i = 0; i < keys; i++) {
+        random_field(&stage->fields[stage->keys]);
+        stage->descending[stage->keys] = chance(40);
+        stage->functions[stage->keys] = (enum model_function)generate_below(5);
+        stage->keys += !is_repeated(stage);
     }
     stage->count = generate_below(stage->kind == S_LIMIT ? count : count / 8 + 2);
 }
@@ -487,18 +539,34 @@ static void write_form(struct sfs_buffer *out, const struct model_value *value)
         must(sfs_buffer_add(out, value->string));
 }
 
+static void write_functions(struct sfs_buffer *out, const struct model_stage *stage)
+{
+    static const char *const names[] = {"count", "sum", "min", "max", "distinct"};
+    for (size_t i = 0; i < stage->keys; i++) {
+        put(out, i ? "," : "");
+        put(out, names[stage->functions[i]]);
+        if (stage->functions[i] == F_COUNT)
+            continue;
+        put(out, "(");
+        write_field(out, &stage->fields[i]);
+        put(out, ")");
+    }
+}
+
 static void write_order(struct sfs_buffer *out, const struct model_stage *stage)
 {
     for (size_t i = 0; i < stage->keys; i++) {
         put(out, i ? "," : "");
         write_field(out, &stage->fields[i]);
-        put(out, stage->descending[i] ? ":desc" : chance(20) ? ":asc" : "");
+        if (stage->kind == S_ORDER)
+            put(out, stage->descending[i] ? ":desc" : chance(20) ? ":asc" : "");
     }
 }
 
 void write_stage(struct sfs_buffer *path, const struct model_stage *stage)
 {
-    static const char *const names[] = {"where", "by", "order", "limit", "offset"};
+    static const char *const names[] = {"where",  "by",     "order", "limit",
+                                        "offset", "select", "group", "aggregate"};
     struct sfs_buffer element = {0};
     put(path, names[stage->kind]);
     if (stage->kind == S_WHERE) {
@@ -507,7 +575,9 @@ void write_stage(struct sfs_buffer *path, const struct model_stage *stage)
         write_field(&element, &stage->expression->field);
         write_escaped(path, &element);
         write_form(&element, stage->expression->literal);
-    } else if (stage->kind == S_ORDER) {
+    } else if (stage->kind == S_AGGREGATE) {
+        write_functions(&element, stage);
+    } else if (stage->kind == S_ORDER || stage->kind >= S_SELECT) {
         write_order(&element, stage);
     } else {
         must(sfs_buffer_printf(&element, "%zu", stage->count));

@@ -106,6 +106,9 @@ static struct model_value *string(struct sfs_bytes text)
 static struct model_value *property_of(const struct model_record *record,
                                        enum model_property property)
 {
+    if (record->made || property == P_COUNT)
+        return record->members && property == P_COUNT ? number((int64_t)record->member_count)
+                                                      : NULL;
     if (property == P_KEY)
         return string(record->key);
     if (property == P_TYPE)
@@ -210,6 +213,7 @@ static bool passes(const struct model_expression *test, const struct model_recor
     case E_HAS:
         return has(value, test->literal);
     case E_GLOB:
+    case E_REGEX:
         return value->type == M_STRING && matches_glob(value->string, test->glob);
     default:
         return compares(test->kind, value, test->literal);
@@ -248,13 +252,29 @@ static int compare_records(const void *left, const void *right)
     return a->place < b->place ? -1 : 1;
 }
 
-static void order_rows(struct model_record **rows, size_t count, const struct model_stage *stage)
+void model_order(struct model_record **rows, size_t count, const struct model_stage *stage)
 {
     for (size_t i = 0; i < count; i++)
         rows[i]->place = i;
     sorting = stage;
     if (count > 0)
         qsort(rows, count, sizeof(*rows), compare_records);
+}
+
+static bool is_descending(const struct model_stage *stage)
+{
+    bool descending = false;
+    for (size_t i = 0; i < stage->keys; i++)
+        descending = descending || stage->descending[i];
+    return descending;
+}
+
+/* The fault of taking the first rows where the last were asked for. */
+static void order_wrongly(struct model_record **rows, size_t count, const struct model_stage *stage)
+{
+    struct model_stage ascending = *stage;
+    memset(ascending.descending, 0, sizeof(ascending.descending));
+    model_order(rows, count, &ascending);
 }
 
 static size_t run_stage(struct model_record **rows, size_t count, const struct model_stage *stage)
@@ -269,11 +289,16 @@ static size_t run_stage(struct model_record **rows, size_t count, const struct m
         }
         return kept;
     case S_ORDER:
-        order_rows(rows, count, stage);
+        model_order(rows, count, stage);
         return count;
     case S_LIMIT:
         return count < stage->count ? count : stage->count;
-    case S_OFFSET:
+    case S_SELECT:
+        model_select(rows, count, stage);
+        return count;
+    case S_GROUP:
+        return model_group(rows, count, stage);
+    default:
         break;
     }
     for (size_t i = stage->count; i < count; i++)
@@ -287,18 +312,27 @@ static bool is_filter(const struct model_stage *stage)
 }
 
 size_t model_run(struct model_record **rows, size_t count, const struct model_stage *stages,
-                 size_t stage_count, bool swap)
+                 size_t stage_count, enum model_fault fault)
 {
+    bool grouped = false;
     for (size_t i = 0; i < stage_count; i++) {
+        const struct model_stage *stage = &stages[i];
         const struct model_stage *next = i + 1 < stage_count ? &stages[i + 1] : NULL;
-        bool swapped = swap && next &&
-                       ((stages[i].kind == S_LIMIT && is_filter(next)) ||
-                        (is_filter(&stages[i]) && next->kind == S_LIMIT));
+        bool swapped = fault == FAULT_SWAP && next &&
+                       ((stage->kind == S_LIMIT && is_filter(next)) ||
+                        (is_filter(stage) && next->kind == S_LIMIT));
         if (swapped) {
             count = run_stage(rows, count, next);
             i++;
         }
-        count = run_stage(rows, count, &stages[i - swapped]);
+        if (fault == FAULT_LAST && stage->kind == S_ORDER && next && next->kind == S_LIMIT &&
+            is_descending(stage))
+            order_wrongly(rows, count, stage);
+        else if (stage->kind == S_AGGREGATE)
+            count = model_aggregate(rows, count, stage, grouped, fault);
+        else
+            count = run_stage(rows, count, stage);
+        grouped = stage->kind == S_GROUP || (grouped && stage->kind != S_AGGREGATE);
     }
-    return count;
+    return fault == FAULT_TRUNCATE && count > 10 ? 10 : count;
 }

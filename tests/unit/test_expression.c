@@ -96,8 +96,13 @@ static const struct {
     {"a = 'b'",
      "where: expected a value after '=' (texts need double quotes) at column 5: a = 'b'"},
     {"a == 1", "where: no operator '==' (it is written =) at column 3: a == 1"},
-    {"a =~ \"x\"",
-     "where: no operator '=~' (~ takes a glob, such as \"Jo*\") at column 3: a =~ \"x\""},
+    {"a =~ \"x(y\"",
+     "where: the regular expression is malformed: missing closing parenthesis at column 10: "
+     "a =~ \"x(y\""},
+    {"a =~ 5", "where: '=~' takes a pattern in double quotes at column 6: a =~ 5"},
+    {"a =~ \"\\u0028\"",
+     "where: the regular expression is malformed: missing closing parenthesis at column 6: "
+     "a =~ \"\\u0028\""},
     {"(a", "where: expected ')' at column 3: (a"},
     {"(a or b = 1 c", "where: expected ')' at column 13: (a or b = 1 c"},
     {"a)", "where: expected an operator, 'and', 'or' or the end at column 2: a)"},
@@ -113,8 +118,8 @@ static const struct {
     {"a[99999999999999999999] = 1",
      "where: the index is too large at column 3: a[99999999999999999999] = 1"},
     {"a. = 1", "where: expected a field name at column 3: a. = 1"},
-    {"@keys = 1", "where: no such property (there are @key, @size, @type, @created, @updated) at "
-                  "column 1: @keys = 1"},
+    {"@keys = 1", "where: no such property (there are @key, @size, @type, @created, @updated, "
+                  "@count) at column 1: @keys = 1"},
     {"@key.x = 1", "where: expected an operator, 'and', 'or' or the end at column 5: @key.x = 1"},
     {"a \xff", "where: a byte that is not UTF-8 at column 3: a "},
 };

@@ -52,7 +52,7 @@ _storefs() {
         return
     fi
     if [[ $command == mount && $prev == -o ]]; then
-        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable' "$cur"
+        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable\ntx-timeout=' "$cur"
         return
     fi
     if [[ $command == exec && $prev == --isolation ]]; then
@@ -74,6 +74,14 @@ _storefs() {
         else
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        fi
+        ;;
+    index:3) _storefs_words $'list\nadd\ndrop' "$cur" ;;
+    index:4)
+        if [[ ${words[3]} == drop ]]; then
+            _storefs_words "$(timeout 2 "$program" index "${words[2]}" 2> /dev/null | cut -f 1)" "$cur"
+        elif [[ ${words[3]} == add && -d ${words[2]}/query/by ]]; then
+            _storefs_words "$(timeout 2 ls -- "${words[2]}/query/by" 2> /dev/null)" "$cur"
         fi
         ;;
     query:3) _storefs_query "$program" "${words[2]}" "$cur" ;;

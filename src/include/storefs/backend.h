@@ -2,7 +2,9 @@
 #ifndef STOREFS_BACKEND_H
 #define STOREFS_BACKEND_H
 
-#include "storefs/storage.h"
+#include <stdatomic.h>
+
+#include "storefs/index.h"
 
 /*
  * For those who implement a backend or a layer. Programs that use a store need nothing of this.
@@ -65,6 +67,9 @@ struct sfs_override_operations {
     /* Query push-down: see storefs/query.h. */
     int (*push_down)(struct sfs_storage *store, const struct sfs_query *query,
                      struct sfs_push_down *ret_taken, struct sfs_error *error);
+    /* Secondary indexes: see "indexes" below. NULL: the store has none. Making and dropping one
+     * changes the store. */
+    const struct sfs_index_operations *index;
 };
 
 struct sfs_storage_operations {
@@ -73,6 +78,8 @@ struct sfs_storage_operations {
     const struct sfs_write_operations *write; /* NULL in a backend: read-only */
     const struct sfs_time_operations *time;   /* NULL in a backend: neither snapshots nor changes */
     const struct sfs_override_operations *override;
+    bool reads_alike; /* a layer whose reads give just what those below give, as a cache's do: overrides of
+                       * the stores below stay good */
     /* Frees the store itself; a layer does not close `below`, sfs_close() does. */
     int (*close)(struct sfs_storage *store, struct sfs_error *error);
 };
@@ -192,6 +199,147 @@ SFS_API int sfs_batch_add_operations(struct sfs_batch *batch, const struct sfs_b
 /* Drops the operations from `size` on: a savepoint's rollback. Preconditions stay. */
 SFS_API void sfs_batch_cut(struct sfs_batch *batch, size_t size);
 
+/* --- indexes --- */
+
+/*
+ * What an index holds is defined here, once for every engine. For each key of the store (no marker,
+ * link or device) it has exactly one entry (K, name). K is made by sfs_index_key() from the record:
+ * the values of its fields one after the other in an encoding whose byte order is the order of
+ * values (missing < null < false < true < numbers < strings < arrays < objects). No K is the
+ * beginning of another one, so that entries may be ordered by K and name one after the other in one
+ * run of bytes.
+ *
+ * Two kinds of entry do not say all. K of SFS_INDEX_KEY_MAX bytes is only the beginning of the
+ * values: its place among other Ks is right, but it says neither the values nor the order among those
+ * that begin alike. And SFS_INDEX_UNREAD, the last of all Ks, stands for a document of more than
+ * SFS_INDEX_VALUE_MAX bytes, which nobody reads for an index. sfs_index_key_is_exact() is false for
+ * both; `stats` counts them apart, and queries take care. A unique index has neither: what it could
+ * not compare is refused (TOO_LARGE).
+ */
+#define SFS_INDEX_KEY_MAX 1024
+#define SFS_INDEX_VALUE_MAX (UINT64_C(16) << 20)
+#define SFS_INDEX_UNREAD "\xff"
+
+/* What of a record its entry depends on. */
+enum sfs_index_depends {
+    SFS_INDEX_OF_VALUE = 1,      /* a path into the document, or @type */
+    SFS_INDEX_OF_NAME = 2,       /* @key */
+    SFS_INDEX_OF_ATTRIBUTES = 4, /* @size, @created, @updated, @type */
+};
+
+/* A definition: immutable and counted, thread-safe. */
+struct sfs_index {
+    uint64_t id;      /* given by the engine, never used again in one store; 0: not yet */
+    const char *name; /* in its one written form, "unique:" included */
+    const char *fields; /* the name without "unique:" */
+    bool unique;
+    bool ready;       /* else it is being built: kept by writers, not used by readers */
+    unsigned depends; /* enum sfs_index_depends */
+    size_t field_count;
+    const void *parsed; /* belongs to sfs_index_key() and the planner */
+};
+/* The definition that a name stands for, with this id; the caller has the one reference. INVALID with the
+ * column of the fault, NO_MEMORY. */
+SFS_API int sfs_index_new(struct sfs_bytes name, uint64_t id, bool ready,
+                          const struct sfs_index **ret_index, struct sfs_error *error);
+SFS_API const struct sfs_index *sfs_index_ref(const struct sfs_index *index);
+SFS_API void sfs_index_unref(const struct sfs_index *index); /* NULL allowed */
+/* How many queries were answered with this definition, and one more. */
+SFS_API uint64_t sfs_index_hits(const struct sfs_index *index);
+SFS_API void sfs_index_hit(const struct sfs_index *index);
+
+/* Whether sfs_index_key() needs the record's value: it has a path in it, and the record is JSON not larger
+ * than SFS_INDEX_VALUE_MAX. */
+SFS_API bool sfs_index_needs_value(const struct sfs_index *index, const struct sfs_record *record);
+/* Appends K of a record, which is a key and has its value if that is needed. NO_MEMORY. */
+SFS_API int sfs_index_key(const struct sfs_index *index, const struct sfs_record *record,
+                          struct sfs_buffer *out) SFS_MUST_CHECK;
+SFS_API bool sfs_index_key_is_exact(struct sfs_bytes key);
+/* 1 if one of the fields is missing (such a K is in conflict with none), 0 if not, or NO_MEMORY. */
+SFS_API int sfs_index_key_is_partial(const struct sfs_index *index, struct sfs_bytes key);
+/* K for people, as far as it says something: `"x", 5`. Appends. NO_MEMORY. */
+SFS_API int sfs_index_key_show(struct sfs_bytes key, struct sfs_buffer *out) SFS_MUST_CHECK;
+
+/* The definitions of one store at one moment, in order of names; immutable and counted, thread-safe. */
+struct sfs_index_set {
+    atomic_size_t references;
+    size_t count;
+    const struct sfs_index *indexes[];
+};
+/* The set `from` (NULL: empty) without the definition `without` (an id; 0: none) and with `with` (NULL:
+ * none; a reference of its own is taken). *ret_set is NULL where it would be empty. NO_MEMORY. */
+SFS_API int sfs_index_set_change(const struct sfs_index_set *from, uint64_t without,
+                                 const struct sfs_index *with, struct sfs_index_set **ret_set,
+                                 struct sfs_error *error);
+SFS_API struct sfs_index_set *sfs_index_set_ref(struct sfs_index_set *set); /* NULL allowed, as below */
+SFS_API void sfs_index_set_unref(struct sfs_index_set *set);
+/* The definition on these fields, unique or not, borrowed; NULL. */
+SFS_API const struct sfs_index *sfs_index_set_find(const struct sfs_index_set *set, const char *fields);
+
+/* First member of every cursor over an index. `record` is NULL with SFS_WANT_NAMES; all is borrowed until
+ * the next step. */
+struct sfs_index_row {
+    struct sfs_bytes key; /* K */
+    struct sfs_bytes name;
+    const struct sfs_record *record;
+};
+struct sfs_index_cursor;
+struct sfs_index_cursor_operations {
+    /* 1 and the next entry, 0 at the end, or an error. */
+    int (*next)(struct sfs_index_cursor *cursor, struct sfs_index_row *ret_row,
+                struct sfs_error *error);
+    /* Ascending: the next step shows the first entry whose K is not below `key`; descending: the first
+     * (by name) of those with the greatest K below `key`. Clipped to the range; only in the
+     * direction of the cursor. `key` is a bound as in `scan`. */
+    int (*seek)(struct sfs_index_cursor *cursor, struct sfs_bytes key, struct sfs_error *error);
+    void (*close)(struct sfs_index_cursor *cursor);
+};
+struct sfs_index_cursor {
+    const struct sfs_index_cursor_operations *operations;
+};
+
+/* A scan's `want` besides those of enum sfs_want: names only, for who sorts them before it looks at the
+ * records. */
+#define SFS_WANT_NAMES 8u
+
+/*
+ * Indexes of a store, all of these or none. On a snapshot: `set`, `stats`, `scan` and `count` as of
+ * its moment; the other two are not called (a snapshot is read-only). A range is of Ks, [from, to),
+ * an empty `to` means no upper bound; the bounds are copied, and no K is the beginning of a longer bound.
+ */
+struct sfs_index_operations {
+    /* A reference to the present set, also of those being built; *ret_set NULL: none. Cheap: every query
+     * asks. */
+    int (*set)(struct sfs_storage *store, struct sfs_index_set **ret_set, struct sfs_error *error);
+    /* Of an index of the present set; hits, name and the like are core's. */
+    int (*stats)(struct sfs_storage *store, const struct sfs_index *index,
+                 struct sfs_index_stats *ret_stats, struct sfs_error *error);
+    /*
+     * Makes an index: `index` has id 0 and is replaced by one with an id. It is in the set first (not
+     * ready), kept by every batch from then on, then filled by sfs_index_build() in write
+     * transactions of the engine's own, with the writer's lock let go between them, then ready.
+     * `progress` as in sfs_index_create(). Whatever fails drops it again; so does a crash. EXISTS: there
+     * is one on these fields.
+     */
+    int (*create)(struct sfs_storage *store, const struct sfs_index *index,
+                  sfs_progress_function *progress, void *context, struct sfs_error *error);
+    /* Out of the set at once; its entries may go later, in bounded steps. One that is being built:
+     * its `create` fails with CANCELLED. NOT_FOUND. */
+    int (*drop)(struct sfs_storage *store, uint64_t id, struct sfs_error *error);
+    /*
+     * A cursor over the entries with K in the range, by K ascending or descending; those of equal K
+     * always by name ascending. `want`: enum sfs_want or SFS_WANT_NAMES. Outside a snapshot it shows
+     * each entry as it is when reached, as sfs_scan() does, or all as they were when it began. The
+     * caller closes it.
+     */
+    int (*scan)(struct sfs_storage *store, const struct sfs_index *index, struct sfs_range range,
+                bool descending, unsigned want, struct sfs_index_cursor **ret_cursor,
+                struct sfs_error *error);
+    /* How many entries are in the range; it may stop at `most`. */
+    int (*count)(struct sfs_storage *store, const struct sfs_index *index, struct sfs_range range,
+                 uint64_t most, uint64_t *ret_count, struct sfs_error *error);
+};
+
 /* --- what a batch means: written once, run by every engine inside its own write transaction --- */
 
 /*
@@ -262,17 +410,59 @@ struct sfs_apply_operations {
     /* The longest name below a prefix, in bytes, 0 if none (to refuse a rename that makes keys too long). */
     int (*longest)(struct sfs_apply_run *run, struct sfs_range range, const struct sfs_record **ret_record,
                    struct sfs_error *error);
+
+    /*
+     * Entries of indexes; an engine with run->indexes has the first three. Core calls them around the
+     * primitives above, whose engine code knows nothing of indexes; a name may be a temporary one.
+     * Inside one batch several names may hold one K of a unique index; core looks at the end.
+     */
+    /* Adds the entry (key, name), unless it is there. The record of that name has been stored, and
+     * stays until it is removed. */
+    int (*index_add)(struct sfs_apply_run *run, const struct sfs_index *index, struct sfs_bytes key,
+                     struct sfs_bytes name, struct sfs_error *error);
+    /* Removes the entry (key, name) if it is there. The record of that name is still there. */
+    int (*index_remove)(struct sfs_apply_run *run, const struct sfs_index *index,
+                        struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error);
+    /* The name (replaces what *ret_name held) of the first entry with exactly this K whose name is above
+     * `after`; NOT_FOUND. Asked of unique indexes only. */
+    int (*index_find)(struct sfs_apply_run *run, const struct sfs_index *index,
+                      struct sfs_bytes key, struct sfs_bytes after, struct sfs_buffer *ret_name,
+                      struct sfs_error *error);
+    /*
+     * Optional: all at once what core would do for each record with its value, before `move_prefix`
+     * or `clear` is called: gives every entry whose name is below `from` the name with `to` in its place;
+     * removes every entry whose name is in the range. Only asked of indexes that are ready, and the
+     * first not of those with @key. An engine whose entries refer to records by id has nothing to
+     * do in the first. NULL: core goes through the records.
+     */
+    int (*index_move_prefix)(struct sfs_apply_run *run, const struct sfs_index *index,
+                             struct sfs_bytes from, struct sfs_bytes to, struct sfs_error *error);
+    int (*index_clear)(struct sfs_apply_run *run, const struct sfs_index *index,
+                       struct sfs_range range, struct sfs_error *error);
 };
+struct sfs_index_checks; /* Ks of unique indexes to be looked at when the batch is done */
 struct sfs_apply_run {
     const struct sfs_apply_operations *operations;
     uint64_t sequence; /* that the batch will have */
     size_t key_max;
     struct sfs_stage *stage;
+    /* The store's indexes, those being built too, as they are inside this write transaction; borrowed.
+     * NULL: none, and nothing of them costs anything. */
+    const struct sfs_index_set *indexes;
+    struct sfs_index_checks *index_checks; /* core's; NULL outside sfs_apply_run() */
     /* The engine's own members follow in the struct that embeds this one. */
 };
 /* Checks the preconditions, then executes the operations through run->operations. On failure the
  * engine rolls back what was done. Never calls back into the store. */
 SFS_API int sfs_apply_run(struct sfs_apply_run *run, struct sfs_batch *batch, struct sfs_error *error);
+/*
+ * One step of building an index, for `create`: makes the entries of at most `most` records with names
+ * above *after ({0}: from the first) through the primitives of `run`, and puts into *after the last name
+ * seen. run->indexes is not looked at. *ret_seen is how many; fewer than `most`: that was all. EXISTS: two keys hold the same value of
+ * a unique index. On failure the engine rolls the step back and drops the index.
+ */
+SFS_API int sfs_index_build(struct sfs_apply_run *run, const struct sfs_index *index, uint64_t most,
+                            struct sfs_buffer *after, uint64_t *ret_seen, struct sfs_error *error);
 
 /* What receives the parts of a PATCH, in their order. Each is `context` of its own. */
 struct sfs_patch_target {
@@ -322,6 +512,14 @@ SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
 SFS_API int sfs_memory_engine_scan(struct sfs_memory_engine *engine, sfs_progress_function *progress,
                                    void *context, uint64_t *ret_sequence,
                                    struct sfs_cursor **ret_cursor, struct sfs_error *error);
+/* Makes an index while nobody else uses the engine, after its records were loaded. A unique one of which
+ * the records make it impossible (somebody else wrote the file) becomes one that is not unique. INVALID,
+ * EXISTS, NO_MEMORY. */
+SFS_API int sfs_memory_engine_load_index(struct sfs_memory_engine *engine, struct sfs_bytes name,
+                                         struct sfs_error *error);
+/* The indexes of the state that a cursor of `persist` or of sfs_memory_engine_scan() shows; borrowed from
+ * the cursor; NULL: none. Only those that are ready are to be kept. */
+SFS_API const struct sfs_index_set *sfs_memory_cursor_indexes(const struct sfs_cursor *cursor);
 /* The groups; the engine is found through the store: it must be the member right behind `struct
  * sfs_storage` in the backend's struct (struct sfs_memory_storage). */
 struct sfs_memory_storage {
@@ -334,6 +532,8 @@ SFS_API const struct sfs_time_operations *sfs_memory_time_operations(void);
 /* The override `totals` of such a store. */
 SFS_API int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
                               struct sfs_error *error);
+/* The override `index` of such a store. */
+extern SFS_API const struct sfs_index_operations sfs_memory_index_operations;
 
 /* --- opening by URI --- */
 

@@ -4,6 +4,9 @@
 
 /* Everything a program needs; include the single headers where less will do. */
 #include "storefs/bulk.h"
+#include "storefs/condition.h"
+#include "storefs/index.h"
+#include "storefs/document.h"
 #include "storefs/layers.h"
 #include "storefs/path.h"
 #include "storefs/query.h"

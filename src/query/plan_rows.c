@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The records that a plan names. Entries of one K, and entries that give an order, come straight
+ * from the index; else the names are collected and sorted first, because rows are in order of
+ * names.
+ */
+#include <stdlib.h>
+
+#include "core/storage.h"
+#include "query/plan.h"
+#include "query/run.h"
+
+static int open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
+                      unsigned want, struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_range range = {sfs_buffer_bytes(&plan->ranges[at].from),
+                              sfs_buffer_bytes(&plan->ranges[at].to)};
+    return able->operations->override->index->scan(able, plan->index, range, plan->descending, want,
+                                                   ret_cursor, error);
+}
+
+/* --- straight from the index --- */
+
+struct entries {
+    struct sfs_cursor cursor;
+    struct sfs_index_cursor *below;
+};
+
+static int entries_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
+                        struct sfs_error *error)
+{
+    struct sfs_index_row row;
+    struct entries *self = (struct entries *)cursor;
+    int found = self->below->operations->next(self->below, &row, error);
+    if (found > 0)
+        *ret_record = row.record;
+    return found;
+}
+
+static void entries_close(struct sfs_cursor *cursor)
+{
+    struct entries *self = (struct entries *)cursor;
+    self->below->operations->close(self->below);
+    free(self);
+}
+
+static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, unsigned want,
+                       struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    static const struct sfs_cursor_operations operations = {
+        .next = entries_next, .seek = sfs_query_no_seek, .close = entries_close};
+    struct entries *self = calloc(1, sizeof(*self));
+    if (!self)
+        return sfs_fail_memory(error, "query");
+    self->cursor.operations = &operations;
+    int result = open_range(store, plan, 0, want, &self->below, error);
+    if (result) {
+        free(self);
+        return result;
+    }
+    *ret_cursor = &self->cursor;
+    return 0;
+}
+
+/* --- names first --- */
+
+struct name {
+    size_t at; /* in `bytes` */
+    size_t size;
+};
+
+struct names {
+    struct sfs_cursor cursor;
+    struct sfs_storage *store;
+    const struct sfs_plan *plan;
+    unsigned want;
+    struct sfs_buffer bytes;
+    struct name *list;
+    size_t count;
+    size_t room;
+    size_t given;
+    bool collected;
+    const struct sfs_record *shown;
+};
+
+static int add_name(struct names *self, struct sfs_bytes name)
+{
+    if (self->count == self->room) {
+        size_t room = self->room ? self->room * 2 : 64;
+        struct name *list = realloc(self->list, room * sizeof(*list));
+        if (!list)
+            return SFS_E_NO_MEMORY;
+        self->list = list;
+        self->room = room;
+    }
+    self->list[self->count] = (struct name){self->bytes.size, name.size};
+    if (sfs_buffer_add(&self->bytes, name))
+        return SFS_E_NO_MEMORY;
+    self->count++;
+    return 0;
+}
+
+static int collect_range(struct names *self, size_t at, struct sfs_error *error)
+{
+    struct sfs_index_cursor *cursor = NULL;
+    struct sfs_index_row row;
+    int result = open_range(self->store, self->plan, at, SFS_WANT_NAMES, &cursor, error);
+    if (result)
+        return result;
+    while ((result = cursor->operations->next(cursor, &row, error)) > 0) {
+        if (add_name(self, row.name)) {
+            result = sfs_fail_memory(error, "query");
+            break;
+        }
+    }
+    cursor->operations->close(cursor);
+    return result;
+}
+
+static struct sfs_bytes name_at(const struct names *self, size_t at)
+{
+    return sfs_bytes(self->bytes.data + self->list[at].at, self->list[at].size);
+}
+
+static int compare_names(const void *a, const void *b, void *context)
+{
+    const struct name *x = a;
+    const struct name *y = b;
+    const char *bytes = context;
+    return sfs_bytes_compare(sfs_bytes(bytes + x->at, x->size), sfs_bytes(bytes + y->at, y->size));
+}
+
+static int collect(struct names *self, struct sfs_error *error)
+{
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < self->plan->range_count; i++)
+        result = collect_range(self, i, error);
+    if (result)
+        return result;
+    if (self->count > 1)
+        qsort_r(self->list, self->count, sizeof(*self->list), compare_names, self->bytes.data);
+    self->collected = true;
+    return 0;
+}
+
+/* 1 and the record of the next name; 0 where it is there no more, or was there twice: in a store
+ * without snapshots, which changes while it is read. */
+static int look_up(struct names *self, size_t at, struct sfs_error *error)
+{
+    struct sfs_error failure = {0};
+    struct sfs_bytes name = name_at(self, at);
+    if (at > 0 && sfs_bytes_equal(name, name_at(self, at - 1)))
+        return 0;
+    int result = sfs_get(self->store, name, self->want, &self->shown, &failure);
+    if (result == SFS_E_NOT_FOUND)
+        return 0;
+    if (result && error)
+        *error = failure;
+    if (result)
+        return result;
+    return sfs_record_is_key(self->shown);
+}
+
+static int names_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
+                      struct sfs_error *error)
+{
+    struct names *self = (struct names *)cursor;
+    int found = self->collected ? 0 : collect(self, error);
+    while (found == 0 && self->given < self->count) {
+        sfs_record_unref(self->shown);
+        self->shown = NULL;
+        found = look_up(self, self->given++, error);
+    }
+    if (found > 0)
+        *ret_record = self->shown;
+    return found;
+}
+
+static void names_close(struct sfs_cursor *cursor)
+{
+    struct names *self = (struct names *)cursor;
+    sfs_record_unref(self->shown);
+    sfs_buffer_free(&self->bytes);
+    free(self->list);
+    free(self);
+}
+
+static int names_new(struct sfs_storage *store, const struct sfs_plan *plan, unsigned want,
+                     struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    static const struct sfs_cursor_operations operations = {
+        .next = names_next, .seek = sfs_query_no_seek, .close = names_close};
+    struct names *self = calloc(1, sizeof(*self));
+    if (!self)
+        return sfs_fail_memory(error, "query");
+    self->cursor.operations = &operations;
+    self->store = store;
+    self->plan = plan;
+    self->want = want;
+    *ret_cursor = &self->cursor;
+    return 0;
+}
+
+int sfs_plan_cursor(struct sfs_storage *store, const struct sfs_plan *plan, unsigned want,
+                    struct sfs_cursor **ret_cursor, struct sfs_error *error)
+{
+    /* Where the store is no snapshot, what is exact when it is counted need not be when it is read.
+     */
+    sfs_index_hit(plan->index);
+    return plan->way == SFS_PLAN_NAMES ? names_new(store, plan, want, ret_cursor, error)
+                                       : entries_new(store, plan, want, ret_cursor, error);
+}
