@@ -27,6 +27,7 @@ struct fs_errors;
 struct fs_nodes;
 struct fs_notifier;
 struct fs_transactions;
+struct fs_touched;
 struct fs_tx;
 struct fs_document_cache;
 
@@ -85,6 +86,8 @@ struct fs {
     enum sfs_isolation isolation; /* of new transactions */
     uint64_t idle_ms; /* after which they expire */
     _Atomic uint64_t next_salt;
+    struct fs_touched *touched; /* directories whose times are to be written */
+    _Atomic uint64_t buffered; /* bytes of open files in memory */
 };
 
 /* One request on its way. */
@@ -137,6 +140,10 @@ struct fs_class {
     int (*read)(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
                 size_t *ret_size);
     int (*write)(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset);
+    int (*allocate)(struct fs_call *call, struct fs_open *open, int mode, uint64_t offset,
+                    uint64_t size); /* modes of fallocate(2) */
+    int (*seek)(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
+                uint64_t *ret_offset); /* NOT_FOUND: nothing there */
     int (*flush)(struct fs_call *call, struct fs_open *open); /* like release, not in the space */
     int (*sync)(struct fs_call *call, struct fs_node *node);
     void (*release)(struct fs_call *call, struct fs_open *open);
@@ -260,6 +267,10 @@ struct fs_transactions *fs_transactions_new(struct fs *fs);
 void fs_transactions_free(struct fs_transactions *transactions);
 /* How many are open. */
 size_t fs_transactions_count(struct fs_transactions *transactions);
+
+/* NULL: no memory. */
+struct fs_touched *fs_touched_new(void);
+void fs_touched_free(struct fs_touched *touched);
 
 extern const struct fuse_lowlevel_ops fs_operations;
 
