@@ -68,7 +68,7 @@ static int query_stat(struct fs_call *call, struct fs_node *node, struct stat *s
 
 /* --- look-up --- */
 
-#define PATH_SIZE_MAX ((size_t)1 << 20) /* of all pieces of all arguments */
+#define PATH_SIZE_MAX ((size_t)1 << 16) /* every directory on the way keeps its path */
 
 /* Whether the path can become a query: the `missing` arguments are made up. */
 static int check_path(struct fs_call *call, struct sfs_bytes path, unsigned missing)
