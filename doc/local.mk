@@ -31,6 +31,7 @@ dist_decisionsdoc_DATA += doc/decisions/exact-sums.md
 dist_decisionsdoc_DATA += doc/decisions/indexes.md
 dist_decisionsdoc_DATA += doc/decisions/kernel-notifications.md
 dist_decisionsdoc_DATA += doc/decisions/names-and-markers.md
+dist_decisionsdoc_DATA += doc/decisions/query-directories.md
 dist_decisionsdoc_DATA += doc/decisions/query-rows.md
 dist_decisionsdoc_DATA += doc/decisions/ranges-in-transactions.md
 dist_decisionsdoc_DATA += doc/decisions/snapshots-in-sqlite.md
