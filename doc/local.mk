@@ -38,6 +38,7 @@ dist_decisionsdoc_DATA += doc/decisions/large-files.md
 dist_decisionsdoc_DATA += doc/decisions/names-and-markers.md
 dist_decisionsdoc_DATA += doc/decisions/owners-of-leases.md
 dist_decisionsdoc_DATA += doc/decisions/posix.md
+dist_decisionsdoc_DATA += doc/decisions/query-directories.md
 dist_decisionsdoc_DATA += doc/decisions/query-rows.md
 dist_decisionsdoc_DATA += doc/decisions/ranges-in-transactions.md
 dist_decisionsdoc_DATA += doc/decisions/snapshots-in-sqlite.md

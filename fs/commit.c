@@ -288,12 +288,21 @@ void fs_file_forget_content(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
+/* Whether somebody else has made the key; else what is there already is a value of a unique index. */
+static bool is_taken(struct fs_file *file, struct sfs_bytes key)
+{
+    const struct sfs_record *record = NULL;
+    int code = sfs_get(file->space->store, key, SFS_WANT_RECORD, &record, NULL);
+    sfs_record_unref(record);
+    return code != SFS_E_NOT_FOUND;
+}
+
 /* Onto the revision that is known, or onto nothing where the file was made here; where somebody else
  * wrote or made it since, onto theirs, and what this mount shows is then read anew. */
 static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, bool durable)
 {
     int code = apply_once(call, file, key, FS_ONTO_KNOWN, durable);
-    if (code != SFS_E_CONFLICT && !(code == SFS_E_EXISTS && file->created))
+    if (code != SFS_E_CONFLICT && !(code == SFS_E_EXISTS && file->created && is_taken(file, key)))
         return code;
     code = apply_once(call, file, key, FS_ONTO_LATEST, durable);
     if (code == SFS_E_CONFLICT || code == SFS_E_NOT_FOUND)

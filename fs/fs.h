@@ -85,6 +85,8 @@ struct fs {
     bool many_users; /* others than who mounted it may come */
     enum sfs_isolation isolation; /* of new transactions */
     uint64_t idle_ms; /* after which they expire */
+    uint64_t query_ms; /* that a query may take; 0: no limit */
+    const char *temporary; /* directory for what queries cannot hold in memory; NULL: the library's */
     _Atomic uint64_t next_salt;
     struct fs_touched *touched; /* directories whose times are to be written */
     _Atomic uint64_t buffered; /* bytes of open files in memory */
@@ -156,6 +158,13 @@ struct fs_class {
     void (*forget)(struct fs_node *node); /* frees node->data */
 };
 
+/* The request that waits for a query now, whose interruption ends that: see query.h. */
+struct fs_waiter {
+    fuse_req_t request;
+    bool begun;
+    int64_t interrupted; /* when that was first seen, ns; 0: it was not */
+};
+
 /* An open file or directory: what fi->fh points to. Which members are used is the class's affair. */
 struct fs_open {
     struct fs_node *node;
@@ -167,6 +176,7 @@ struct fs_open {
     bool complete;                   /* … and whether they are all that there are */
     struct sfs_text *stream;         /* … or made as it is read */
     uint64_t position;               /* of the stream */
+    struct fs_waiter waiter;         /* for the stream or listing */
     void *data;                      /* the class's */
     pthread_mutex_t lock;            /* of the stream: reads of one handle come one by one */
 };
@@ -259,6 +269,8 @@ extern const struct fs_class fs_keys_directory_class;
 extern const struct fs_class fs_keys_leaf_class;
 extern const struct fs_class fs_fields_directory_class;
 extern const struct fs_class fs_query_class;
+extern const struct fs_class fs_indexes_class;
+extern const struct fs_class fs_views_class;
 extern const struct fs_class fs_tx_root_class;
 extern const struct fs_class fs_admin_class;
 

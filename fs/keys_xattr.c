@@ -3,6 +3,7 @@
  * Extended attributes in the keys tree: kept in the record, of a directory in its marker.
  */
 #include "fs/keys.h"
+#include "fs/views.h"
 
 #define CAPABILITY "security.capability"
 #define LABEL "security.selinux"
@@ -134,7 +135,8 @@ int fs_keys_xattr_list(struct fs_call *call, struct fs_node *node, struct sfs_bu
     if (code < 0)
         return code;
     while (code == 0 && sfs_xattr_next(record->xattrs, &position, &name, &value))
-        if (sfs_buffer_add(names, name) != 0 || sfs_buffer_byte(names, '\0') != 0)
+        if (!sfs_bytes_starts(name, SFS_LITERAL(FS_VIEW_PREFIX)) &&
+            (sfs_buffer_add(names, name) != 0 || sfs_buffer_byte(names, '\0') != 0))
             code = sfs_fail_memory(&call->error, "mount");
     sfs_record_unref(record);
     return code;

@@ -100,6 +100,8 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->read_only = options->read_only;
     fs->many_users = options->allow_other;
     fs->idle_ms = options->idle_ms != 0 ? options->idle_ms : IDLE_MS;
+    fs->query_ms = options->query_ms;
+    fs->temporary = options->temporary;
     fs->isolation = options->isolated ? options->isolation : SFS_SNAPSHOT;
     fs->space = fs_space_new(fs, mount->store, shared ? TIMEOUT_SHARED : TIMEOUT_EXCLUSIVE);
     fs->nodes = fs_nodes_new(fs);

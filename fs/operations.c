@@ -46,11 +46,12 @@ void fs_call_leave(struct fs_node *node)
     fs_space_leave(node->space);
 }
 
-/* What programs ask to learn whether it is there is no failure to keep; `ls -l` asks each file for
- * access control lists. */
+/* What programs ask to learn whether it is there is no failure to keep, nor is what they gave up;
+ * `ls -l` asks each file for access control lists. */
 static bool is_answer(const char *operation, int code)
 {
-    return code == SFS_E_NOT_FOUND || code == SFS_E_NO_ATTRIBUTE ||
+    return (code == SFS_E_NOT_FOUND && strcmp(operation, "read") != 0) || code == SFS_E_NO_ATTRIBUTE ||
+           code == SFS_E_CANCELLED ||
            (code == SFS_E_EXPIRED && strcmp(operation, "stat") == 0) ||
            (code == SFS_E_UNSUPPORTED && strcmp(operation, "getxattr") == 0);
 }

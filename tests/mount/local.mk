@@ -11,6 +11,7 @@ tests_mount_random_keys_SOURCES = tests/mount/random_keys.c
 tests_mount_crash_writer_SOURCES = tests/mount/crash_writer.c
 mount_scripts += tests/mount/test_faults.sh
 mount_scripts += tests/mount/test_query.sh tests/mount/test_query_doc.sh tests/mount/test_tx.sh
+mount_scripts += tests/mount/test_query_use.sh tests/mount/test_views.sh tests/mount/test_indexes.sh
 mount_scripts += tests/mount/test_library.sh
 mount_scripts += tests/mount/test_random_ops.sh
 EXTRA_DIST += tests/mount/storm.py tests/mount/two_mounts.py
