@@ -13,6 +13,7 @@ libstorefs_la_SOURCES += backends/sqlite/apply.c backends/sqlite/backup.c backen
 libstorefs_la_SOURCES += backends/sqlite/check.c backends/sqlite/connection.c backends/sqlite/content.c
 libstorefs_la_SOURCES += backends/sqlite/error.c backends/sqlite/feed.c backends/sqlite/lease.c
 libstorefs_la_SOURCES += backends/sqlite/open.c backends/sqlite/patch.c backends/sqlite/read.c
+libstorefs_la_SOURCES += backends/sqlite/housekeeper.c backends/sqlite/owner.c backends/sqlite/pool.c
 libstorefs_la_SOURCES += backends/sqlite/row.c backends/sqlite/scan.c backends/sqlite/schema.c
 libstorefs_la_SOURCES += backends/sqlite/snapshot.c backends/sqlite/sql.c backends/sqlite/stage.c
 libstorefs_la_SOURCES += backends/sqlite/transaction.c backends/sqlite/write.c

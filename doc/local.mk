@@ -15,6 +15,7 @@ dist_modulesdoc_DATA = doc/modules/bulk.md doc/modules/core.md doc/modules/fs.md
 decisionsdocdir = $(docdir)/decisions
 dist_decisionsdoc_DATA = doc/decisions/dependencies.md doc/decisions/names-and-markers.md \
 	doc/decisions/snapshots-in-sqlite.md doc/decisions/commit-at-close.md \
-	doc/decisions/kernel-notifications.md
+	doc/decisions/kernel-notifications.md doc/decisions/owners-of-leases.md \
+	doc/decisions/cost-of-a-commit.md
 examplesdocdir = $(docdir)/examples
 dist_examplesdoc_DATA = doc/examples/library.c

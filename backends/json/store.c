@@ -185,6 +185,10 @@ static int take_lock(struct sfs_json_store *store, struct sfs_error *error)
         result = sfs_lock_file_take(name, store->base.storage.read_only, store->path, &store->lock,
                                     error);
     free(name);
+    if (result == 0 && !store->base.storage.read_only) {
+        sfs_replacement_clean(store->path);
+        sfs_replacement_clean(store->attributes);
+    }
     return result;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "snapshot_file.h"
+#include "util/file.h"
 #include "util/lock_file.h"
 #include "util/place.h"
 
@@ -120,6 +121,8 @@ static int take_lock(struct memory_store *store, struct sfs_error *error)
         result = sfs_lock_file_take(name.data, store->base.storage.read_only, store->path,
                                     &store->lock, error);
     sfs_buffer_free(&name);
+    if (result == 0 && !store->base.storage.read_only)
+        sfs_replacement_clean(store->path);
     return result;
 }
 

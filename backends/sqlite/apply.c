@@ -35,6 +35,41 @@ int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
     return sfs_sqlite_step(run->transaction->connection, statement, error);
 }
 
+/* --- what was looked up --- */
+
+static struct sfs_sqlite_recall *recall_of(struct sfs_sqlite_run *run, struct sfs_bytes name)
+{
+    const unsigned char *bytes = name.data;
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < name.size; i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
+    return &run->recall[hash % SFS_SQLITE_RECALL];
+}
+
+/* The entry of this very name, NULL: none. */
+static struct sfs_sqlite_recall *recalled(struct sfs_sqlite_run *run, struct sfs_bytes name)
+{
+    struct sfs_sqlite_recall *recall = recall_of(run, name);
+    return recall->record && sfs_bytes_equal(recall->record->name, name) ? recall : NULL;
+}
+
+static void forget(struct sfs_sqlite_run *run, struct sfs_bytes name)
+{
+    struct sfs_sqlite_recall *recall = recalled(run, name);
+    if (recall) {
+        sfs_record_unref(recall->record);
+        recall->record = NULL;
+    }
+}
+
+void sfs_sqlite_recall_drop(struct sfs_sqlite_run *run)
+{
+    for (size_t i = 0; i < SFS_SQLITE_RECALL; i++) {
+        sfs_record_unref(run->recall[i].record);
+        run->recall[i].record = NULL;
+    }
+}
+
 /* --- records --- */
 
 void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *record, int sign)
@@ -79,10 +114,12 @@ int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before,
 {
     sqlite3_stmt *statement;
     struct sfs_sqlite_connection *connection = run->transaction->connection;
-    int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_UPDATE, &statement, error);
+    int64_t id = allot_id(run, record);
+    enum sfs_sqlite_sql sql = id == before ? SFS_SQL_RECORD_UPDATE : SFS_SQL_RECORD_RENUMBER;
+    int code = sfs_sqlite_statement(connection, sql, &statement, error);
     if (code != 0)
         return code;
-    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
+    sfs_sqlite_bind_record(statement, record, id, place.content, place.chunked);
     sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 1, before);
     return sfs_sqlite_step(connection, statement, error);
 }
@@ -100,7 +137,7 @@ static int record_add(struct sfs_sqlite_run *run, const struct sfs_record *recor
 }
 
 static int fetch(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
-                 const struct sfs_record **ret_record, struct sfs_error *error)
+                 struct sfs_sqlite_row *ret_row, struct sfs_error *error)
 {
     sqlite3_bind_int64(statement, 9, (want & SFS_WANT_VALUE) != 0);
     int found = sfs_sqlite_step(connection, statement, error);
@@ -108,24 +145,38 @@ static int fetch(struct sfs_sqlite_connection *connection, sqlite3_stmt *stateme
         return sfs_fail(error, SFS_E_NOT_FOUND, SFS_SQLITE_ORIGIN, "there is no such record");
     if (found < 0)
         return found;
-    struct sfs_sqlite_row row;
-    int code = sfs_sqlite_row(connection, statement, want, SFS_SQLITE_LATEST, &row, error);
+    int code = sfs_sqlite_row(connection, statement, want, SFS_SQLITE_LATEST, ret_row, error);
     sqlite3_reset(statement);
-    if (code == 0)
-        *ret_record = row.record;
     return code;
 }
 
 static int run_lookup(struct sfs_apply_run *base, struct sfs_bytes name, unsigned want,
                       const struct sfs_record **ret_record, struct sfs_error *error)
 {
-    struct sfs_sqlite_connection *connection = run_of(base)->transaction->connection;
+    struct sfs_sqlite_run *run = run_of(base);
+    struct sfs_sqlite_connection *connection = run->transaction->connection;
+    struct sfs_sqlite_recall *recall = want & SFS_WANT_VALUE ? NULL : recalled(run, name);
+    if (recall) {
+        *ret_record = sfs_record_ref(recall->record);
+        return 0;
+    }
     sqlite3_stmt *statement;
+    struct sfs_sqlite_row row;
     int code = sfs_sqlite_statement(connection, SFS_SQL_GET, &statement, error);
     if (code != 0)
         return code;
     sfs_sqlite_bind(statement, 1, name);
-    return fetch(connection, statement, want, ret_record, error);
+    code = fetch(connection, statement, want, &row, error);
+    if (code != 0)
+        return code;
+    if (!(want & SFS_WANT_VALUE)) {
+        recall = recall_of(run, name);
+        sfs_record_unref(recall->record);
+        recall->record = sfs_record_ref(row.record);
+        recall->place = (struct sfs_sqlite_place){row.content, row.chunked};
+    }
+    *ret_record = row.record;
+    return 0;
 }
 
 static int run_first(struct sfs_apply_run *base, struct sfs_range range,
@@ -140,7 +191,11 @@ static int run_first(struct sfs_apply_run *base, struct sfs_range range,
     sfs_sqlite_bind(statement, 2, sfs_sqlite_range_end(range));
     sqlite3_bind_int64(statement, 3, 0);
     sqlite3_bind_int64(statement, 4, 1);
-    return fetch(connection, statement, SFS_WANT_RECORD, ret_record, error);
+    struct sfs_sqlite_row row;
+    code = fetch(connection, statement, SFS_WANT_RECORD, &row, error);
+    if (code == 0)
+        *ret_record = row.record;
+    return code;
 }
 
 static int set_value(struct sfs_sqlite_run *run, const struct sfs_record *record,
@@ -158,6 +213,18 @@ static int set_value(struct sfs_sqlite_run *run, const struct sfs_record *record
     return sfs_sqlite_content_set(run, sfs_blob_bytes(record->blob), place, error);
 }
 
+/* Where the value of a record lies that is about to change. */
+static int place_before(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                        struct sfs_sqlite_place *ret_place, struct sfs_error *error)
+{
+    struct sfs_sqlite_recall *recall = recalled(run, before->name);
+    if (!recall)
+        return sfs_sqlite_place_of(run, (int64_t)before->attributes.id, ret_place, error);
+    *ret_place = recall->place;
+    forget(run, before->name);
+    return 0;
+}
+
 static int run_store(struct sfs_apply_run *base, const struct sfs_record *before,
                      const struct sfs_record *record, enum sfs_value_change change,
                      struct sfs_error *error)
@@ -169,7 +236,7 @@ static int run_store(struct sfs_apply_run *base, const struct sfs_record *before
         int64_t id = (int64_t)before->attributes.id;
         code = sfs_sqlite_history_record(run, id, error);
         if (code == 0)
-            code = sfs_sqlite_place_of(run, id, &place, error);
+            code = place_before(run, before, &place, error);
     } else {
         code = sfs_sqlite_history_absent(run, record->name, error);
     }
@@ -193,6 +260,7 @@ static int run_remove(struct sfs_apply_run *base, const struct sfs_record *befor
     struct sfs_sqlite_run *run = run_of(base);
     struct sfs_sqlite_place place;
     int64_t id = (int64_t)before->attributes.id;
+    forget(run, before->name);
     int code = sfs_sqlite_history_record(run, id, error);
     if (code == 0)
         code = sfs_sqlite_place_of(run, id, &place, error);
@@ -214,6 +282,7 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
     struct sfs_sqlite_connection *connection = run->transaction->connection;
     sqlite3_stmt *statement;
     int64_t id = (int64_t)before->attributes.id;
+    forget(run, before->name);
     int code = sfs_sqlite_history_record(run, id, error);
     if (code == 0)
         code = sfs_sqlite_history_absent(run, record->name, error);
@@ -232,17 +301,7 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
 
 static int run_lease(struct sfs_apply_run *base, uint64_t lease, struct sfs_error *error)
 {
-    struct sfs_sqlite_transaction *transaction = run_of(base)->transaction;
-    const int64_t id = (int64_t)lease;
-    int64_t row[3];
-    int found =
-        sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_READ, &id, 1, row, 3, error);
-    if (found < 0)
-        return found;
-    if (found == 1 && row[0] > transaction->now && row[1] >= transaction->state.kept_contents)
-        return 0;
-    return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
-                    "the snapshot that this change is based on has expired; begin anew");
+    return sfs_sqlite_pool_require(run_of(base)->transaction, lease, error);
 }
 
 const struct sfs_apply_operations sfs_sqlite_apply_operations = {

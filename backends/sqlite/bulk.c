@@ -88,6 +88,7 @@ static int drop_contents(const struct bulk *bulk, const struct range_totals *tot
 int sfs_sqlite_clear(struct sfs_apply_run *base, struct sfs_range range, uint64_t *ret_count,
                      struct sfs_error *error)
 {
+    sfs_sqlite_recall_drop((struct sfs_sqlite_run *)base);
     struct bulk bulk = bulk_of(base, range);
     struct sfs_sqlite_state *state = &bulk.run->transaction->state;
     struct range_totals totals = {0};
@@ -149,6 +150,7 @@ static int move_range(struct bulk *bulk, int64_t time, uint64_t *ret_count, stru
 int sfs_sqlite_move_prefix(struct sfs_apply_run *base, struct sfs_bytes from, struct sfs_bytes to,
                            int64_t time, uint64_t *ret_count, struct sfs_error *error)
 {
+    sfs_sqlite_recall_drop((struct sfs_sqlite_run *)base);
     struct sfs_buffer end = {0};
     struct sfs_range range;
     if (sfs_range_prefix(from, &end, &range) != 0) {

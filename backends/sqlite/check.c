@@ -231,7 +231,10 @@ int sfs_sqlite_check(struct sfs_storage *base, bool repair, sfs_report_function 
     if (repair && !store->writer)
         return sfs_fail(error, SFS_E_READ_ONLY, SFS_SQLITE_ORIGIN, "%s was opened read-only",
                         store->path);
-    int code = repair ? sfs_sqlite_prune(store, 10000, error) : 0;
+    bool removed;
+    int code = repair ? sfs_sqlite_sweep(store, &removed, error) : 0;
+    if (code == 0 && repair)
+        code = sfs_sqlite_prune(store, 10000, error);
     if (code == 0)
         code = repair ? inspect_repairing(store, &inspection, error)
                       : inspect_reading(store, &inspection, error);

@@ -109,9 +109,38 @@ int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connectio
     return code;
 }
 
+int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
+                         struct sfs_sqlite_connection **ret_connection, struct sfs_error *error)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    bool near =
+        !store->writing && store->committed && pthread_equal(store->committer, pthread_self());
+    if (near)
+        store->writing = true;
+    pthread_mutex_unlock(&store->queue_mutex);
+    if (!near)
+        return sfs_sqlite_reader_take(store, ret_connection, error);
+    if (store->near_number != number)
+        sfs_sqlite_near_end(store);
+    *ret_connection = store->writer;
+    return 0;
+}
+
+void sfs_sqlite_near_end(struct sfs_sqlite *store)
+{
+    if (store->near_anchor)
+        sqlite3_reset(store->near_anchor);
+    store->near_anchor = NULL;
+    store->near_number = 0;
+}
+
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection)
 {
     struct sfs_sqlite *store = connection->store;
+    if (connection == store->writer) {
+        sfs_sqlite_writer_leave(store);
+        return;
+    }
     /* One whose transaction could not be ended would show its old state for ever. */
     bool stuck = !sqlite3_get_autocommit(connection->db);
     if (stuck)

@@ -165,13 +165,11 @@ static int fetch(struct sfs_sqlite_feed *feed, struct sfs_error *error)
  * lost. */
 static int move_lease(struct sfs_sqlite_feed *feed, struct sfs_error *error)
 {
-    int64_t passed = sfs_clock_now() - atomic_load(&feed->lease.renewed);
-    bool due = passed < 0 || passed > feed->lease.duration / 10;
-    if (!due && feed->fetched < ADVANCE_AFTER)
+    if (!sfs_sqlite_lease_due(&feed->lease) && feed->fetched < ADVANCE_AFTER)
         return 0;
     int code = sfs_sqlite_lease_advance(&feed->lease, feed->sequence, error);
     if (code == SFS_E_EXPIRED)
-        code = sfs_sqlite_lease_take(feed->store, feed->sequence, 0, false, &feed->lease, error);
+        code = sfs_sqlite_lease_take(feed->store, feed->sequence, &feed->lease, error);
     if (code == SFS_E_BUSY)
         return 0; /* the next call tries again */
     if (code == 0)
@@ -373,11 +371,12 @@ int sfs_sqlite_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed
         code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot follow changes");
     int64_t from = since > INT64_MAX ? -1 : (int64_t)since;
     if (code == 0)
-        code = sfs_sqlite_lease_take(store, from, 0, false, &feed->lease, error);
+        code = sfs_sqlite_lease_take(store, from, &feed->lease, error);
     if (code != 0) {
         feed_close(&feed->feed);
         return code;
     }
+    sfs_sqlite_keeper_start(store);
     feed->sequence = feed->lease.sequence;
     pthread_mutex_lock(&store->feed_mutex);
     feed->next = store->feeds;

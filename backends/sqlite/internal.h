@@ -21,6 +21,11 @@
 #define SFS_SQLITE_LATEST (INT64_MAX - 1)       /* the version that sees what is current */
 #define SFS_SQLITE_READERS 8
 #define SFS_SQLITE_LEASE_MS ((uint64_t)10 * 60 * 1000)
+#define SFS_SQLITE_LEASE ((int64_t)SFS_SQLITE_LEASE_MS * 1000000) /* nanoseconds */
+#define SFS_SQLITE_LINGER                                                                          \
+    ((int64_t)100 * 1000000) /* how long a lease is kept for the next snapshot */
+#define SFS_SQLITE_HOLD_CHAINS 64
+#define SFS_SQLITE_OWNER_SIZE 128
 
 struct sfs_sqlite;
 
@@ -44,12 +49,47 @@ struct sfs_sqlite_options {
 
 struct sfs_sqlite_request; /* write.c */
 struct sfs_sqlite_feed;    /* feed.c */
+struct sfs_sqlite_hold;
+
+enum sfs_sqlite_keeper {
+    SFS_SQLITE_KEEPER_NONE,
+    SFS_SQLITE_KEEPER_RUNNING,
+    SFS_SQLITE_KEEPER_MISSING
+};
+
+/* What the snapshots of this opening share, and what the housekeeper is told (pool.c,
+ * housekeeper.c). */
+struct sfs_sqlite_pool {
+    pthread_mutex_t mutex; /* guards all of it; never held across I/O */
+    struct sfs_sqlite_hold *holds[SFS_SQLITE_HOLD_CHAINS];
+    size_t count;
+    uint32_t last_number;
+    int64_t row;            /* the lease in the file, 0: none */
+    int64_t kept;           /* what it keeps, according to the file */
+    int64_t floor;          /* the smallest sequence number that a new snapshot may have */
+    int64_t floor_before;   /* while `ahead` */
+    bool ahead;             /* the floor is that of a commit that is being made */
+    int64_t expires;        /* the lease, wall clock */
+    int64_t idle_since;     /* monotonic: when the last snapshot ended */
+    pthread_cond_t settled; /* it is ahead no more */
+
+    enum sfs_sqlite_keeper keeper;
+    pthread_t thread;
+    pthread_cond_t wake;
+    int64_t work_at;        /* monotonic: when there is something to do */
+    int64_t sleeping_until; /* INT64_MIN: it does not sleep */
+    bool prune_wanted;
+    bool log_is_long;
+    bool near; /* a read transaction may be open on the write connection */
+    bool stopping;
+};
 
 struct sfs_sqlite {
     struct sfs_storage storage;
     char *path;
     char *uri; /* what the connections open: PATH, or a URI that marks the file as immutable */
     int open_flags;
+    int version; /* of the file's format */
     struct sfs_sqlite_options options;
 
     pthread_mutex_t pool_mutex;
@@ -61,6 +101,11 @@ struct sfs_sqlite {
     struct sfs_sqlite_request *queue_first;
     struct sfs_sqlite_request *queue_last;
     bool writing;                         /* somebody holds the write connection */
+    bool committed;                       /* there is a … */
+    pthread_t committer;                  /* … thread that made the last commit here */
+    sqlite3_stmt *near_anchor; /* of who holds the write connection, as the next two; NULL: none */
+    uint64_t near_number;      /* the snapshot that it is of */
+    bool near_present;         /* nothing was committed since */
     struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
     int64_t synced;                       /* known to be on disk up to here */
 
@@ -68,6 +113,10 @@ struct sfs_sqlite {
 
     pthread_mutex_t feed_mutex;
     struct sfs_sqlite_feed *feeds;
+
+    char owner[SFS_SQLITE_OWNER_SIZE]; /* of the leases and stages of this process */
+    bool local;                        /* the file is on a disk that no other machine writes */
+    struct sfs_sqlite_pool pool;
 };
 
 /* Opens one connection and sets it up; a reader refuses to write. */
@@ -79,6 +128,16 @@ void sfs_sqlite_disconnect(struct sfs_sqlite_connection *connection);
 int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
                            struct sfs_error *error);
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection);
+/*
+ * For one short read: the write connection, if nobody writes and this thread made the last commit. It
+ * still has the pages of that commit, while each commit makes every reader drop all that it has read.
+ * Between the reads of one snapshot (`number`, 0: none) its read transaction may stay open there, by
+ * `near_anchor`: until somebody else wants the connection, or the housekeeper comes round.
+ */
+int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
+                         struct sfs_sqlite_connection **ret_connection, struct sfs_error *error);
+/* Ends that read transaction. The caller holds the write connection. */
+void sfs_sqlite_near_end(struct sfs_sqlite *store);
 void sfs_sqlite_readers_close(struct sfs_sqlite *store);
 
 /* The prepared statement, ready for binding; owned by the connection. */
@@ -117,6 +176,9 @@ int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *do
 int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /* Makes the tables, unless somebody else just did. */
 int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Brings a file of an earlier version up to date, in one write transaction. */
+int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+bool sfs_sqlite_schema_is_old(const struct sfs_sqlite *store);
 /*
  * Judges the beginning and the length of the file before SQLite does. Through the connection's own
  * file: were it opened and closed here, the process would lose the locks of all its connections,
@@ -167,7 +229,12 @@ struct sfs_sqlite_transaction {
     int64_t now;             /* wall clock at the beginning */
     int64_t needed;          /* smallest position of a live lease, -1: none */
     int64_t needed_contents; /* the same of those that need values */
-    bool lapsed;             /* there are leases that have expired */
+    int64_t others;          /* both without the lease of this opening's snapshots … */
+    int64_t others_contents;
+    int64_t own_row; /* … which is this one, 0: none */
+    int64_t own;     /* and its position, -1: there is none, or it has expired */
+    bool alone;      /* no snapshot of this opening needs what this commit changes */
+    bool lapsed;     /* there are leases that have expired */
     bool leases_changed;
     int budget;        /* how much garbage the commit may remove, in blocks */
     bool more_garbage; /* after the commit: there is more to prune */
@@ -190,6 +257,9 @@ typedef int sfs_sqlite_work(struct sfs_sqlite_transaction *transaction, void *co
                             struct sfs_error *error);
 int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                         struct sfs_error *error);
+/* The same where the caller has entered already, and leaves. */
+int sfs_sqlite_transact_held(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
+                             struct sfs_error *error);
 /* Removes in small transactions what no lease needs, until done or `budget_ms` are over. */
 int sfs_sqlite_prune(struct sfs_sqlite *store, int64_t budget_ms, struct sfs_error *error);
 /* One bounded step inside a transaction. */
@@ -197,20 +267,31 @@ int sfs_sqlite_prune_step(struct sfs_sqlite_transaction *transaction, struct sfs
 
 /* --- one batch (apply.c, content.c, patch.c) --- */
 
+/* Where a value lies. */
+struct sfs_sqlite_place {
+    int64_t content; /* 0: an empty value */
+    bool chunked;
+};
+
+/* What was looked up, until it changes: preconditions and operations ask for the same names. */
+#define SFS_SQLITE_RECALL 64
+struct sfs_sqlite_recall {
+    const struct sfs_record *record; /* NULL: nothing */
+    struct sfs_sqlite_place place;
+};
+
 struct sfs_sqlite_run {
     struct sfs_apply_run run;
     struct sfs_sqlite_transaction *transaction;
     int64_t first_content; /* contents above were made by this batch */
     bool changed;
     bool vacated; /* a name was given up */
+    struct sfs_sqlite_recall recall[SFS_SQLITE_RECALL];
 };
+/* Forgets what was looked up. */
+void sfs_sqlite_recall_drop(struct sfs_sqlite_run *run);
 extern const struct sfs_apply_operations sfs_sqlite_apply_operations;
 
-/* Where a value lies. */
-struct sfs_sqlite_place {
-    int64_t content; /* 0: an empty value */
-    bool chunked;
-};
 int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
                         struct sfs_error *error);
 /* Makes `bytes` the value in place of `*place`, which becomes the new one. */
@@ -260,36 +341,104 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
                                     uint64_t revision, struct sfs_error *error),
                        void *context, struct sfs_error *error);
 
-/* --- leases (lease.c) --- */
+/* --- leases (lease.c): rows that keep history --- */
 
-/* Held by a snapshot or a feed; `renewed` may be touched by several threads. */
+/* One that lives until `expires` (wall clock); its id is never used again. */
+int sfs_sqlite_lease_add(struct sfs_sqlite_transaction *transaction, int64_t sequence,
+                         bool contents, int64_t expires, int64_t *ret_id, struct sfs_error *error);
+/* EXPIRED: it is over, or gone. It never keeps more than before. */
+int sfs_sqlite_lease_renew(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
+                           int64_t expires, struct sfs_error *error);
+
+/* A feed's own, of names and attributes. One thread at a time. */
 struct sfs_sqlite_lease {
     struct sfs_sqlite *store;
     int64_t id;
     int64_t sequence;
-    int64_t duration; /* nanoseconds */
-    bool contents;    /* values are needed too, not only names and attributes */
-    _Atomic int64_t renewed;
+    int64_t renewed; /* wall clock */
 };
-/* Writes a lease from `since` on (-1: now) in a transaction of its own. TOO_OLD. */
-int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since, uint64_t lease_ms, bool contents,
+/* From `since` on (-1: now), in a transaction of its own. TOO_OLD. */
+int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since,
                           struct sfs_sqlite_lease *ret_lease, struct sfs_error *error);
-/* Renews where a tenth of its time has passed; EXPIRED. */
-int sfs_sqlite_lease_use(struct sfs_sqlite_lease *lease, struct sfs_error *error);
+/* A tenth of its time has passed. */
+bool sfs_sqlite_lease_due(const struct sfs_sqlite_lease *lease);
 /* Gives up history before `sequence`, and renews. EXPIRED: the caller may take a new lease. */
 int sfs_sqlite_lease_advance(struct sfs_sqlite_lease *lease, int64_t sequence,
                              struct sfs_error *error);
-/* Checks in a read transaction that it holds, which it leaves open by an active statement. */
-int sfs_sqlite_lease_anchor(struct sfs_sqlite_lease *lease,
-                            struct sfs_sqlite_connection *connection, sqlite3_stmt **ret_anchor,
-                            struct sfs_error *error);
 void sfs_sqlite_lease_drop(struct sfs_sqlite_lease *lease);
+
+/* --- the lease that snapshots share (pool.c) --- */
+
+/* A snapshot's part in it. What is not said to be else is the pool's, under its mutex. */
+struct sfs_sqlite_hold {
+    struct sfs_sqlite *store;
+    uint64_t number;  /* what sfs_snapshot_lease() tells; constant once it is taken */
+    int64_t row;      /* the same */
+    int64_t sequence; /* the same; before that a lower bound */
+    int64_t duration; /* nanoseconds, constant */
+    int64_t used;     /* monotonic */
+    bool expired;     /* then it is not in the list */
+    struct sfs_sqlite_hold *next;
+};
+void sfs_sqlite_pool_init(struct sfs_sqlite *store);
+void sfs_sqlite_pool_free(struct sfs_sqlite *store);
+/* Takes one of the present state; lease_ms 0: ten minutes. */
+int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
+                         struct sfs_sqlite_hold *ret_hold, struct sfs_error *error);
+/* Its time begins anew; EXPIRED. */
+int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error);
+/* Checks in a read transaction that it holds, which it leaves open by an active statement.
+ * `present`: nothing was committed since the snapshot. */
+int sfs_sqlite_hold_anchor(const struct sfs_sqlite_hold *hold,
+                           struct sfs_sqlite_connection *connection, sqlite3_stmt **ret_anchor,
+                           bool *ret_present, struct sfs_error *error);
+void sfs_sqlite_hold_drop(struct sfs_sqlite_hold *hold);
+/* The hold with this number is one of this opening and has not expired; EXPIRED. */
+int sfs_sqlite_pool_require(struct sfs_sqlite_transaction *transaction, uint64_t number,
+                            struct sfs_error *error);
+int64_t sfs_sqlite_pool_row(struct sfs_sqlite *store);
+/*
+ * Around a commit that consists of one batch, or while there are no snapshots: where no snapshot of
+ * this opening but `released` (0: none) is open, no history is written for their lease, and
+ * `released` ends with the commit.
+ */
+void sfs_sqlite_pool_begin_commit(struct sfs_sqlite_transaction *transaction, uint64_t released);
+void sfs_sqlite_pool_end_commit(struct sfs_sqlite_transaction *transaction, uint64_t released,
+                                bool committed);
+/* Drops the row that nobody has used for `linger`, or moves it on. 1 it did, 0 there was nothing to
+ * do, or an error; *ret_again: when to look again. */
+int sfs_sqlite_pool_tend(struct sfs_sqlite *store, int64_t linger, int64_t *ret_again);
+
+/* --- the housekeeper (housekeeper.c) --- */
+
+/* Starts it where it does not run yet; `stop` waits for its end, then callers do its work. */
+void sfs_sqlite_keeper_start(struct sfs_sqlite *store);
+void sfs_sqlite_keeper_stop(struct sfs_sqlite *store);
+/* Has it write the log into the file when that gets long. */
+void sfs_sqlite_keeper_watch_log(struct sfs_sqlite *store);
+/* A read transaction has been left open on the write connection: true if it will be ended soon. */
+bool sfs_sqlite_keeper_ends_near(struct sfs_sqlite *store);
+/* It looks at the pool at `at` (monotonic) at the latest. Under the pool's mutex. */
+void sfs_sqlite_keeper_wake_by(struct sfs_sqlite *store, int64_t at);
+/* There is something to prune: it will be done soon; `ask` does it where there is no thread. */
+void sfs_sqlite_keeper_note(struct sfs_sqlite *store);
+void sfs_sqlite_keeper_ask(struct sfs_sqlite *store);
+void sfs_sqlite_keep_house(struct sfs_sqlite *store, int64_t linger);
+/* Removes the leases and stages of processes that are dead; their blocks become garbage. */
+int sfs_sqlite_sweep(struct sfs_sqlite *store, bool *ret_removed, struct sfs_error *error);
+
+/* --- who owns a row (owner.c) --- */
+
+void sfs_sqlite_owner_self(char *text, size_t size);
+/* Whether the process is known to have ended. */
+bool sfs_sqlite_owner_dead(const struct sfs_sqlite *store, const char *text);
+bool sfs_sqlite_is_local(const char *path);
 
 /* --- reads (read.c, scan.c), of the present state or of a snapshot --- */
 
 struct sfs_sqlite_view {
     struct sfs_sqlite *store;
-    struct sfs_sqlite_lease *lease; /* NULL: the present state */
+    struct sfs_sqlite_hold *hold; /* NULL: the present state */
 };
 int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsigned want,
                         const struct sfs_record **ret_record, struct sfs_error *error);

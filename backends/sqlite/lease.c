@@ -1,28 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases: what keeps history for snapshots and feeds. A lease lives a tenth longer than it is asked
- * for, so that renewing it only when a tenth has passed still gives its whole time after each use.
+ * Leases of feeds: rows that keep history, one a feed. A lease lives a tenth longer than it is
+ * asked for, so that renewing it only when a tenth has passed still gives its whole time after each
+ * use. Snapshots share one row (pool.c).
  */
 #include "backends/sqlite/internal.h"
 
+#include <string.h>
+
 #include "util/clock.h"
 
-#define LONGEST_MS ((uint64_t)10 * 365 * 24 * 3600 * 1000)
-
-static int64_t expiry(const struct sfs_sqlite_lease *lease, int64_t now)
+int sfs_sqlite_lease_add(struct sfs_sqlite_transaction *transaction, int64_t sequence,
+                         bool contents, int64_t expires, int64_t *ret_id, struct sfs_error *error)
 {
-    return now + lease->duration + lease->duration / 10;
+    sqlite3_stmt *statement;
+    const char *owner = transaction->store->owner;
+    int64_t id = ++transaction->state.last_lease;
+    int code = sfs_sqlite_statement(transaction->connection, SFS_SQL_LEASE_ADD, &statement, error);
+    if (code != 0)
+        return code;
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, sequence);
+    sqlite3_bind_int64(statement, 3, contents);
+    sqlite3_bind_int64(statement, 4, expires);
+    sqlite3_bind_text(statement, 5, owner, (int)strlen(owner), SQLITE_STATIC);
+    code = sfs_sqlite_step(transaction->connection, statement, error);
+    transaction->leases_changed = true;
+    if (code == 0)
+        *ret_id = id;
+    return code;
 }
 
-static int expired(const struct sfs_sqlite_lease *lease, struct sfs_error *error)
+int sfs_sqlite_lease_renew(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
+                           int64_t expires, struct sfs_error *error)
 {
-    return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
-                    "the snapshot of %s at %lld has expired; begin anew", lease->store->path,
-                    (long long)lease->sequence);
+    const int64_t arguments[] = {id, expires, sequence, transaction->now};
+    int64_t renewed;
+    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_RENEW, arguments, 4,
+                                    &renewed, 1, error);
+    transaction->leases_changed = true;
+    if (found == 0)
+        return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN, "the lease %lld of %s has expired",
+                        (long long)id, transaction->store->path);
+    return found < 0 ? found : 0;
+}
+
+static int64_t expiry(const struct sfs_sqlite_transaction *transaction)
+{
+    return transaction->now + SFS_SQLITE_LEASE + SFS_SQLITE_LEASE / 10;
 }
 
 struct take {
-    struct sfs_sqlite_lease *lease;
+    struct sfs_sqlite_lease lease;
     int64_t since;
 };
 
@@ -30,122 +59,61 @@ static int take_work(struct sfs_sqlite_transaction *transaction, void *context,
                      struct sfs_error *error)
 {
     struct take *take = context;
-    struct sfs_sqlite_lease *lease = take->lease;
-    struct sfs_sqlite_state *state = &transaction->state;
-    lease->sequence = take->since < 0 ? state->sequence : take->since;
-    int64_t kept = lease->contents ? state->kept_contents : state->kept;
-    if (lease->sequence < kept || lease->sequence > state->sequence)
+    const struct sfs_sqlite_state *state = &transaction->state;
+    int64_t sequence = take->since < 0 ? state->sequence : take->since;
+    if (sequence < state->kept || sequence > state->sequence)
         return sfs_fail(error, SFS_E_TOO_OLD, SFS_SQLITE_ORIGIN,
                         "changes of %s after %lld are not kept; they are known after %lld, and the "
                         "last commit is %lld",
-                        lease->store->path, (long long)lease->sequence, (long long)kept,
+                        transaction->store->path, (long long)sequence, (long long)state->kept,
                         (long long)state->sequence);
-    lease->id = ++state->last_lease;
-    lease->renewed = transaction->now;
-    transaction->leases_changed = true;
-    return sfs_sqlite_run(transaction->connection, SFS_SQL_LEASE_ADD, error, 4, lease->id,
-                          lease->sequence, (int64_t)lease->contents,
-                          expiry(lease, transaction->now));
+    take->lease = (struct sfs_sqlite_lease){
+        .store = transaction->store, .sequence = sequence, .renewed = transaction->now};
+    return sfs_sqlite_lease_add(transaction, sequence, false, expiry(transaction), &take->lease.id,
+                                error);
 }
 
-int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since, uint64_t lease_ms, bool contents,
+int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since,
                           struct sfs_sqlite_lease *ret_lease, struct sfs_error *error)
 {
-    uint64_t duration = lease_ms == 0 ? SFS_SQLITE_LEASE_MS : lease_ms;
-    if (duration > LONGEST_MS)
-        duration = LONGEST_MS;
-    struct sfs_sqlite_lease lease = {
-        .store = store, .duration = (int64_t)duration * SFS_NS_PER_MS, .contents = contents};
-    struct take take = {&lease, since};
+    struct take take = {.since = since};
     int code = sfs_sqlite_transact(store, take_work, &take, error);
-    if (code == 0) {
-        ret_lease->store = store;
-        ret_lease->id = lease.id;
-        ret_lease->sequence = lease.sequence;
-        ret_lease->duration = lease.duration;
-        ret_lease->contents = contents;
-        atomic_store(&ret_lease->renewed, lease.renewed);
-    }
+    if (code == 0)
+        *ret_lease = take.lease;
     return code;
 }
 
-struct renewal {
-    struct sfs_sqlite_lease *lease;
+bool sfs_sqlite_lease_due(const struct sfs_sqlite_lease *lease)
+{
+    int64_t passed = sfs_clock_now() - lease->renewed;
+    return passed < 0 || passed > SFS_SQLITE_LEASE / 10;
+}
+
+struct advance {
+    const struct sfs_sqlite_lease *lease;
     int64_t sequence;
+    int64_t renewed;
 };
 
-static int renew_work(struct sfs_sqlite_transaction *transaction, void *context,
-                      struct sfs_error *error)
+static int advance_work(struct sfs_sqlite_transaction *transaction, void *context,
+                        struct sfs_error *error)
 {
-    const struct renewal *renewal = context;
-    struct sfs_sqlite_lease *lease = renewal->lease;
-    const int64_t arguments[] = {lease->id, expiry(lease, transaction->now), renewal->sequence,
-                                 transaction->now};
-    int64_t renewed;
-    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_RENEW, arguments, 4,
-                                    &renewed, 1, error);
-    if (found == 0)
-        return expired(lease, error);
-    transaction->leases_changed = true;
-    return found < 0 ? found : 0;
-}
-
-static int renew(struct sfs_sqlite_lease *lease, int64_t sequence, struct sfs_error *error)
-{
-    int64_t before = atomic_load(&lease->renewed);
-    struct renewal renewal = {lease, sequence};
-    atomic_store(&lease->renewed, sfs_clock_now());
-    int code = sfs_sqlite_transact(lease->store, renew_work, &renewal, error);
-    if (code != 0)
-        atomic_store(&lease->renewed, before);
-    return code;
-}
-
-int sfs_sqlite_lease_use(struct sfs_sqlite_lease *lease, struct sfs_error *error)
-{
-    int64_t passed = sfs_clock_now() - atomic_load(&lease->renewed);
-    if (passed >= 0 && passed <= lease->duration / 10)
-        return 0;
-    struct sfs_error failure;
-    int code = renew(lease, 0, &failure);
-    /* Whether it still holds is seen in the read transaction; a lock held elsewhere does not end
-     * it. */
-    if (code == 0 || code == SFS_E_BUSY)
-        return 0;
-    if (error)
-        *error = failure;
-    return code;
+    struct advance *advance = context;
+    advance->renewed = transaction->now;
+    return sfs_sqlite_lease_renew(transaction, advance->lease->id, advance->sequence,
+                                  expiry(transaction), error);
 }
 
 int sfs_sqlite_lease_advance(struct sfs_sqlite_lease *lease, int64_t sequence,
                              struct sfs_error *error)
 {
-    int code = renew(lease, sequence, error);
-    if (code == 0)
+    struct advance advance = {.lease = lease, .sequence = sequence};
+    int code = sfs_sqlite_transact(lease->store, advance_work, &advance, error);
+    if (code == 0) {
         lease->sequence = sequence;
-    return code;
-}
-
-int sfs_sqlite_lease_anchor(struct sfs_sqlite_lease *lease,
-                            struct sfs_sqlite_connection *connection, sqlite3_stmt **ret_anchor,
-                            struct sfs_error *error)
-{
-    sqlite3_stmt *anchor;
-    int code = sfs_sqlite_statement(connection, SFS_SQL_LEASE_ANCHOR, &anchor, error);
-    if (code != 0)
-        return code;
-    sqlite3_bind_int64(anchor, 1, lease->id);
-    int found = sfs_sqlite_step(connection, anchor, error);
-    if (found < 0)
-        return found;
-    int64_t kept = found ? sqlite3_column_int64(anchor, lease->contents ? 1 : 0) : INT64_MAX;
-    int64_t expires = found ? sqlite3_column_int64(anchor, 2) : 0; /* NULL reads as 0 */
-    if (lease->sequence < kept || expires <= sfs_clock_now()) {
-        sqlite3_reset(anchor);
-        return expired(lease, error);
+        lease->renewed = advance.renewed;
     }
-    *ret_anchor = anchor;
-    return 0;
+    return code;
 }
 
 static int drop_work(struct sfs_sqlite_transaction *transaction, void *context,
@@ -159,8 +127,6 @@ static int drop_work(struct sfs_sqlite_transaction *transaction, void *context,
 /* Where it fails, the lease expires by itself. */
 void sfs_sqlite_lease_drop(struct sfs_sqlite_lease *lease)
 {
-    if (lease->id == 0)
-        return;
-    if (sfs_sqlite_transact(lease->store, drop_work, lease, NULL) == 0)
-        (void)sfs_sqlite_prune(lease->store, 50, NULL);
+    if (lease->id != 0 && sfs_sqlite_transact(lease->store, drop_work, lease, NULL) == 0)
+        sfs_sqlite_keeper_ask(lease->store);
 }

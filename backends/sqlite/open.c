@@ -42,6 +42,7 @@ static void free_store(struct sfs_sqlite *store)
     pthread_cond_destroy(&store->pool_free);
     pthread_mutex_destroy(&store->queue_mutex);
     pthread_mutex_destroy(&store->feed_mutex);
+    sfs_sqlite_pool_free(store);
     free(store->uri);
     free(store->path);
     free(store);
@@ -65,6 +66,9 @@ static int sqlite_close(struct sfs_storage *base, struct sfs_error *error)
 {
     struct sfs_sqlite *store = sfs_sqlite_of(base);
     int code = 0;
+    sfs_sqlite_keeper_stop(store);
+    if (store->writer)
+        sfs_sqlite_keep_house(store, 0); /* others' locks are waited for: the lease must go */
     sfs_sqlite_readers_close(store);
     if (store->writer) {
         sqlite3_busy_timeout(store->writer->db, 0); /* closing waits for nobody */
@@ -160,6 +164,7 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
     store->path = realpath(path, NULL);
     if (!store->path)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
+    store->local = sfs_sqlite_is_local(store->path);
     return 0;
 }
 
@@ -256,9 +261,11 @@ static int set_log_mode_patiently(struct sfs_sqlite_connection *connection, stru
     return code;
 }
 
-/* A new file, or an old one: the write connection, and the tables. */
-static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *error)
+/* A new file, or an old one: the write connection, and the tables. Who only wants to read does not
+ * bring an old format up to date: then there is no write connection. */
+static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_error *error)
 {
+    bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
     store->open_flags = SQLITE_OPEN_READWRITE;
     int code = sfs_sqlite_connect(store, false, &store->writer, error);
     if (code != 0)
@@ -269,7 +276,15 @@ static int open_writer(struct sfs_sqlite *store, bool create, struct sfs_error *
     if (there == 0 && !create)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
                         store->path);
+    if ((flags & SFS_OPEN_READ_ONLY) && sfs_sqlite_schema_is_old(store)) {
+        sfs_sqlite_disconnect(store->writer);
+        store->writer = NULL;
+        return 0;
+    }
+    sfs_sqlite_keeper_watch_log(store);
     code = set_log_mode_patiently(store->writer, error);
+    if (code == 0 && there == 1)
+        code = sfs_sqlite_schema_upgrade(store->writer, error);
     if (code == 0 && there == 0) {
         code = sfs_sqlite_schema_create(store->writer, error);
         if (code == 0)
@@ -323,9 +338,26 @@ static struct sfs_sqlite *new_store(void)
     pthread_cond_init(&store->pool_free, NULL);
     pthread_mutex_init(&store->queue_mutex, NULL);
     pthread_mutex_init(&store->feed_mutex, NULL);
+    sfs_sqlite_pool_init(store);
+    sfs_sqlite_owner_self(store->owner, sizeof(store->owner));
     store->options = (struct sfs_sqlite_options){
         .cache = UINT64_C(64) << 20, .mmap = UINT64_C(32) << 20, .busy_timeout = 5000};
     return store;
+}
+
+/* What the dead have left, and what a killed process had not removed yet. */
+static int clear_up(struct sfs_sqlite *store, unsigned flags, struct sfs_error *error)
+{
+    bool removed;
+    int code = sfs_sqlite_sweep(store, &removed, NULL);
+    if (code != SFS_E_CORRUPT)
+        code = sfs_sqlite_prune(store, 200, NULL);
+    if (code == SFS_E_CORRUPT)
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN, "%s is damaged; restore a backup",
+                        store->path);
+    if (!(flags & SFS_OPEN_READ_ONLY))
+        sfs_sqlite_keeper_start(store);
+    return 0;
 }
 
 static int open_file(struct sfs_sqlite *store, const struct sfs_location *location, unsigned flags,
@@ -339,17 +371,12 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
     if (code != 0)
         return code;
     /* A store that is opened read-only is still written for leases, where that is possible. */
-    if (!(flags & SFS_OPEN_READ_ONLY) || is_writable(store->path))
-        code =
-            open_writer(store, (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY), error);
-    else
+    bool writable = !(flags & SFS_OPEN_READ_ONLY) || is_writable(store->path);
+    if (writable)
+        code = open_writer(store, flags, error);
+    if (code == 0 && !store->writer)
         code = open_unwritable(store, error);
-    if (code == 0 && store->writer)
-        code = sfs_sqlite_prune(store, 200, NULL) == SFS_E_CORRUPT
-                   ? sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
-                              "%s is damaged; restore a backup", store->path)
-                   : 0;
-    return code;
+    return code == 0 && store->writer ? clear_up(store, flags, error) : code;
 }
 
 static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location *location,

@@ -270,6 +270,7 @@ int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before
     struct sfs_record form = *record;
     struct sfs_sqlite_place place;
     int64_t id = (int64_t)before->attributes.id;
+    sfs_sqlite_recall_drop(run);
     int code = sfs_sqlite_place_of(run, id, &place, error);
     if (code != 0)
         return code;

@@ -1,24 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking up and reading. Each call borrows a read connection. Several statements of one call see
+ * Looking up and reading. Each call borrows a connection. Several statements of one call see
  * one state because the first stays active until the end; between calls nothing does.
  */
 #include "backends/sqlite/internal.h"
 
 #include <string.h>
 
+#define NEAR_BYTES 65536 /* what is read through the write connection, which others may wait for   \
+                          */
+
 struct lookup {
     struct sfs_sqlite_connection *connection;
     sqlite3_stmt *anchor;
     sqlite3_stmt *statement;
     int64_t version;
+    uint64_t number; /* of the snapshot, 0: none */
+    bool present;    /* there is nothing behind the snapshot */
+    bool near;       /* on the write connection, for a moment only */
 };
+
+/* The next read of this snapshot by this thread may well come soon. */
+static bool keep_anchor(const struct lookup *lookup)
+{
+    struct sfs_sqlite *store = lookup->connection->store;
+    if (!lookup->near || !sfs_sqlite_keeper_ends_near(store))
+        return false;
+    store->near_anchor = lookup->anchor;
+    store->near_number = lookup->number;
+    store->near_present = lookup->present;
+    return true;
+}
 
 static void lookup_end(struct lookup *lookup)
 {
     if (lookup->statement)
         sqlite3_reset(lookup->statement);
-    if (lookup->anchor)
+    if (lookup->anchor && !keep_anchor(lookup))
         sqlite3_reset(lookup->anchor);
     if (lookup->connection)
         sfs_sqlite_reader_give(lookup->connection);
@@ -44,12 +62,13 @@ static int find(struct lookup *lookup, enum sfs_sqlite_sql sql, struct sfs_bytes
     return sfs_sqlite_step(lookup->connection, lookup->statement, error);
 }
 
-/* The row of a name: from history where it has changed since, else the present one. */
-static int lookup_row(struct lookup *lookup, struct sfs_sqlite_view view, struct sfs_bytes name,
-                      unsigned want, struct sfs_sqlite_row *ret_row, struct sfs_error *error)
+/* The row of a name: from history where it has changed since, else the present one. 1: its value is
+ * one that takes long to read, which is not for the write connection. */
+static int lookup_row(struct lookup *lookup, struct sfs_bytes name, unsigned want,
+                      struct sfs_sqlite_row *ret_row, struct sfs_error *error)
 {
     int found = 0;
-    if (view.lease) {
+    if (!lookup->present) {
         found = find(lookup, SFS_SQL_HISTORY_GET, name, want, error);
         if (found == 1 && !sqlite3_column_int(lookup->statement, SFS_SQLITE_COLUMN_EXISTED))
             return absent(name, error);
@@ -60,36 +79,54 @@ static int lookup_row(struct lookup *lookup, struct sfs_sqlite_view view, struct
         return found;
     if (found == 0)
         return absent(name, error);
+    if (lookup->near && (want & SFS_WANT_VALUE) &&
+        sqlite3_column_int64(lookup->statement, SFS_SQLITE_COLUMN_SIZE) > NEAR_BYTES)
+        return 1;
     return sfs_sqlite_row(lookup->connection, lookup->statement, want, lookup->version, ret_row,
                           error);
 }
 
-static int lookup_begin(struct lookup *lookup, struct sfs_sqlite_view view, struct sfs_error *error)
+static int lookup_begin(struct lookup *lookup, struct sfs_sqlite_view view, bool near,
+                        struct sfs_error *error)
 {
-    *lookup = (struct lookup){.version = SFS_SQLITE_LATEST};
+    *lookup = (struct lookup){.version = SFS_SQLITE_LATEST, .present = true};
     int code = 0;
-    if (view.lease) {
-        lookup->version = view.lease->sequence;
-        code = sfs_sqlite_lease_use(view.lease, error);
+    if (view.hold) {
+        lookup->version = view.hold->sequence;
+        lookup->number = view.hold->number;
+        code = sfs_sqlite_hold_use(view.hold, error);
     }
-    if (code == 0)
+    if (code == 0 && near)
+        code = sfs_sqlite_near_take(view.store, lookup->number, &lookup->connection, error);
+    else if (code == 0)
         code = sfs_sqlite_reader_take(view.store, &lookup->connection, error);
-    if (code == 0 && view.lease)
-        code = sfs_sqlite_lease_anchor(view.lease, lookup->connection, &lookup->anchor, error);
-    return code;
+    if (code != 0)
+        return code;
+    lookup->near = lookup->connection == view.store->writer;
+    if (lookup->near && view.store->near_anchor) {
+        lookup->anchor = view.store->near_anchor;
+        lookup->present = view.store->near_present;
+        return 0;
+    }
+    return view.hold ? sfs_sqlite_hold_anchor(view.hold, lookup->connection, &lookup->anchor,
+                                              &lookup->present, error)
+                     : 0;
 }
 
 int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsigned want,
                         const struct sfs_record **ret_record, struct sfs_error *error)
 {
-    struct lookup lookup;
     struct sfs_sqlite_row row;
-    int code = lookup_begin(&lookup, view, error);
-    if (code == 0)
-        code = lookup_row(&lookup, view, name, want, &row, error);
+    int code = 1;
+    for (int near = 1; code == 1; near--) {
+        struct lookup lookup;
+        code = lookup_begin(&lookup, view, near == 1, error);
+        if (code == 0)
+            code = lookup_row(&lookup, name, want, &row, error);
+        lookup_end(&lookup);
+    }
     if (code == 0)
         *ret_record = row.record;
-    lookup_end(&lookup);
     return code;
 }
 
@@ -123,9 +160,9 @@ int sfs_sqlite_view_read(struct sfs_sqlite_view view, struct sfs_bytes name, uin
 {
     struct lookup lookup;
     struct sfs_sqlite_row row;
-    int code = lookup_begin(&lookup, view, error);
+    int code = lookup_begin(&lookup, view, size <= NEAR_BYTES, error);
     if (code == 0)
-        code = lookup_row(&lookup, view, name, SFS_WANT_RECORD, &row, error);
+        code = lookup_row(&lookup, name, SFS_WANT_RECORD, &row, error);
     if (code == 0) {
         code = read_part(&lookup, &row, revision, offset, data, size, ret_size, error);
         sfs_record_unref(row.record);
@@ -139,7 +176,7 @@ static int read_counters(struct sfs_storage *base, enum sfs_sqlite_sql sql, int6
 {
     struct sfs_sqlite *store = sfs_sqlite_of(base);
     struct sfs_sqlite_connection *connection;
-    int code = sfs_sqlite_reader_take(store, &connection, error);
+    int code = sfs_sqlite_near_take(store, 0, &connection, error);
     if (code != 0)
         return code;
     code = sfs_sqlite_integers(connection, sql, NULL, 0, ret, count, error);

@@ -67,11 +67,11 @@ static int prepare(struct scan *scan, struct sfs_sqlite_connection *connection,
     sfs_sqlite_bind(statement, 2, sfs_sqlite_range_end(range));
     sqlite3_bind_int64(statement, 9, (scan->want & SFS_WANT_VALUE) != 0);
     if (sql == SFS_SQL_HISTORY_SCAN) {
-        sqlite3_bind_int64(statement, 5, scan->view.lease->sequence);
+        sqlite3_bind_int64(statement, 5, scan->view.hold->sequence);
     } else {
         bool keys = (scan->want & SFS_WANT_KEYS) != 0;
         sqlite3_bind_int64(statement, 3, keys);
-        sqlite3_bind_int64(statement, 4, scan->view.lease ? -1 : (int64_t)scan->fetch);
+        sqlite3_bind_int64(statement, 4, scan->view.hold ? -1 : (int64_t)scan->fetch);
     }
     *ret_statement = statement;
     return 0;
@@ -81,7 +81,7 @@ static int prepare(struct scan *scan, struct sfs_sqlite_connection *connection,
 static int add_row(struct scan *scan, struct sfs_sqlite_connection *connection,
                    sqlite3_stmt *statement, bool *more, struct sfs_error *error)
 {
-    int64_t version = scan->view.lease ? scan->view.lease->sequence : SFS_SQLITE_LATEST;
+    int64_t version = scan->view.hold ? scan->view.hold->sequence : SFS_SQLITE_LATEST;
     struct sfs_sqlite_row row;
     int code = sfs_sqlite_row(connection, statement, scan->want, version, &row, error);
     if (code != 0)
@@ -187,8 +187,9 @@ static int read_merged(struct scan *scan, struct sfs_sqlite_connection *connecti
     static const enum sfs_sqlite_sql sql[2] = {SFS_SQL_SCAN, SFS_SQL_HISTORY_SCAN};
     struct stream streams[2] = {{0}, {0}};
     sqlite3_stmt *anchor = NULL;
-    int code = sfs_sqlite_lease_anchor(scan->view.lease, connection, &anchor, error);
-    for (int i = 0; i < 2 && code == 0; i++) {
+    bool present = false;
+    int code = sfs_sqlite_hold_anchor(scan->view.hold, connection, &anchor, &present, error);
+    for (int i = 0; i < (present ? 1 : 2) && code == 0; i++) {
         code = prepare(scan, connection, sql[i], &streams[i].statement, error);
         if (code == 0)
             code = advance(&streams[i], connection, error);
@@ -207,12 +208,12 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     drop_records(scan);
     scan->bytes = 0;
     scan->commits = atomic_load(&scan->view.store->commits);
-    int code = scan->view.lease ? sfs_sqlite_lease_use(scan->view.lease, error) : 0;
+    int code = scan->view.hold ? sfs_sqlite_hold_use(scan->view.hold, error) : 0;
     if (code == 0)
         code = sfs_sqlite_reader_take(scan->view.store, &connection, error);
     if (code != 0)
         return code;
-    code = (scan->view.lease ? read_merged : read_present)(scan, connection, error);
+    code = (scan->view.hold ? read_merged : read_present)(scan, connection, error);
     sfs_sqlite_reader_give(connection);
     scan->fetch = scan->fetch * 4 < FETCH_MOST ? scan->fetch * 4 : FETCH_MOST;
     if (code != 0)
@@ -223,7 +224,7 @@ static int fetch(struct scan *scan, struct sfs_error *error)
 /* What was read ahead is dropped where a commit of this process may have changed it. */
 static int drop_old(struct scan *scan, struct sfs_error *error)
 {
-    if (scan->view.lease || scan->commits == atomic_load(&scan->view.store->commits))
+    if (scan->view.hold || scan->commits == atomic_load(&scan->view.store->commits))
         return 0;
     if (scan->sought) {
         int code = set_bytes(&scan->position, sfs_buffer_bytes(&scan->target), error);

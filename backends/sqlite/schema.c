@@ -14,10 +14,11 @@
  *          of a name at sequence S is in its first row with sequence > S, else in `record`. It is the
  *          change feed too. Written only while a lease is alive.
  * lease    what snapshots and feeds still need: history after `sequence` (of the values too, where
- *          `contents`), until it expires.
+ *          `contents`), until it expires. All snapshots of an opening share one. `owner` (owner.c) is
+ *          the process that holds it, so that a dead one's can be removed.
  * garbage  contents (part -1) and parts that no record refers to since the commit `ended`; removed
  *          when no lease is older. Large values are always removed through it, in bounded steps.
- * stage    contents on their way that no record refers to yet.
+ * stage    contents on their way that no record refers to yet, and the process that writes them.
  * state    one row of counters. `kept` and `kept_contents`: history is whole after these.
  *
  * Numbers of contents and blocks come from one counter and are never used again, so a content is
@@ -31,7 +32,7 @@
 #include <sys/stat.h>
 
 #define APPLICATION_ID 0x73746673 /* "stfs" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
@@ -64,11 +65,12 @@ static const char schema[] =
                         ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
                         "CREATE INDEX history_name ON history(name);"
                         "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
-                        " contents INTEGER NOT NULL, expires INTEGER NOT NULL);"
+                        " contents INTEGER NOT NULL, expires INTEGER NOT NULL, owner TEXT);"
                         "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun "
                         "INTEGER,"
                         " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-                        "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL);"
+                        "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL,"
+                        " owner TEXT);"
                         /* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies
                            in parts. */
                         "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
@@ -82,6 +84,15 @@ static const char schema[] =
                         "PRAGMA application_id = " TEXT_OF(
                             APPLICATION_ID) ";"
                                             "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
+
+/* What makes a file of version 1 one of version 2: in one transaction, and touching no row. */
+static const char upgrade_from_1[] =
+    "ALTER TABLE lease ADD COLUMN owner TEXT;"
+    "ALTER TABLE stage ADD COLUMN owner TEXT;";
+
+static const char upgraded[] = "UPDATE meta SET value = '" TEXT_OF(
+    SCHEMA_VERSION) "' WHERE name = 'schema';"
+                    "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
 
 static int integer_of(struct sfs_sqlite_connection *connection, const char *sql, int64_t *ret,
                       struct sfs_error *error)
@@ -131,23 +142,65 @@ int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs
                         "%s was written by a newer version: its format is %lld, and this version "
                         "reads up to %d",
                         path, (long long)version, SCHEMA_VERSION);
+    connection->store->version = (int)version;
     code = check_state(connection, error);
     return code < 0 ? code : 1;
 }
 
-int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+/* Under the lock: somebody else may just have done it. */
+static int upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    int code = sfs_sqlite_schema_check(connection, error);
+    if (code != 1 || connection->store->version >= SCHEMA_VERSION)
+        return code < 0 ? code : 0;
+    code = sfs_sqlite_execute(connection, upgrade_from_1, error);
+    return code ? code : sfs_sqlite_execute(connection, upgraded, error);
+}
+
+/* A `work` and its end in a transaction that has no counters yet. */
+static int in_transaction(struct sfs_sqlite_connection *connection,
+                          int (*work)(struct sfs_sqlite_connection *connection,
+                                      struct sfs_error *error),
+                          struct sfs_error *error)
 {
     int code = sfs_sqlite_execute(connection, "BEGIN IMMEDIATE", error);
     if (code != 0)
         return code;
-    code = sfs_sqlite_schema_check(connection, error);
+    code = work(connection, error);
     if (code == 0)
-        code = sfs_sqlite_execute(connection, schema, error);
-    if (code >= 0)
         code = sfs_sqlite_execute(connection, "COMMIT", error);
     if (code != 0 && !sqlite3_get_autocommit(connection->db))
         sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
     return code;
+}
+
+int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    if (connection->store->version >= SCHEMA_VERSION)
+        return 0;
+    int code = in_transaction(connection, upgrade, error);
+    if (code == 0)
+        connection->store->version = SCHEMA_VERSION;
+    return code;
+}
+
+bool sfs_sqlite_schema_is_old(const struct sfs_sqlite *store)
+{
+    return store->version < SCHEMA_VERSION;
+}
+
+static int create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    int code = sfs_sqlite_schema_check(connection, error);
+    if (code != 0)
+        return code < 0 ? code : 0;
+    connection->store->version = SCHEMA_VERSION;
+    return sfs_sqlite_execute(connection, schema, error);
+}
+
+int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    return in_transaction(connection, create, error);
 }
 
 /* --- before SQLite sees the file --- */

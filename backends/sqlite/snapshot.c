@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots: read-only stores that see the state at their lease's sequence number. */
+/* Snapshots: read-only stores that see the state at their hold's sequence number. */
 #include "backends/sqlite/internal.h"
 
 #include <stdlib.h>
 
 struct snapshot {
     struct sfs_storage storage;
-    struct sfs_sqlite_lease lease;
+    struct sfs_sqlite_hold hold;
 };
 
 static struct sfs_sqlite_view view_of(struct sfs_storage *base)
 {
     struct snapshot *snapshot = (struct snapshot *)base;
-    return (struct sfs_sqlite_view){snapshot->lease.store, &snapshot->lease};
+    return (struct sfs_sqlite_view){snapshot->hold.store, &snapshot->hold};
 }
 
 static int snapshot_get(struct sfs_storage *base, struct sfs_bytes name, unsigned want,
@@ -38,13 +38,9 @@ static int snapshot_sequence(struct sfs_storage *base, uint64_t *ret_sequence,
                              struct sfs_error *error)
 {
     (void)error;
-    *ret_sequence = (uint64_t)view_of(base).lease->sequence;
+    *ret_sequence = (uint64_t)view_of(base).hold->sequence;
     return 0;
 }
-
-/* Another snapshot of the same state. */
-static int snapshot_snapshot(struct sfs_storage *base, uint64_t lease_ms,
-                             struct sfs_storage **ret_snapshot, struct sfs_error *error);
 
 static int snapshot_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
                             struct sfs_error *error)
@@ -59,7 +55,7 @@ static int snapshot_close(struct sfs_storage *base, struct sfs_error *error)
 {
     struct snapshot *snapshot = (struct snapshot *)base;
     (void)error;
-    sfs_sqlite_lease_drop(&snapshot->lease);
+    sfs_sqlite_hold_drop(&snapshot->hold);
     free(snapshot);
     return 0;
 }
@@ -72,7 +68,6 @@ static const struct sfs_read_operations read_operations = {
 
 static const struct sfs_time_operations time_operations = {
     .sequence = snapshot_sequence,
-    .snapshot = snapshot_snapshot,
     .changes = snapshot_changes,
 };
 
@@ -83,13 +78,14 @@ static const struct sfs_storage_operations operations = {
     .close = snapshot_close,
 };
 
-static int open_snapshot(struct sfs_sqlite *store, int64_t since, uint64_t lease_ms,
-                         struct sfs_storage **ret_snapshot, struct sfs_error *error)
+int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
+                        struct sfs_storage **ret_snapshot, struct sfs_error *error)
 {
+    struct sfs_sqlite *store = sfs_sqlite_of(base);
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    int code = sfs_sqlite_lease_take(store, since, lease_ms, true, &snapshot->lease, error);
+    int code = sfs_sqlite_hold_take(store, lease_ms, &snapshot->hold, error);
     if (code != 0) {
         free(snapshot);
         return code;
@@ -100,21 +96,8 @@ static int open_snapshot(struct sfs_sqlite *store, int64_t since, uint64_t lease
         .capabilities = SFS_CAN_PERSIST | SFS_CAN_SHARE,
         .key_max = SFS_KEY_MAX,
         .location = store->path,
-        .lease = (uint64_t)snapshot->lease.id,
+        .lease = snapshot->hold.number,
     };
     *ret_snapshot = &snapshot->storage;
     return 0;
-}
-
-static int snapshot_snapshot(struct sfs_storage *base, uint64_t lease_ms,
-                             struct sfs_storage **ret_snapshot, struct sfs_error *error)
-{
-    struct sfs_sqlite_view view = view_of(base);
-    return open_snapshot(view.store, view.lease->sequence, lease_ms, ret_snapshot, error);
-}
-
-int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
-                        struct sfs_storage **ret_snapshot, struct sfs_error *error)
-{
-    return open_snapshot(sfs_sqlite_of(base), -1, lease_ms, ret_snapshot, error);
 }

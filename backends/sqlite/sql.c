@@ -8,6 +8,10 @@
 
 #define COLUMNS SFS_SQLITE_COLUMNS
 #define DATA "CASE WHEN ?9 THEN (SELECT data FROM block WHERE block = content) END"
+#define ALL_BUT_ID                                                                                 \
+    "revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7, type = ?8, type_set = ?9,"   \
+    " mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14, accessed = ?15,"              \
+    " modified = ?16, changed = ?17, xattrs = ?18"
 #define IN_RANGE "name >= ?1 AND name < ?2"
 
 static const char *const texts[SFS_SQLITE_STATEMENTS] = {
@@ -27,17 +31,19 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_SEQUENCE] = "SELECT sequence FROM state",
     [SFS_SQL_TOTALS] = "SELECT keys, records, bytes FROM state",
 
-    [SFS_SQL_LEASE_SUMMARY] = "SELECT min(iif(expires > ?1, sequence, NULL)),"
-                              " min(iif(expires > ?1 AND contents, sequence, NULL)),"
-                              " count(iif(expires <= ?1, 1, NULL)) FROM lease",
-    [SFS_SQL_LEASE_ADD] = "INSERT INTO lease(lease, sequence, contents, expires)"
-                          " VALUES(?1, ?2, ?3, ?4)",
+    [SFS_SQL_LEASE_SUMMARY] =
+        "SELECT min(iif(expires > ?1 AND lease <> ?2, sequence, NULL)),"
+        " min(iif(expires > ?1 AND lease <> ?2 AND contents, sequence, NULL)),"
+        " min(iif(expires > ?1 AND lease = ?2, sequence, NULL)),"
+        " count(iif(expires <= ?1, 1, NULL)) FROM lease",
+    [SFS_SQL_LEASE_ADD] = "INSERT INTO lease(lease, sequence, contents, expires, owner)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SFS_SQL_LEASE_RENEW] = "UPDATE lease SET expires = ?2, sequence = max(sequence, ?3)"
                             " WHERE lease = ?1 AND expires > ?4 RETURNING 1",
-    [SFS_SQL_LEASE_READ] = "SELECT expires, sequence, contents FROM lease WHERE lease = ?1",
     [SFS_SQL_LEASE_ANCHOR] = "SELECT kept, kept_contents, expires, state.sequence FROM state"
                              " LEFT JOIN lease ON lease = ?1",
     [SFS_SQL_LEASE_DROP] = "DELETE FROM lease WHERE lease = ?1",
+    [SFS_SQL_LEASE_DROP_OWNER] = "DELETE FROM lease WHERE owner = ?1",
     [SFS_SQL_LEASE_DROP_LAPSED] = "DELETE FROM lease WHERE expires <= ?1",
 
     [SFS_SQL_GET] = "SELECT " COLUMNS ", " DATA " FROM record WHERE name = ?1",
@@ -50,11 +56,9 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked FROM record WHERE id = ?1",
     [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
                            " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-    [SFS_SQL_RECORD_UPDATE] =
-        "UPDATE record SET id = ?1, revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = "
-        "?7,"
-        " type = ?8, type_set = ?9, mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14,"
-        " accessed = ?15, modified = ?16, changed = ?17, xattrs = ?18 WHERE id = ?19",
+    [SFS_SQL_RECORD_UPDATE] = "UPDATE record SET " ALL_BUT_ID " WHERE id = ?19",
+    /* Where the id is named, SQLite writes the index of names anew, even if it is the same. */
+    [SFS_SQL_RECORD_RENUMBER] = "UPDATE record SET id = ?1, " ALL_BUT_ID " WHERE id = ?19",
     [SFS_SQL_RECORD_MOVE] =
         "UPDATE record SET name = ?2, revision = ?3, changed = ?4 WHERE id = ?1",
     [SFS_SQL_RECORD_REMOVE] = "DELETE FROM record WHERE id = ?1",
@@ -138,7 +142,15 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_PRUNABLE] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence <= ?1),"
                          " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2)",
 
-    [SFS_SQL_STAGE_ADD] = "INSERT INTO stage(content, expires) VALUES(?1, ?2)",
+    /* Who owns rows beside ?2, and whether some of them are over. */
+    [SFS_SQL_OWNERS] = "SELECT owner, max(expires <= ?1) FROM"
+                       " (SELECT owner, expires FROM lease UNION ALL SELECT owner, expires FROM"
+                       " stage) WHERE owner IS NOT ?2 GROUP BY owner",
+
+    [SFS_SQL_STAGE_ADD] = "INSERT INTO stage(content, expires, owner) VALUES(?1, ?2, ?3)",
+    [SFS_SQL_STAGE_GARBAGE] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
+                              " SELECT 0, content, -1, 0 FROM stage WHERE owner = ?1",
+    [SFS_SQL_STAGE_DROP_OWNER] = "DELETE FROM stage WHERE owner = ?1",
     [SFS_SQL_STAGE_RENEW] = "UPDATE stage SET expires = ?2 WHERE content = ?1 RETURNING 1",
     [SFS_SQL_STAGE_SPEND] = "DELETE FROM stage WHERE content = ?1 RETURNING 1",
     [SFS_SQL_STAGE_LAPSED] = "DELETE FROM stage WHERE content IN"

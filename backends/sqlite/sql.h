@@ -24,9 +24,9 @@ enum sfs_sqlite_sql {
     SFS_SQL_LEASE_SUMMARY,
     SFS_SQL_LEASE_ADD,
     SFS_SQL_LEASE_RENEW,
-    SFS_SQL_LEASE_READ,
     SFS_SQL_LEASE_ANCHOR,
     SFS_SQL_LEASE_DROP,
+    SFS_SQL_LEASE_DROP_OWNER,
     SFS_SQL_LEASE_DROP_LAPSED,
 
     /* records */
@@ -37,6 +37,7 @@ enum sfs_sqlite_sql {
     SFS_SQL_RECORD_PLACE,
     SFS_SQL_RECORD_ADD,
     SFS_SQL_RECORD_UPDATE,
+    SFS_SQL_RECORD_RENUMBER,
     SFS_SQL_RECORD_MOVE,
     SFS_SQL_RECORD_REMOVE,
     SFS_SQL_RANGE_TOTALS,
@@ -80,8 +81,11 @@ enum sfs_sqlite_sql {
     SFS_SQL_GARBAGE_REMOVE,
     SFS_SQL_PRUNABLE,
 
-    /* stages */
+    /* owners and stages */
+    SFS_SQL_OWNERS,
     SFS_SQL_STAGE_ADD,
+    SFS_SQL_STAGE_GARBAGE,
+    SFS_SQL_STAGE_DROP_OWNER,
     SFS_SQL_STAGE_RENEW,
     SFS_SQL_STAGE_SPEND,
     SFS_SQL_STAGE_LAPSED,
@@ -94,6 +98,7 @@ enum sfs_sqlite_sql {
     "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, "   \
     "created, accessed, modified, changed, xattrs"
 #define SFS_SQLITE_COLUMN_COUNT 18
+#define SFS_SQLITE_COLUMN_SIZE 3
 /* Behind them, in statements that read: the value of a record that is kept in one block, and in
  * those over history whether the name existed and at which sequence number it changed. */
 #define SFS_SQLITE_COLUMN_DATA 18

@@ -2,8 +2,8 @@
 /*
  * Stages. Under 1 MiB a stage is bytes in memory. From there on its content is kept in chunks in
  * the database, under a number that nothing refers to, written in small transactions; one chunk at
- * a time is held back in memory. A stage lives for a day after its last write; what a crash left is
- * removed then.
+ * a time is held back in memory. A stage lives for a day after its last write; what a process left
+ * that was killed is removed as soon as another sees that it is dead (housekeeper.c).
  */
 #include "backends/sqlite/internal.h"
 
@@ -85,9 +85,15 @@ static int spill_work(struct sfs_sqlite_transaction *transaction, void *context,
                       struct sfs_error *error)
 {
     struct stage *stage = context;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(transaction->connection, SFS_SQL_STAGE_ADD, &statement, error);
+    if (code != 0)
+        return code;
     stage->content = ++transaction->state.last_content;
-    int code = sfs_sqlite_run(transaction->connection, SFS_SQL_STAGE_ADD, error, 2, stage->content,
-                              transaction->now + STAGE_LIFE);
+    sqlite3_bind_int64(statement, 1, stage->content);
+    sqlite3_bind_int64(statement, 2, transaction->now + STAGE_LIFE);
+    sqlite3_bind_text(statement, 3, stage->store->owner, -1, SQLITE_STATIC);
+    code = sfs_sqlite_step(transaction->connection, statement, error);
     if (code == 0)
         code = sfs_sqlite_chunks_add(transaction, stage->content, 0, 0,
                                      sfs_buffer_bytes(&stage->memory), error);
@@ -282,8 +288,9 @@ static int abandon_work(struct sfs_sqlite_transaction *transaction, void *contex
 static void stage_close(struct sfs_stage *base)
 {
     struct stage *stage = stage_of(base);
-    if (stage->content != 0 && !stage->spent)
-        (void)sfs_sqlite_transact(stage->store, abandon_work, stage, NULL);
+    if (stage->content != 0 && !stage->spent &&
+        sfs_sqlite_transact(stage->store, abandon_work, stage, NULL) == 0)
+        sfs_sqlite_keeper_ask(stage->store);
     sfs_buffer_free(&stage->memory);
     free(stage->chunk);
     free(stage);

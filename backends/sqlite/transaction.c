@@ -19,16 +19,27 @@
 /* What a store that grows leaves free on the disk. */
 #define SPACE_KEPT ((int64_t)1024 * 1024)
 
+/* Of two positions, of which -1 is none. */
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static int read_leases(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
-    int64_t summary[3] = {-1, -1, 0};
-    int code = sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_SUMMARY,
-                                   &transaction->now, 1, summary, 3, error);
+    const int64_t arguments[] = {transaction->now, transaction->own_row};
+    int64_t summary[4] = {-1, -1, -1, 0};
+    int code = sfs_sqlite_integers(transaction->connection, SFS_SQL_LEASE_SUMMARY, arguments, 2,
+                                   summary, 4, error);
     if (code < 0)
         return code;
-    transaction->needed = summary[0];
-    transaction->needed_contents = summary[1];
-    transaction->lapsed = summary[2] > 0;
+    transaction->others = summary[0];
+    transaction->others_contents = summary[1];
+    transaction->own = summary[2];
+    transaction->lapsed = summary[3] > 0;
+    int64_t own = transaction->alone ? -1 : transaction->own;
+    transaction->needed = smaller(transaction->others, own);
+    transaction->needed_contents = smaller(transaction->others_contents, own);
     return 0;
 }
 
@@ -130,6 +141,7 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
         .store = store,
         .connection = connection,
         .now = sfs_clock_now(),
+        .own_row = sfs_sqlite_pool_row(store),
         .budget = PRUNE_BY_THE_WAY,
     };
     int64_t pages[2] = {0, 0};
@@ -308,13 +320,20 @@ static int transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *conte
     return code;
 }
 
+int sfs_sqlite_transact_held(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
+                             struct sfs_error *error)
+{
+    int code = transact(store, work, context, error);
+    if (code == SFS_E_NO_SPACE && sfs_sqlite_make_room(store))
+        code = transact(store, work, context, error);
+    return code;
+}
+
 int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                         struct sfs_error *error)
 {
     sfs_sqlite_writer_enter(store);
-    int code = transact(store, work, context, error);
-    if (code == SFS_E_NO_SPACE && sfs_sqlite_make_room(store))
-        code = transact(store, work, context, error);
+    int code = sfs_sqlite_transact_held(store, work, context, error);
     sfs_sqlite_writer_leave(store);
     return code;
 }

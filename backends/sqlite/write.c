@@ -13,6 +13,7 @@ struct sfs_sqlite_request {
     struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
     bool exclusive;
     bool durable;
+    uint64_t released; /* the lease of a snapshot that is not read any more after the commit */
     bool done;
     bool leader;
     int code;
@@ -72,6 +73,7 @@ void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
     store->writing = true;
     pthread_mutex_unlock(&store->queue_mutex);
     pthread_cond_destroy(&request.wake);
+    sfs_sqlite_near_end(store);
 }
 
 void sfs_sqlite_writer_leave(struct sfs_sqlite *store)
@@ -104,6 +106,7 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         .first_content = transaction->state.last_content,
     };
     int code = sfs_apply_run(&run.run, request->batch, request->error);
+    sfs_sqlite_recall_drop(&run);
     /* A name that was made and given up again in one batch, as those are under which records change
      * places, has not changed. */
     if (code == 0 && run.vacated && transaction->needed >= 0)
@@ -158,11 +161,9 @@ static bool execute_all(struct sfs_sqlite_transaction *transaction,
         struct sfs_sqlite_request *request = group[i];
         request->sequence = transaction->state.sequence;
         request->code = 0;
-        if (!request->batch)
-            *changed |= request->durable; /* a sync needs a commit to sync with */
-        else if (count == 1)
+        if (request->batch && count == 1)
             request->code = execute(transaction, request, changed);
-        else
+        else if (request->batch)
             request->code = execute_saved(transaction, request, changed);
         if (sqlite3_get_autocommit(transaction->connection->db))
             return false;
@@ -182,6 +183,32 @@ static void fail_all(struct sfs_sqlite_request **group, size_t count, int code,
     }
 }
 
+static void note_synced(struct sfs_sqlite *store, int64_t sequence)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    store->synced = sequence;
+    pthread_mutex_unlock(&store->queue_mutex);
+}
+
+/*
+ * Where there is nothing to commit, as with a sync, or a durable batch that found nothing to do since
+ * somebody has just done it. (A commit that changes no page writes nothing, and then SQLite syncs
+ * nothing.) What is not in the log any more was synced when it was written into the file.
+ */
+static int sync_log(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = transaction->connection;
+    sqlite3_file *log = NULL;
+    int result =
+        sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (result == SQLITE_OK && log && log->pMethods)
+        result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail_at(NULL, connection->store->path, result, "write to disk", error);
+    note_synced(connection->store, transaction->state.sequence);
+    return 0;
+}
+
 static int commit_group(struct sfs_sqlite_transaction *transaction,
                         struct sfs_sqlite_request **group, size_t count, bool durable, bool changed,
                         struct sfs_error *error)
@@ -190,7 +217,7 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
     bool failed_alone = count == 1 && group[0]->code != 0;
     if (!changed || failed_alone) {
         sfs_sqlite_rollback(transaction);
-        return 0;
+        return durable && !failed_alone ? sync_log(transaction, error) : 0;
     }
     int code = sfs_sqlite_commit(transaction, error);
     if (code != 0)
@@ -199,11 +226,12 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
         if (group[i]->code == 0 && group[i]->batch)
             spend_stages(store, group[i]->batch);
     }
-    if (durable || store->options.synchronous) {
-        pthread_mutex_lock(&store->queue_mutex);
-        store->synced = transaction->state.sequence;
-        pthread_mutex_unlock(&store->queue_mutex);
-    }
+    if (durable || store->options.synchronous)
+        note_synced(store, transaction->state.sequence);
+    pthread_mutex_lock(&store->queue_mutex);
+    store->committed = true;
+    store->committer = pthread_self();
+    pthread_mutex_unlock(&store->queue_mutex);
     atomic_fetch_add(&store->commits, 1);
     sfs_sqlite_feeds_notify(store);
     return 0;
@@ -224,12 +252,15 @@ static bool process_together(struct sfs_sqlite *store, struct sfs_sqlite_request
         fail_all(group, count, code, &error);
         return true;
     }
-    if (!execute_all(&transaction, group, count, &changed))
-        return false;
-    code = commit_group(&transaction, group, count, durable, changed, &error);
+    uint64_t released = count == 1 ? group[0]->released : 0;
+    sfs_sqlite_pool_begin_commit(&transaction, released);
+    bool stands = execute_all(&transaction, group, count, &changed);
+    code = stands ? commit_group(&transaction, group, count, durable, changed, &error) : 0;
+    bool committed = stands && code == 0 && changed && !(count == 1 && group[0]->code != 0);
+    sfs_sqlite_pool_end_commit(&transaction, released, committed);
     if (code != 0)
         fail_all(group, count, code, &error);
-    return code == 0;
+    return stands && code == 0;
 }
 
 /* A full disk may still take a change where the log can be begun anew. */
@@ -253,6 +284,7 @@ static void lead(struct sfs_sqlite *store)
     struct sfs_sqlite_request *group[GROUP_MAX];
     size_t count = take_group(store, group);
     pthread_mutex_unlock(&store->queue_mutex);
+    sfs_sqlite_near_end(store);
     process(store, group, count);
     pthread_mutex_lock(&store->queue_mutex);
     for (size_t i = 0; i < count; i++) {
@@ -287,7 +319,10 @@ int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
                      struct sfs_error *error)
 {
     struct sfs_sqlite_request request = {
-        .batch = batch, .durable = options && options->durable, .error = error};
+        .batch = batch,
+        .durable = options && options->durable,
+        .released = options ? options->released_lease : 0,
+        .error = error};
     int code = submit(sfs_sqlite_of(base), &request);
     if (code == 0 && ret_sequence)
         *ret_sequence = (uint64_t)request.sequence;

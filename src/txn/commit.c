@@ -184,6 +184,8 @@ static int apply_patiently(struct sfs_transaction *transaction, struct sfs_batch
                            uint64_t *ret_sequence, struct sfs_error *error)
 {
     struct sfs_apply_options options = {.durable = transaction->options.durable};
+    if (transaction->snapshot)
+        options.released_lease = sfs_snapshot_lease(transaction->snapshot);
     struct timespec pause = {.tv_nsec = 5000000};
     int code = sfs_apply(transaction->store, batch, &options, ret_sequence, error);
     for (int tried = 1; code == SFS_E_BUSY && tried < BUSY_TRIES; tried++) {

@@ -51,6 +51,10 @@ int sfs_replacement_commit(struct sfs_replacement *replacement,
 /* Removes the temporary file; does nothing for one that has ended. */
 void sfs_replacement_abandon(struct sfs_replacement *replacement);
 
+/* Removes the temporary files that replacements of PATH left which a crash has ended. Only for whoever
+ * knows that nobody else replaces it now (by a lock, say). What cannot be removed stays. */
+void sfs_replacement_clean(const char *path);
+
 /* The three together: the file at `path` has exactly `content`, or is as it was. */
 int sfs_file_replace(const char *path, struct sfs_bytes content,
                      struct sfs_error *error) SFS_MUST_CHECK;

@@ -5,14 +5,18 @@
 #endif
 #include "util/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define ORIGIN "file"
+#define MARK ".tmp."
+#define RANDOM_SIZE 6 /* of mkostemp */
 
 static const struct sfs_replacement none = {.fd = -1};
 
@@ -48,7 +52,7 @@ static int resolve(const char *path, char **ret_path, struct sfs_error *error)
 static int open_temporary(struct sfs_replacement *replacement, struct sfs_error *error)
 {
     struct sfs_buffer name = {0};
-    if (sfs_buffer_printf(&name, "%s.tmp.XXXXXX", replacement->path) || sfs_buffer_text(&name)) {
+    if (sfs_buffer_printf(&name, "%s" MARK "XXXXXX", replacement->path) || sfs_buffer_text(&name)) {
         sfs_buffer_free(&name);
         return sfs_fail_memory(error, ORIGIN);
     }
@@ -108,6 +112,45 @@ int sfs_replacement_begin(const char *path, struct sfs_replacement *ret_replacem
     }
     *ret_replacement = replacement;
     return 0;
+}
+
+static bool is_temporary(const char *name, const char *base)
+{
+    size_t size = strlen(base);
+    if (strncmp(name, base, size) != 0 || strncmp(name + size, MARK, sizeof(MARK) - 1) != 0)
+        return false;
+    const char *end = name + size + sizeof(MARK) - 1;
+    static const char random[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    return strlen(end) == RANDOM_SIZE && strspn(end, random) == RANDOM_SIZE;
+}
+
+static void clean_directory(DIR *directory, const char *base)
+{
+    struct dirent *entry;
+    struct stat status;
+    while ((entry = readdir(directory))) {
+        if (is_temporary(entry->d_name, base) &&
+            fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode))
+            (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    }
+}
+
+void sfs_replacement_clean(const char *path)
+{
+    char *resolved = NULL;
+    if (resolve(path, &resolved, NULL))
+        return;
+    char *slash = strrchr(resolved, '/');
+    if (slash)
+        *slash = '\0';
+    DIR *directory = opendir(!slash ? "." : slash == resolved ? "/" : resolved);
+    if (directory) {
+        clean_directory(directory, slash ? slash + 1 : resolved);
+        closedir(directory);
+    }
+    free(resolved);
 }
 
 /* Makes the rename itself safe. A file system that cannot sync directories says EINVAL and has no

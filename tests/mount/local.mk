@@ -19,5 +19,5 @@ tests_mount_random_ops_SOURCES = tests/mount/random_ops.c
 mount_scripts += tests/mount/test_two_mounts.sh
 mount_scripts += tests/mount/test_rare.sh
 mount_scripts += tests/mount/test_tx_levels.sh
-mount_scripts += tests/mount/test_bank.sh
+mount_scripts += tests/mount/test_bank.sh tests/mount/test_leftovers.sh
 EXTRA_DIST += tests/mount/bank.py

@@ -63,6 +63,13 @@ tests_unit_test_sqlite_SOURCES = tests/unit/test_sqlite.c tests/unit/sqlite_fixt
 tests_unit_test_sqlite_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_history_SOURCES = tests/unit/test_sqlite_history.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_history_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_leases tests/unit/test_sqlite_owners
+tests_unit_test_sqlite_leases_SOURCES = tests/unit/test_sqlite_leases.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_leases_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+# Threads cannot be started at times.
+tests_unit_test_sqlite_leases_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
+tests_unit_test_sqlite_owners_SOURCES = tests/unit/test_sqlite_owners.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_owners_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 unit_tests += tests/unit/test_json_safety
 tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/json_fixture.c \
 	tests/unit/json_fixture.h

@@ -120,6 +120,7 @@ static inline long long number_in(const struct fixture *fixture, const char *sql
     sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
     assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     long long number = sqlite3_column_int64(statement, 0);
@@ -128,10 +129,23 @@ static inline long long number_in(const struct fixture *fixture, const char *sql
     return number;
 }
 
+/* The same where the housekeeper has a moment to bring it about. */
+static inline void eventually(const struct fixture *fixture, const char *sql, long long wanted)
+{
+    long long number = number_in(fixture, sql);
+    for (int i = 0; i < 500 && number != wanted; i++) {
+        usleep(10000);
+        number = number_in(fixture, sql);
+    }
+    if (number != wanted)
+        fail_msg("%s: %lld after five seconds, not %lld", sql, number, wanted);
+}
+
 static inline void run_in(const struct fixture *fixture, const char *sql)
 {
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
     assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
 }

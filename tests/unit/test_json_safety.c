@@ -3,6 +3,8 @@
  * between the steps of a save, locks, other programs, backups. */
 #include "json_fixture.h"
 
+#include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -144,6 +146,14 @@ static void crash_after(int stop)
     assert_int_equal(status, 0);
 }
 
+/* Beside the store there is nothing but what belongs to it. */
+static void expect_nothing_left(void)
+{
+    glob_t left;
+    assert_int_equal(glob(json_beside(".*tmp*"), 0, NULL, &left), GLOB_NOMATCH);
+    assert_int_equal(glob(json_beside(".lock"), 0, NULL, &left), GLOB_NOMATCH);
+}
+
 static void test_crashes(void **state)
 {
     (void)state;
@@ -182,7 +192,41 @@ static void test_crashes(void **state)
         drop(&old);
         drop(&next);
         drop(&found);
+        expect_nothing_left();
     }
+}
+
+/* A killed process leaves its lock file, and a temporary file if it was saving. */
+static void test_killed(void **state)
+{
+    (void)state;
+    json_use("killed.json");
+    json_close_store(json_open_store());
+    int started[2];
+    char byte;
+    assert_int_equal(pipe(started), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct sfs_replacement file;
+        struct sfs_storage *store = json_open_store();
+        int failed = sfs_set(store, TEXT("k"), TEXT("1"), NULL);
+        failed |= sfs_replacement_begin(json_path, &file, NULL);
+        if (failed || write(started[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    close(started[1]);
+    assert_int_equal(read(started[0], &byte, 1), 1);
+    close(started[0]);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(access(json_beside(".lock"), F_OK), 0);
+    struct sfs_storage *store = json_open_store();
+    json_check_value(store, TEXT("k"), TEXT("1"));
+    glob_t left;
+    assert_int_equal(glob(json_beside(".tmp*"), 0, NULL, &left), GLOB_NOMATCH);
+    json_close_store(store);
+    expect_nothing_left();
 }
 
 /* --- locks and other programs --- */
@@ -265,8 +309,11 @@ static void test_backup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_attributes), cmocka_unit_test(test_crashes),
-        cmocka_unit_test(test_lock),       cmocka_unit_test(test_changed_meanwhile),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_changed_meanwhile),
         cmocka_unit_test(test_backup),
     };
     alarm(120);

@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "storefs/transaction.h"
 #include "tests/unit/sqlite_fixture.h"
 
 #define KEYS 60
@@ -123,8 +125,8 @@ static void test_snapshots_against_model(void **state)
     }
     for (int k = 0; k < 4; k++)
         assert_int_equal(sfs_close(snapshots[k], NULL), 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
+    eventually(fixture, "SELECT count(*) FROM garbage", 0);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM block"),
                      number_in(fixture, "SELECT count(*) FROM record"));
     expect_healthy(fixture->store);
@@ -183,7 +185,7 @@ static void test_snapshot_of_another_process(void **state)
     }
     expect(fixture->store, "key18", "new 398");
     close_store(snapshot);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
 }
 
 /* --- leases --- */
@@ -211,8 +213,8 @@ static void test_lease_expires(void **state)
     sfs_batch_free(batch);
     expect(fixture->store, "a", "2");
     set(fixture->store, "a", "4");
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease"), 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+    eventually(fixture, "SELECT count(*) FROM lease", 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
     assert_int_equal(sfs_get(snapshot, SFS_LITERAL("a"), 0, &record, &error), SFS_E_EXPIRED);
     close_store(snapshot);
 }
@@ -236,6 +238,7 @@ static void test_conditions_on_history(void **state)
     assert_int_equal(sfs_apply(fixture->store, batch, NULL, NULL, &error), SFS_E_CONFLICT);
     assert_non_null(strstr(error.message, "a2"));
     close_store(snapshot);
+    eventually(fixture, "SELECT count(*) FROM lease", 0);
     set(fixture->store, "d", "1");
     assert_int_equal(sfs_apply(fixture->store, batch, NULL, NULL, &error), SFS_E_TOO_OLD);
     sfs_batch_free(batch);
@@ -295,7 +298,7 @@ static void test_feed(void **state)
     assert_int_equal(count_changes(feed, &last), 2);
     sfs_feed_close(feed);
     assert_int_equal(sfs_changes(fixture->store, 1, &feed, &error), SFS_E_TOO_OLD);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+    eventually(fixture, "SELECT count(*) FROM history", 0);
 }
 
 static void *wake_later(void *feed)
@@ -397,6 +400,91 @@ static void test_group_commit(void **state)
     expect_healthy(fixture->store);
 }
 
+/* SQLite's calls come here. */
+static atomic_int syncs;
+
+int fdatasync(int fd)
+{
+    syncs++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static int commit_one(struct sfs_storage *store, bool durable)
+{
+    struct sfs_transaction_options options = {.isolation = SFS_SNAPSHOT, .durable = durable};
+    struct sfs_transaction *transaction = NULL;
+    char key[32];
+    sprintf(key, "durable/%d", rand() % 1000);
+    int code = sfs_begin(store, &options, &transaction, NULL);
+    if (code == 0)
+        code =
+            sfs_set(sfs_transaction_storage(transaction), sfs_string(key), SFS_LITERAL("v"), NULL);
+    if (code == 0)
+        code = sfs_commit(transaction, NULL, NULL);
+    sfs_transaction_free(transaction);
+    return code;
+}
+
+/* Every durable commit has seen a sync between its beginning and its end; whose it was is no
+ * matter. */
+static void *commit_durably(void *context)
+{
+    struct committer *committer = context;
+    for (int i = 0; i < 60; i++) {
+        int before = syncs;
+        bool durable = i % 2;
+        int code = commit_one(committer->store, durable);
+        committer->wrong += code != 0 && code != SFS_E_CONFLICT;
+        committer->wrong += code == 0 && durable && syncs == before;
+    }
+    return NULL;
+}
+
+static void test_durable(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_apply_options durable = {.durable = true};
+    struct committer committers[6];
+    pthread_t threads[6];
+    assert_int_equal(commit_one(fixture->store, true), 0);
+    int before = syncs;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(commit_one(fixture->store, false), 0);
+    assert_int_equal(syncs, before);
+    for (int i = 0; i < 5; i++) {
+        before = syncs;
+        assert_int_equal(commit_one(fixture->store, true), 0);
+        assert_true(syncs > before);
+    }
+    /* That there is nothing to delete may be the work of a commit that is not on disk yet. */
+    struct sfs_batch *batch = new_batch();
+    assert_int_equal(sfs_batch_delete(batch, SFS_LITERAL("missing"), 0, NULL), 0);
+    set(fixture->store, "missing", "1");
+    assert_int_equal(sfs_delete(fixture->store, SFS_LITERAL("missing"), NULL), 1);
+    before = syncs;
+    assert_int_equal(sfs_apply(fixture->store, batch, &durable, NULL, NULL), 0);
+    assert_true(syncs > before);
+    sfs_batch_free(batch);
+    set(fixture->store, "more", "1");
+    before = syncs;
+    assert_int_equal(sfs_sync(fixture->store, 0, NULL), 0);
+    assert_true(syncs > before);
+    for (int i = 0; i < 6; i++) {
+        committers[i] = (struct committer){fixture->store, i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, commit_durably, &committers[i]), 0);
+    }
+    for (int i = 0; i < 6; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(committers[i].wrong, 0);
+    }
+}
+
 /* --- killed in the middle of writing --- */
 
 static void write_until_killed(const struct fixture *fixture, int round, int acknowledge)
@@ -457,6 +545,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_feed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_feed_waits_for_another_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_group_commit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_durable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,10 @@ SFS_API bool sfs_range_has(struct sfs_range range, struct sfs_bytes name);
 
 struct sfs_apply_options {
     bool durable; /* on disk when apply returns, not only committed */
+    /* The sfs_snapshot_lease() of a snapshot that nobody reads any more once the batch is committed
+     * (0: none): it may be EXPIRED from then on, which spares a store history that only it would need.
+     * If the batch fails, it stays as it is. */
+    uint64_t released_lease;
 };
 /* All or nothing. *ret_sequence (may be NULL): the commit's sequence number. `options` NULL: not
  * durable. The batch stays the caller's; its stages are spent. Errors: those of the operations and
