@@ -111,6 +111,10 @@ struct sfs_sqlite {
 
     _Atomic uint64_t commits; /* of this process: what cursors have read ahead is old then */
 
+    pthread_mutex_t indexes_mutex; /* guards these two */
+    struct sfs_index_set *indexes; /* as of the commit … (index.c) */
+    int64_t indexes_version;       /* … that last changed the set */
+
     pthread_mutex_t feed_mutex;
     struct sfs_sqlite_feed *feeds;
 
@@ -218,8 +222,9 @@ struct sfs_sqlite_state {
     int64_t bytes;
     int64_t kept;          /* history is whole after this sequence number */
     int64_t kept_contents; /* and so are the values that it refers to */
+    int64_t indexes;       /* the commit that last changed the set of indexes, 0: never */
 };
-#define SFS_SQLITE_STATE_COLUMNS 9
+#define SFS_SQLITE_STATE_COLUMNS 10
 
 struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
@@ -286,8 +291,14 @@ struct sfs_sqlite_run {
     int64_t first_content; /* contents above were made by this batch */
     bool changed;
     bool vacated; /* a name was given up */
+    struct sfs_sqlite_index_change *index_changes; /* index_apply.c */
+    size_t index_change_count;
     struct sfs_sqlite_recall recall[SFS_SQLITE_RECALL];
 };
+/* A run within the transaction, without indexes yet; `end` frees what it holds. */
+void sfs_sqlite_run_begin(struct sfs_sqlite_transaction *transaction,
+                          struct sfs_sqlite_run *ret_run);
+void sfs_sqlite_run_end(struct sfs_sqlite_run *run);
 /* Forgets what was looked up. */
 void sfs_sqlite_recall_drop(struct sfs_sqlite_run *run);
 extern const struct sfs_apply_operations sfs_sqlite_apply_operations;

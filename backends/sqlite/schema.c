@@ -19,7 +19,9 @@
  * garbage  contents (part -1) and parts that no record refers to since the commit `ended`; removed
  *          when no lease is older. Large values are always removed through it, in bounded steps.
  * stage    contents on their way that no record refers to yet, and the process that writes them.
- * state    one row of counters. `kept` and `kept_contents`: history is whole after these.
+ * index_definition  one row an index (index.h). entry: one for each key and index, with the record's
+ *          number, so that the record need not be looked up by its name.
+ * state    one row of counters. `indexes`: the commit that last changed the set of indexes. `kept` and `kept_contents`: history is whole after these.
  *
  * Numbers of contents and blocks come from one counter and are never used again, so a content is
  * either a block or a set of chunks, and `chunked` says which.
@@ -42,6 +44,16 @@
     " type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER, created INTEGER,"  \
     " accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
 
+/* Indexes came with version 2. (A table without a rowid is its own index.) */
+#define STATE_INDEXES "indexes INTEGER NOT NULL DEFAULT 0"
+#define INDEX_TABLES                                                                               \
+    "CREATE TABLE index_definition(index_id INTEGER PRIMARY KEY, index_name TEXT NOT NULL,"        \
+    " ready INTEGER, ended INTEGER, seen INTEGER NOT NULL DEFAULT 0,"                              \
+    " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"                       \
+    " inexact INTEGER NOT NULL DEFAULT 0, owner TEXT, expires INTEGER);"                           \
+    "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB, record_id INTEGER NOT " \
+    "NULL, PRIMARY KEY(index_id, entry_key, entry_name)) WITHOUT ROWID;"
+
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
     "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '" TEXT_OF(
@@ -51,8 +63,8 @@ static const char schema[] =
                         " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease "
                         "INTEGER NOT NULL,"
                         " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL);"
-                        "INSERT INTO state VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_INDEXES ");"
+                        "INSERT INTO state VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);" INDEX_TABLES
                         "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
                         "UNIQUE, " RECORD_ATTRIBUTES ");"
                         "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
@@ -88,7 +100,8 @@ static const char schema[] =
 /* What makes a file of version 1 one of version 2: in one transaction, and touching no row. */
 static const char upgrade_from_1[] =
     "ALTER TABLE lease ADD COLUMN owner TEXT;"
-    "ALTER TABLE stage ADD COLUMN owner TEXT;";
+    "ALTER TABLE stage ADD COLUMN owner TEXT;"
+    "ALTER TABLE state ADD COLUMN " STATE_INDEXES ";" INDEX_TABLES;
 
 static const char upgraded[] = "UPDATE meta SET value = '" TEXT_OF(
     SCHEMA_VERSION) "' WHERE name = 'schema';"
@@ -112,9 +125,8 @@ static int integer_of(struct sfs_sqlite_connection *connection, const char *sql,
 
 static int check_state(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
-    int64_t state[SFS_SQLITE_STATE_COLUMNS];
-    int code = sfs_sqlite_integers(connection, SFS_SQL_STATE_READ, NULL, 0, state,
-                                   SFS_SQLITE_STATE_COLUMNS, error);
+    int64_t totals[3]; /* which every format has */
+    int code = sfs_sqlite_integers(connection, SFS_SQL_TOTALS, NULL, 0, totals, 3, error);
     if (code == 0)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: it has no counters", connection->store->path);

@@ -4,7 +4,7 @@
  * (another process may have moved them) and written back at the end; what no lease needs any more
  * is removed in bounded steps on the way.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -63,6 +63,7 @@ static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_err
         .bytes = row[6],
         .kept = row[7],
         .kept_contents = row[8],
+        .indexes = row[9],
     };
     return 0;
 }
@@ -345,6 +346,8 @@ static int prune_work(struct sfs_sqlite_transaction *transaction, void *context,
     int code = prune_stages(transaction, error);
     if (code == 0)
         code = sfs_sqlite_prune_step(transaction, error);
+    if (code == 0)
+        code = sfs_sqlite_index_prune(transaction, error);
     *(bool *)context = transaction->more_garbage;
     return code;
 }
