@@ -9,13 +9,33 @@ dist_man_MANS += doc/man/storefs.1
 dist_doc_DATA += README.md doc/errors.md doc/exit-codes.md
 dist_doc_DATA += doc/query.md doc/isolation.md
 modulesdocdir = $(docdir)/modules
-dist_modulesdoc_DATA = doc/modules/bulk.md doc/modules/core.md doc/modules/fs.md doc/modules/json.md \
-	doc/modules/layers.md doc/modules/memory.md doc/modules/memory-engine.md doc/modules/query.md \
-	doc/modules/sqlite.md doc/modules/tests.md doc/modules/tools.md doc/modules/txn.md
+dist_modulesdoc_DATA =
+dist_modulesdoc_DATA += doc/modules/bulk.md
+dist_modulesdoc_DATA += doc/modules/core.md
+dist_modulesdoc_DATA += doc/modules/fs.md
+dist_modulesdoc_DATA += doc/modules/indexes.md
+dist_modulesdoc_DATA += doc/modules/json.md
+dist_modulesdoc_DATA += doc/modules/layers.md
+dist_modulesdoc_DATA += doc/modules/memory-engine.md
+dist_modulesdoc_DATA += doc/modules/memory.md
+dist_modulesdoc_DATA += doc/modules/query.md
+dist_modulesdoc_DATA += doc/modules/sqlite.md
+dist_modulesdoc_DATA += doc/modules/tests.md
+dist_modulesdoc_DATA += doc/modules/tools.md
+dist_modulesdoc_DATA += doc/modules/txn.md
 decisionsdocdir = $(docdir)/decisions
-dist_decisionsdoc_DATA = doc/decisions/dependencies.md doc/decisions/names-and-markers.md \
-	doc/decisions/snapshots-in-sqlite.md doc/decisions/commit-at-close.md \
-	doc/decisions/kernel-notifications.md doc/decisions/owners-of-leases.md \
-	doc/decisions/cost-of-a-commit.md
+dist_decisionsdoc_DATA =
+dist_decisionsdoc_DATA += doc/decisions/commit-at-close.md
+dist_decisionsdoc_DATA += doc/decisions/dependencies.md
+dist_decisionsdoc_DATA += doc/decisions/exact-sums.md
+dist_decisionsdoc_DATA += doc/decisions/indexes.md
+dist_decisionsdoc_DATA += doc/decisions/kernel-notifications.md
+dist_decisionsdoc_DATA += doc/decisions/names-and-markers.md
+dist_decisionsdoc_DATA += doc/decisions/query-rows.md
+dist_decisionsdoc_DATA += doc/decisions/ranges-in-transactions.md
+dist_decisionsdoc_DATA += doc/decisions/snapshots-in-sqlite.md
+dist_decisionsdoc_DATA += doc/decisions/transactions-in-the-kernel.md
+dist_decisionsdoc_DATA += doc/decisions/owners-of-leases.md
+dist_decisionsdoc_DATA += doc/decisions/cost-of-a-commit.md
 examplesdocdir = $(docdir)/examples
 dist_examplesdoc_DATA = doc/examples/library.c

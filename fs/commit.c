@@ -211,34 +211,83 @@ struct fs_file **fs_files_take(struct fs_space *space, size_t *ret_count)
     return files;
 }
 
-static void renew(struct fs_file *file)
+void fs_files_give_back(struct fs_file **files, size_t count)
 {
+    for (size_t i = 0; i < count; i++)
+        fs_file_release(files[i]);
+    free(files);
+}
+
+int fs_file_check(struct fs_call *call, const struct fs_file *file)
+{
+    if (!file->stale)
+        return 0;
+    return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                    "a rollback to a savepoint, or the commit of an inner transaction, has put something "
+                    "else in the place of this file: open it again");
+}
+
+/* Whether its key still is the record's that it showed. */
+static bool is_same(struct fs_call *call, struct fs_file *file)
+{
+    struct fs_call quiet = *call;
+    struct sfs_buffer key = {0};
+    const struct sfs_record *now = NULL;
+    bool same = fs_keys_key(&quiet, file->node, &key) == 0 &&
+                sfs_get(file->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &now, NULL) == 0;
     pthread_mutex_lock(&file->lock);
-    if (file->dirty.level == FS_CLEAN && !file->created && !file->unlinked) {
+    same = same && (file->record == NULL || file->record->attributes.id == now->attributes.id);
+    if (same) {
         file->loaded = false;
         sfs_record_unref(file->record);
         file->record = NULL;
     }
     pthread_mutex_unlock(&file->lock);
+    sfs_record_unref(now);
+    sfs_buffer_free(&key);
+    return same;
 }
+
+/* One that was unlinked before is nobody's but its descriptors'; if that is undone, it is a file again. */
+static void renew(struct fs_call *call, struct fs_file *file, uint64_t since)
+{
+    bool same = file->unlinked ? file->node->moved <= since : is_same(call, file);
+    if (same)
+        return;
+    file->stale = true;
+    fs_nodes_lock(call->fs->nodes);
+    fs_node_detach_locked(call->fs, file->node);
+    fs_nodes_unlock(call->fs->nodes);
+}
+
+struct renewal {
+    struct fs_space *space;
+    uint64_t since;
+};
 
 /* Revisions may be given out a second time: nothing that was kept with one is believed. */
 static void distrust(void *context, struct fs_node *node)
 {
-    if (node->space != context)
+    const struct renewal *renewal = context;
+    struct fs *fs = renewal->space->fs;
+    if (node->space != renewal->space)
         return;
     node->page_revision = 0;
     node->attribute_revision = FS_REVISION_OTHER;
-    fs_notify_inode(node->space->fs->notifier, node->id);
+    if (node->class == &fs_keys_leaf_class && node->file == NULL)
+        node->ino = 0;
+    if (node->class == &fs_keys_directory_class && node->moved > renewal->since)
+        fs_node_detach_locked(fs, node);
+    fs_notify_inode(fs->notifier, node->id);
 }
 
-void fs_files_renew(struct fs_space *space)
+void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since, struct fs_file **files,
+                    size_t count)
 {
-    pthread_mutex_lock(&space->lock);
-    for (struct fs_file *file = space->files; file != NULL; file = file->next)
-        renew(file);
-    pthread_mutex_unlock(&space->lock);
-    fs_nodes_visit(space->fs, distrust, space);
+    struct renewal renewal = {space, since};
+    fs_nodes_visit(space->fs, distrust, &renewal);
+    for (size_t i = 0; i < count; i++)
+        renew(call, files[i], since);
 }
 
 int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
@@ -255,9 +304,8 @@ int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
             first = code;
             first_error = call->error;
         }
-        fs_file_release(files[i]);
     }
-    free(files);
+    fs_files_give_back(files, count);
     if (first < 0)
         call->error = first_error;
     return first;

@@ -46,6 +46,7 @@ struct fs_file {
     bool busy;
     _Atomic bool created;  /* never committed: only this mount sees it */
     _Atomic bool unlinked; /* its name is gone: nothing is committed any more */
+    _Atomic bool stale;    /* what it was is undone: every use is EXPIRED */
     bool other_pages; /* the kernel may keep some that are older than `content`: others wrote */
     bool other_size;  /* … and believe in another size */
     bool loaded;   /* `content` is the value with all that was written */
@@ -101,11 +102,18 @@ void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, u
 void fs_file_forget_content(struct fs_file *file);
 /* Commits what is dirty at `level` and above. */
 int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable);
-/* What the space's store shows has changed as a whole: what is clean is read anew. */
-void fs_files_renew(struct fs_space *space);
-/* The space's open files, each with one open more, so that they can be worked on without the lock; the
- * caller releases each and frees the array. NULL: no memory. */
+/* What the space's store shows has changed as a whole, alone in its keys tree: what is open is read anew,
+ * or is stale where its key is not the same record's any more. Changes of names later than `since`
+ * (fs_space.moves; UINT64_MAX: none) are undone: directories that they moved lose their names, which
+ * are others' again. `files`: all, taken before the change. */
+void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since, struct fs_file **files,
+                    size_t count);
+/* 0, or EXPIRED of a stale file. */
+int fs_file_check(struct fs_call *call, const struct fs_file *file);
+/* The space's open files, each with one open more, so that they can be worked on without the lock.
+ * NULL: no memory. */
 struct fs_file **fs_files_take(struct fs_space *space, size_t *ret_count);
+void fs_files_give_back(struct fs_file **files, size_t count);
 /* Commits every dirty file of a space: before a transaction's commit, and at the end of a mount.
  * The first failure is returned, after all were tried. */
 int fs_file_commit_all(struct fs_call *call, struct fs_space *space);

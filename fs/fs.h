@@ -27,6 +27,7 @@ struct fs_errors;
 struct fs_nodes;
 struct fs_notifier;
 struct fs_transactions;
+struct fs_tx;
 
 /*
  * A space is a store as a tree of files: the mount's keys/, and each transaction's. Counted: nodes of
@@ -35,12 +36,22 @@ struct fs_transactions;
 struct fs_space {
     struct fs *fs;
     struct sfs_storage *store;
-    double timeout;        /* seconds that the kernel may keep names and attributes; 0 in transactions */
+    struct fs_tx *tx;      /* whose it is, to be used inside only; NULL: the mount's own */
+    double timeout;        /* seconds that the kernel may keep names; 0 in transactions */
+    _Atomic double attribute_timeout; /* … and attributes */
     bool shared;           /* others may change the store: O_EXCL must commit at once */
     uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
     _Atomic unsigned references;
     _Atomic bool used;     /* something in it was asked for: a transaction's level is settled */
+    _Atomic uint64_t moves; /* names that were renamed or taken away in it: fs_node.moved */
+    _Atomic uint64_t changes;  /* begun in it through this mount */
+    _Atomic unsigned changing; /* … and not done */
     pthread_mutex_t lock;  /* the members below; may be taken inside the node table's lock */
+    struct fs_absent {
+        uint64_t dir;      /* node; 0: nothing is known */
+        uint64_t changes;
+        char name[256];
+    } absent;              /* in a transaction: the name that was looked up last and not found */
     pthread_cond_t idle;
     unsigned users;        /* calls inside the store now */
     bool ended;
@@ -68,7 +79,9 @@ struct fs {
     gid_t gid;
     int64_t begun; /* ns since the epoch */
     bool read_only;
+    bool many_users; /* others than who mounted it may come */
     enum sfs_isolation isolation; /* of new transactions */
+    uint64_t idle_ms; /* after which they expire */
     _Atomic uint64_t next_salt;
 };
 
@@ -82,11 +95,13 @@ struct fs_call {
     struct sfs_error error;
 };
 
+#define FS_CONSTANT_TIMEOUT 3600.0 /* of what does not change by itself, seconds */
+
 /* What a look-up or a creation gives; `node` has one look-up more. */
 struct fs_entry {
     struct fs_node *node;
     struct stat st;
-    double timeout;
+    double timeout; /* of the name; of a node outside of spaces also of its attributes */
 };
 
 /* A thing to make: mkdir, mknod, symlink. `mode` has the type; `target` of links. */
@@ -164,6 +179,7 @@ struct fs_dirent {
 int fs_list_add(struct fs_list *list, const struct fs_dirent *entry);
 
 /* --- spaces: space.c --- */
+/* With names and attributes that the kernel keeps for `timeout` seconds. */
 struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double timeout);
 struct fs_space *fs_space_ref(struct fs_space *space);
 void fs_space_unref(struct fs_space *space);

@@ -35,7 +35,13 @@ int fs_keys_decode(struct fs_call *call, struct fs_node *dir, const char *name,
                    struct fs_target *target);
 /* Decodes, and looks in the store what is there: sets exists, directory, leaf, marker. */
 int fs_keys_find(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_target *target);
+/* As fs_keys_find, for a file that is about to be made: the kernel has just looked the name up, and where
+ * nothing can have changed since the store is not asked again. */
+int fs_keys_find_new(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_target *target);
 void fs_target_free(struct fs_target *target);
+/* Around a look at a name that may find nothing: what was not found is remembered for fs_keys_find_new. */
+struct fs_absent fs_keys_look_begin(struct fs_node *dir, const char *name);
+void fs_keys_look_failed(struct fs_node *dir, const struct fs_absent *look);
 /* True where the kernel knows the name as a file that was made and is not committed. */
 bool fs_keys_is_pending(struct fs_call *call, struct fs_node *dir, const char *name);
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fs/keys.h"
+#include "fs/tx.h"
 
 #define WHOLE_VALUE (1u << 20) /* smaller values are read at once and kept with the handle, bytes */
 
@@ -34,6 +35,10 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
             code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &open->record,
                            &call->error);
         sfs_buffer_free(&key);
+        /* The kernel knew the name for longer than somebody else's store had it: at this answer it looks the
+         * name up again, and makes the file where that is asked for. */
+        if (code == SFS_E_NOT_FOUND)
+            return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the key was deleted by somebody else");
         if (code < 0)
             return code;
         fs_file_saw(file, open->record);
@@ -47,10 +52,14 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
 static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                      struct fuse_file_info *info)
 {
+    bool writes = (info->flags & O_ACCMODE) != O_RDONLY || (info->flags & O_TRUNC) != 0;
+    int code = writes ? fs_tx_writable(call, node->space) : 0;
+    if (code < 0)
+        return code;
     struct fs_file *file = fs_file_acquire(node);
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = open_existing(call, node, file, open, info);
+    code = open_existing(call, node, file, open, info);
     if (code < 0) {
         fs_file_release(file);
         return code;
@@ -123,7 +132,9 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
     struct fs_target target = {0};
     struct sfs_attributes attributes = {.kind = SFS_KIND_VALUE};
     bool pending = fs_keys_is_pending(call, dir, name);
-    int code = fs_keys_find(call, dir, name, &target);
+    int code = fs_tx_writable(call, dir->space);
+    if (code == 0)
+        code = fs_keys_find_new(call, dir, name, &target);
     bool taken = code == 0 && (target.exists || pending);
     if (code == 0 && !taken) /* "%empty" right below keys/ is a directory only: no key is empty */
         code = sfs_key_check(sfs_buffer_bytes(&target.key), &call->error);
@@ -234,10 +245,11 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
                      uint64_t offset, size_t *ret_size)
 {
     struct fs_file *file = open->node->file; /* an open handle keeps it */
-    if (fs_file_read(file, data, size, offset, ret_size))
-        return 0;
+    int code = fs_file_check(call, file);
+    if (code < 0 || fs_file_read(file, data, size, offset, ret_size))
+        return code;
     drop_older(open, file);
-    int code = read_store(call, open, data, size, offset, ret_size);
+    code = read_store(call, open, data, size, offset, ret_size);
     if (code == SFS_E_NOT_FOUND)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
                         "the key was deleted by somebody else while the file was open");
@@ -248,7 +260,11 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 
 static int keys_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
-    return fs_file_write(call, open->node->file, data, offset, call->append);
+    struct fs_file *file = open->node->file;
+    int code = fs_tx_writable(call, file->space);
+    if (code == 0)
+        code = fs_file_check(call, file);
+    return code == 0 ? fs_file_write(call, file, data, offset, call->append) : code;
 }
 
 /* A file with nothing to commit can be closed after its transaction has ended. */

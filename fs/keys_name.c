@@ -232,6 +232,46 @@ int fs_keys_find(struct fs_call *call, struct fs_node *dir, const char *name, st
     return target->name.kind == FS_KIND_OWN ? find_own(call, target) : find_part(call, target);
 }
 
+/* What a transaction shows changes only through this mount, unless it is read committed. A change that is
+ * under way may or may not be seen, so that nothing is learnt then. */
+struct fs_absent fs_keys_look_begin(struct fs_node *dir, const char *name)
+{
+    struct fs_space *space = dir->space;
+    struct fs_absent look = {.changes = space->changes};
+    size_t length = strlen(name);
+    if (space->tx == NULL || space->attribute_timeout <= 0 || space->changing > 0 ||
+        length >= sizeof(look.name))
+        return look;
+    look.dir = dir->id;
+    memcpy(look.name, name, length + 1);
+    return look;
+}
+
+void fs_keys_look_failed(struct fs_node *dir, const struct fs_absent *look)
+{
+    if (look->dir == 0)
+        return;
+    pthread_mutex_lock(&dir->space->lock);
+    dir->space->absent = *look;
+    pthread_mutex_unlock(&dir->space->lock);
+}
+
+static bool is_absent(struct fs_node *dir, const char *name)
+{
+    struct fs_space *space = dir->space;
+    pthread_mutex_lock(&space->lock);
+    bool absent = space->absent.dir == dir->id && space->absent.changes == space->changes &&
+                  strcmp(space->absent.name, name) == 0;
+    pthread_mutex_unlock(&space->lock);
+    return absent;
+}
+
+int fs_keys_find_new(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_target *target)
+{
+    return is_absent(dir, name) ? fs_keys_decode(call, dir, name, target)
+                                : fs_keys_find(call, dir, name, target);
+}
+
 bool fs_keys_is_pending(struct fs_call *call, struct fs_node *dir, const char *name)
 {
     fs_nodes_lock(call->fs->nodes);
@@ -285,9 +325,8 @@ static int pending_below(struct fs_call *call, struct fs_space *space, struct sf
             else
                 found = sfs_bytes_starts(sfs_buffer_bytes(&key), prefix);
         }
-        fs_file_release(files[i]);
     }
-    free(files);
+    fs_files_give_back(files, count);
     sfs_buffer_free(&key);
     return found;
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "fs/keys.h"
+#include "fs/tx.h"
 
 #define NANOSECONDS 1000000000
 
@@ -177,12 +178,15 @@ static int stat_directory(struct fs_call *call, struct fs_node *node, struct sta
 static int stat_leaf(struct fs_call *call, struct fs_node *node, struct fs_file *file, struct stat *st)
 {
     const struct sfs_record *record;
+    int code = file != NULL ? fs_file_check(call, file) : 0;
+    if (code < 0)
+        return code;
     if (file != NULL && (file->created || file->unlinked)) {
         fs_keys_stat_file(file, st);
         return 0;
     }
     struct sfs_buffer key = {0};
-    int code = fs_keys_key(call, node, &key);
+    code = fs_keys_key(call, node, &key);
     if (code == 0)
         code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &record,
                        &call->error);
@@ -358,7 +362,9 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     struct fs_file *file = fs_file_acquire(node);
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = fs_file_truncate(call, file, size);
+    int code = fs_file_check(call, file);
+    if (code == 0)
+        code = fs_file_truncate(call, file, size);
     if (code == 0 && file->handles == 0)
         code = fs_file_commit(call, file, FS_WRITTEN, false);
     fs_file_release(file);
@@ -417,7 +423,9 @@ static int set_attributes(struct fs_call *call, struct fs_node *node, const stru
 int fs_keys_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
                 struct stat *st)
 {
-    int code = 0;
+    int code = fs_tx_writable(call, node->space);
+    if (code < 0)
+        return code;
     if (mask & FUSE_SET_ATTR_SIZE) {
         if (node->class == &fs_keys_directory_class)
             return sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "mount", "a directory has no size to set");
@@ -433,7 +441,10 @@ int fs_keys_apply(struct fs_call *call, struct fs_space *space, struct sfs_batch
 {
     struct sfs_apply_options options = {.durable = durable};
     uint64_t sequence = 0;
+    space->changing++;
+    space->changes++;
     int code = sfs_apply(space->store, batch, &options, &sequence, &call->error);
+    space->changing--;
     sfs_batch_free(batch);
     if (code == 0 && ret_sequence != NULL)
         *ret_sequence = sequence;

@@ -56,17 +56,20 @@ static int pending_entry(struct fs_call *call, struct fs_target *target, struct 
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
 {
     struct fs_target target = {0};
+    struct fs_absent look = fs_keys_look_begin(dir, name);
     bool pending = fs_keys_is_pending(call, dir, name); /* first: it may be committed any moment */
     int code = fs_keys_find(call, dir, name, &target);
     /* To look for a name that no key can have is no fault: it is not there. */
     if (code == SFS_E_INVALID)
         code = SFS_E_NOT_FOUND;
-    if (code == 0 && target.exists)
+    if (code == 0 && target.exists) {
         code = fs_keys_entry(call, &target, entry);
-    else if (code == 0 && pending)
+    } else if (code == 0 && pending) {
         code = pending_entry(call, &target, entry);
-    else if (code == 0)
+    } else if (code == 0) {
+        fs_keys_look_failed(dir, &look);
         code = SFS_E_NOT_FOUND;
+    }
     fs_target_free(&target);
     return code;
 }
@@ -286,6 +289,7 @@ void fs_keys_finish_unlink(struct fs_file *file, bool done)
         pthread_mutex_lock(&file->lock);
         file->unlinked = true;
         pthread_mutex_unlock(&file->lock);
+        fs_node_moved(file->node);
     }
     fs_file_let_go(file);
     fs_file_release(file);

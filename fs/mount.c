@@ -13,6 +13,7 @@
 #include "fs/keys.h"
 
 #define THREADS_MAX 32
+#define IDLE_MS 600000        /* of a transaction */
 #define TIMEOUT_SHARED 1.0    /* seconds that names may be stale where others can change the store */
 #define TIMEOUT_EXCLUSIVE 60.0
 
@@ -97,6 +98,8 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->gid = getgid();
     fs->begun = fs_now();
     fs->read_only = options->read_only;
+    fs->many_users = options->allow_other;
+    fs->idle_ms = options->idle_ms != 0 ? options->idle_ms : IDLE_MS;
     fs->isolation = options->isolated ? options->isolation : SFS_SNAPSHOT;
     fs->space = fs_space_new(fs, mount->store, shared ? TIMEOUT_SHARED : TIMEOUT_EXCLUSIVE);
     fs->nodes = fs_nodes_new(fs);

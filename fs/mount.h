@@ -16,6 +16,7 @@ struct fs_options {
     bool debug;    /* print every request to standard error (with -f) */
     bool isolated; /* `isolation` was asked for: a store that cannot give it is not mounted */
     enum sfs_isolation isolation; /* of new transactions; else snapshot */
+    uint64_t idle_ms; /* after which a transaction that is not used expires; 0: ten minutes */
 };
 
 /* "read-committed", "snapshot" or "serializable"; INVALID. */

@@ -334,6 +334,17 @@ void fs_node_detach(struct fs *fs, struct fs_node *parent, const char *name)
     fs_nodes_unlock(fs->nodes);
 }
 
+void fs_node_detach_locked(struct fs *fs, struct fs_node *node)
+{
+    unname(fs->nodes, node);
+}
+
+void fs_node_moved(struct fs_node *node)
+{
+    if (node->space != NULL)
+        node->moved = atomic_fetch_add(&node->space->moves, 1) + 1;
+}
+
 /* One side of a move: the node that has the name now, and its hash key. */
 struct move_side {
     struct fs_node *node;
@@ -374,8 +385,12 @@ static void move_both(struct fs_nodes *nodes, const struct fs_name *from, const 
         unname(nodes, source->node);
     if (target->node != NULL)
         unname(nodes, target->node);
-    if (source->node != NULL)
+    if (source->node != NULL) {
         adopt(nodes, source->node, to, target);
+        fs_node_moved(source->node);
+    }
+    if (target->node != NULL)
+        fs_node_moved(target->node);
     if (exchange && target->node != NULL)
         adopt(nodes, target->node, from, source);
 }

@@ -39,6 +39,7 @@ struct fs_node {
     _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told;
                                             0: not known, FS_REVISION_OTHER: surely not the latest */
     _Atomic uint64_t attribute_size;     /* the size that it was told with them */
+    _Atomic uint64_t moved; /* by which change of names in its space it was moved or lost its name; 0: none */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
     struct fs_file *file;   /* while open */
     UT_hash_handle by_id;   /* number -> node */
@@ -80,6 +81,10 @@ struct fs_name {
 /* Moves what the kernel knows as `from` to `to`, detaching what was there; `exchange` swaps the two. */
 int fs_node_move(struct fs *fs, const struct fs_name *from, const struct fs_name *to, bool exchange,
                  struct sfs_error *error);
+/* It was moved, or lost its name, just now. */
+void fs_node_moved(struct fs_node *node);
+/* As fs_node_detach, of a node; with the lock held. */
+void fs_node_detach_locked(struct fs *fs, struct fs_node *node);
 size_t fs_node_count(struct fs *fs);
 /* Calls `visit` with every node, with the lock held. */
 void fs_nodes_visit(struct fs *fs, void (*visit)(void *context, struct fs_node *node), void *context);

@@ -10,7 +10,6 @@
 #include <sys/statvfs.h>
 
 #define ERROR_XATTR "user.storefs.error"
-#define CONSTANT_TIMEOUT 3600.0 /* seconds */
 
 struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node)
 {
@@ -52,6 +51,7 @@ void fs_call_leave(struct fs_node *node)
 static bool is_answer(const char *operation, int code)
 {
     return code == SFS_E_NOT_FOUND || code == SFS_E_NO_ATTRIBUTE ||
+           (code == SFS_E_EXPIRED && strcmp(operation, "stat") == 0) ||
            (code == SFS_E_UNSUPPORTED && strcmp(operation, "getxattr") == 0);
 }
 
@@ -81,12 +81,20 @@ int fs_unsupported(struct fs_call *call, const struct fs_node *node, const char 
                     node->class->name);
 }
 
+/* Seconds that the kernel may keep a node's attributes; `otherwise`, where that is not the space's affair. */
+static double timeout_of(const struct fs_node *node, double otherwise)
+{
+    if (node->class->constant)
+        return FS_CONSTANT_TIMEOUT;
+    return node->space != NULL ? node->space->attribute_timeout : otherwise;
+}
+
 struct fuse_entry_param fs_entry_param(const struct fs_entry *entry)
 {
     return (struct fuse_entry_param){
         .ino = entry->node->id,
         .attr = entry->st,
-        .attr_timeout = entry->node->class->constant ? CONSTANT_TIMEOUT : entry->timeout,
+        .attr_timeout = timeout_of(entry->node, entry->timeout),
         .entry_timeout = entry->timeout,
     };
 }
@@ -131,20 +139,13 @@ static void op_forget_multi(fuse_req_t request, size_t count, struct fuse_forget
     fuse_reply_none(request);
 }
 
-static double timeout_of(const struct fs_node *node)
-{
-    if (node->class->constant)
-        return CONSTANT_TIMEOUT;
-    return node->space != NULL ? node->space->timeout : 0;
-}
-
 static void reply_stat(struct fs_call *call, struct fs_node *node, const char *operation,
                        struct stat *st, int code)
 {
     if (code < 0)
         fs_reply_failure(call, node, operation, NULL, code);
     else
-        fuse_reply_attr(call->request, st, timeout_of(node));
+        fuse_reply_attr(call->request, st, timeout_of(node, 0));
 }
 
 static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -158,6 +159,9 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
         code = node->class->stat(&call, node, &st);
         fs_call_leave(node);
     }
+    /* It knew the node for longer than the store had it: at this answer it looks the name up again. */
+    if (code == SFS_E_NOT_FOUND && node->space != NULL)
+        code = sfs_fail(&call.error, SFS_E_EXPIRED, "mount", "there is no such file any more");
     reply_stat(&call, node, "stat", &st, code);
 }
 

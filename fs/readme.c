@@ -2,6 +2,7 @@
 /*
  * MOUNT/README: how to use this mount, true for this mount.
  */
+#include <inttypes.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -32,7 +33,7 @@ static const char transacting[] =
     "changes, and of those of others %s. touch tx/NAME/commit commits all or, when\n"
     "somebody else was first in a way that its isolation does not allow, fails with \"Operation canceled\":\n"
     "then tx/NAME/error names the keys and only rollback is left. touch tx/NAME/rollback, or rmdir tx/NAME,\n"
-    "gives up; so does being unused for ten minutes. tx/NAME/changes lists what would be committed, status\n"
+    "gives up; so does being unused for %" PRIu64 " seconds. tx/NAME/changes lists what would be committed, status\n"
     "how it stands. Isolation here is %s; read-committed, snapshot or serializable written to\n"
     "tx/NAME/isolation before the first look into its keys/ or query/ changes that.\n"
     "mkdir tx/NAME/savepoints/S makes a savepoint: touch S/rollback undoes what came after it, S/release\n"
@@ -93,7 +94,7 @@ static int make_readme(struct fs_call *call, struct sfs_buffer *out)
         code = sfs_buffer_printf(out, transacting,
                                  isolation == SFS_READ_COMMITTED ? "what is committed, as it comes"
                                                                  : "what was committed before",
-                                 sfs_isolation_name(isolation));
+                                 call->fs->idle_ms / 1000, sfs_isolation_name(isolation));
     return code == 0 ? sfs_buffer_printf(out, failing) : code;
 }
 

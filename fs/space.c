@@ -15,6 +15,7 @@ struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double t
     space->fs = fs;
     space->store = store;
     space->timeout = timeout;
+    space->attribute_timeout = timeout;
     space->shared = (sfs_storage_capabilities(store) & SFS_CAN_SHARE) != 0;
     space->salt = atomic_fetch_add(&fs->next_salt, 1) << 48;
     space->references = 1;

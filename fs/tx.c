@@ -8,6 +8,8 @@
 
 #include "fs/keys.h"
 
+#define ATTRIBUTE_TIMEOUT 1.0 /* seconds: no longer than a rollback to a savepoint waits for the kernel */
+
 struct fs_transactions {
     pthread_mutex_t lock;
     struct fs_tx *first;
@@ -69,6 +71,11 @@ bool fs_tx_is_open(struct fs_tx *tx)
     return open;
 }
 
+bool fs_tx_is_visible(const struct fs_tx *tx, uid_t uid)
+{
+    return uid == 0 || uid == tx->uid;
+}
+
 size_t fs_transactions_count(struct fs_transactions *table)
 {
     size_t count = 0;
@@ -105,10 +112,29 @@ int fs_tx_names(struct fs *fs, const struct fs_tx *parent, uid_t uid, struct sfs
     int code = 0;
     pthread_mutex_lock(&table->lock);
     for (struct fs_tx *tx = table->first; tx != NULL && code == 0; tx = tx->next)
-        if (tx->parent == parent && (uid == 0 || uid == tx->uid) && fs_tx_is_open(tx))
+        if (tx->parent == parent && fs_tx_is_visible(tx, uid) && fs_tx_is_open(tx))
             code = fs_names_add(names, true, sfs_string(tx->name));
     pthread_mutex_unlock(&table->lock);
     return code;
+}
+
+int fs_tx_alone(struct fs_call *call, struct fs_space *space, fs_tx_step *step, void *context)
+{
+    space->used = true;
+    space->changes++;
+    fs_space_share(space);
+    fs_space_move(space);
+    int code = fs_file_commit_all(call, space);
+    if (code == 0)
+        code = step(call, context);
+    fs_space_moved(space);
+    fs_space_unshare(space);
+    return code;
+}
+
+int fs_tx_writable(struct fs_call *call, const struct fs_space *space)
+{
+    return space->tx != NULL ? sfs_transaction_check(space->tx->transaction, &call->error) : 0;
 }
 
 static struct fs_tx *tx_new(struct fs_call *call, struct fs_tx *parent, const char *name)
@@ -152,17 +178,50 @@ struct fs_space *fs_tx_base(const struct fs_tx *tx)
     return tx->parent != NULL ? tx->parent->space : tx->fs->space;
 }
 
-/* At a level; NULL: that of the parent, or of the mount. Inside the parent's space. */
+/* The write set's beginning. */
+struct begin {
+    const struct fs_tx *tx;
+    const enum sfs_isolation *isolation; /* NULL: that of the parent, or of the mount */
+    struct sfs_transaction *made;
+};
+
+static int begin_step(struct fs_call *call, void *context)
+{
+    struct begin *begin = context;
+    const struct fs *fs = call->fs;
+    const struct fs_tx *parent = begin->tx->parent;
+    struct sfs_transaction_options options = {
+        .isolation = fs->isolation, .idle_ms = fs->idle_ms, .durable = true};
+    if (begin->isolation != NULL)
+        options.isolation = *begin->isolation;
+    if (parent == NULL)
+        return sfs_begin(fs->space->store, &options, &begin->made, &call->error);
+    return sfs_begin_nested(parent->transaction, begin->isolation != NULL ? &options : NULL, &begin->made,
+                            &call->error);
+}
+
+/* One inside another sees what programs have written there and not closed. Inside the parent's space. */
 static int begin(struct fs_call *call, const struct fs_tx *tx, const enum sfs_isolation *isolation,
                  struct sfs_transaction **ret_transaction)
 {
-    struct sfs_transaction_options options = {.isolation = call->fs->isolation};
-    if (isolation != NULL)
-        options.isolation = *isolation;
-    if (tx->parent == NULL)
-        return sfs_begin(tx->fs->space->store, &options, ret_transaction, &call->error);
-    return sfs_begin_nested(tx->parent->transaction, isolation != NULL ? &options : NULL, ret_transaction,
-                            &call->error);
+    struct begin begin = {.tx = tx, .isolation = isolation};
+    int code = tx->parent == NULL ? begin_step(call, &begin)
+                                  : fs_tx_alone(call, tx->parent->space, begin_step, &begin);
+    if (code == 0)
+        *ret_transaction = begin.made;
+    return code;
+}
+
+/*
+ * Every look at a name below keys/ is a read, so that the kernel keeps no name. Attributes come to it with the
+ * look at the name, and are the same at each further look, since only the transaction itself can change
+ * what it sees: not at read committed.
+ */
+static void keep_attributes(const struct fs_tx *tx)
+{
+    struct sfs_transaction_status status;
+    sfs_transaction_status(tx->transaction, &status);
+    tx->space->attribute_timeout = status.isolation == SFS_READ_COMMITTED ? 0 : ATTRIBUTE_TIMEOUT;
 }
 
 static int begin_in_table(struct fs_call *call, struct fs_tx *tx)
@@ -173,6 +232,8 @@ static int begin_in_table(struct fs_call *call, struct fs_tx *tx)
     tx->space = fs_space_new(call->fs, sfs_transaction_storage(tx->transaction), 0.0);
     if (tx->space == NULL)
         return sfs_fail_memory(&call->error, "mount");
+    tx->space->tx = tx;
+    keep_attributes(tx);
     if (!enter_table(call->fs->transactions, tx))
         return sfs_fail(&call->error, SFS_E_EXISTS, "transaction",
                         "there is a transaction '%s' already: take another name", tx->name);
@@ -188,7 +249,6 @@ static int begin_inside(struct fs_call *call, struct fs_tx *tx)
         return code;
     code = fs_space_enter(base, &call->error);
     if (code == 0) {
-        base->used = true;
         code = begin_in_table(call, tx);
         fs_space_leave(base);
     }
@@ -247,6 +307,7 @@ int fs_tx_isolate(struct fs_call *call, struct fs_tx *tx, enum sfs_isolation iso
         code = begin(call, tx, &isolation, &fresh);
         if (code == 0)
             code = exchange(call, tx, &fresh);
+        keep_attributes(tx);
         sfs_transaction_free(fresh);
         fs_space_leave(base);
     }

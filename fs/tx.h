@@ -31,7 +31,10 @@ struct fs_tx {
     enum fs_tx_state state;
     struct sfs_error failure;    /* of the last commit; code 0: none */
     struct sfs_buffer conflicts; /* with it: one line a key */
-    char **savepoints;           /* names, in order */
+    struct fs_tx_savepoint {
+        char *name;
+        uint64_t moves; /* fs_space.moves when it was made */
+    } *savepoints;      /* in order */
     size_t savepoint_count;
 };
 
@@ -48,8 +51,17 @@ int fs_tx_names(struct fs *fs, const struct fs_tx *parent, uid_t uid, struct sfs
 /* Where its commit goes. */
 struct fs_space *fs_tx_base(const struct fs_tx *tx);
 bool fs_tx_is_open(struct fs_tx *tx);
+/* Others' transactions are hidden, but from root. */
+bool fs_tx_is_visible(const struct fs_tx *tx, uid_t uid);
 /* Begins it anew at a level: INVALID once something in its keys/ or query/ was asked for. */
 int fs_tx_isolate(struct fs_call *call, struct fs_tx *tx, enum sfs_isolation isolation);
+/* Inside a space: calls `step` while no other call is in the keys tree and what was written to open
+ * files is in the space's store. The errors of their commits, and those of `step`. */
+typedef int fs_tx_step(struct fs_call *call, void *context);
+int fs_tx_alone(struct fs_call *call, struct fs_space *space, fs_tx_step *step, void *context);
+/* Inside a space: whether anything can be changed in it; CONFLICT or EXPIRED in a transaction that has
+ * failed. Writes gather in the daemon, and would else be taken until they are closed. */
+int fs_tx_writable(struct fs_call *call, const struct fs_space *space);
 
 /* --- ending: tx_end.c --- */
 /* Keeps other calls from ending or changing it as a whole, until fs_tx_settle says what it is now. 0, or
@@ -58,7 +70,7 @@ int fs_tx_claim(struct fs_call *call, struct fs_tx *tx, enum fs_tx_state wished)
 void fs_tx_settle(struct fs_tx *tx, enum fs_tx_state state);
 /* Both succeed where that has been done already, and are EXPIRED where the other has. A commit first
  * commits the open files of the transaction; where it fails the transaction stays. Those inside it are
- * rolled back first. */
+ * rolled back first. Afterwards the kernel asks for tx/NAME anew. */
 int fs_tx_commit(struct fs_call *call, struct fs_tx *tx);
 int fs_tx_rollback(struct fs_call *call, struct fs_tx *tx);
 /* The failure that every further commit will have, or 0. */
@@ -74,7 +86,7 @@ struct fs_tx_changes {
 };
 int fs_tx_changes_gather(struct fs_call *call, struct fs_tx *tx, struct fs_tx_changes *changes);
 void fs_tx_changes_tell(struct fs_call *call, const struct fs_tx_changes *changes);
-/* Those keys that somebody else has changed meanwhile, one line each. */
+/* What somebody else has changed meanwhile of what the transaction depends on, one line each. */
 int fs_tx_conflicts(struct fs_tx *tx, struct sfs_buffer *out);
 /* One line a changed name. */
 int fs_tx_changes_text(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer *out);
@@ -82,18 +94,25 @@ int fs_tx_changes_text(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer
 /* --- tx/NAME/savepoints/: tx_savepoints.c --- */
 extern const struct fs_class fs_tx_savepoints_class;
 void fs_tx_savepoints_free(struct fs_tx *tx);
+int fs_tx_savepoint_rollback(struct fs_call *call, struct fs_tx *tx, const char *name);
+int fs_tx_savepoint_release(struct fs_call *call, struct fs_tx *tx, const char *name);
 
 /* --- the directories: tx_tree.c --- */
 /* A node that carries the transaction, with one look-up more; NULL: no memory. */
 struct fs_node *fs_tx_node(struct fs *fs, struct fs_node *dir, const char *name,
                            const struct fs_class *class, struct fs_tx *tx, struct sfs_bytes text);
 
-/* --- the files in tx/NAME: tx_files.c --- */
-/* node->text is the file's name, node->data the transaction. */
-extern const struct fs_class fs_tx_file_class;
-/* The mode of a file of this name; 0: there is none. */
-mode_t fs_tx_file_mode(const char *name);
-int fs_tx_file_names(struct sfs_buffer *names);
+/* --- the files in tx/NAME and in savepoints/S, which tell or act: tx_files.c --- */
+enum fs_tx_place { FS_TX_IN_TRANSACTION, FS_TX_IN_SAVEPOINT };
+/* The node of a file in `dir`, whose class carries the transaction; `subject`: the savepoint's name, or "".
+ * NOT_FOUND: there is none of that name. */
+int fs_tx_file_lookup(struct fs_call *call, struct fs_node *dir, enum fs_tx_place place, const char *name,
+                      const char *subject, struct fs_entry *entry);
+int fs_tx_file_names(enum fs_tx_place place, struct sfs_buffer *names);
+/* unlink: of the file that ends what the directory stands for it does so, so that `rm -r` of the directory
+ * is as rmdir of it; the others cannot be removed. */
+int fs_tx_file_remove(struct fs_call *call, struct fs_node *dir, enum fs_tx_place place, const char *name,
+                      const char *subject);
 void fs_tx_node_forget(struct fs_node *node);
 /* Attributes of a node of a transaction. */
 void fs_tx_stat(struct fs_call *call, struct fs_node *node, mode_t mode, struct stat *st);

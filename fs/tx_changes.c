@@ -8,7 +8,7 @@
 #include "fs/keys.h"
 #include "fs/tx.h"
 
-#define TELL_EACH 1000   /* with more names the kernel is told of all it knows instead */
+#define TELL_EACH 100000 /* with more names the kernel is told of all it knows instead */
 #define CONFLICTS_MAX 100
 
 /* --- as text --- */
@@ -39,7 +39,6 @@ static struct sfs_bytes shown_name(struct sfs_bytes name, bool *ret_directory)
 struct writer {
     struct sfs_buffer *out;
     struct sfs_error *error;
-    struct sfs_storage *store;
     size_t count;
 };
 
@@ -64,34 +63,53 @@ int fs_tx_changes_text(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer
     return sfs_transaction_changes(tx->transaction, write_change, &writer, &call->error);
 }
 
-static int write_conflict(void *context, struct sfs_bytes name, const struct sfs_record *before,
-                          const struct sfs_record *after)
+/* A bound of a range; none is written as nothing. */
+static int add_range(const struct sfs_range *range, struct sfs_buffer *out)
 {
+    int code = sfs_buffer_byte(out, '\t');
+    if (code == 0)
+        code = add_name(range->from, out);
+    if (code == 0)
+        code = sfs_buffer_byte(out, '\t');
+    return code == 0 ? add_name(range->to, out) : code;
+}
+
+static int add_query(struct sfs_bytes query, struct sfs_buffer *out)
+{
+    int code = sfs_buffer_byte(out, '\t');
+    return code == 0 ? add_name(query, out) : code;
+}
+
+/* "WHAT\tNAME\trevision A then, B now", and behind it what was read, where that was no single name. */
+static int write_conflict(void *context, const struct sfs_conflict *conflict)
+{
+    static const char *const kinds[] = {[SFS_DEPENDS_WRITE] = "conflict",
+                                        [SFS_DEPENDS_READ] = "read",
+                                        [SFS_DEPENDS_RANGE] = "listed",
+                                        [SFS_DEPENDS_QUERY] = "queried"};
     struct writer *writer = context;
-    const struct sfs_record *now = NULL;
-    (void)after;
-    int code = sfs_get(writer->store, name, SFS_WANT_RECORD, &now, NULL);
-    uint64_t expected = before != NULL ? before->revision : 0;
-    uint64_t found = code == 0 ? now->revision : 0;
-    sfs_record_unref(now);
-    if ((code != 0 && code != SFS_E_NOT_FOUND) || expected == found)
-        return 0;
-    if (++writer->count > CONFLICTS_MAX)
-        return sfs_buffer_add(writer->out, SFS_LITERAL("...\n")) == 0 ? 1 : SFS_E_NO_MEMORY;
+    struct sfs_buffer *out = writer->out;
     bool directory;
-    struct sfs_bytes shown = shown_name(name, &directory);
-    code = sfs_buffer_printf(writer->out, "conflict%s\t", directory ? " directory" : "");
+    struct sfs_bytes shown = shown_name(conflict->name, &directory);
+    if (++writer->count > CONFLICTS_MAX)
+        return sfs_buffer_add(out, SFS_LITERAL("...\n")) == 0 ? 1 : SFS_E_NO_MEMORY;
+    int code = sfs_buffer_printf(out, "%s%s\t", kinds[conflict->kind], directory ? " directory" : "");
     if (code == 0)
-        code = add_name(shown, writer->out);
+        code = add_name(shown, out);
     if (code == 0)
-        code = sfs_buffer_printf(writer->out, "\trevision %" PRIu64 " then, %" PRIu64 " now\n", expected, found);
-    return code;
+        code = sfs_buffer_printf(out, "\trevision %" PRIu64 " then, %" PRIu64 " now", conflict->expected,
+                                 conflict->found);
+    if (code == 0 && conflict->kind == SFS_DEPENDS_RANGE)
+        code = add_range(&conflict->range, out);
+    if (code == 0 && conflict->kind == SFS_DEPENDS_QUERY)
+        code = add_query(conflict->query, out);
+    return code == 0 ? sfs_buffer_byte(out, '\n') : code;
 }
 
 int fs_tx_conflicts(struct fs_tx *tx, struct sfs_buffer *out)
 {
-    struct writer writer = {.out = out, .store = fs_tx_base(tx)->store};
-    int code = sfs_transaction_changes(tx->transaction, write_conflict, &writer, NULL);
+    struct writer writer = {.out = out};
+    int code = sfs_transaction_conflicts(tx->transaction, write_conflict, &writer, NULL);
     return code < 0 ? code : 0;
 }
 
@@ -145,9 +163,24 @@ static void tell_node(void *context, struct fs_node *node)
         fs_notify_entry(fs->notifier, node->parent->id, node->name);
 }
 
-/* What the name itself stands for: a file, a directory, or both. */
-static void tell_last(struct fs *fs, struct fs_node *dir, const char *name, bool renewed)
+/* Telling names in ascending order, so that a directory's come one after another. */
+struct teller {
+    struct fs *fs;
+    uint64_t told; /* the directory that was told of last */
+};
+
+static void tell_directory(struct teller *teller, uint64_t id)
 {
+    if (teller->told != id)
+        fs_notify_inode(teller->fs->notifier, id);
+    teller->told = id;
+}
+
+/* What the name itself stands for: a file, a directory, or both. Names that do not exist the kernel does not
+ * keep: of one that it does not know it need not hear, but for the directory that has it now. */
+static void tell_last(struct teller *teller, struct fs_node *dir, const char *name, bool renewed)
+{
+    struct fs *fs = teller->fs;
     struct fs_node *node = fs_node_peek_locked(fs, dir, name);
     struct fs_node *own = node != NULL ? fs_node_peek_locked(fs, node, SFS_PATH_VALUE) : NULL;
     if (node != NULL)
@@ -158,23 +191,24 @@ static void tell_last(struct fs *fs, struct fs_node *dir, const char *name, bool
         fs_notify_entry(fs->notifier, node->id, SFS_PATH_VALUE);
     if (!renewed)
         return;
-    fs_notify_inode(fs->notifier, dir->id);
-    fs_notify_entry(fs->notifier, dir->id, name);
+    tell_directory(teller, dir->id);
+    if (node != NULL)
+        fs_notify_entry(fs->notifier, dir->id, name);
 }
 
 /* From keys/ down to the name, or to where the kernel knows no more. With the table's lock held. */
-static void tell_path(struct fs *fs, struct fs_node *dir, char *path, bool renewed)
+static void tell_path(struct teller *teller, struct fs_node *dir, char *path, bool renewed)
 {
     for (char *slash; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
         *slash = '\0';
-        struct fs_node *next = fs_node_peek_locked(fs, dir, path);
+        struct fs_node *next = fs_node_peek_locked(teller->fs, dir, path);
         if (next == NULL || next->class != &fs_keys_directory_class) {
-            tell_last(fs, dir, path, true);
+            tell_last(teller, dir, path, true);
             return;
         }
         dir = next;
     }
-    tell_last(fs, dir, path, renewed);
+    tell_last(teller, dir, path, renewed);
 }
 
 static struct fs_node *keys_root_locked(struct fs *fs)
@@ -183,17 +217,18 @@ static struct fs_node *keys_root_locked(struct fs *fs)
     return fs_node_peek_locked(fs, &root, "keys");
 }
 
-static void tell_key(struct fs *fs, struct sfs_bytes key, bool renewed)
+static void tell_key(struct teller *teller, struct sfs_bytes key, bool renewed)
 {
+    struct fs *fs = teller->fs;
     struct sfs_buffer path = {0};
     int code = key.size > 0 ? sfs_path_from_key(key, false, &path, NULL) : 0;
     if (code == 0 && sfs_buffer_text(&path) == 0) {
         fs_nodes_lock(fs->nodes);
         struct fs_node *root = keys_root_locked(fs);
         if (root != NULL && key.size > 0)
-            tell_path(fs, root, path.data, renewed);
+            tell_path(teller, root, path.data, renewed);
         else if (root != NULL)
-            fs_notify_inode(fs->notifier, root->id);
+            tell_directory(teller, root->id);
         fs_nodes_unlock(fs->nodes);
     }
     sfs_buffer_free(&path);
@@ -215,7 +250,7 @@ static bool is_empty(struct sfs_storage *store, struct sfs_bytes prefix)
 }
 
 /* The directories above a deleted name that went with it. `checked` is the one looked at last. */
-static void tell_vanished(struct fs *fs, struct sfs_bytes name, struct sfs_bytes *checked)
+static void tell_vanished(struct teller *teller, struct sfs_bytes name, struct sfs_bytes *checked)
 {
     const char *slash;
     while (name.size > 0 && (slash = memrchr(name.data, '/', name.size)) != NULL) {
@@ -223,16 +258,17 @@ static void tell_vanished(struct fs *fs, struct sfs_bytes name, struct sfs_bytes
         if (sfs_bytes_equal(prefix, *checked))
             return;
         *checked = prefix;
-        if (!is_empty(fs->space->store, prefix))
+        if (!is_empty(teller->fs->space->store, prefix))
             return;
         name = sfs_bytes(name.data, prefix.size - 1);
         if (name.size > 0)
-            tell_key(fs, name, true);
+            tell_key(teller, name, true);
     }
 }
 
 static void tell_each(struct fs *fs, const struct fs_tx_changes *changes)
 {
+    struct teller teller = {.fs = fs};
     struct sfs_bytes checked = {0};
     struct header header;
     for (size_t at = 0; at < changes->names.size; at += sizeof(header) + header.size) {
@@ -241,9 +277,9 @@ static void tell_each(struct fs *fs, const struct fs_tx_changes *changes)
         struct sfs_bytes key = name;
         if (sfs_name_is_marker(name))
             key.size -= name.size > 1 ? 2 : 1;
-        tell_key(fs, key, header.renewed);
+        tell_key(&teller, key, header.renewed);
         if (header.deleted)
-            tell_vanished(fs, name, &checked);
+            tell_vanished(&teller, name, &checked);
     }
 }
 
@@ -254,6 +290,4 @@ void fs_tx_changes_tell(struct fs_call *call, const struct fs_tx_changes *change
         fs_nodes_visit(fs, tell_node, fs);
     else
         tell_each(fs, changes);
-    if (changes->count > 0)
-        fs_notify_flush(fs->notifier);
 }

@@ -46,20 +46,35 @@ static struct fs_node *dir_locked(struct fs *fs, const struct fs_tx *tx)
     return above != NULL ? fs_node_peek_locked(fs, above, "tx") : NULL;
 }
 
-/* The name tx/NAME is gone; the nodes stay for those who hold them. */
-static void detach(struct fs *fs, const struct fs_tx *tx)
+/* The name tx/NAME is gone; the nodes stay for those who hold them. Returns the number of its own, 0: none. */
+static uint64_t detach(struct fs *fs, const struct fs_tx *tx)
 {
+    uint64_t id = 0;
     fs_nodes_lock(fs->nodes);
     struct fs_node *dir = dir_locked(fs, tx);
+    struct fs_node *node = dir != NULL ? fs_node_peek_locked(fs, dir, tx->name) : NULL;
+    if (node != NULL) {
+        id = node->id;
+        fs_node_detach_locked(fs, node);
+    }
     fs_nodes_unlock(fs->nodes);
-    if (dir != NULL)
-        fs_node_detach(fs, dir, tx->name);
+    return id;
 }
 
+/*
+ * The kernel keeps the names tx/NAME and tx/NAME/keys. They are not taken from it, which would need the lock of
+ * tx/ that whoever begins another transaction holds; it is told that the attributes of tx/NAME are old. It needs
+ * them at each step into it, and is told then that there is no such file.
+ */
 static void finish(struct fs_tx *tx, enum fs_tx_state state)
 {
-    detach(tx->fs, tx);
+    struct fs_notifier *notifier = tx->fs->notifier;
+    uint64_t id = detach(tx->fs, tx);
     fs_tx_settle(tx, state);
+    if (id != 0) {
+        fs_notify_attributes(notifier, id);
+        fs_notify_flush(notifier);
+    }
     fs_tx_forget(tx);
 }
 
@@ -77,12 +92,19 @@ static void keep_failure(struct fs_call *call, struct fs_tx *tx, int code)
     sfs_buffer_free(&old);
 }
 
+static int nothing(struct fs_call *call, void *context)
+{
+    (void)call;
+    (void)context;
+    return 0;
+}
+
 static int flush_files(struct fs_call *call, struct fs_tx *tx)
 {
     int code = fs_space_enter(tx->space, &call->error);
     if (code < 0)
         return code;
-    code = fs_file_commit_all(call, tx->space);
+    code = fs_tx_alone(call, tx->space, nothing, NULL);
     fs_space_leave(tx->space);
     return code;
 }
@@ -95,32 +117,41 @@ static void end_inner(struct fs_call *call, const struct fs_tx *tx)
         (void)fs_tx_rollback(&quiet, inner); /* another call may have ended it meanwhile: as good */
 }
 
-/* Into the store, or into the parent, whose open files then show it. Inside the base's space. */
-static int commit_into(struct fs_call *call, struct fs_tx *tx)
+/* Into the store. */
+static int commit_out(struct fs_call *call, struct fs_tx *tx)
 {
     struct fs_tx_changes changes = {0};
-    struct fs_space *base = fs_tx_base(tx);
-    int code = tx->parent == NULL ? fs_tx_changes_gather(call, tx, &changes) : 0;
-    if (tx->parent != NULL) {
-        base->used = true;
-        fs_space_share(base);
-        fs_space_move(base);
-        code = fs_file_commit_all(call, base);
-    }
+    int code = fs_tx_changes_gather(call, tx, &changes);
     if (code == 0)
         code = sfs_commit(tx->transaction, NULL, &call->error);
-    if (tx->parent != NULL) {
-        if (code == 0)
-            fs_files_renew(base);
-        fs_space_moved(base);
-        fs_space_unshare(base);
-    } else if (code == 0) {
+    if (code == 0)
         fs_tx_changes_tell(call, &changes);
-    }
-    if (code < 0)
-        keep_failure(call, tx, code);
     sfs_buffer_free(&changes.names);
     return code;
+}
+
+/* Into the parent, whose open files then show it. */
+static int commit_up(struct fs_call *call, void *context)
+{
+    struct fs_tx *tx = context;
+    struct fs_space *space = tx->parent->space;
+    size_t count;
+    struct fs_file **files = fs_files_take(space, &count);
+    if (files == NULL)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = sfs_commit(tx->transaction, NULL, &call->error);
+    if (code == 0)
+        fs_files_renew(call, space, UINT64_MAX, files, count);
+    fs_files_give_back(files, count);
+    return code;
+}
+
+/* With every call of its space away; inside the base's. */
+static int commit_alone(struct fs_call *call, struct fs_tx *tx)
+{
+    end_inner(call, tx);
+    return tx->parent == NULL ? commit_out(call, tx)
+                              : fs_tx_alone(call, tx->parent->space, commit_up, tx);
 }
 
 int fs_tx_commit(struct fs_call *call, struct fs_tx *tx)
@@ -136,10 +167,9 @@ int fs_tx_commit(struct fs_call *call, struct fs_tx *tx)
     }
     code = flush_files(call, tx);
     fs_space_end(tx->space);
-    end_inner(call, tx);
     if (code == 0)
-        code = commit_into(call, tx);
-    else
+        code = commit_alone(call, tx);
+    if (code < 0)
         keep_failure(call, tx, code);
     fs_space_leave(base);
     if (code == 0) {

@@ -32,6 +32,8 @@ struct fs_node *fs_tx_node(struct fs *fs, struct fs_node *dir, const char *name,
 
 static int dir_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
+    if (!fs_tx_is_open(node->data))
+        return SFS_E_NOT_FOUND;
     fs_tx_stat(call, node, S_IFDIR | 0700, st);
     return 0;
 }
@@ -69,43 +71,52 @@ static const struct directory {
     {NULL, false, NULL},
 };
 
-static struct fs_node *child_node(struct fs_call *call, struct fs_node *dir, const char *name)
-{
-    const struct directory *row = directories;
-    while (row->name != NULL && strcmp(row->name, name) != 0)
-        row++;
-    if (row->in_space)
-        return tree_node(call, dir, name);
-    return fs_tx_node(call->fs, dir, name, row->class != NULL ? row->class : &fs_tx_file_class, dir->data,
-                      sfs_string(name));
-}
-
-static bool has_child(const char *name)
+static const struct directory *find_directory(const char *name)
 {
     for (const struct directory *row = directories; row->name != NULL; row++)
         if (strcmp(row->name, name) == 0)
-            return true;
-    return fs_tx_file_mode(name) != 0;
+            return row;
+    return NULL;
 }
 
-static int dir_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
+static int directory_lookup(struct fs_call *call, struct fs_node *dir, const struct directory *row,
+                            struct fs_entry *entry)
 {
-    if (!fs_tx_is_open(dir->data) || !has_child(name))
-        return SFS_E_NOT_FOUND;
-    entry->timeout = 0;
-    entry->node = child_node(call, dir, name);
+    entry->node = row->in_space ? tree_node(call, dir, row->name)
+                                : fs_tx_node(call->fs, dir, row->name, row->class, dir->data,
+                                             sfs_bytes(NULL, 0));
     if (entry->node == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = entry->node->space != NULL ? stat_tree(call, entry->node, &entry->st)
-                                          : entry->node->class->stat(call, entry->node, &entry->st);
+    entry->timeout = FS_CONSTANT_TIMEOUT; /* it goes with tx/NAME */
+    int code = row->in_space ? stat_tree(call, entry->node, &entry->st)
+                             : row->class->stat(call, entry->node, &entry->st);
     if (code < 0)
         fs_node_forget(call->fs, entry->node->id, 1);
     return code;
 }
 
+static int dir_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
+{
+    const struct directory *row = find_directory(name);
+    if (!fs_tx_is_open(dir->data))
+        return SFS_E_NOT_FOUND;
+    return row != NULL ? directory_lookup(call, dir, row, entry)
+                       : fs_tx_file_lookup(call, dir, FS_TX_IN_TRANSACTION, name, "", entry);
+}
+
+static int dir_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+{
+    if (!fs_tx_is_open(dir->data))
+        return SFS_E_NOT_FOUND;
+    if (directory)
+        return sfs_fail(&call->error, SFS_E_PERMISSION, "transaction",
+                        "'%s' is a part of the transaction: rmdir tx/NAME rolls it back", name);
+    return fs_tx_file_remove(call, dir, FS_TX_IN_TRANSACTION, name, "");
+}
+
 static int add_names(struct sfs_buffer *names)
 {
-    int code = fs_tx_file_names(names);
+    int code = fs_tx_file_names(FS_TX_IN_TRANSACTION, names);
     for (const struct directory *row = directories; row->name != NULL && code == 0; row++)
         code = fs_names_add(names, true, sfs_string(row->name));
     return code;
@@ -126,6 +137,7 @@ static const struct fs_class tx_directory_class = {
     .constant = true,
     .lookup = dir_lookup,
     .stat = dir_stat,
+    .remove = dir_remove,
     .list = dir_list,
     .release = fs_text_release,
     .forget = fs_tx_node_forget,
@@ -133,10 +145,11 @@ static const struct fs_class tx_directory_class = {
 
 /* --- tx/, and tx/NAME/tx/ with the transaction as node->data --- */
 
-/* Takes over the caller's reference. */
+/* Takes over the caller's reference. The kernel may keep the name (see tx_end.c); where others than its owner
+ * may ask for it, it must be asked each time who does. */
 static int entry_of(struct fs_call *call, struct fs_node *dir, struct fs_tx *tx, struct fs_entry *entry)
 {
-    entry->timeout = 0;
+    entry->timeout = call->fs->many_users ? 0 : FS_CONSTANT_TIMEOUT;
     entry->node = fs_tx_node(call->fs, dir, tx->name, &tx_directory_class, tx, sfs_bytes(NULL, 0));
     fs_tx_unref(tx);
     return entry->node == NULL ? sfs_fail_memory(&call->error, "mount")
@@ -147,7 +160,10 @@ static int root_lookup(struct fs_call *call, struct fs_node *dir, const char *na
                        struct fs_entry *entry)
 {
     struct fs_tx *tx = fs_tx_find(call->fs, dir->data, name);
-    return tx == NULL ? SFS_E_NOT_FOUND : entry_of(call, dir, tx, entry);
+    if (tx != NULL && fs_tx_is_visible(tx, call->uid))
+        return entry_of(call, dir, tx, entry);
+    fs_tx_unref(tx);
+    return SFS_E_NOT_FOUND;
 }
 
 /* Sticky: everybody may begin a transaction, and end their own. One inside another is for its owner. */
@@ -183,7 +199,7 @@ static int root_remove(struct fs_call *call, struct fs_node *dir, const char *na
     if (!directory)
         code = sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "transaction",
                         "a transaction is a directory: rmdir rolls it back");
-    else if (call->uid != 0 && call->uid != tx->uid)
+    else if (!fs_tx_is_visible(tx, call->uid))
         code = sfs_fail(&call->error, SFS_E_PERMISSION, "transaction",
                         "this transaction is somebody else's");
     if (code == 0)

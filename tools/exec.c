@@ -203,14 +203,29 @@ static int set_isolation(const char *transaction, const char *isolation)
     return done ? 0 : TOOL_EXEC_FAILED;
 }
 
+/* Keeps the transaction open for as long as this process lives: closing a descriptor of its file `rollback`
+ * that can write rolls it back, and a process that is killed closes its descriptors too. */
+static int hold(const char *transaction, int *ret_descriptor)
+{
+    char path[8192];
+    snprintf(path, sizeof path, "%s/rollback", transaction);
+    *ret_descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    if (*ret_descriptor >= 0)
+        return 0;
+    tool_say("cannot hold %s: %s", transaction, strerror(errno));
+    return TOOL_EXEC_FAILED;
+}
+
 /* `quiet`: a conflict is AGAIN. */
 static int attempt(const struct job *job, bool quiet)
 {
     char *transaction = NULL;
+    int held;
     int exit_code = begin(job->base, job->name, &transaction);
     if (exit_code)
         return exit_code;
-    if (job->isolation)
+    exit_code = hold(transaction, &held);
+    if (exit_code == 0 && job->isolation)
         exit_code = set_isolation(transaction, job->isolation);
     if (exit_code == 0)
         exit_code = run_inside(transaction, job->words);
@@ -218,6 +233,8 @@ static int attempt(const struct job *job, bool quiet)
         exit_code = commit(transaction, quiet);
     else
         roll_back(transaction);
+    if (held >= 0)
+        close(held);
     free(transaction);
     return exit_code;
 }

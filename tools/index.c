@@ -86,8 +86,8 @@ static int run(const struct tool_call *call)
         tool_say("usage: storefs index TARGET [list | add FIELDS [--unique] | drop FIELDS]");
         return TOOL_USAGE;
     }
-    int result = tool_store_open(&store, call->words[0],
-                                 call->count == 3 ? 0 : SFS_OPEN_READ_ONLY, &error);
+    int result =
+        tool_store_open(&store, call->words[0], call->count == 3 ? 0 : SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);
     return tool_store_close(store, work(store, call));
@@ -103,7 +103,8 @@ const struct tool_command tool_index_command = {
     .usage = "TARGET [list | add FIELDS [--unique] | drop FIELDS]",
     .summary = "List, make and drop indexes on the fields of documents",
     .details =
-        "FIELDS is one field or several, as in 'order': type  a.b  type,n  @updated. Queries use an\n"
+        "FIELDS is one field or several, as in 'order': type  a.b  type,n  @updated. Queries use "
+        "an\n"
         "index by themselves; 'explain' tells. Each line of the list has the index, its entries,\n"
         "their bytes, and whether it is ready. Making one can be stopped with ^C.\n",
     .options = options,

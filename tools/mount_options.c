@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#define TIMEOUT_MAX 31536000 /* seconds: a year */
+
 static const struct word {
     const char *name;
     size_t member; /* of struct fs_options; NONE: changes nothing */
@@ -53,6 +55,22 @@ static int take_isolation(const char *word, size_t size, struct fs_options *opti
     return result ? result : 1;
 }
 
+/* tx-timeout=SECONDS: likewise. */
+static int take_timeout(const char *word, size_t size, struct fs_options *options, struct sfs_error *error)
+{
+    const size_t prefix = sizeof "tx-timeout=" - 1;
+    uint64_t seconds = 0;
+    if (size < prefix || strncmp(word, "tx-timeout=", prefix) != 0)
+        return 0;
+    for (size_t i = prefix; i < size && word[i] >= '0' && word[i] <= '9' && seconds <= TIMEOUT_MAX; i++)
+        seconds = seconds * 10 + (uint64_t)(word[i] - '0');
+    if (strspn(word + prefix, "0123456789") != size - prefix || seconds == 0 || seconds > TIMEOUT_MAX)
+        return sfs_fail(error, SFS_E_INVALID, "mount", "'%.*s' is no time limit: seconds, 1 to %d",
+                        (int)(size - prefix < 64 ? size - prefix : 64), word + prefix, TIMEOUT_MAX);
+    options->idle_ms = seconds * 1000;
+    return 1;
+}
+
 static bool take(const char *word, size_t size, struct fs_options *options)
 {
     for (size_t i = 0; i < sizeof words_of_ours / sizeof words_of_ours[0]; i++) {
@@ -73,12 +91,14 @@ int tool_mount_options(const char *words, bool fstab, struct fs_options *ret_opt
     for (const char *word = words ? words : ""; *word;) {
         size_t size = strcspn(word, ",");
         int taken = take_isolation(word, size, &options, error);
+        if (taken == 0)
+            taken = take_timeout(word, size, &options, error);
         if (taken < 0)
             return taken;
         if (size && !taken && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
             return sfs_fail(error, SFS_E_INVALID, "mount",
                             "unknown mount option '%.*s'; there are ro, rw, allow_other, nonempty, "
-                             "noexec, noatime, debug and isolation=LEVEL",
+                             "noexec, noatime, debug, isolation=LEVEL and tx-timeout=SECONDS",
                             (int)size, word);
         word += size + (word[size] == ',');
     }

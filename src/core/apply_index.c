@@ -43,8 +43,8 @@ static int make_key(const struct sfs_index *index, const struct sfs_record *reco
     return 0;
 }
 
-static int add_entry(struct sfs_apply_run *run, const struct sfs_index *index,
-                     struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error)
+static int add_entry(struct sfs_apply_run *run, const struct sfs_index *index, struct sfs_bytes key,
+                     struct sfs_bytes name, struct sfs_error *error)
 {
     int rc = run->operations->index_add(run, index, key, name, error);
     if (rc == 0 && index->unique)

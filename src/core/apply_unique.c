@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unique indexes: what a batch added is looked at when all of it is done, so that two keys may change
- * their values with each other in one batch.
+ * Unique indexes: what a batch added is looked at when all of it is done, so that two keys may
+ * change their values with each other in one batch.
  */
 #include <stdlib.h>
 
@@ -75,12 +75,13 @@ static int fail_twice(const struct sfs_index *index, struct sfs_bytes key,
         sfs_buffer_free(&value);
         return sfs_fail_memory(error, "index");
     }
-    int rc = sfs_fail(error, SFS_E_EXISTS, "index",
-                      "keys '%s' and '%s' would both hold %.120s, which the index '%.64s' lets only "
-                      "one key hold",
-                      sfs_name_show(sfs_buffer_bytes(&names[0]), first, sizeof(first)),
-                      sfs_name_show(sfs_buffer_bytes(&names[1]), second, sizeof(second)),
-                      value.data, index->name);
+    int rc =
+        sfs_fail(error, SFS_E_EXISTS, "index",
+                 "keys '%s' and '%s' would both hold %.120s, which the index '%.64s' lets only "
+                 "one key hold",
+                 sfs_name_show(sfs_buffer_bytes(&names[0]), first, sizeof(first)),
+                 sfs_name_show(sfs_buffer_bytes(&names[1]), second, sizeof(second)), value.data,
+                 index->name);
     sfs_buffer_free(&value);
     return rc;
 }

@@ -220,7 +220,8 @@ struct index_cursor {
     struct sfs_buffer to; /* descending: all that is left is below it */
     bool bounded;         /* `to` is a bound, also where it is empty */
     struct sfs_tree_cursor place;
-    const struct entry *group; /* descending: the entries with its K are being shown; in the state */
+    const struct entry
+        *group; /* descending: the entries with its K are being shown; in the state */
 };
 
 /* The lease of a snapshot is renewed, or over; what is read stays the state of the beginning. */
@@ -283,7 +284,8 @@ static int index_next(struct sfs_index_cursor *base, struct sfs_index_row *ret_r
     ret_row->record = sfs_tree_find(&self->state->tree, ret_row->name);
     if (ret_row->record)
         return 1;
-    return sfs_fail(error, SFS_E_CORRUPT, SFS_MEMORY_ORIGIN, "an index names a key that is not there");
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_MEMORY_ORIGIN,
+                    "an index names a key that is not there");
 }
 
 static int index_seek(struct sfs_index_cursor *base, struct sfs_bytes key, struct sfs_error *error)

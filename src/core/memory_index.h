@@ -17,12 +17,13 @@ struct sfs_memory_index {
     uint64_t seen; /* records that building it has looked at */
 };
 
-/* Makes `state`, which has none yet, have the indexes of `set` (a reference is taken): with the entries
- * that they have in `from`, else empty. NO_MEMORY. */
+/* Makes `state`, which has none yet, have the indexes of `set` (a reference is taken): with the
+ * entries that they have in `from`, else empty. NO_MEMORY. */
 int sfs_memory_indexes_set(struct sfs_memory_state *state, const struct sfs_memory_state *from,
                            struct sfs_index_set *set);
 void sfs_memory_indexes_clear(struct sfs_memory_state *state);
-/* As sfs_memory_indexes_set() with another set for a state that has some; it is as it was on failure. */
+/* As sfs_memory_indexes_set() with another set for a state that has some; it is as it was on
+ * failure. */
 int sfs_memory_indexes_change(struct sfs_memory_state *state, struct sfs_index_set *set);
 /* NULL: there is none of this id. */
 struct sfs_memory_index *sfs_memory_index_of(const struct sfs_memory_state *state, uint64_t id);

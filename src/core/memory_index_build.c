@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Making and dropping indexes of the engine in memory, and the table of what a store does with them. */
+/* Making and dropping indexes of the engine in memory, and the table of what a store does with
+ * them. */
 #include "core/memory_index.h"
 
 /* So many records are looked at while the writer's lock is held. */
@@ -94,8 +95,8 @@ static int tell(const struct creation *creation, sfs_progress_function *progress
     uint64_t total = creation->total > creation->seen ? creation->total : creation->seen;
     if (!progress || progress(context, creation->seen, total) == 0)
         return 0;
-    return sfs_fail(error, SFS_E_CANCELLED, "index", "the index '%s' was not made: stopped as asked",
-                    creation->index->name);
+    return sfs_fail(error, SFS_E_CANCELLED, "index",
+                    "the index '%s' was not made: stopped as asked", creation->index->name);
 }
 
 static int build(struct sfs_memory_engine *engine, struct creation *creation,
@@ -198,27 +199,27 @@ static int count_of(struct sfs_storage *store, sfs_memory_source *source,
 }
 
 static int present_set(struct sfs_storage *store, struct sfs_index_set **ret_set,
-                        struct sfs_error *error)
+                       struct sfs_error *error)
 {
     return set_of(store, sfs_memory_present_state, ret_set, error);
 }
 
 static int present_stats(struct sfs_storage *store, const struct sfs_index *index,
-                          struct sfs_index_stats *ret_stats, struct sfs_error *error)
+                         struct sfs_index_stats *ret_stats, struct sfs_error *error)
 {
     return stats_of(store, sfs_memory_present_state, index, ret_stats, error);
 }
 
 static int present_count(struct sfs_storage *store, const struct sfs_index *index,
-                          struct sfs_range range, uint64_t most, uint64_t *ret_count,
-                          struct sfs_error *error)
+                         struct sfs_range range, uint64_t most, uint64_t *ret_count,
+                         struct sfs_error *error)
 {
     return count_of(store, sfs_memory_present_state, index, range, most, ret_count, error);
 }
 
 static int present_scan(struct sfs_storage *store, const struct sfs_index *index,
-                         struct sfs_range range, bool descending, unsigned want,
-                         struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+                        struct sfs_range range, bool descending, unsigned want,
+                        struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
 {
     return sfs_memory_index_scan(store, sfs_memory_present_state, index, range, descending, want,
                                  ret_cursor, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checking indexes: every entry must be the one that its record makes, and stand in its place; then no
- * name has two, and where there are as many as keys none is missing.
+ * Checking indexes: every entry must be the one that its record makes, and stand in its place; then
+ * no name has two, and where there are as many as keys none is missing.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,8 +64,7 @@ static int check_entry(struct inspection *self, const struct sfs_index_row *row)
     return sfs_buffer_add(&self->name, row->name);
 }
 
-static int check_entries(struct inspection *self, struct sfs_storage *able,
-                         struct sfs_error *error)
+static int check_entries(struct inspection *self, struct sfs_storage *able, struct sfs_error *error)
 {
     struct sfs_index_cursor *cursor = NULL;
     struct sfs_index_row row;

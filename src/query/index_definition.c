@@ -125,8 +125,8 @@ const struct sfs_index *sfs_index_ref(const struct sfs_index *index)
 
 void sfs_index_unref(const struct sfs_index *index)
 {
-    if (index && atomic_fetch_sub_explicit(&definition_of(index)->references, 1,
-                                           memory_order_acq_rel) == 1)
+    if (index &&
+        atomic_fetch_sub_explicit(&definition_of(index)->references, 1, memory_order_acq_rel) == 1)
         definition_free(definition_of(index));
 }
 

@@ -12,7 +12,8 @@
 /* The field number `at`, from 0; borrowed. */
 const struct sfs_field *sfs_index_field(const struct sfs_index *index, size_t at);
 
-/* The smallest run of bytes above all that begin with `bytes`, in place; emptied where there is none. */
+/* The smallest run of bytes above all that begin with `bytes`, in place; emptied where there is
+ * none. */
 void sfs_index_key_behind(struct sfs_buffer *bytes);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The values that a field has, from an index that is ordered by it: each value is one step, however many
- * keys hold it.
+ * The values that a field has, from an index that is ordered by it: each value is one step, however
+ * many keys hold it.
  */
 #include "query/index_values.h"
 

@@ -115,8 +115,8 @@ static int count_ranges(struct sfs_storage *able, const struct sfs_index *index,
     int result = 0;
     for (size_t i = 0; result == 0 && i < ranges->count && count < most; i++) {
         uint64_t part = 0;
-        result = operations_of(able)->count(able, index, range_of(&ranges->ranges[i]),
-                                            most - count, &part, error);
+        result = operations_of(able)->count(able, index, range_of(&ranges->ranges[i]), most - count,
+                                            &part, error);
         count += part;
     }
     *ret_count = count;
@@ -172,8 +172,8 @@ static void choose_way(const struct wish *wish, struct offer *offer, bool in_ord
     }
 }
 
-/* How many entries are in the ranges; of those too many for a price below that of the scan only that
- * they are. */
+/* How many entries are in the ranges; of those too many for a price below that of the scan only
+ * that they are. */
 static int count_rows(struct sfs_storage *able, const struct wish *wish, struct offer *offer,
                       const struct sfs_index_stats *stats, struct sfs_error *error)
 {
@@ -238,15 +238,15 @@ static void take(struct sfs_plan *plan, const struct wish *wish, struct offer *o
 }
 
 /* How many keys there are: every index has an entry for each. */
-static int count_keys(struct sfs_storage *able, const struct sfs_index_set *set,
-                      uint64_t *ret_keys, struct sfs_error *error)
+static int count_keys(struct sfs_storage *able, const struct sfs_index_set *set, uint64_t *ret_keys,
+                      struct sfs_error *error)
 {
     struct sfs_index_stats stats = {.entries = 0};
     size_t at = 0;
     while (at < set->count && !set->indexes[at]->ready)
         at++;
-    int result = at < set->count ? operations_of(able)->stats(able, set->indexes[at], &stats, error)
-                                 : 0;
+    int result =
+        at < set->count ? operations_of(able)->stats(able, set->indexes[at], &stats, error) : 0;
     *ret_keys = stats.entries;
     return result;
 }

@@ -3,12 +3,13 @@
 #define SFS_QUERY_PLAN_H
 
 /*
- * Plan: whether a query's first stages are answered from an index in place of a scan, and from which
- * part of it. What the query means stays the same, rows and order of rows: entries only tell which
- * records to look at, and unless the plan is exact the filters test each of them again. Choosing is by
- * counting: entries are counted in the index, which costs little, and a scan in byte order, which reads
- * each record once in the order in which it lies, is preferred to many records one by one. (Access path
- * selection as Selinger and others had it, with counts in place of statistics.)
+ * Plan: whether a query's first stages are answered from an index in place of a scan, and from
+ * which part of it. What the query means stays the same, rows and order of rows: entries only tell
+ * which records to look at, and unless the plan is exact the filters test each of them again.
+ * Choosing is by counting: entries are counted in the index, which costs little, and a scan in byte
+ * order, which reads each record once in the order in which it lies, is preferred to many records
+ * one by one. (Access path selection as Selinger and others had it, with counts in place of
+ * statistics.)
  *
  * A plan is made of one state of the store and read by one thread.
  */
@@ -37,9 +38,9 @@ struct sfs_plan_range {
 
 struct sfs_plan {
     enum sfs_plan_way way;
-    struct sfs_index_set *set;       /* a reference; holds `index` */
-    const struct sfs_index *index;   /* NULL: SCAN */
-    struct sfs_plan_range *ranges;   /* ascending, disjoint */
+    struct sfs_index_set *set;     /* a reference; holds `index` */
+    const struct sfs_index *index; /* NULL: SCAN */
+    struct sfs_plan_range *ranges; /* ascending, disjoint */
     size_t range_count;
     size_t filters; /* stages that the query begins with, all filters */
     bool ordered;   /* the stage behind them is an order, and is done */
@@ -49,15 +50,16 @@ struct sfs_plan {
     uint64_t total; /* keys in the store */
 };
 
-/* Chooses. `store` is what will be read: a snapshot where there are any. NO_MEMORY, and the errors of the
- * index operations. */
-int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query, struct sfs_plan *ret_plan, struct sfs_error *error);
-/* A plan whose `rows` is just how many records pass the filters that the query begins with; SCAN where no
- * index can tell without looking at them. */
+/* Chooses. `store` is what will be read: a snapshot where there are any. NO_MEMORY, and the errors
+ * of the index operations. */
+int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query,
+                  struct sfs_plan *ret_plan, struct sfs_error *error);
+/* A plan whose `rows` is just how many records pass the filters that the query begins with; SCAN
+ * where no index can tell without looking at them. */
 int sfs_plan_exact(struct sfs_storage *store, const struct sfs_query *query,
                    struct sfs_plan *ret_plan, struct sfs_error *error);
-/* The records that the plan's index names, in the order of its way; for plans that are no SCAN. The plan
- * must outlive the cursor. */
+/* The records that the plan's index names, in the order of its way; for plans that are no SCAN. The
+ * plan must outlive the cursor. */
 int sfs_plan_cursor(struct sfs_storage *store, const struct sfs_plan *plan, unsigned want,
                     struct sfs_cursor **ret_cursor, struct sfs_error *error);
 /* Whether stage number `at` needs no cursor of its own, because the plan has done it. */
@@ -68,8 +70,8 @@ static inline bool sfs_plan_does(const struct sfs_plan *plan, size_t at)
 /* Allowed on {0}. */
 void sfs_plan_free(struct sfs_plan *plan);
 
-/* Counts the rows of a query without looking at a record: true in *ret_counted where an index can tell,
- * and then *ret_count. */
+/* Counts the rows of a query without looking at a record: true in *ret_counted where an index can
+ * tell, and then *ret_count. */
 int sfs_plan_count(struct sfs_storage *store, const struct sfs_query *query, bool *ret_counted,
                    uint64_t *ret_count, struct sfs_error *error);
 /* Appends how the plan's index is used, for explain. */
@@ -77,7 +79,8 @@ int sfs_plan_explain(const struct sfs_plan *plan, struct sfs_buffer *out);
 
 /* The store of the stack that has index operations, NULL: none. */
 struct sfs_storage *sfs_plan_able(struct sfs_storage *store);
-/* Whether it may be worth a snapshot to look for an index: there are some, and there are snapshots. */
+/* Whether it may be worth a snapshot to look for an index: there are some, and there are snapshots.
+ */
 bool sfs_plan_has_indexes(struct sfs_storage *store);
 
 #endif

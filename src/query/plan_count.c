@@ -6,7 +6,8 @@
 #include "query/plan.h"
 #include "query/run.h"
 
-/* The rows that limits and offsets leave of `rows`; false where other stages are behind the filters. */
+/* The rows that limits and offsets leave of `rows`; false where other stages are behind the
+ * filters. */
 static bool apply_windows(const struct sfs_query *query, size_t at, uint64_t *rows)
 {
     for (; at < query->count; at++) {
@@ -73,8 +74,7 @@ int sfs_plan_explain(const struct sfs_plan *plan, struct sfs_buffer *out)
         [SFS_PLAN_ORDER] = "as they stand there, which is the order asked for",
     };
     return sfs_buffer_printf(out,
-                             "index %s\n    library: about %" PRIu64 " of %" PRIu64
-                             " keys, %s%s\n",
+                             "index %s\n    library: about %" PRIu64 " of %" PRIu64 " keys, %s%s\n",
                              plan->index->name, plan->rows, plan->total, ways[plan->way],
                              plan->descending ? ", backwards" : "");
 }

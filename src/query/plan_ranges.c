@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From filters to ranges of an index: values for its first fields, then one interval of the next. */
+/* From filters to ranges of an index: values for its first fields, then one interval of the next.
+ */
 #include "query/plan_ranges.h"
 
 #include <stdlib.h>
@@ -248,8 +249,8 @@ static int narrow(struct interval *interval, const struct sfs_node *test)
 /* Gives a range its end, and its beginning the interval's. */
 static int close_range(struct sfs_plan_range *range, const struct interval *interval)
 {
-    bool empty = sfs_bytes_compare(sfs_buffer_bytes(&interval->from),
-                                   sfs_buffer_bytes(&interval->to)) >= 0;
+    bool empty =
+        sfs_bytes_compare(sfs_buffer_bytes(&interval->from), sfs_buffer_bytes(&interval->to)) >= 0;
     int result = sfs_buffer_add(&range->to, sfs_buffer_bytes(&range->from));
     if (result == 0)
         result = sfs_buffer_add(&range->from, sfs_buffer_bytes(&interval->from));

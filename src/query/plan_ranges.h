@@ -21,7 +21,7 @@ struct sfs_plan_tests sfs_plan_tests_of(const struct sfs_query *query, size_t fi
 struct sfs_plan_ranges {
     struct sfs_plan_range *ranges;
     size_t count;
-    size_t bound; /* this many of the index's first fields have one value in each range */
+    size_t bound;  /* this many of the index's first fields have one value in each range */
     bool narrowed; /* any test is in the ranges */
     bool exact;    /* all that must hold is in the ranges */
 };

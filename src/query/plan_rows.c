@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records that a plan names. Entries of one K, and entries that give an order, come straight from
- * the index; else the names are collected and sorted first, because rows are in order of names.
+ * The records that a plan names. Entries of one K, and entries that give an order, come straight
+ * from the index; else the names are collected and sorted first, because rows are in order of
+ * names.
  */
 #include <stdlib.h>
 
@@ -204,7 +205,8 @@ static int names_new(struct sfs_storage *store, const struct sfs_plan *plan, uns
 int sfs_plan_cursor(struct sfs_storage *store, const struct sfs_plan *plan, unsigned want,
                     struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {
-    /* Where the store is no snapshot, what is exact when it is counted need not be when it is read. */
+    /* Where the store is no snapshot, what is exact when it is counted need not be when it is read.
+     */
     sfs_index_hit(plan->index);
     return plan->way == SFS_PLAN_NAMES ? names_new(store, plan, want, ret_cursor, error)
                                        : entries_new(store, plan, want, ret_cursor, error);

@@ -13,8 +13,9 @@
 
 struct result {
     struct sfs_cursor cursor;
-    struct sfs_query *query;      /* the chain refers to its stages */
-    struct sfs_guard guard;       /* and to this */
+    struct sfs_query *query; /* the chain refers to its stages */
+    struct sfs_guard guard;  /* and to this */
+    unsigned want;
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
     struct sfs_plan plan; /* the chain refers to it */
@@ -56,6 +57,25 @@ static const struct sfs_query_stage *results_of(const struct sfs_query *query, s
     return NULL;
 }
 
+/* What the stages from number `from` on that no index does want of the store's records: behind a
+ * select, a group or an aggregate nobody sees them, but the aggregate of a group's members. */
+static unsigned wanted(const struct result *result, size_t from, unsigned want)
+{
+    const struct sfs_query *query = result->query;
+    for (size_t i = from; i < query->count; i++) {
+        if (sfs_plan_does(&result->plan, i))
+            continue;
+        if (sfs_query_stage_reads_value(query->stages[i]))
+            return want | SFS_WANT_VALUE;
+        const struct sfs_query_stage *results = results_of(query, i);
+        if (query->stages[i]->kind == SFS_QUERY_GROUP && results)
+            return sfs_query_stage_reads_value(results) ? SFS_WANT_VALUE : SFS_WANT_RECORD;
+        if (query->stages[i]->kind >= SFS_QUERY_SELECT)
+            return SFS_WANT_RECORD;
+    }
+    return want;
+}
+
 static int add_aggregate(struct result *result, size_t at, struct sfs_error *error)
 {
     const struct sfs_query_stage *stage = result->query->stages[at];
@@ -74,7 +94,9 @@ static int add_order(struct result *result, size_t *at, struct sfs_error *error)
     uint64_t keep = SFS_SORT_ALL;
     if (*at < query->count && query->stages[*at]->kind == SFS_QUERY_LIMIT)
         keep = query->stages[(*at)++]->count;
-    return sfs_order_cursor(result->chain, stage, keep, &result->guard, &result->chain, error);
+    bool values = wanted(result, *at, result->want) & SFS_WANT_VALUE;
+    return sfs_order_cursor(result->chain, stage, keep, values, &result->guard, &result->chain,
+                            error);
 }
 
 /* Puts the cursor of stage `*at` on the chain and moves `*at` behind the stages it does. */
@@ -118,25 +140,6 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
     return failed;
 }
 
-/* What is wanted of the store's records: behind a select, a group or an aggregate nobody sees them,
- * but the aggregate of a group's members. */
-static unsigned wanted(const struct result *result, unsigned want)
-{
-    const struct sfs_query *query = result->query;
-    for (size_t i = 0; i < query->count; i++) {
-        if (sfs_plan_does(&result->plan, i))
-            continue;
-        if (sfs_query_stage_reads_value(query->stages[i]))
-            return want | SFS_WANT_VALUE;
-        const struct sfs_query_stage *results = results_of(query, i);
-        if (query->stages[i]->kind == SFS_QUERY_GROUP && results)
-            return sfs_query_stage_reads_value(results) ? SFS_WANT_VALUE : SFS_WANT_RECORD;
-        if (query->stages[i]->kind >= SFS_QUERY_SELECT)
-            return SFS_WANT_RECORD;
-    }
-    return want;
-}
-
 /* Reads from an index, or else from a scan. */
 static int begin_reading(struct result *result, struct sfs_storage *store, unsigned want,
                          struct sfs_error *error)
@@ -151,7 +154,7 @@ static int begin_reading(struct result *result, struct sfs_storage *store, unsig
         return failed;
     /* What passes when the index is read need not when the record is, if others write. */
     result->plan.exact &= snapshot;
-    want = wanted(result, want);
+    want = wanted(result, 0, want);
     return result->plan.index ? sfs_plan_cursor(store, &result->plan, want, &result->chain, error)
                               : scan_range(result, store, want, error);
 }
@@ -160,6 +163,7 @@ static int build(struct result *result, struct sfs_storage *store, unsigned want
                  struct sfs_error *error)
 {
     struct sfs_push_down taken;
+    result->want = want;
     int failed = sfs_storage_push_down(store, result->query, &taken, error);
     if (failed)
         return failed;

@@ -19,10 +19,10 @@ int sfs_filter_cursor(struct sfs_cursor *input, const struct sfs_node *node,
 /* The rows from number `skip` on (from 0), at most `count`. */
 int sfs_window_cursor(struct sfs_cursor *input, uint64_t skip, uint64_t count,
                       struct sfs_cursor **ret_cursor, struct sfs_error *error);
-/* The first `keep` rows in the order of `stage` (SFS_SORT_ALL: all). Reads its input whole at the
- * first step. */
+/* The first `keep` rows in the order of `stage` (SFS_SORT_ALL: all), with `values` or without.
+ * Reads its input whole at the first step. */
 int sfs_order_cursor(struct sfs_cursor *input, const struct sfs_query_stage *stage, uint64_t keep,
-                     struct sfs_guard *guard, struct sfs_cursor **ret_cursor,
+                     bool values, struct sfs_guard *guard, struct sfs_cursor **ret_cursor,
                      struct sfs_error *error);
 /* The rows with the document of the stage's fields as their value. */
 int sfs_select_cursor(struct sfs_cursor *input, const struct sfs_query_stage *stage,

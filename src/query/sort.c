@@ -15,6 +15,7 @@ struct order {
     struct sfs_buffer key;
     struct sfs_buffer row;
     const struct sfs_record *given; /* a reference */
+    bool values;                    /* somebody looks at them */
     bool loaded;
 };
 
@@ -38,8 +39,11 @@ static int add(struct order *order, const struct sfs_record *record, struct sfs_
     struct sfs_bytes key = sfs_buffer_bytes(&order->key);
     if (!sfs_sorter_wants(order->sorter, key))
         return 0;
+    struct sfs_record row = *record;
+    if (!order->values && !sfs_row_is_made(record))
+        row.blob = NULL;
     order->row.size = 0;
-    if (sfs_row_pack(record, &order->row))
+    if (sfs_row_pack(&row, &order->row))
         return sfs_fail_memory(error, "query");
     return sfs_sorter_add(order->sorter, key, sfs_buffer_bytes(&order->row), error);
 }
@@ -89,7 +93,7 @@ static void order_close(struct sfs_cursor *cursor)
 }
 
 int sfs_order_cursor(struct sfs_cursor *input, const struct sfs_query_stage *stage, uint64_t keep,
-                     struct sfs_guard *guard, struct sfs_cursor **ret_cursor,
+                     bool values, struct sfs_guard *guard, struct sfs_cursor **ret_cursor,
                      struct sfs_error *error)
 {
     static const struct sfs_cursor_operations operations = {
@@ -105,6 +109,7 @@ int sfs_order_cursor(struct sfs_cursor *input, const struct sfs_query_stage *sta
     order->cursor.operations = &operations;
     order->input = input;
     order->stage = stage;
+    order->values = values;
     *ret_cursor = &order->cursor;
     return 0;
 }

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "query/plan.h"
+
 /* Whether the rows are results of aggregates, as lines. */
 static bool makes_lines(const struct sfs_text *text)
 {
@@ -68,6 +70,13 @@ void sfs_text_close(struct sfs_text *text)
     free(text);
 }
 
+/* The rows were counted: nothing is left to be read. */
+static int end_count(struct sfs_text *text, struct sfs_error *error)
+{
+    text->ended = true;
+    return sfs_text_row_end(text) ? sfs_fail_memory(error, "query") : 0;
+}
+
 /* A text that is whole from the beginning. */
 static int make_whole(struct sfs_text *text, struct sfs_storage *store, struct sfs_error *error)
 {
@@ -75,9 +84,7 @@ static int make_whole(struct sfs_text *text, struct sfs_storage *store, struct s
     if (text->sink == SFS_SINK_EXPLAIN)
         return sfs_query_explain(store, text->query, &text->made, error);
     int result = sfs_query_count(store, text->query, &text->rows, error);
-    if (result)
-        return result;
-    return sfs_text_row_end(text) ? sfs_fail_memory(error, "query") : 0;
+    return result ? result : end_count(text, error);
 }
 
 static int begin(struct sfs_text *text, struct sfs_storage *store, struct sfs_error *error)
@@ -92,6 +99,12 @@ static int begin(struct sfs_text *text, struct sfs_storage *store, struct sfs_er
     if (whole || text->sink == SFS_SINK_EXPLAIN)
         return make_whole(text, store, error);
     text->lines = makes_lines(text);
+    if (text->sink == SFS_SINK_COUNT && !text->lines) {
+        bool counted = false;
+        result = sfs_plan_count(store, text->query, &counted, &text->rows, error);
+        if (result || counted)
+            return result ? result : end_count(text, error);
+    }
     if (text->lines)
         result = sfs_text_lines_begin(text, error);
     if (result == 0 && text->sink == SFS_SINK_VALUES_CSV)

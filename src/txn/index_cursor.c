@@ -10,7 +10,8 @@ struct merged {
     const struct sfs_txn_index_part *own;
     unsigned want;
     bool descending;
-    size_t from; /* of `own`: what is left is [from, to); descending: groups of one K, the last first */
+    size_t from; /* of `own`: what is left is [from, to); descending: groups of one K, the last
+                    first */
     size_t to;
     size_t at; /* descending: the next of the group that is being given, up to `group` */
     size_t group;
@@ -33,7 +34,8 @@ static void begin_group(struct merged *self)
         return;
     self->group = self->to;
     self->at = self->to - 1;
-    while (self->at > self->from && sfs_bytes_equal(key_at(self, self->at - 1), key_at(self, self->at)))
+    while (self->at > self->from &&
+           sfs_bytes_equal(key_at(self, self->at - 1), key_at(self, self->at)))
         self->at--;
     self->to = self->at;
 }
@@ -146,8 +148,7 @@ static void merged_close(struct sfs_index_cursor *cursor)
 
 int sfs_txn_index_scan(const struct sfs_txn_view *view, struct sfs_txn_indexes *indexes,
                        const struct sfs_index *index, struct sfs_range range, bool descending,
-                       unsigned want, struct sfs_index_cursor **ret_cursor,
-                       struct sfs_error *error)
+                       unsigned want, struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
 {
     static const struct sfs_index_cursor_operations operations = {merged_next, merged_seek,
                                                                   merged_close};

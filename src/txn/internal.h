@@ -54,8 +54,9 @@ struct sfs_transaction {
     struct sfs_storage *store;          /* where the commit goes; borrowed */
     struct sfs_transaction *parent;     /* whose store that is; NULL: not nested */
     struct sfs_storage *snapshot;       /* NULL: read committed */
-    struct sfs_txn_recorder *recorder;  /* over the snapshot; NULL: reads are not recorded */
-    struct sfs_storage *base;           /* recorder, snapshot or store: under the write set */
+    struct sfs_storage *recent;         /* over the snapshot; NULL: read committed */
+    struct sfs_txn_recorder *recorder;  /* over that; NULL: reads are not recorded */
+    struct sfs_storage *base;           /* recorder, recent or store: under the write set */
     struct sfs_transaction_options options;
     uint64_t sequence; /* of the snapshot; read committed: of the store at the beginning */
     int64_t begun;

@@ -1,11 +1,38 @@
 # SPDX-License-Identifier: MIT
 # Transactions: a snapshot, a write set that is read through first, and one batch at the commit.
 # Sources and headers:  libstorefs_la_SOURCES += src/txn/NAME.c src/txn/NAME.h
-libstorefs_la_SOURCES += src/txn/apply.c src/txn/changes.c src/txn/commit.c src/txn/content.c \
-	src/txn/content.h src/txn/cursor.c src/txn/history.c \
-	src/txn/index.c src/txn/index.h src/txn/index_cursor.c src/txn/index_entries.h src/txn/internal.h src/txn/map.c \
-	src/txn/map.h src/txn/mapped.c src/txn/run.c src/txn/run.h src/txn/run_ranges.c \
-	src/txn/savepoint.c src/txn/snapshot.c \
-	src/txn/predicate.c src/txn/predicate.h src/txn/push_down.c src/txn/reads.c \
-	src/txn/reads.h src/txn/recorder.c src/txn/recorder.h src/txn/storage.c src/txn/transact.c \
-	src/txn/transaction.c src/txn/view.c src/txn/view.h
+libstorefs_la_SOURCES += src/txn/apply.c
+libstorefs_la_SOURCES += src/txn/changes.c
+libstorefs_la_SOURCES += src/txn/commit.c
+libstorefs_la_SOURCES += src/txn/conflicts.c
+libstorefs_la_SOURCES += src/txn/content.c
+libstorefs_la_SOURCES += src/txn/content.h
+libstorefs_la_SOURCES += src/txn/cursor.c
+libstorefs_la_SOURCES += src/txn/history.c
+libstorefs_la_SOURCES += src/txn/index.c
+libstorefs_la_SOURCES += src/txn/index.h
+libstorefs_la_SOURCES += src/txn/index_cursor.c
+libstorefs_la_SOURCES += src/txn/index_entries.h
+libstorefs_la_SOURCES += src/txn/internal.h
+libstorefs_la_SOURCES += src/txn/map.c
+libstorefs_la_SOURCES += src/txn/map.h
+libstorefs_la_SOURCES += src/txn/mapped.c
+libstorefs_la_SOURCES += src/txn/predicate.c
+libstorefs_la_SOURCES += src/txn/predicate.h
+libstorefs_la_SOURCES += src/txn/push_down.c
+libstorefs_la_SOURCES += src/txn/reads.c
+libstorefs_la_SOURCES += src/txn/reads.h
+libstorefs_la_SOURCES += src/txn/recent.c
+libstorefs_la_SOURCES += src/txn/recent.h
+libstorefs_la_SOURCES += src/txn/recorder.c
+libstorefs_la_SOURCES += src/txn/recorder.h
+libstorefs_la_SOURCES += src/txn/run.c
+libstorefs_la_SOURCES += src/txn/run.h
+libstorefs_la_SOURCES += src/txn/run_ranges.c
+libstorefs_la_SOURCES += src/txn/savepoint.c
+libstorefs_la_SOURCES += src/txn/snapshot.c
+libstorefs_la_SOURCES += src/txn/storage.c
+libstorefs_la_SOURCES += src/txn/transact.c
+libstorefs_la_SOURCES += src/txn/transaction.c
+libstorefs_la_SOURCES += src/txn/view.c
+libstorefs_la_SOURCES += src/txn/view.h

@@ -53,6 +53,11 @@ int sfs_txn_predicate_new(const struct sfs_query *query, size_t stages, struct s
     return code;
 }
 
+struct sfs_bytes sfs_txn_predicate_text(const struct sfs_txn_predicate *predicate)
+{
+    return sfs_buffer_bytes(&predicate->text);
+}
+
 bool sfs_txn_predicate_same(const struct sfs_txn_predicate *a, const struct sfs_txn_predicate *b)
 {
     return sfs_bytes_equal(sfs_buffer_bytes(&a->text), sfs_buffer_bytes(&b->text)) &&

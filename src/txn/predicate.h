@@ -20,6 +20,8 @@ bool sfs_txn_predicate_same(const struct sfs_txn_predicate *a, const struct sfs_
 /* Evaluated up to `end` (empty: to the last of all names), `closed`: with it. NO_MEMORY. */
 int sfs_txn_predicate_extend(struct sfs_txn_predicate *predicate, struct sfs_bytes end,
                              bool closed);
+/* How the filters are written; borrowed. */
+struct sfs_bytes sfs_txn_predicate_text(const struct sfs_txn_predicate *predicate);
 /* 1, 0, or NO_MEMORY. */
 int sfs_txn_predicate_matches(const struct sfs_txn_predicate *predicate,
                               const struct sfs_record *record);

@@ -418,3 +418,66 @@ int sfs_txn_reads_require(struct sfs_txn_reads *reads, const struct sfs_tree *wr
     pthread_mutex_unlock(&reads->lock);
     return code;
 }
+
+/* --- telling what was read --- */
+
+static int visit_tree(struct sfs_tree *names, bool id, sfs_txn_reads_visit *visit, void *context)
+{
+    struct sfs_tree_cursor position = sfs_tree_seek(names, sfs_bytes(NULL, 0));
+    const struct key *key;
+    int code = 0;
+    while (code == 0 && (key = sfs_tree_next(&position)))
+        code = visit(context, key->name, key->number, id);
+    sfs_tree_clear(names);
+    return code;
+}
+
+int sfs_txn_reads_each(struct sfs_txn_reads *reads, sfs_txn_reads_visit *visit, void *context)
+{
+    struct sfs_tree keys;
+    struct sfs_tree witnesses;
+    pthread_mutex_lock(&reads->lock);
+    sfs_tree_share(&reads->keys, &keys);
+    sfs_tree_share(&reads->witnesses, &witnesses);
+    pthread_mutex_unlock(&reads->lock);
+    int code = visit_tree(&keys, false, visit, context);
+    if (code == 0)
+        return visit_tree(&witnesses, true, visit, context);
+    sfs_tree_clear(&witnesses);
+    return code;
+}
+
+int sfs_txn_reads_find_range(struct sfs_txn_reads *reads, struct sfs_bytes name, struct sfs_buffer *from,
+                             struct sfs_buffer *to)
+{
+    int result = 0;
+    pthread_mutex_lock(&reads->lock);
+    for (size_t i = 0; i < reads->range_count && result == 0; i++) {
+        const struct sfs_txn_extent *extent = &reads->ranges[i];
+        if (!covers(extent, name))
+            continue;
+        result = sfs_buffer_add(from, sfs_buffer_bytes(&extent->from));
+        if (result == 0 && !extent->endless)
+            result = sfs_buffer_add(to, sfs_buffer_bytes(&extent->end));
+        result = result ? result : 1;
+    }
+    pthread_mutex_unlock(&reads->lock);
+    return result;
+}
+
+int sfs_txn_reads_find_query(struct sfs_txn_reads *reads, const struct sfs_record *before,
+                             const struct sfs_record *after, struct sfs_buffer *query)
+{
+    int result = 0;
+    pthread_mutex_lock(&reads->lock);
+    for (size_t i = 0; i < reads->predicate_count && result == 0; i++) {
+        const struct sfs_txn_predicate *predicate = reads->predicates[i];
+        result = before ? sfs_txn_predicate_matches(predicate, before) : 0;
+        if (result == 0 && after)
+            result = sfs_txn_predicate_matches(predicate, after);
+        if (result == 1 && sfs_buffer_add(query, sfs_txn_predicate_text(predicate)))
+            result = SFS_E_NO_MEMORY;
+    }
+    pthread_mutex_unlock(&reads->lock);
+    return result;
+}

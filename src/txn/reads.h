@@ -78,6 +78,17 @@ int sfs_txn_reads_query_upto(struct sfs_txn_reads *reads, struct sfs_txn_predica
 int sfs_txn_reads_query_end(struct sfs_txn_reads *reads, struct sfs_txn_predicate *predicate,
                             struct sfs_bytes end, struct sfs_error *error);
 
+/* Calls `visit` with each name that was looked up, and its revision; or (`id`) that showed a range not to be
+ * empty, and its record's id. Returns what is not 0 of a visit. */
+typedef int sfs_txn_reads_visit(void *context, struct sfs_bytes name, uint64_t number, bool id);
+int sfs_txn_reads_each(struct sfs_txn_reads *reads, sfs_txn_reads_visit *visit, void *context);
+/* Appends to `from` and `to` the range that was read and has the name: 1, or 0 where none has; NO_MEMORY. */
+int sfs_txn_reads_find_range(struct sfs_txn_reads *reads, struct sfs_bytes name, struct sfs_buffer *from,
+                             struct sfs_buffer *to);
+/* Appends the filters of a query that one of the records (NULL: none) passes: 1, 0 or NO_MEMORY. */
+int sfs_txn_reads_find_query(struct sfs_txn_reads *reads, const struct sfs_record *before,
+                             const struct sfs_record *after, struct sfs_buffer *query);
+
 /*
  * Adds to a batch that all of this is as it was at `sequence`; names in `written`, which the batch
  * changes and depends on itself, are left out. `reads` must outlive the batch's apply.

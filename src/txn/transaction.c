@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "txn/recent.h"
 #include "txn/recorder.h"
 #include "util/clock.h"
 
@@ -101,6 +102,11 @@ int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_err
     return code;
 }
 
+int sfs_transaction_check(struct sfs_transaction *transaction, struct sfs_error *error)
+{
+    return sfs_txn_use(transaction, true, error);
+}
+
 void sfs_txn_share(struct sfs_transaction *transaction, struct sfs_txn_writes *ret_writes)
 {
     pthread_mutex_lock(&transaction->lock);
@@ -165,12 +171,14 @@ static int open_snapshot(struct sfs_transaction *transaction, struct sfs_error *
                             &transaction->snapshot, error);
     if (code == 0)
         code = sfs_sequence(transaction->snapshot, &transaction->sequence, error);
-    transaction->base = transaction->snapshot;
+    if (code == 0)
+        code = sfs_txn_recent_new(transaction->snapshot, &transaction->recent, error);
+    transaction->base = transaction->recent;
     /* What only reads is as if it had run at the moment of its snapshot: nothing is to be checked. */
     if (code || transaction->options.isolation != SFS_SERIALIZABLE ||
         transaction->options.read_only)
         return code;
-    code = sfs_txn_recorder_new(transaction->snapshot, &transaction->recorder, error);
+    code = sfs_txn_recorder_new(transaction->recent, &transaction->recorder, error);
     if (code == 0)
         transaction->base = &transaction->recorder->storage;
     return code;
@@ -290,6 +298,7 @@ void sfs_transaction_free(struct sfs_transaction *transaction)
      * until the lease ends. */
     if (transaction->recorder)
         sfs_close(&transaction->recorder->storage, NULL);
+    sfs_close(transaction->recent, NULL);
     sfs_close(transaction->snapshot, NULL);
     pthread_mutex_destroy(&transaction->writer);
     pthread_mutex_destroy(&transaction->lock);

@@ -5,3 +5,10 @@
 bench_programs += tests/bench/bench_commits
 tests_bench_bench_commits_SOURCES = tests/bench/bench_commits.c
 tests_bench_bench_commits_LDADD = libstorefs.la $(SQLITE_LIBS)
+bench_programs += tests/bench/bench_tx
+tests_bench_bench_tx_SOURCES = tests/bench/bench_tx.c
+tests_bench_bench_tx_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
+tests_bench_bench_tx_LDADD = $(FUSE_LIBS)
+bench_programs += tests/bench/bench_query
+tests_bench_bench_query_SOURCES = tests/bench/bench_query.c
+tests_bench_bench_query_LDADD = libstorefs.la $(SQLITE_LIBS)

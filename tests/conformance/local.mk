@@ -31,5 +31,7 @@ conformance_tests += tests/conformance/test_histories
 tests_conformance_test_histories_SOURCES = tests/conformance/test_histories.c \
 	tests/conformance/history.c tests/conformance/history.h
 conformance_tests += tests/conformance/test_indexes
-tests_conformance_test_indexes_SOURCES = tests/conformance/test_indexes.c tests/unit/query_model.c \
+tests_conformance_test_indexes_SOURCES = tests/conformance/test_indexes.c \
+	tests/conformance/index_generate.c tests/conformance/index_generate.h \
+	tests/unit/query_model.c \
 	tests/unit/query_model.h tests/unit/query_model_rows.c tests/unit/query_generate.c

@@ -17,17 +17,12 @@
 
 #include <cmocka.h>
 
+#include "index_generate.h"
 #include "storefs/backend.h"
-#include "storefs/query.h"
 #include "storefs/transaction.h"
-#include "tests/unit/query_model.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define RECORDS 120
 #define BATCHES 6
 #define QUERIES 40
-#define STAGES_MAX 4
-#define NS_PER_MS 1000000
 
 struct pair {
     struct sfs_storage *indexed;
@@ -36,11 +31,11 @@ struct pair {
 
 struct life {
     struct pair stores;
-    struct model_record records[RECORDS]; /* what keys and documents are made of */
+    struct model_record records[INDEX_RECORDS]; /* what keys and documents are made of */
     size_t queries;
     size_t served; /* that an index took part in */
     size_t rows;
-    size_t inside; /* of these, in transactions */
+    size_t inside;  /* of these, in transactions */
     size_t refused; /* batches that a unique index refused */
     char path[400];
 };
@@ -51,134 +46,6 @@ static void require(int result, const struct sfs_error *error, const char *what)
 {
     if (result)
         fail_msg("%s: %d %s", what, result, error->message);
-}
-
-/* --- changes --- */
-
-static struct sfs_bytes random_key(const struct life *life)
-{
-    return life->records[generate_below(RECORDS)].key;
-}
-
-static struct sfs_bytes random_prefix(void)
-{
-    static const char *const prefixes[] = {"user/", "dir/", "a/b/", "user/1/", "z/"};
-    return sfs_string(prefixes[generate_below(COUNT(prefixes))]);
-}
-
-static void put(const struct life *life, struct sfs_batch *batch, struct sfs_bytes key)
-{
-    const struct model_record *record = &life->records[generate_below(RECORDS)];
-    struct sfs_bytes value = record->bytes;
-    char text[1400];
-    struct sfs_attributes attributes = {.type = SFS_TYPE_JSON,
-                                        .created = record->created * NS_PER_MS,
-                                        .modified = record->updated * NS_PER_MS};
-    unsigned mask = generate_below(3) ? SFS_ATTRIBUTE_CREATED | SFS_ATTRIBUTE_MODIFIED : 0;
-    if (generate_below(12) == 0) {
-        /* Values that no entry holds whole, and that only their ends tell apart. */
-        memset(text, 'x', sizeof(text));
-        int size = snprintf(text, 16, "{\"%c\": [\"", "abcn"[generate_below(4)]);
-        text[size] = 'x';
-        size_t end = 1000 + generate_below(3) * 100;
-        snprintf(text + end, sizeof(text) - end, "%u\"]}", (unsigned)generate_below(3));
-        value = sfs_string(text);
-    }
-    if (generate_below(20) == 0)
-        mask |= SFS_ATTRIBUTE_TYPE;
-    assert_int_equal(sfs_batch_put(batch, key, value, &attributes, mask, NULL), 0);
-}
-
-static void put_other(struct sfs_batch *batch, struct sfs_bytes key)
-{
-    struct sfs_attributes link = {.kind = SFS_KIND_SYMLINK};
-    if (generate_below(2))
-        assert_int_equal(
-            sfs_batch_put(batch, key, sfs_string("to"), &link, SFS_ATTRIBUTE_KIND, NULL), 0);
-    else
-        assert_int_equal(sfs_batch_put(batch, sfs_bytes("user/", 6), (struct sfs_bytes){0}, NULL,
-                                       0, NULL),
-                         0);
-}
-
-static void move_prefix(struct sfs_batch *batch, bool exchange)
-{
-    struct sfs_bytes from = random_prefix();
-    struct sfs_bytes to = random_prefix();
-    if (sfs_bytes_starts(from, to) || sfs_bytes_starts(to, from))
-        return;
-    assert_int_equal(exchange ? sfs_batch_exchange_prefix(batch, from, to, NULL)
-                              : sfs_batch_rename_prefix(batch, from, to, NULL),
-                     0);
-}
-
-static void clear(const struct life *life, struct sfs_batch *batch)
-{
-    struct sfs_bytes from = random_key(life);
-    struct sfs_bytes to = random_key(life);
-    if (sfs_bytes_compare(from, to) < 0 && generate_below(3) == 0)
-        assert_int_equal(sfs_batch_clear_range(batch, (struct sfs_range){from, to}, NULL), 0);
-}
-
-static void patch(struct sfs_batch *batch, struct sfs_bytes key)
-{
-    static const char *const pieces[] = {"{\"a\":1}", " ", "5", "}", "\"x\"", "{\"n\": 2, \"a\":[1]}"};
-    struct sfs_bytes piece = sfs_string(pieces[generate_below(COUNT(pieces))]);
-    uint64_t kind = generate_below(3);
-    if (kind == 0)
-        assert_int_equal(sfs_batch_append(batch, key, piece, NULL), 0);
-    else if (kind == 1)
-        assert_int_equal(sfs_batch_write(batch, key, generate_below(8), piece, NULL), 0);
-    else
-        assert_int_equal(sfs_batch_truncate(batch, key, generate_below(12), NULL), 0);
-}
-
-static void set_attributes(struct sfs_batch *batch, struct sfs_bytes key)
-{
-    struct sfs_attributes attributes = {
-        .modified = (int64_t)generate_below(6) * NS_PER_MS,
-        .created = (int64_t)generate_below(3) * NS_PER_MS,
-        .mode = 0600,
-        .type = (enum sfs_type)generate_below(3),
-    };
-    static const unsigned masks[] = {SFS_ATTRIBUTE_MODIFIED, SFS_ATTRIBUTE_CREATED,
-                                     SFS_ATTRIBUTE_MODE, SFS_ATTRIBUTE_TYPE};
-    unsigned mask = masks[generate_below(COUNT(masks))];
-    assert_int_equal(sfs_batch_attributes(batch, key, &attributes, mask, NULL), 0);
-}
-
-static void add_operation(const struct life *life, struct sfs_batch *batch)
-{
-    struct sfs_bytes key = random_key(life);
-    uint64_t kind = generate_below(22);
-    if (kind < 10)
-        put(life, batch, key);
-    else if (kind < 12)
-        assert_int_equal(sfs_batch_delete(batch, key, 0, NULL), 0);
-    else if (kind < 14)
-        assert_int_equal(sfs_batch_rename(batch, key, random_key(life), 0, NULL), 0);
-    else if (kind == 14)
-        assert_int_equal(sfs_batch_exchange(batch, key, random_key(life), NULL), 0);
-    else if (kind < 17)
-        move_prefix(batch, kind == 16);
-    else if (kind == 17)
-        clear(life, batch);
-    else if (kind == 18)
-        patch(batch, key);
-    else if (kind == 19)
-        put_other(batch, key);
-    else
-        set_attributes(batch, key);
-}
-
-static struct sfs_batch *random_batch(const struct life *life, size_t most)
-{
-    struct sfs_batch *batch = NULL;
-    size_t size = 1 + generate_below(most);
-    assert_int_equal(sfs_batch_new(&batch, NULL), 0);
-    for (size_t i = 0; i < size; i++)
-        add_operation(life, batch);
-    return batch;
 }
 
 /* Whether applying the batch to the plain store would give two keys one value of that index. */
@@ -196,9 +63,9 @@ static bool would_be_twice(struct sfs_storage *plain, struct sfs_batch *batch, c
     /* An empty store takes each document; the one that is refused is the second. */
     require(sfs_open(&copy, "memory:", SFS_OPEN_CREATE, &error), &error, "memory:");
     require(sfs_index_create(copy, sfs_string(name), NULL, NULL, &error), &error, name);
-    require(sfs_entries(sfs_transaction_storage(transaction), (struct sfs_bytes){0}, &cursor,
-                        &error),
-            &error, "entries");
+    require(
+        sfs_entries(sfs_transaction_storage(transaction), (struct sfs_bytes){0}, &cursor, &error),
+        &error, "entries");
     while (sfs_cursor_next(cursor, &record, &error) > 0) {
         struct sfs_batch *one = NULL;
         unsigned mask = SFS_ATTRIBUTE_CREATED | SFS_ATTRIBUTE_MODIFIED |
@@ -231,7 +98,8 @@ static int visit_unique(void *context, const char *name, const struct sfs_index_
     return 0;
 }
 
-/* Applies to both; what the plain one takes the other must take, unless a unique index is why not. */
+/* Applies to both; what the plain one takes the other must take, unless a unique index is why not.
+ */
 static void apply_both(struct life *life, struct pair to, struct sfs_batch *batch)
 {
     struct sfs_error errors[2] = {{0}, {0}};
@@ -255,24 +123,6 @@ static void apply_both(struct life *life, struct pair to, struct sfs_batch *batc
 
 /* --- indexes --- */
 
-static void random_index_name(struct sfs_buffer *name)
-{
-    static const char *const fields[] = {
-        "a",        "b",       "c",        "n",    "a.b", "a[0]", "\"odd name\"", "@key", "@size",
-        "@created", "@updated", "@type", "a.n", "b.c"};
-    size_t first = generate_below(COUNT(fields));
-    size_t count = 1 + generate_below(3);
-    name->size = 0;
-    if (generate_below(8) == 0)
-        assert_int_equal(sfs_buffer_add(name, sfs_string("unique:")), 0);
-    for (size_t i = 0; i < count; i++) {
-        if (i)
-            assert_int_equal(sfs_buffer_byte(name, ','), 0);
-        size_t at = (first + i * 5) % COUNT(fields);
-        assert_int_equal(sfs_buffer_add(name, sfs_string(fields[at])), 0);
-    }
-}
-
 static int visit_drop(void *context, const char *name, const struct sfs_index_stats *stats)
 {
     (void)stats;
@@ -295,7 +145,7 @@ static void change_indexes(struct life *life)
             require(sfs_index_drop(store, sfs_buffer_bytes(&name), &error), &error, "drop");
     }
     for (size_t i = generate_below(5); i > 0; i--) {
-        random_index_name(&name);
+        index_random_name(&name);
         int result = sfs_index_create(store, sfs_buffer_bytes(&name), NULL, NULL, &error);
         if (result && result != SFS_E_EXISTS && result != SFS_E_TOO_LARGE)
             fail_msg("create %.*s: %s", (int)name.size, name.data, error.message);
@@ -336,86 +186,6 @@ static uint64_t hits(struct sfs_storage *store)
 
 /* --- queries --- */
 
-static struct sfs_query *random_query(const struct life *life, struct sfs_buffer *path)
-{
-    struct sfs_error error = {0};
-    struct sfs_query *query = NULL;
-    enum sfs_sink sink;
-    size_t count = 1 + generate_below(STAGES_MAX);
-    bool grouped = false;
-    path->size = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct model_stage stage;
-        do
-            generate_stage(&stage, life->records, RECORDS);
-        while (grouped && (stage.kind == S_SELECT || stage.kind == S_GROUP));
-        grouped = stage.kind == S_GROUP || (grouped && stage.kind != S_AGGREGATE);
-        assert_int_equal(i ? sfs_buffer_byte(path, '/') : 0, 0);
-        write_stage(path, &stage);
-    }
-    if (sfs_query_parse(sfs_buffer_bytes(path), &query, &sink, &error))
-        fail_msg("%.*s: %s", (int)path->size, path->data, error.message);
-    return query;
-}
-
-static size_t place_of_order(const struct sfs_buffer *path)
-{
-    size_t at = 0;
-    while (at < path->size && !sfs_bytes_starts(sfs_bytes(path->data + at, path->size - at),
-                                                SFS_LITERAL("/order")))
-        at++;
-    return at;
-}
-
-/* Conditions and orders of fields that many documents have and indexes are on. */
-static struct sfs_query *pointed_query(struct sfs_buffer *path)
-{
-    static const char *const fields[] = {"a", "b", "c", "n", "a.b", "@size", "@updated", "@type"};
-    static const char *const values[] = {"1", "2",    "0",       "\"a\"", "\"b\"", "null",
-                                         "3", "true", "\"json\"", "-1",    "\"Jo\"", "1.0"};
-    static const char *const others[] = {"exists", "~ \"a*\"", "~ \"*b\"", "~ \"a*b\""};
-    static const char *const tests[] = {"=", "=", "=", "<", ">=", "<=", ">", "!="};
-    struct sfs_query *query = NULL;
-    enum sfs_sink sink;
-    struct sfs_error error = {0};
-    size_t count = 1 + generate_below(3);
-    path->size = 0;
-#define ANY(list) (list)[generate_below(COUNT(list))]
-    int result = sfs_buffer_add(path, sfs_string("where/"));
-    for (size_t i = 0; result == 0 && i < count; i++) {
-        const char *join = i ? " and " : "";
-        if (generate_below(5) == 0)
-            result = sfs_buffer_printf(path, "%s%s in [%s, %s, %s]", join, ANY(fields), ANY(values),
-                                       ANY(values), ANY(values));
-        else if (generate_below(8) == 0)
-            result = sfs_buffer_printf(path, "%s%s %s", join, ANY(fields),
-                                       ANY(others));
-        else
-            result = sfs_buffer_printf(path, "%s%s %s %s", join, ANY(fields), ANY(tests),
-                                       ANY(values));
-    }
-    if (result == 0 && generate_below(2))
-        result = sfs_buffer_printf(path, "/order/%s%s", ANY(fields),
-                                   generate_below(2) ? ":desc" : "");
-    if (result == 0 && generate_below(2) && place_of_order(path) < path->size)
-        result = sfs_buffer_printf(path, ",%s%s", ANY(fields), generate_below(2) ? ":desc" : "");
-    if (result == 0 && generate_below(3) == 0)
-        result = sfs_buffer_printf(path, "/limit/%u", (unsigned)generate_below(20));
-#undef ANY
-    assert_int_equal(result, 0);
-    if (generate_below(3) == 0) {
-        /* The order alone. */
-        size_t at = place_of_order(path);
-        if (at < path->size) {
-            memmove(path->data, path->data + at + 1, path->size - at - 1);
-            path->size -= at + 1;
-        }
-    }
-    if (sfs_query_parse(sfs_buffer_bytes(path), &query, &sink, &error))
-        fail_msg("%.*s: %s", (int)path->size, path->data, error.message);
-    return query;
-}
-
 static void explain(struct sfs_storage *store, const struct sfs_query *query)
 {
     struct sfs_text *text = NULL;
@@ -428,7 +198,7 @@ static void explain(struct sfs_storage *store, const struct sfs_query *query)
 }
 
 static uint64_t compare_rows(struct pair stores, const struct sfs_query *query,
-                         const struct sfs_buffer *path)
+                             const struct sfs_buffer *path)
 {
     struct sfs_error error = {0};
     struct sfs_cursor *cursors[2] = {NULL, NULL};
@@ -442,10 +212,10 @@ static uint64_t compare_rows(struct pair stores, const struct sfs_query *query,
         require(found[0] < 0, &error, "next");
         found[1] = sfs_cursor_next(cursors[1], &rows[1], &error);
         require(found[1] < 0, &error, "next");
-        bool same = found[0] == found[1] &&
-                    (!found[0] || (sfs_bytes_equal(rows[0]->name, rows[1]->name) &&
-                                   sfs_bytes_equal(sfs_record_value(rows[0]),
-                                                   sfs_record_value(rows[1]))));
+        bool same =
+            found[0] == found[1] &&
+            (!found[0] || (sfs_bytes_equal(rows[0]->name, rows[1]->name) &&
+                           sfs_bytes_equal(sfs_record_value(rows[0]), sfs_record_value(rows[1]))));
         if (!same) {
             explain(stores.indexed, query);
             fail_msg("row %llu of %.*s is %.*s, without indexes %.*s", (unsigned long long)count,
@@ -469,8 +239,8 @@ static void run_queries(struct life *life, struct pair stores, size_t count)
 {
     struct sfs_buffer path = {0};
     for (size_t i = 0; i < count; i++) {
-        struct sfs_query *query =
-            generate_below(4) ? pointed_query(&path) : random_query(life, &path);
+        struct sfs_query *query = generate_below(4) ? index_pointed_query(&path)
+                                                    : index_random_query(life->records, &path);
         life->rows += compare_rows(stores, query, &path);
         sfs_query_free(query);
         life->queries++;
@@ -498,7 +268,7 @@ static void close_both(struct pair stores)
 static void apply_some(struct life *life, struct pair to, size_t batches)
 {
     for (size_t i = 0; i < batches; i++) {
-        struct sfs_batch *batch = random_batch(life, 3);
+        struct sfs_batch *batch = index_random_batch(life->records, 3);
         apply_both(life, to, batch);
         sfs_batch_free(batch);
     }
@@ -538,10 +308,10 @@ static void fill_stores(struct life *life)
         require(sfs_index_create(life->stores.indexed, sfs_string("unique:a,@size"), NULL, NULL,
                                  &error),
                 &error, "unique");
-    for (size_t i = 0; i < RECORDS; i++) {
+    for (size_t i = 0; i < INDEX_RECORDS; i++) {
         struct sfs_batch *batch = NULL;
         assert_int_equal(sfs_batch_new(&batch, NULL), 0);
-        put(life, batch, life->records[i].key);
+        index_put(life->records, batch, life->records[i].key);
         apply_both(life, life->stores, batch);
         sfs_batch_free(batch);
     }
@@ -552,7 +322,7 @@ static void live(struct life *life, size_t seed, const char *uri)
     struct sfs_error error = {0};
     model_reset();
     generate_seed(seed);
-    for (size_t i = 0; i < RECORDS; i++)
+    for (size_t i = 0; i < INDEX_RECORDS; i++)
         generate_record(&life->records[i], i);
     require(sfs_open(&life->stores.indexed, uri, SFS_OPEN_CREATE, &error), &error, uri);
     require(sfs_open(&life->stores.plain, "memory:", SFS_OPEN_CREATE, &error), &error, "memory:");
@@ -618,11 +388,18 @@ static void test_json(void **state)
     run_lives("json", "?autosave=no");
 }
 
+static void test_sqlite(void **state)
+{
+    (void)state;
+    run_lives("sqlite", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_sqlite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

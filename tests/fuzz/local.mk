@@ -13,3 +13,6 @@ tests_fuzz_fuzz_line_LDFLAGS = $(fuzz_ldflags)
 fuzz_programs += tests/fuzz/fuzz_sort_key
 tests_fuzz_fuzz_sort_key_SOURCES = tests/fuzz/fuzz_sort_key.c
 tests_fuzz_fuzz_sort_key_LDFLAGS = $(fuzz_ldflags)
+fuzz_programs += tests/fuzz/fuzz_query
+tests_fuzz_fuzz_query_SOURCES = tests/fuzz/fuzz_query.c
+tests_fuzz_fuzz_query_LDFLAGS = $(fuzz_ldflags)

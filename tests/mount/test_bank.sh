@@ -1,65 +1,84 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A bank: 50 accounts, eight processes that move money between them in transactions of a mount whose
-# daemon is killed with SIGKILL every second. The total never changes, at any read inside a transaction and
-# after each recovery, and what was acknowledged is there. Two minutes with STOREFS_TEST_SCALE=full.
+# daemon is killed with SIGKILL every second or two; then the same through two daemons on one store, killed in
+# turn. The total never changes, at any read inside a transaction and after each recovery, and what was
+# acknowledged is there. Two minutes each with STOREFS_TEST_SCALE=full.
 # Then: many small files in one transaction, seen by a reader all or not at all, and how fast.
+# stage: gcc
 . "$srcdir/tests/mount/lib.sh"
 seconds=8
 files=1000
 [ "${STOREFS_TEST_SCALE-}" = full ] && seconds=120 files=10000
-mnt=$TMPDIR/mnt
-store=sqlite:$TMPDIR/store.sqlite
 bank=$srcdir/tests/mount/bank.py
-mkdir -p "$mnt"
 
+# tellers MOUNT…: eight, by turns on the mounts
 tellers() {
-    local i
+    local i where=("$@")
     for i in 1 2 3 4 5 6 7 8; do
-        python3 "$bank" teller "$mnt" "$TMPDIR/acknowledged$i" "$seconds" "$i" > "$TMPDIR/teller$i" 2>&1 &
+        python3 "$bank" teller "${where[i % $#]}" "$TMPDIR/acknowledged$i" "$seconds" "$i" \
+            > "$TMPDIR/teller$i" 2>&1 &
         pids[i]=$!
     done
 }
 
-# Killed and mounted again, until the tellers' time is over.
+audit() {
+    works mkdir "$1/tx/audit"
+    same "50000 50" "$(python3 "$bank" total "$1/tx/audit/keys")" "$2"
+    works rmdir "$1/tx/audit"
+}
+
+# storm STORE MOUNT…: by turns killed and mounted again, until the tellers' time is over.
 storm() {
-    local end=$((SECONDS + seconds)) daemon
+    local store=$1 end=$((SECONDS + seconds)) victim
+    shift
+    local where=("$@")
     kills=0
     while [ $SECONDS -lt $end ]; do
-        sleep 1
-        daemon=$(daemon_of "$mnt")
-        kill -9 "$daemon" || fail "the daemon was gone"
+        sleep "$((seconds > 30 ? 2 : 1))"
+        victim=${where[kills % $#]}
+        kill -9 "$(daemon_of "$victim")" || fail "the daemon was gone"
         kills=$((kills + 1))
-        up "$store" "$mnt" 2>> "$TMPDIR/said"
-        works mkdir "$mnt/tx/audit"
-        same "50000 50" "$(python3 "$bank" total "$mnt/tx/audit/keys")" "the total after recovery"
-        works rmdir "$mnt/tx/audit"
+        up "$store" "$victim" 2>> "$TMPDIR/said"
+        audit "$victim" "the total after recovery"
     done
 }
 
-up "$store" "$mnt"
-works python3 "$bank" make "$mnt/keys"
-tellers
-storm
-committed=0 conflicts=0 totals=0 lost=0
-for i in 1 2 3 4 5 6 7 8; do
-    checks=$((checks + 1))
-    wait "${pids[i]}" || fail "teller $i: $(head -n 5 "$TMPDIR/teller$i")"
-    read -r a b c d < "$TMPDIR/teller$i"
-    committed=$((committed + a)) conflicts=$((conflicts + b)) totals=$((totals + c)) lost=$((lost + d))
-    works python3 -c '
+# bank NAME MOUNT…: on one sqlite store, with a daemon for each of the mounts
+bank() {
+    local name=$1 store=sqlite:$TMPDIR/$1.sqlite where committed=0 conflicts=0 totals=0 lost=0 i
+    shift
+    for where in "$@"; do
+        up "$store" "$where"
+    done
+    works python3 "$bank" make "$1/keys"
+    tellers "$@"
+    storm "$store" "$@"
+    for i in 1 2 3 4 5 6 7 8; do
+        checks=$((checks + 1))
+        wait "${pids[i]}" || fail "teller $i: $(head -n 5 "$TMPDIR/teller$i")"
+        read -r a b c d < "$TMPDIR/teller$i"
+        committed=$((committed + a)) conflicts=$((conflicts + b)) totals=$((totals + c)) lost=$((lost + d))
+        works python3 -c '
 import os, sys
 there = set(os.listdir(sys.argv[1]))
 missing = [mark for mark in open(sys.argv[2]).read().split() if mark not in there]
 sys.exit("%d acknowledged commits are missing: %s" % (len(missing), missing[:3]) if missing else 0)' \
-        "$mnt/keys/log" "$TMPDIR/acknowledged$i"
-done
-echo "bank: $committed transfers, $conflicts conflicts, $totals totals, $lost interrupted, $kills kills"
-checks=$((checks + 1))
-[ $committed -gt $seconds ] && [ $totals -gt 0 ] && [ $kills -gt 3 ] || fail "the bank did too little"
-same "50000 50" "$(python3 "$bank" total "$mnt/keys")" "the total at the end"
-down "$mnt"
-works "$STOREFS" fsck "$store"
+            "$1/keys/log" "$TMPDIR/acknowledged$i"
+    done
+    echo "$name: $seconds s, $committed transfers, $conflicts conflicts, $totals totals, $lost interrupted," \
+        "$kills kills"
+    checks=$((checks + 1))
+    [ $committed -gt $seconds ] && [ $totals -gt 0 ] && [ $kills -gt 2 ] || fail "the bank did too little"
+    for where in "$@"; do
+        audit "$where" "the total at the end"
+        down "$where"
+    done
+    works "$STOREFS" fsck "$store"
+}
+
+bank one-daemon "$TMPDIR/mnt"
+bank two-daemons "$TMPDIR/left" "$TMPDIR/right"
 
 # --- many small files ---
 
@@ -106,6 +125,7 @@ many() {
 }
 
 many memory memory:
-many json "json:$TMPDIR/many.json"
 many sqlite "sqlite:$TMPDIR/many.sqlite"
+files=1000 # each file for itself writes the whole json file
+many json "json:$TMPDIR/many.json"
 finish

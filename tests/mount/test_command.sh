@@ -191,6 +191,36 @@ test_bulk() {
 }
 
 # A reader that goes away ends us quietly, as SIGPIPE would; a full disk does not.
+test_index() {
+    local tab=$'\t'
+    echo '{"a": {"n": 1, "type": "x"}, "b": {"n": 2, "type": "x"}, "c": {"n": 3}, "t": 1, "u": 2, "v": 3}' > i.json
+    expect 0 "$STOREFS" index json:i.json
+    same "" "$out" "no indexes"
+    expect 0 "$STOREFS" index json:i.json add type,n
+    expect 0 "$STOREFS" index json:i.json add n --unique
+    expect 5 "$STOREFS" index json:i.json add n
+    says "there is an index 'unique:n'"
+    expect 0 "$STOREFS" index json:i.json list
+    same "type,n${tab}6${tab}ready
+unique:n${tab}6${tab}ready" "$(printf '%s\n' "$out" | cut -f 1,2,4)" "list of indexes"
+    expect 5 "$STOREFS" set json:i.json d '{"n": 3}'
+    says "keys 'c' and 'd' would both hold 3"
+    expect 0 "$STOREFS" query json:i.json by/n/3/explain
+    [[ $out == "index unique:n"* ]] || fail "explain does not name the index: $out"
+    expect 0 "$STOREFS" fsck json:i.json
+    expect 0 "$STOREFS" index json:i.json drop n
+    expect 1 "$STOREFS" index json:i.json drop n
+    expect 2 "$STOREFS" index json:i.json add n:desc
+    says "an index has no direction"
+    expect 2 "$STOREFS" index json:i.json drop n --unique
+    expect 2 "$STOREFS" index json:i.json add
+    expect 2 "$STOREFS" index json:i.json list n
+    expect 5 "$STOREFS" index json:i.json add type --unique
+    says "keys 'a' and 'b' would both hold \"x\""
+    expect 0 "$STOREFS" index json:i.json
+    same type,n "$(printf '%s\n' "$out" | cut -f 1)" "what is left"
+}
+
 test_pipes() {
     local command
     for command in "export b.sqlite" "ls b.sqlite" "query b.sqlite" "get a.sqlite big/one"; do
@@ -463,7 +493,7 @@ test_completion() {
     same $'q/1\nq/2' "$out" "completion of a key"
 }
 
-for name in usage values rm bulk pipes interrupt mount target_mount exec unmount dead foreground helper daemon completion; do
+for name in usage values rm bulk index pipes interrupt mount target_mount exec unmount dead foreground helper daemon completion; do
     "test_$name"
 done
 echo "$checks checks, $failures failures"

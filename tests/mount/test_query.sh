@@ -22,14 +22,14 @@ fill() {
 
 listings() {
     local query=$1/query
-    same "by where order limit offset keys values.json values.ndjson count explain" "$(listed "$query")" \
-        "ls query"
+    same "by where order limit offset select group aggregate keys values.json values.ndjson values.csv \
+count sum avg min max distinct explain" "$(listed "$query")" "ls query"
     same "age n name of type" "$(listed "$query/by")" "the fields"
     same "doc tag" "$(listed "$query/by/type")" "the values of type"
     same "10 20 30 40 50" "$(listed "$query/by/age")" "the values of age"
     same "a%2Fb" "$(listed "$query/by/of")" "a value with a slash"
     same '"5"' "$(listed "$query/by/n")" "a text that looks like a number"
-    same "keys values.json values.ndjson count explain" "$(listed "$query/by/type/doc")" \
+    same "keys values.json values.ndjson values.csv count explain" "$(listed "$query/by/type/doc")" \
         "deeper, results only"
     same "40 50" "$(listed "$query/where/age > 30/by/age")" "the values behind a filter"
     same "" "$(listed "$query/where")" "where waits for an expression"
@@ -38,7 +38,7 @@ listings() {
     works timeout 60 find "$query" -name no-such-name
     works timeout 60 du -s "$query"
     same "" "$(timeout 60 grep -rl no-such-text "$query")" "grep -r comes to an end"
-    same 9 "$(timeout 60 grep -rl n3 "$query" | wc -l)" "and finds what is there"
+    same 13 "$(timeout 60 grep -rl n3 "$query" | wc -l)" "and finds what is there"
 }
 
 results() {
@@ -56,6 +56,12 @@ results() {
     same 2 "$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))))' \
         "$query/by/type/doc/offset/3/values.json")" "values.json is an array"
     works grep -q . "$query/by/type/doc/explain"
+    same 150 "$(cat "$query/by/type/doc/sum/age")" "a sum"
+    same "n1 n5" "$(cat "$query/by/type/doc/min/name" "$query/by/type/doc/max/name" | paste -sd ' ')" \
+        "the first and the last name"
+    same "doc	30" "$(cat "$query/by/type/doc/group/type/avg/age")" "an average of a group"
+    same "key,age user/1,10" "$(head -n 2 "$query/by/type/doc/select/age/values.csv" | tr -d '\r' | paste -sd ' ')" \
+        "a table"
     same 1 "$(cat "$query/where/@key = \"text\"/count")" "a property"
     same 2 "$(cat "$query/where/name = \"n1\" or $(printf 'age = 20%.0s' 1)$(printf ' or age = 20%.0s' $(seq 30))/count")" \
         "an expression of over 255 bytes"

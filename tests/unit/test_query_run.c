@@ -296,6 +296,16 @@ static void test_allocations_fail(void **state)
     fail_each_allocation(&spy->base, drain, "by/@key/k07/by/s/a7/explain");
     fail_each_allocation(&spy->base, drain, "where/s has \"1\" and @key ~ \"k*\"/order/s/keys");
     fail_each_allocation(spy->base.below, drain, "where/s in [\"a1\",{\"a\":[]}]/values.ndjson");
+    fail_each_allocation(
+        &spy->base, drain,
+        "select/s,a,\"x y\"/where/s =~ \"^a[0-9]\" or a in [1,[]]/order/a/values.csv");
+    fail_each_allocation(&spy->base, drain, "where/n < 3/values.csv");
+    fail_each_allocation(&spy->base, drain,
+                         "where/n < 3/group/n,a[1]/where/@count > 1/"
+                         "aggregate/count,sum(a[0]),avg(n),min(s),distinct(s)/order/n/values.json");
+    fail_each_allocation(&spy->base, drain, "where/n < 3/group/n/max/a");
+    fail_each_allocation(&spy->base, drain, "where/n < 3/group/n/count");
+    fail_each_allocation(&spy->base, drain, "distinct/n");
     fail_each_allocation(&spy->base, complete, "");
     fail_each_allocation(&spy->base, complete, "a[0]");
     fail_each_allocation(&spy->base, complete, "s");

@@ -5,12 +5,14 @@
  */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -453,6 +455,27 @@ static void test_limits(void **state)
     assert_true(run_whole(*state, "values.csv", &full, &error) < 0);
 }
 
+/* Where temporary files can take no more, the query fails; nothing is cut. */
+static void test_full_disk(void **state)
+{
+    static const char *const paths[] = {"order/m/keys", "values.csv", "group/m/count"};
+    struct sfs_query_options options = {.memory = 50000};
+    struct sfs_error error = {0};
+    struct rlimit before;
+    fill(*state);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit small = {100000, before.rlim_max};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        int result = run_whole(*state, paths[i], &options, &error);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        signal(SIGXFSZ, handler);
+        assert_int_equal(result, SFS_E_TOO_LARGE);
+        assert_non_null(strstr(error.message, "rows that do not fit in memory cannot be kept in "));
+    }
+}
+
 /* A pattern that would go on for ever, and numbers too far apart, are errors that say so. */
 static void test_hostile(void **state)
 {
@@ -484,9 +507,9 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_texts),    TEST(test_paths),      TEST(test_results),
-        TEST(test_find_one), TEST(test_conditions), TEST(test_view),
-        TEST(test_memory),   TEST(test_limits),     TEST(test_hostile),
+        TEST(test_texts),      TEST(test_paths),   TEST(test_results), TEST(test_find_one),
+        TEST(test_conditions), TEST(test_view),    TEST(test_memory),  TEST(test_limits),
+        TEST(test_full_disk),  TEST(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

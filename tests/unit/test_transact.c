@@ -203,6 +203,85 @@ static void test_engine_lock(void **state)
     OK(sfs_close(store, NULL));
 }
 
+/* --- what a conflict is told with --- */
+
+/* "KIND NAME EXPECTED? FOUND?" of each conflict, with blanks between; a number that is not 0 is '+'. */
+struct told {
+    char text[400];
+    int stop_after;
+};
+
+static int tell(void *context, const struct sfs_conflict *conflict)
+{
+    static const char kinds[] = {[SFS_DEPENDS_WRITE] = 'w',
+                                 [SFS_DEPENDS_READ] = 'r',
+                                 [SFS_DEPENDS_RANGE] = 'l',
+                                 [SFS_DEPENDS_QUERY] = 'q'};
+    struct told *told = context;
+    size_t used = strlen(told->text);
+    snprintf(told->text + used, sizeof(told->text) - used, "%s%c:%.*s:%c%c", used ? " " : "",
+             kinds[conflict->kind], (int)conflict->name.size, (const char *)conflict->name.data,
+             conflict->expected ? '+' : '0', conflict->found ? '+' : '0');
+    assert_true(conflict->expected != conflict->found);
+    if (conflict->kind == SFS_DEPENDS_RANGE)
+        assert_true(sfs_range_has(conflict->range, conflict->name));
+    if (conflict->kind == SFS_DEPENDS_QUERY)
+        assert_non_null(memmem(conflict->query.data, conflict->query.size, "n = 7", 5));
+    return told->stop_after > 0 && --told->stop_after == 0 ? 7 : 0;
+}
+
+static void check_told(struct sfs_transaction *transaction, const char *expected)
+{
+    struct told told = {.text = ""};
+    assert_int_equal(sfs_transaction_conflicts(transaction, tell, &told, NULL), 0);
+    assert_string_equal(told.text, expected);
+}
+
+static void test_conflicts(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_range range = {SFS_LITERAL("list/"), SFS_LITERAL("list0")};
+    struct sfs_range there = {SFS_LITERAL("there/"), SFS_LITERAL("there0")};
+    struct sfs_cursor *cursor = NULL;
+    const struct sfs_record *record = NULL;
+    struct told told = {.text = "", .stop_after = 2};
+    set(f->store, "mine", "1");
+    set(f->store, "read", "1");
+    set(f->store, "there/a", "1");
+    set(f->store, "seven", "{\"n\":7}");
+    struct sfs_transaction *transaction = begin_at(f->store, SFS_SERIALIZABLE);
+    struct sfs_storage *t = inside(transaction);
+    set(t, "mine", "2");
+    set(t, "left", "2");
+    check_value(t, "read", "1");
+    check_value(t, "none", NULL);
+    assert_int_equal(sfs_scan(t, range, 0, &cursor, NULL), 0);
+    assert_int_equal(sfs_cursor_next(cursor, &record, NULL), 0);
+    sfs_cursor_close(cursor);
+    assert_int_equal(sfs_exists(t, there, NULL), 1);
+    assert_int_equal(count(t, "where/n = 7/count"), 1);
+    assert_int_equal(sfs_transaction_check(transaction, NULL), 0);
+    check_told(transaction, "");
+    set(f->other, "mine", "3");
+    set(f->other, "read", "3");
+    set(f->other, "none", "3");
+    set(f->other, "list/new", "3");
+    set(f->other, "nobody", "{\"n\":8}");
+    set(f->other, "seven", "{\"n\":9}");
+    assert_int_equal(sfs_delete(f->other, SFS_LITERAL("there/a"), NULL), 1);
+    const char *all = "w:mine:++ r:none:0+ r:read:++ r:there/a:+0 l:list/new:0+ q:seven:++";
+    check_told(transaction, all);
+    assert_int_equal(sfs_commit(transaction, NULL, NULL), SFS_E_CONFLICT);
+    assert_int_equal(sfs_transaction_check(transaction, NULL), SFS_E_CONFLICT);
+    check_told(transaction, all);
+    assert_int_equal(sfs_transaction_conflicts(transaction, tell, &told, NULL), 7);
+    assert_string_equal(told.text, "w:mine:++ r:none:0+");
+    sfs_rollback(transaction);
+    assert_int_equal(sfs_transaction_check(transaction, NULL), SFS_E_EXPIRED);
+    assert_int_equal(sfs_transaction_conflicts(transaction, tell, &told, NULL), SFS_E_EXPIRED);
+    sfs_transaction_free(transaction);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +290,7 @@ int main(void)
         BOTH(test_read_only),
         BOTH(test_expiry),
         BOTH(test_transact),
+        BOTH(test_conflicts),
         {"test_engine_lock (sqlite)", test_engine_lock, setup_sqlite, teardown, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

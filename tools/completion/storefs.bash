@@ -52,7 +52,7 @@ _storefs() {
         return
     fi
     if [[ $command == mount && $prev == -o ]]; then
-        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable' "$cur"
+        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable\ntx-timeout=' "$cur"
         return
     fi
     if [[ $command == exec && $prev == --isolation ]]; then

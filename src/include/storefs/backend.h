@@ -75,6 +75,8 @@ struct sfs_storage_operations {
     const struct sfs_write_operations *write; /* NULL in a backend: read-only */
     const struct sfs_time_operations *time;   /* NULL in a backend: neither snapshots nor changes */
     const struct sfs_override_operations *override;
+    bool reads_alike; /* a layer whose reads give just what those below give, as a cache's do: overrides of
+                       * the stores below stay good */
     /* Frees the store itself; a layer does not close `below`, sfs_close() does. */
     int (*close)(struct sfs_storage *store, struct sfs_error *error);
 };

@@ -85,6 +85,10 @@ SFS_API void sfs_rollback(struct sfs_transaction *transaction);
 /* Rolls back what is not committed. NULL allowed. */
 SFS_API void sfs_transaction_free(struct sfs_transaction *transaction);
 
+/* Whether it can still be changed and committed: 0, or the CONFLICT or EXPIRED that every change would
+ * fail with. From any thread; is a use of it, as a read is. */
+SFS_API int sfs_transaction_check(struct sfs_transaction *transaction, struct sfs_error *error);
+
 enum sfs_transaction_state { SFS_ACTIVE, SFS_COMMITTED, SFS_ROLLED_BACK, SFS_FAILED };
 struct sfs_transaction_status {
     enum sfs_transaction_state state;
@@ -106,6 +110,31 @@ SFS_API int sfs_transaction_changes(struct sfs_transaction *transaction,
                                                  const struct sfs_record *before,
                                                  const struct sfs_record *after),
                                     void *context, struct sfs_error *error);
+
+/* How the transaction depends on a name that somebody else changed. */
+enum sfs_dependence {
+    SFS_DEPENDS_WRITE, /* it changes the name itself */
+    SFS_DEPENDS_READ,  /* it looked the name up */
+    SFS_DEPENDS_RANGE, /* the name lies in a range that it listed */
+    SFS_DEPENDS_QUERY, /* the record before or after the change passes the filters of a query that it ran */
+};
+struct sfs_conflict {
+    enum sfs_dependence kind;
+    struct sfs_bytes name;
+    uint64_t expected;      /* revision that the transaction saw; 0: there was none */
+    uint64_t found;         /* … and that the store has; 0: it is gone */
+    struct sfs_range range; /* RANGE, as far as it was read */
+    struct sfs_bytes query; /* QUERY: the filters, as text */
+};
+/*
+ * What others changed until now of what the commit requires, for who has to be told why it is a CONFLICT:
+ * one call a name (and for ranges and queries one a change) in no promised order; what is passed is
+ * borrowed for the call. A visit that returns not 0 ends it, and that is returned. Where ranges were
+ * changed, or ranges or queries read, the snapshot and the store are compared whole, without values.
+ */
+typedef int sfs_conflict_function(void *context, const struct sfs_conflict *conflict);
+SFS_API int sfs_transaction_conflicts(struct sfs_transaction *transaction, sfs_conflict_function *visit,
+                                      void *context, struct sfs_error *error);
 
 /* Savepoints are marks in the write set, a stack; names are unique (EXISTS). Rolling back to one
  * keeps it and drops those made after it; releasing drops it and those after it. NOT_FOUND. All three:
