@@ -37,5 +37,6 @@ dist_decisionsdoc_DATA += doc/decisions/snapshots-in-sqlite.md
 dist_decisionsdoc_DATA += doc/decisions/transactions-in-the-kernel.md
 dist_decisionsdoc_DATA += doc/decisions/owners-of-leases.md
 dist_decisionsdoc_DATA += doc/decisions/cost-of-a-commit.md
+dist_decisionsdoc_DATA += doc/decisions/bounded-history.md
 examplesdocdir = $(docdir)/examples
 dist_examplesdoc_DATA = doc/examples/library.c

@@ -12,18 +12,42 @@ static struct sfs_sqlite_run *run_of(struct sfs_apply_run *base)
 
 /* --- history --- */
 
-int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error)
+static int count_rows(struct sfs_sqlite_run *run, int code)
 {
-    if (run->transaction->needed < 0)
+    if (code == 0)
+        run->transaction->rows += sqlite3_changes(run->transaction->connection->db);
+    return code;
+}
+
+int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                              struct sfs_error *error)
+{
+    if ((int64_t)before->revision > run->transaction->logged)
         return 0;
-    return sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD, error, 2, id,
-                          (int64_t)run->run.sequence);
+    return count_rows(run, sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD,
+                                          error, 2, (int64_t)before->attributes.id,
+                                          (int64_t)run->run.sequence));
+}
+
+/* The same of a record that gives its name up. */
+static int history_gone(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                        struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    if (run->transaction->logged < 0 || (int64_t)before->revision <= run->transaction->logged)
+        return sfs_sqlite_history_record(run, before, error);
+    int code = sfs_sqlite_statement(run->transaction->connection, SFS_SQL_HISTORY_DROP_ABSENT,
+                                    &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(statement, 1, before->name);
+    return sfs_sqlite_step(run->transaction->connection, statement, error);
 }
 
 int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
                               struct sfs_error *error)
 {
-    if (run->transaction->needed < 0)
+    if (run->transaction->logged < 0)
         return 0;
     sqlite3_stmt *statement;
     int code = sfs_sqlite_statement(run->transaction->connection, SFS_SQL_HISTORY_ADD_ABSENT,
@@ -32,7 +56,8 @@ int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
         return code;
     sfs_sqlite_bind(statement, 1, name);
     sqlite3_bind_int64(statement, 2, (int64_t)run->run.sequence);
-    return sfs_sqlite_step(run->transaction->connection, statement, error);
+    sqlite3_bind_int64(statement, 3, run->transaction->logged);
+    return count_rows(run, sfs_sqlite_step(run->transaction->connection, statement, error));
 }
 
 /* --- what was looked up --- */
@@ -84,16 +109,16 @@ void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *recor
 int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
                         struct sfs_error *error)
 {
-    int64_t row[2];
+    int64_t row[3];
     int found = sfs_sqlite_integers(run->transaction->connection, SFS_SQL_RECORD_PLACE, &id, 1, row,
-                                    2, error);
+                                    3, error);
     if (found == 0)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: record %lld is gone; check it",
                         run->transaction->store->path, (long long)id);
     if (found < 0)
         return found;
-    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0};
+    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0, row[2]};
     return 0;
 }
 
@@ -119,8 +144,8 @@ int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before,
     int code = sfs_sqlite_statement(connection, sql, &statement, error);
     if (code != 0)
         return code;
-    sfs_sqlite_bind_record(statement, record, id, place.content, place.chunked);
-    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 1, before);
+    sfs_sqlite_bind_record(statement, record, id, place);
+    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 2, before);
     return sfs_sqlite_step(connection, statement, error);
 }
 
@@ -132,7 +157,7 @@ static int record_add(struct sfs_sqlite_run *run, const struct sfs_record *recor
     int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_ADD, &statement, error);
     if (code != 0)
         return code;
-    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place.content, place.chunked);
+    sfs_sqlite_bind_record(statement, record, allot_id(run, record), place);
     return sfs_sqlite_step(connection, statement, error);
 }
 
@@ -146,6 +171,8 @@ static int fetch(struct sfs_sqlite_connection *connection, sqlite3_stmt *stateme
     if (found < 0)
         return found;
     int code = sfs_sqlite_row(connection, statement, want, SFS_SQLITE_LATEST, ret_row, error);
+    if (code == 0 && sqlite3_column_count(statement) > SFS_SQLITE_COLUMN_BEGUN)
+        ret_row->begun = sqlite3_column_int64(statement, SFS_SQLITE_COLUMN_BEGUN);
     sqlite3_reset(statement);
     return code;
 }
@@ -162,7 +189,7 @@ static int run_lookup(struct sfs_apply_run *base, struct sfs_bytes name, unsigne
     }
     sqlite3_stmt *statement;
     struct sfs_sqlite_row row;
-    int code = sfs_sqlite_statement(connection, SFS_SQL_GET, &statement, error);
+    int code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_FIND, &statement, error);
     if (code != 0)
         return code;
     sfs_sqlite_bind(statement, 1, name);
@@ -173,7 +200,7 @@ static int run_lookup(struct sfs_apply_run *base, struct sfs_bytes name, unsigne
         recall = recall_of(run, name);
         sfs_record_unref(recall->record);
         recall->record = sfs_record_ref(row.record);
-        recall->place = (struct sfs_sqlite_place){row.content, row.chunked};
+        recall->place = (struct sfs_sqlite_place){row.content, row.chunked, row.begun};
     }
     *ret_record = row.record;
     return 0;
@@ -233,8 +260,7 @@ static int run_store(struct sfs_apply_run *base, const struct sfs_record *before
     struct sfs_sqlite_place place = {0};
     int code;
     if (before) {
-        int64_t id = (int64_t)before->attributes.id;
-        code = sfs_sqlite_history_record(run, id, error);
+        code = sfs_sqlite_history_record(run, before, error);
         if (code == 0)
             code = place_before(run, before, &place, error);
     } else {
@@ -261,7 +287,7 @@ static int run_remove(struct sfs_apply_run *base, const struct sfs_record *befor
     struct sfs_sqlite_place place;
     int64_t id = (int64_t)before->attributes.id;
     forget(run, before->name);
-    int code = sfs_sqlite_history_record(run, id, error);
+    int code = history_gone(run, before, error);
     if (code == 0)
         code = sfs_sqlite_place_of(run, id, &place, error);
     if (code == 0)
@@ -283,7 +309,7 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
     sqlite3_stmt *statement;
     int64_t id = (int64_t)before->attributes.id;
     forget(run, before->name);
-    int code = sfs_sqlite_history_record(run, id, error);
+    int code = history_gone(run, before, error);
     if (code == 0)
         code = sfs_sqlite_history_absent(run, record->name, error);
     if (code == 0)
@@ -331,7 +357,6 @@ void sfs_sqlite_run_begin(struct sfs_sqlite_transaction *transaction,
                 .sequence = (uint64_t)transaction->state.sequence + 1,
                 .key_max = SFS_KEY_MAX},
         .transaction = transaction,
-        .first_content = transaction->state.last_content,
     };
 }
 

@@ -71,17 +71,31 @@ static int count_range(const struct bulk *bulk, struct range_totals *ret_totals,
     return 0;
 }
 
+/* Pre-images of the range, where a lease needs them; all its names are given up. */
+static int keep_range(const struct bulk *bulk, struct sfs_error *error)
+{
+    struct sfs_sqlite_transaction *transaction = bulk->run->transaction;
+    if (transaction->logged < 0)
+        return 0;
+    int code =
+        run_range(bulk, SFS_SQL_HISTORY_ADD_RANGE, bulk->sequence, transaction->logged, error);
+    if (code != 0)
+        return code;
+    transaction->rows += sqlite3_changes(bulk->connection->db);
+    return run_range(bulk, SFS_SQL_HISTORY_DROP_ABSENT_RANGE, transaction->logged, 0, error);
+}
+
 /* --- clear --- */
 
 static int drop_contents(const struct bulk *bulk, const struct range_totals *totals,
                          struct sfs_error *error)
 {
-    bool needed = bulk->run->transaction->needed_contents >= 0;
+    int64_t newest = bulk->run->transaction->newest;
     int code = 0;
-    if (needed || totals->chunked > 0)
-        code = run_range(bulk, SFS_SQL_RANGE_GARBAGE, bulk->sequence, needed, error);
-    if (code == 0 && !needed)
-        code = run_range(bulk, SFS_SQL_RANGE_BLOCKS_REMOVE, 0, 0, error);
+    if (newest >= 0 || totals->chunked > 0)
+        code = run_range(bulk, SFS_SQL_RANGE_GARBAGE, bulk->sequence, newest, error);
+    if (code == 0)
+        code = run_range(bulk, SFS_SQL_RANGE_BLOCKS_REMOVE, newest, 0, error);
     return code;
 }
 
@@ -93,8 +107,8 @@ int sfs_sqlite_clear(struct sfs_apply_run *base, struct sfs_range range, uint64_
     struct sfs_sqlite_state *state = &bulk.run->transaction->state;
     struct range_totals totals = {0};
     int code = count_range(&bulk, &totals, error);
-    if (code == 0 && totals.records > 0 && bulk.run->transaction->needed >= 0)
-        code = run_range(&bulk, SFS_SQL_HISTORY_ADD_RANGE, bulk.sequence, 0, error);
+    if (code == 0 && totals.records > 0)
+        code = keep_range(&bulk, error);
     if (code == 0 && totals.records > 0)
         code = drop_contents(&bulk, &totals, error);
     if (code == 0 && totals.records > 0)
@@ -113,7 +127,7 @@ int sfs_sqlite_clear(struct sfs_apply_run *base, struct sfs_range range, uint64_
 /* --- moving a prefix --- */
 
 /* ?3 is the new prefix, ?4 where the rest of a name begins (from 1), ?5 the sequence number. */
-static int run_move(const struct bulk *bulk, enum sfs_sqlite_sql sql, int64_t time,
+static int run_move(const struct bulk *bulk, enum sfs_sqlite_sql sql, int64_t sixth,
                     struct sfs_error *error)
 {
     sqlite3_stmt *statement;
@@ -123,18 +137,18 @@ static int run_move(const struct bulk *bulk, enum sfs_sqlite_sql sql, int64_t ti
     sfs_sqlite_bind(statement, 3, bulk->to);
     sqlite3_bind_int64(statement, 4, (int64_t)bulk->from.size + 1);
     sqlite3_bind_int64(statement, 5, bulk->sequence);
-    if (sqlite3_bind_parameter_count(statement) > 5)
-        sqlite3_bind_int64(statement, 6, time);
+    sqlite3_bind_int64(statement, 6, sixth);
     return sfs_sqlite_step(bulk->connection, statement, error);
 }
 
 static int move_range(struct bulk *bulk, int64_t time, uint64_t *ret_count, struct sfs_error *error)
 {
-    int code = 0;
-    if (bulk->run->transaction->needed >= 0) {
-        code = run_range(bulk, SFS_SQL_HISTORY_ADD_RANGE, bulk->sequence, 0, error);
+    struct sfs_sqlite_transaction *transaction = bulk->run->transaction;
+    int code = keep_range(bulk, error);
+    if (code == 0 && transaction->logged >= 0) {
+        code = run_move(bulk, SFS_SQL_HISTORY_ADD_TARGETS, transaction->logged, error);
         if (code == 0)
-            code = run_move(bulk, SFS_SQL_HISTORY_ADD_TARGETS, time, error);
+            transaction->rows += sqlite3_changes(bulk->connection->db);
     }
     if (code == 0)
         code = run_move(bulk, SFS_SQL_RANGE_MOVE, time, error);
@@ -193,50 +207,56 @@ typedef int visit_function(void *context, struct sfs_bytes name, const struct sf
                            struct sfs_error *error);
 
 static int visit_row(const struct bulk *bulk, sqlite3_stmt *statement, unsigned want,
-                     visit_function *visit, void *context, struct sfs_error *error)
+                     uint64_t version, visit_function *visit, void *context,
+                     struct sfs_error *error)
 {
     struct sfs_sqlite_row before = {0};
     const struct sfs_record *after = NULL;
     struct sfs_bytes name = sfs_sqlite_column(statement, 1);
-    int64_t sequence = sqlite3_column_int64(statement, SFS_SQLITE_COLUMN_SEQUENCE);
     int code = 0;
     if (sqlite3_column_int(statement, SFS_SQLITE_COLUMN_EXISTED))
-        code = sfs_sqlite_row(bulk->connection, statement, want, sequence - 1, &before, error);
+        code = sfs_sqlite_row(bulk->connection, statement, want, (int64_t)version, &before, error);
     if (code == 0)
         code = sfs_sqlite_apply_operations.lookup(&bulk->run->run, name, want, &after, error);
     if (code == SFS_E_NOT_FOUND)
         code = 0;
-    if (code == 0)
+    if (code == 0 && (before.record || after))
         code = visit(context, name, before.record, after, after ? after->revision : 0, error);
     sfs_record_unref(before.record);
     sfs_record_unref(after);
     return code;
 }
 
-static int check_kept(const struct bulk *bulk, int64_t sequence, int64_t kept,
-                      struct sfs_error *error)
+/*
+ * Known is what a snapshot's lease keeps, and what came after the last change that was not logged;
+ * the values too only in the first case.
+ */
+static int check_known(const struct bulk *bulk, int64_t sequence, bool values,
+                       struct sfs_error *error)
 {
-    if (sequence >= kept)
+    const struct sfs_sqlite_transaction *transaction = bulk->run->transaction;
+    if (sequence >= transaction->state.sequence ||
+        sfs_sqlite_is_kept(transaction, sequence, true) ||
+        (!values && sfs_sqlite_is_kept(transaction, sequence, false)))
         return 0;
     return sfs_fail(error, SFS_E_TOO_OLD, SFS_SQLITE_ORIGIN,
                     "what changed in %s after %lld is not kept; it is known after %lld",
-                    bulk->run->transaction->store->path, (long long)sequence, (long long)kept);
+                    transaction->store->path, (long long)sequence,
+                    (long long)transaction->state.whole);
 }
 
 /*
- * A range without bounds is asked for by filters, which judge values: these must be kept too. In a
- * range with bounds any change is a conflict, and no value is read.
+ * Compares the state at `sequence` with the present one; a name that was made and deleted since is
+ * the same in both. A range without bounds is asked for by filters, which judge values: these must
+ * be kept too. In a range with bounds any change is a conflict, and no value is read.
  */
 int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint64_t sequence,
                        visit_function *visit, void *context, struct sfs_error *error)
 {
     struct bulk bulk = bulk_of(base, range);
-    const struct sfs_sqlite_state *state = &bulk.run->transaction->state;
     bool all = range.from.size == 0 && range.to.size == 0;
-    bool values = (int64_t)sequence >= state->kept_contents;
     sqlite3_stmt *statement;
-    int code =
-        check_kept(&bulk, (int64_t)sequence, all ? state->kept_contents : state->kept, error);
+    int code = check_known(&bulk, (int64_t)sequence, all, error);
     if (code == 0)
         code = sfs_sqlite_statement(bulk.connection,
                                     all ? SFS_SQL_HISTORY_CHANGED_ALL : SFS_SQL_HISTORY_CHANGED,
@@ -248,9 +268,10 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
         sfs_sqlite_bind(statement, 2, bulk.end);
     }
     sqlite3_bind_int64(statement, 3, (int64_t)sequence);
-    sqlite3_bind_int64(statement, 9, values);
+    if (all)
+        sqlite3_bind_int64(statement, 9, true);
     while ((code = sfs_sqlite_step(bulk.connection, statement, error)) == 1) {
-        code = visit_row(&bulk, statement, values ? SFS_WANT_VALUE : SFS_WANT_RECORD, visit,
+        code = visit_row(&bulk, statement, all ? SFS_WANT_VALUE : SFS_WANT_RECORD, sequence, visit,
                          context, error);
         if (code != 0)
             break;

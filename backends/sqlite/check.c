@@ -23,6 +23,7 @@ struct rule {
     const char *sentence; /* %s the name, where the row has one, and %lld the number */
     bool named;
     const char *repair; /* NULL: there is no way without losing data */
+    int format;         /* of the file from which on there is what it looks at; 0: always */
 };
 
 #define REFERRED                                                                                   \
@@ -31,6 +32,17 @@ struct rule {
 #define UNREFERRED_CHUNKS "content NOT IN " REFERRED
 #define UNREFERRED_BLOCKS                                                                          \
     "block NOT IN " REFERRED " AND block NOT IN (SELECT chunk.block FROM chunk)"
+
+/* Behind all leases and outside of what is still to be swept: rows that no snapshot and no feed
+ * needs, which nothing would ever remove. */
+#define FORGOTTEN_HISTORY                                                                          \
+    "sequence > (SELECT kept FROM state) AND NOT (sequence > (SELECT history_from FROM state)"     \
+    " AND sequence <= (SELECT history_to FROM state)) AND NOT EXISTS(SELECT 1 FROM lease"          \
+    " WHERE NOT contents AND lease.sequence < history.sequence) AND "                              \
+    "NOT " SFS_SQLITE_HISTORY_NEEDED("history")
+#define FORGOTTEN_GARBAGE                                                                          \
+    "ended > (SELECT kept_contents FROM state) AND NOT (ended > (SELECT garbage_from FROM state)"  \
+    " AND ended <= (SELECT garbage_to FROM state)) AND NOT " SFS_SQLITE_GARBAGE_NEEDED
 
 #define UNREFERRED_ENTRIES "index_id NOT IN (SELECT index_id FROM index_definition)"
 #define LIVE_INDEXES "(SELECT index_id FROM index_definition WHERE ended IS NULL)"
@@ -47,65 +59,81 @@ struct rule {
 static const struct rule rules[] = {
     {"SELECT name, 0 FROM record WHERE content IS NOT NULL AND NOT chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = content)",
-     "key '%s': its value is missing (%lld bytes found)", true, NULL},
+     "key '%s': its value is missing (%lld bytes found)", true, NULL, 0},
     {"SELECT name, length(data) FROM record JOIN block ON block.block = content"
      " WHERE NOT chunked AND length(data) <> size",
-     "key '%s': %lld bytes of its value are there, which is not its size", true, NULL},
+     "key '%s': %lld bytes of its value are there, which is not its size", true, NULL, 0},
     {"SELECT name, size FROM record WHERE content IS NULL AND size <> 0",
-     "key '%s': it should have %lld bytes, and has no value", true, NULL},
+     "key '%s': it should have %lld bytes, and has no value", true, NULL, 0},
     {"SELECT name, part FROM record JOIN chunk USING (content) WHERE chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)",
-     "key '%s': part %lld of its value is missing", true, NULL},
+     "key '%s': part %lld of its value is missing", true, NULL, 0},
+    {"SELECT name, sequence FROM history WHERE existed AND content IS NOT NULL AND NOT chunked"
+     " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = content)"
+     " AND " SFS_SQLITE_HISTORY_SEEN("history"),
+     "key '%s': its value before %lld, which a snapshot needs, is missing", true, NULL, 2},
+    {"SELECT NULL, count(*) FROM chunk WHERE content NOT IN (SELECT content FROM record WHERE"
+     " content IS NOT NULL) AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)"
+     " HAVING count(*) > 0",
+     "%lld parts of earlier values are missing", false, NULL, 0},
     {"SELECT name, count(*) FROM record WHERE content IS NOT NULL GROUP BY content HAVING count(*) "
      "> 1",
-     "key '%s': %lld records share its value", true, NULL},
+     "key '%s': %lld records share its value", true, NULL, 0},
     {"SELECT name, ended FROM record JOIN garbage USING (content) WHERE part < 0",
      "key '%s': its value is marked for removal since %lld", true,
      "DELETE FROM garbage WHERE part < 0 AND content IN"
-     " (SELECT content FROM record WHERE content IS NOT NULL)"},
+     " (SELECT content FROM record WHERE content IS NOT NULL)",
+     0},
     {"SELECT NULL, count(*) FROM chunk WHERE " UNREFERRED_CHUNKS " HAVING count(*) > 0",
      "%lld parts of values belong to no record", false,
-     "DELETE FROM chunk WHERE " UNREFERRED_CHUNKS},
+     "DELETE FROM chunk WHERE " UNREFERRED_CHUNKS, 0},
     {"SELECT NULL, count(*) FROM block WHERE " UNREFERRED_BLOCKS " HAVING count(*) > 0",
-     "%lld values belong to no record", false, "DELETE FROM block WHERE " UNREFERRED_BLOCKS},
+     "%lld values belong to no record", false, "DELETE FROM block WHERE " UNREFERRED_BLOCKS, 0},
+    {"SELECT NULL, count(*) FROM history WHERE " FORGOTTEN_HISTORY " HAVING count(*) > 0",
+     "%lld earlier records are kept that nobody needs", false,
+     "DELETE FROM history WHERE " FORGOTTEN_HISTORY, 2},
+    {"SELECT NULL, count(*) FROM garbage WHERE " FORGOTTEN_GARBAGE " HAVING count(*) > 0",
+     "%lld earlier values are kept that nobody needs", false,
+     "UPDATE OR REPLACE garbage SET ended = 0 WHERE " FORGOTTEN_GARBAGE, 2},
     {"SELECT NULL, records FROM state WHERE records <> (SELECT count(*) FROM record)",
      "the count of records is wrong: it says %lld", false,
-     "UPDATE state SET records = (SELECT count(*) FROM record)"},
+     "UPDATE state SET records = (SELECT count(*) FROM record)", 0},
     {"SELECT NULL, keys FROM state WHERE keys <> (SELECT count(*) FROM record WHERE kind = 0)",
      "the count of keys is wrong: it says %lld", false,
-     "UPDATE state SET keys = (SELECT count(*) FROM record WHERE kind = 0)"},
+     "UPDATE state SET keys = (SELECT count(*) FROM record WHERE kind = 0)", 0},
     {"SELECT NULL, bytes FROM state WHERE bytes <> (SELECT coalesce(sum(size), 0) FROM record)",
      "the sum of all sizes is wrong: it says %lld", false,
-     "UPDATE state SET bytes = (SELECT coalesce(sum(size), 0) FROM record)"},
+     "UPDATE state SET bytes = (SELECT coalesce(sum(size), 0) FROM record)", 0},
     {"SELECT NULL, last_id FROM state WHERE last_id < (SELECT coalesce(max(id), 0) FROM record)",
      "the counter of record numbers is behind: it says %lld", false,
-     "UPDATE state SET last_id = (SELECT max(id) FROM record)"},
+     "UPDATE state SET last_id = (SELECT max(id) FROM record)", 0},
     {"SELECT NULL, last_content FROM state WHERE last_content <"
      " max((SELECT coalesce(max(block), 0) FROM block), (SELECT coalesce(max(content), 0) FROM "
      "chunk))",
      "the counter of values is behind: it says %lld", false,
      "UPDATE state SET last_content = max((SELECT coalesce(max(block), 0) FROM block),"
-     " (SELECT coalesce(max(content), 0) FROM chunk))"},
+     " (SELECT coalesce(max(content), 0) FROM chunk))",
+     0},
     {"SELECT NULL, sequence FROM state WHERE sequence <"
      " (SELECT coalesce(max(revision), 0) FROM record)",
      "the counter of commits is behind: it says %lld", false,
-     "UPDATE state SET sequence = (SELECT max(revision) FROM record)"},
+     "UPDATE state SET sequence = (SELECT max(revision) FROM record)", 0},
     {"SELECT NULL, count(*) FROM entry WHERE " UNREFERRED_ENTRIES " HAVING count(*) > 0",
-     "%lld entries belong to no index", false, "DELETE FROM entry WHERE " UNREFERRED_ENTRIES},
+     "%lld entries belong to no index", false, "DELETE FROM entry WHERE " UNREFERRED_ENTRIES, 2},
     {"SELECT entry_name, index_id FROM entry WHERE " STRAY_ENTRIES,
      "key '%s': it is not there, but index %lld names it", true,
-     "DELETE FROM entry WHERE " STRAY_ENTRIES},
+     "DELETE FROM entry WHERE " STRAY_ENTRIES, 2},
     {"SELECT NULL, entries FROM index_definition WHERE ended IS NULL AND entries <> " ENTRIES_OF_IT,
      "the count of an index's entries is wrong: it says %lld", false,
-     "UPDATE index_definition SET entries = " ENTRIES_OF_IT " WHERE ended IS NULL"},
+     "UPDATE index_definition SET entries = " ENTRIES_OF_IT " WHERE ended IS NULL", 2},
     {"SELECT NULL, bytes FROM index_definition WHERE ended IS NULL AND bytes <> " BYTES_OF_IT,
      "the size of an index is wrong: it says %lld", false,
-     "UPDATE index_definition SET bytes = " BYTES_OF_IT " WHERE ended IS NULL"},
+     "UPDATE index_definition SET bytes = " BYTES_OF_IT " WHERE ended IS NULL", 2},
     {"SELECT NULL, indexes FROM state WHERE indexes <"
      " (SELECT coalesce(max(max(index_id, coalesce(ready, 0), coalesce(ended, 0))), 0)"
      " FROM index_definition)",
      "the mark of the indexes' last change is behind: it says %lld", false,
-     "UPDATE state SET indexes = sequence"},
+     "UPDATE state SET indexes = sequence", 2},
 };
 
 static void say(struct inspection *inspection, const char *sentence)
@@ -206,12 +234,15 @@ static int repair_integrity(struct inspection *inspection, uint64_t found, struc
 
 static int inspect(struct inspection *inspection, struct sfs_error *error)
 {
+    int format = inspection->connection->store->version;
     int code = integrity(inspection, NULL, error);
     uint64_t damaged = inspection->found;
     if (code == 0 && damaged > 0 && inspection->repair)
         code = repair_integrity(inspection, damaged, error);
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && code == 0; i++)
-        code = apply_rule(inspection, &rules[i], error);
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && code == 0; i++) {
+        if (rules[i].format <= format)
+            code = apply_rule(inspection, &rules[i], error);
+    }
     return code;
 }
 

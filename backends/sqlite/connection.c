@@ -13,6 +13,8 @@
 
 #include "util/clock.h"
 
+#define LOG_PATIENCE (20 * SFS_NS_PER_MS)
+
 /* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
  * against a process that commits without pause. */
 static int wait_for_lock(void *context, int count)
@@ -22,6 +24,8 @@ static int wait_for_lock(void *context, int count)
     if (count == 0)
         connection->busy_since = now;
     int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
+    if (connection->hasty && limit > LOG_PATIENCE)
+        limit = LOG_PATIENCE;
     if (now - connection->busy_since >= limit)
         return 0;
     int64_t slice = count < 6 ? INT64_C(100000) << count : 5 * SFS_NS_PER_MS;
@@ -39,7 +43,7 @@ static int set_up(struct sfs_sqlite_connection *connection, bool reader, struct 
     sqlite3_extended_result_codes(connection->db, 1);
     snprintf(sql, sizeof(sql),
              "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu;"
-             "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
+             "PRAGMA journal_size_limit = 67108864;"
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
              "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s; PRAGMA query_only = %d;",
              (unsigned long long)(cache < 256 ? 256 : cache), (unsigned long long)options->mmap,

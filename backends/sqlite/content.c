@@ -61,26 +61,28 @@ int sfs_sqlite_content_drop(struct sfs_sqlite_run *run, struct sfs_sqlite_place 
     struct sfs_sqlite_connection *connection = run->transaction->connection;
     if (place.content == 0)
         return 0;
-    bool needed = run->transaction->needed_contents >= 0 && place.content <= run->first_content;
+    bool needed = sfs_sqlite_is_needed(run->transaction, place.begun);
     if (needed || place.chunked)
-        return sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4, (int64_t)run->run.sequence,
-                              place.content, (int64_t)-1, (int64_t)0);
+        return sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 5,
+                              needed ? (int64_t)run->run.sequence : (int64_t)0, place.content,
+                              (int64_t)-1, (int64_t)0, place.begun);
     return sfs_sqlite_run(connection, SFS_SQL_BLOCK_REMOVE, error, 1, place.content);
 }
 
 static bool can_overwrite(const struct sfs_sqlite_run *run, struct sfs_sqlite_place place)
 {
     return place.content != 0 && !place.chunked &&
-           (run->transaction->needed_contents < 0 || place.content > run->first_content);
+           !sfs_sqlite_is_needed(run->transaction, place.begun);
 }
 
 static int add_content(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
                        struct sfs_sqlite_place *ret_place, struct sfs_error *error)
 {
-    struct sfs_sqlite_place place = {0};
+    struct sfs_sqlite_place place = {.begun = (int64_t)run->run.sequence};
     int code = 0;
     if ((int64_t)bytes.size >= SFS_SQLITE_LARGE) {
-        place = (struct sfs_sqlite_place){++run->transaction->state.last_content, true};
+        place.content = ++run->transaction->state.last_content;
+        place.chunked = true;
         code = sfs_sqlite_chunks_add(run->transaction, place.content, 0, (int64_t)run->run.sequence,
                                      bytes, error);
     } else if (bytes.size > 0) {
@@ -95,8 +97,10 @@ int sfs_sqlite_content_set(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
                            struct sfs_sqlite_place *place, struct sfs_error *error)
 {
     bool small = bytes.size > 0 && (int64_t)bytes.size < SFS_SQLITE_LARGE;
-    if (small && can_overwrite(run, *place))
+    if (small && can_overwrite(run, *place)) {
+        place->begun = (int64_t)run->run.sequence;
         return sfs_sqlite_block_set(run->transaction->connection, place->content, bytes, error);
+    }
     int code = sfs_sqlite_content_drop(run, *place, error);
     if (code == 0)
         code = add_content(run, bytes, place, error);
@@ -126,7 +130,8 @@ static int read_stage(struct sfs_stage *stage, uint64_t offset, char *data, size
 static int copy_large_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
                             struct sfs_sqlite_place *ret_place, char *data, struct sfs_error *error)
 {
-    struct sfs_sqlite_place place = {++run->transaction->state.last_content, true};
+    struct sfs_sqlite_place place = {++run->transaction->state.last_content, true,
+                                     (int64_t)run->run.sequence};
     int code = 0;
     int64_t part = 0;
     for (uint64_t offset = 0; offset < stage->size && code == 0; part++) {
@@ -177,6 +182,6 @@ int sfs_sqlite_content_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage
         return copy_stage(run, stage, place, error);
     int code = sfs_sqlite_content_drop(run, *place, error);
     if (code == 0)
-        *place = (struct sfs_sqlite_place){content, true};
+        *place = (struct sfs_sqlite_place){content, true, (int64_t)run->run.sequence};
     return code;
 }

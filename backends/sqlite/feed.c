@@ -141,14 +141,12 @@ static int fetch(struct sfs_sqlite_feed *feed, struct sfs_error *error)
     int code = sfs_sqlite_reader_take(feed->store, &connection, error);
     if (code != 0)
         return code;
-    code = sfs_sqlite_statement(connection, SFS_SQL_LEASE_ANCHOR, &anchor, error);
-    if (code == 0) {
-        sqlite3_bind_int64(anchor, 1, feed->lease.id);
+    code = sfs_sqlite_statement(connection, SFS_SQL_FEED_ANCHOR, &anchor, error);
+    if (code == 0)
         code = sfs_sqlite_step(connection, anchor, error);
-    }
     if (code == 1) {
         int64_t kept = sqlite3_column_int64(anchor, 0);
-        int64_t sequence = sqlite3_column_int64(anchor, 3);
+        int64_t sequence = sqlite3_column_int64(anchor, 1);
         code =
             feed->sequence < kept ? too_old(feed, kept, error) : read_rows(feed, connection, error);
         if (code == 0)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The housekeeper: a thread of the store that does what nobody should have to wait for. It drops
- * the lease that snapshots share a moment after the last of them, moves it on while they overlap,
- * removes history and garbage, and looks for leases and stages of processes that are dead. It
- * sleeps until there is something to do, and looks about every two seconds. Where no thread can be
- * had, whoever ends a snapshot does its work.
+ * The housekeeper: a thread of the store that does what nobody should have to wait for. It tends
+ * the leases of snapshots (tend.c), removes history and garbage, writes a long log into the file,
+ * and looks for leases and stages of processes that are dead. It sleeps until there is something to
+ * do, and looks about every two seconds. Where no thread can be had, whoever ends a snapshot, or
+ * reads an old one, does its work.
  */
 #include "backends/sqlite/index.h"
 
@@ -19,9 +19,9 @@
 #define PRUNE_SOON (10 * SFS_NS_PER_MS)
 #define PRUNE_MS 1000
 #define PRUNE_MS_WAITED_FOR 50
-#define LOG_LONG 4000 /* pages, then the log is written into the file */
-#define LOG_TOO_LONG 16000
-#define OWNERS 16 /* looked at in one sweep */
+#define LOG_LONG 4000     /* pages, then the log is written into the file */
+#define LOG_TOO_LONG 8000 /* then readers are waited for, so that it can begin anew */
+#define OWNERS 16         /* looked at in one sweep */
 
 /* --- rows of the dead --- */
 
@@ -104,24 +104,34 @@ int sfs_sqlite_sweep(struct sfs_sqlite *store, bool *ret_removed, struct sfs_err
 
 /*
  * Instead of SQLite's own checkpoint in whoever's commit makes the log long. Who commits without
- * pause adds to the log meanwhile, so that it could never begin anew; then the commit does it after
- * all.
+ * pause adds to the log meanwhile, and where many read in turn there is always one, so that it
+ * could never begin anew: then, each so many pages, the commit waits a moment for readers to be
+ * done. What fails here the next commit tries again: the commit itself is done.
  */
 static int after_commit(void *context, sqlite3 *db, const char *name, int frames)
 {
     struct sfs_sqlite *store = context;
+    struct sfs_sqlite_connection *connection = store->writer;
     struct sfs_sqlite_pool *pool = &store->pool;
+    if (frames < connection->log_tried)
+        connection->log_tried = 0;
     if (frames < LOG_LONG)
         return SQLITE_OK;
     pthread_mutex_lock(&pool->mutex);
-    bool here = pool->keeper != SFS_SQLITE_KEEPER_RUNNING || frames >= LOG_TOO_LONG;
+    bool here = pool->keeper != SFS_SQLITE_KEEPER_RUNNING;
     if (!here) {
         pool->log_is_long = true;
         sfs_sqlite_keeper_wake_by(store, sfs_clock_monotonic());
     }
     pthread_mutex_unlock(&pool->mutex);
-    if (here) /* where it fails, the next commit tries again */
-        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    bool anew = frames >= LOG_TOO_LONG && frames >= connection->log_tried + LOG_LONG;
+    if (anew)
+        connection->log_tried = frames;
+    connection->hasty = true;
+    if (anew || here)
+        (void)sqlite3_wal_checkpoint_v2(
+            db, name, anew ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    connection->hasty = false;
     return SQLITE_OK;
 }
 
@@ -203,18 +213,18 @@ bool sfs_sqlite_keeper_ends_near(struct sfs_sqlite *store)
     return runs;
 }
 
-void sfs_sqlite_keeper_note(struct sfs_sqlite *store)
+void sfs_sqlite_keeper_note(struct sfs_sqlite *store, int64_t after)
 {
     struct sfs_sqlite_pool *pool = &store->pool;
     pthread_mutex_lock(&pool->mutex);
     pool->prune_wanted = true;
-    sfs_sqlite_keeper_wake_by(store, sfs_clock_monotonic() + PRUNE_SOON);
+    sfs_sqlite_keeper_wake_by(store, sfs_clock_monotonic() + after);
     pthread_mutex_unlock(&pool->mutex);
 }
 
 void sfs_sqlite_keeper_ask(struct sfs_sqlite *store)
 {
-    sfs_sqlite_keeper_note(store);
+    sfs_sqlite_keeper_note(store, PRUNE_SOON);
     pthread_mutex_lock(&store->pool.mutex);
     bool alone = store->pool.keeper != SFS_SQLITE_KEEPER_RUNNING;
     pthread_mutex_unlock(&store->pool.mutex);

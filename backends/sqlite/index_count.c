@@ -42,6 +42,15 @@ static int count_present(const struct sfs_sqlite_index_look *look, const struct 
     return 0;
 }
 
+/* Whether the entry is of a name that has not changed; what is gone without a trace in history is
+ * not the snapshot's. */
+static bool is_unchanged(const struct sfs_sqlite_index_look *look, sqlite3_stmt *row)
+{
+    struct sfs_bytes name = sfs_sqlite_column(row, SFS_SQLITE_COLUMN_KEY + 1);
+    return sfs_bytes_equal(name, sfs_sqlite_column(row, SFS_SQLITE_COLUMN_NAME)) &&
+           !sfs_tree_find(&look->past.changed, name);
+}
+
 /* Those of names that have not changed, one by one. */
 static int count_unchanged(const struct sfs_sqlite_index_look *look, const struct sfs_index *index,
                            struct sfs_range range, uint64_t most, uint64_t *ret_count,
@@ -50,12 +59,13 @@ static int count_unchanged(const struct sfs_sqlite_index_look *look, const struc
     uint64_t count = 0;
     sqlite3_stmt *statement;
     int found = 0;
-    int code = begin(look, SFS_SQL_INDEX_NAMES, index, range, &statement, error);
+    int code = begin(look, SFS_SQL_INDEX_RECORDS, index, range, &statement, error);
     if (code)
         return code;
     sqlite3_bind_zeroblob(statement, 3, 0);
+    sqlite3_bind_int64(statement, 9, 0);
     while (count < most && (found = sfs_sqlite_step(look->connection, statement, error)) == 1)
-        count += !sfs_tree_find(&look->past.changed, sfs_sqlite_column(statement, 1));
+        count += is_unchanged(look, statement);
     sqlite3_reset(statement);
     *ret_count = count;
     return found < 0 ? found : 0;

@@ -126,6 +126,8 @@ struct fetching {
     struct index_cursor *self;
     const struct sfs_sqlite_index_look *look;
     sqlite3_stmt *statement;
+    bool ended;    /* the index was dropped since the snapshot */
+    bool joined;   /* the record is in the row */
     size_t passed; /* rows read, whether they show or not */
     size_t group;  /* descending: where the entries of the present K begin … */
     size_t group_passed; /* … and how many of them were read */
@@ -135,13 +137,13 @@ struct fetching {
 static struct sfs_bytes row_key(const struct fetching *fetching)
 {
     return sfs_sqlite_column(fetching->statement,
-                             fetching->self->want & SFS_WANT_NAMES ? 0 : SFS_SQLITE_COLUMN_KEY);
+                             fetching->joined ? SFS_SQLITE_COLUMN_KEY : 0);
 }
 
 static struct sfs_bytes row_name(const struct fetching *fetching)
 {
     return sfs_sqlite_column(fetching->statement,
-                             fetching->self->want & SFS_WANT_NAMES ? 1 : SFS_SQLITE_COLUMN_KEY + 1);
+                             fetching->joined ? SFS_SQLITE_COLUMN_KEY + 1 : 1);
 }
 
 static bool is_full(const struct fetching *fetching)
@@ -169,10 +171,10 @@ static int begin(struct fetching *fetching, enum sfs_sqlite_sql sql, struct sfs_
     return 0;
 }
 
-static enum sfs_sqlite_sql choose(const struct index_cursor *self, enum sfs_sqlite_sql names,
+static enum sfs_sqlite_sql choose(const struct fetching *fetching, enum sfs_sqlite_sql names,
                                   enum sfs_sqlite_sql records)
 {
-    return self->want & SFS_WANT_NAMES ? names : records;
+    return fetching->joined ? records : names;
 }
 
 static int damaged(const struct fetching *fetching, struct sfs_error *error)
@@ -185,6 +187,16 @@ static int damaged(const struct fetching *fetching, struct sfs_error *error)
                     sfs_name_show(row_name(fetching), shown, sizeof(shown)));
 }
 
+/* Of a name that was made after the snapshot and is gone again history says nothing; the entries of an
+ * index that was dropped in between may still have it. */
+static bool is_gone(const struct fetching *fetching)
+{
+    return fetching->joined && (sqlite3_column_type(fetching->statement, 0) == SQLITE_NULL ||
+                                (fetching->ended && !sfs_bytes_equal(row_name(fetching),
+                                                     sfs_sqlite_column(fetching->statement,
+                                                                       SFS_SQLITE_COLUMN_NAME))));
+}
+
 /* Adds the entry in the statement's row, unless its name has changed since the snapshot. */
 static int add_entry(struct fetching *fetching, struct sfs_error *error)
 {
@@ -195,9 +207,9 @@ static int add_entry(struct fetching *fetching, struct sfs_error *error)
     if (fetching->look->past.changed.count > 0 &&
         sfs_tree_find(&fetching->look->past.changed, row_name(fetching)))
         return 0;
+    if (is_gone(fetching))
+        return fetching->ended ? 0 : damaged(fetching, error);
     if (!(self->want & SFS_WANT_NAMES)) {
-        if (sqlite3_column_type(fetching->statement, 0) == SQLITE_NULL)
-            return damaged(fetching, error);
         int code = sfs_sqlite_row(fetching->look->connection, fetching->statement, self->want,
                                   fetching->look->version, &row, error);
         if (code)
@@ -226,7 +238,7 @@ static int add_entries(struct fetching *fetching, struct sfs_error *error)
 static int fetch_ascending(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
-    int code = begin(fetching, choose(self, SFS_SQL_INDEX_NAMES, SFS_SQL_INDEX_RECORDS),
+    int code = begin(fetching, choose(fetching, SFS_SQL_INDEX_NAMES, SFS_SQL_INDEX_RECORDS),
                      sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
                      sfs_buffer_bytes(&self->to), error);
     return code ? code : add_entries(fetching, error);
@@ -236,7 +248,7 @@ static int fetch_ascending(struct fetching *fetching, struct sfs_error *error)
 static int fetch_group(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
-    int code = begin(fetching, choose(self, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_GROUP_RECORDS),
+    int code = begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_GROUP_RECORDS),
                      sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
                      (struct sfs_bytes){0}, error);
     return code ? code : add_entries(fetching, error);
@@ -279,7 +291,7 @@ static int fetch_descending(struct fetching *fetching, struct sfs_error *error)
     }
     fetching->group = self->rows.count;
     fetching->group_passed = 0;
-    code = begin(fetching, choose(self, SFS_SQL_INDEX_BACK_NAMES, SFS_SQL_INDEX_BACK_RECORDS),
+    code = begin(fetching, choose(fetching, SFS_SQL_INDEX_BACK_NAMES, SFS_SQL_INDEX_BACK_RECORDS),
                  sfs_buffer_bytes(&self->from), (struct sfs_bytes){0},
                  sfs_buffer_bytes(&self->place.key), error);
     while (code == 0 && (found = sfs_sqlite_step(fetching->look->connection, fetching->statement,
@@ -429,6 +441,8 @@ static int fetch_in(struct index_cursor *self, const struct sfs_sqlite_index_loo
         code = sfs_sqlite_index_gone(self->index, error);
     if (code)
         return code;
+    fetching.ended = row.ended;
+    fetching.joined = row.ended || !(self->want & SFS_WANT_NAMES);
     code = (self->descending ? fetch_descending : fetch_ascending)(&fetching, error);
     self->exhausted = code == 0;
     if (code >= 0 && look->past.entries.count > 0)

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "storefs/backend.h"
+#include "backends/sqlite/pool.h"
 #include "backends/sqlite/sql.h"
 
 #define SFS_SQLITE_ORIGIN "sqlite"
@@ -20,11 +21,9 @@
 #define SFS_SQLITE_FOREVER INT64_MAX            /* the end of a part that is current */
 #define SFS_SQLITE_LATEST (INT64_MAX - 1)       /* the version that sees what is current */
 #define SFS_SQLITE_READERS 8
+#define SFS_SQLITE_PRUNE_BY_THE_WAY 16 /* blocks that a commit removes on its way */
 #define SFS_SQLITE_LEASE_MS ((uint64_t)10 * 60 * 1000)
 #define SFS_SQLITE_LEASE ((int64_t)SFS_SQLITE_LEASE_MS * 1000000) /* nanoseconds */
-#define SFS_SQLITE_LINGER                                                                          \
-    ((int64_t)100 * 1000000) /* how long a lease is kept for the next snapshot */
-#define SFS_SQLITE_HOLD_CHAINS 64
 #define SFS_SQLITE_OWNER_SIZE 128
 
 struct sfs_sqlite;
@@ -36,6 +35,8 @@ struct sfs_sqlite_connection {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *next; /* in the pool's list of idle ones */
     int64_t busy_since;                 /* monotonic, of the wait that the busy handler is in */
+    bool hasty;                         /* which then ends after LOG_PATIENCE */
+    int log_tried;                      /* pages of the log when it was last asked to begin anew */
     bool full;                          /* commits wait for the disk */
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
 };
@@ -47,42 +48,45 @@ struct sfs_sqlite_options {
     uint64_t busy_timeout; /* milliseconds */
 };
 
+/* What a lease needs; the numbers are in the file, in lease.contents. */
+enum sfs_sqlite_lease_kind {
+    SFS_SQLITE_LEASE_FEED = 0,     /* that something changed, of every change after its sequence */
+    SFS_SQLITE_LEASE_SNAPSHOT = 1, /* the state at its sequence, with values */
+    SFS_SQLITE_LEASE_ONWARD = 2,   /* every state from its sequence on, which others must keep: the
+                                    * opening that has it itself keeps what its snapshots need */
+};
+
+/* The state that a snapshot is of, or several are. */
+struct sfs_sqlite_position {
+    int64_t sequence;
+    bool living; /* one of them has not expired */
+};
+
+/* What leases are at: snapshots, ascending, each state once, and the first of feeds and of what is
+ * held onward (-1: there is none). */
+struct sfs_sqlite_positions {
+    struct sfs_sqlite_position *snapshots;
+    size_t count;
+    size_t capacity;
+    int64_t feed;
+    int64_t onward;
+};
+
+/* How far a sweep has come within one commit that is too large for one step. Good only while the
+ * counters in the file are as they were then. */
+struct sfs_sqlite_sweep {
+    bool tentative; /* of a transaction that has not been committed */
+    int64_t released;
+    int64_t history_from;
+    int64_t history_at; /* the commit, and the last of its names that was looked at */
+    struct sfs_buffer history_name;
+    int64_t garbage_from;
+    int64_t garbage_at; /* the commit, and the last content of it; 0: none */
+    int64_t garbage_content;
+};
+
 struct sfs_sqlite_request; /* write.c */
 struct sfs_sqlite_feed;    /* feed.c */
-struct sfs_sqlite_hold;
-
-enum sfs_sqlite_keeper {
-    SFS_SQLITE_KEEPER_NONE,
-    SFS_SQLITE_KEEPER_RUNNING,
-    SFS_SQLITE_KEEPER_MISSING
-};
-
-/* What the snapshots of this opening share, and what the housekeeper is told (pool.c,
- * housekeeper.c). */
-struct sfs_sqlite_pool {
-    pthread_mutex_t mutex; /* guards all of it; never held across I/O */
-    struct sfs_sqlite_hold *holds[SFS_SQLITE_HOLD_CHAINS];
-    size_t count;
-    uint32_t last_number;
-    int64_t row;            /* the lease in the file, 0: none */
-    int64_t kept;           /* what it keeps, according to the file */
-    int64_t floor;          /* the smallest sequence number that a new snapshot may have */
-    int64_t floor_before;   /* while `ahead` */
-    bool ahead;             /* the floor is that of a commit that is being made */
-    int64_t expires;        /* the lease, wall clock */
-    int64_t idle_since;     /* monotonic: when the last snapshot ended */
-    pthread_cond_t settled; /* it is ahead no more */
-
-    enum sfs_sqlite_keeper keeper;
-    pthread_t thread;
-    pthread_cond_t wake;
-    int64_t work_at;        /* monotonic: when there is something to do */
-    int64_t sleeping_until; /* INT64_MIN: it does not sleep */
-    bool prune_wanted;
-    bool log_is_long;
-    bool near; /* a read transaction may be open on the write connection */
-    bool stopping;
-};
 
 struct sfs_sqlite {
     struct sfs_storage storage;
@@ -100,14 +104,18 @@ struct sfs_sqlite {
     pthread_mutex_t queue_mutex; /* guards what follows; never held across I/O */
     struct sfs_sqlite_request *queue_first;
     struct sfs_sqlite_request *queue_last;
-    bool writing;                         /* somebody holds the write connection */
-    bool committed;                       /* there is a … */
-    pthread_t committer;                  /* … thread that made the last commit here */
+    bool writing;              /* somebody holds the write connection */
+    bool committed;            /* there is a … */
+    pthread_t committer;       /* … thread that made the last commit here */
     sqlite3_stmt *near_anchor; /* of who holds the write connection, as the next two; NULL: none */
     uint64_t near_number;      /* the snapshot that it is of */
     bool near_present;         /* nothing was committed since */
     struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
     int64_t synced;                       /* known to be on disk up to here */
+
+    struct sfs_sqlite_positions held; /* positions.c; whoever holds the write connection */
+    struct sfs_sqlite_positions kept;
+    struct sfs_sqlite_sweep sweep;
 
     _Atomic uint64_t commits; /* of this process: what cursors have read ahead is old then */
 
@@ -133,10 +141,11 @@ int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connectio
                            struct sfs_error *error);
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection);
 /*
- * For one short read: the write connection, if nobody writes and this thread made the last commit. It
- * still has the pages of that commit, while each commit makes every reader drop all that it has read.
- * Between the reads of one snapshot (`number`, 0: none) its read transaction may stay open there, by
- * `near_anchor`: until somebody else wants the connection, or the housekeeper comes round.
+ * For one short read: the write connection, if nobody writes and this thread made the last commit.
+ * It still has the pages of that commit, while each commit makes every reader drop all that it has
+ * read. Between the reads of one snapshot (`number`, 0: none) its read transaction may stay open
+ * there, by `near_anchor`: until somebody else wants the connection, or the housekeeper comes
+ * round.
  */
 int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
                          struct sfs_sqlite_connection **ret_connection, struct sfs_error *error);
@@ -198,13 +207,21 @@ struct sfs_sqlite_row {
     const struct sfs_record *record; /* owned */
     int64_t content;                 /* 0: an empty value */
     bool chunked;
+    int64_t begun; /* as of a place; only where apply.c looks a name up */
 };
 /* The record in the statement's present row. With SFS_WANT_VALUE its value as of `version`. */
 int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
                    int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error);
-/* Binds a record's columns from ?1 on, in the order of SFS_SQLITE_COLUMNS. */
+/* Where a value lies, and since when. */
+struct sfs_sqlite_place {
+    int64_t content; /* 0: an empty value */
+    bool chunked;
+    int64_t begun; /* the commit that put it there; nobody older can see it */
+};
+/* Binds a record's columns from ?1 on, in the order of SFS_SQLITE_COLUMNS, and behind them the
+ * commit that its content begun with. */
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
-                            int64_t content, bool chunked);
+                            struct sfs_sqlite_place place);
 /* Reads a part of a value; what was never written reads as zeros. */
 int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
                           const struct sfs_sqlite_row *row, int64_t version, int64_t offset,
@@ -220,28 +237,50 @@ struct sfs_sqlite_state {
     int64_t keys;
     int64_t records;
     int64_t bytes;
-    int64_t kept;          /* history is whole after this sequence number */
-    int64_t kept_contents; /* and so are the values that it refers to */
-    int64_t indexes;       /* the commit that last changed the set of indexes, 0: never */
+    int64_t kept;          /* no lease is older than this */
+    int64_t kept_contents; /* no snapshot is */
+    int64_t whole;         /* every change after this has its row in history */
+    /* Rows of history of the commits (from, to] may have become superfluous in between, and so may
+     * garbage; `released` counts how often that was said. */
+    int64_t history_from;
+    int64_t history_to;
+    int64_t garbage_from;
+    int64_t garbage_to;
+    int64_t released;
+    int64_t indexes; /* the commit that last changed the set of indexes, 0: never */
 };
-#define SFS_SQLITE_STATE_COLUMNS 10
+#define SFS_SQLITE_STATE_COLUMNS 16
 
 struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *connection;
     struct sfs_sqlite_state state;
-    int64_t pages;           /* of the database at the beginning */
-    int64_t now;             /* wall clock at the beginning */
-    int64_t needed;          /* smallest position of a live lease, -1: none */
-    int64_t needed_contents; /* the same of those that need values */
-    int64_t others;          /* both without the lease of this opening's snapshots … */
-    int64_t others_contents;
-    int64_t own_row; /* … which is this one, 0: none */
-    int64_t own;     /* and its position, -1: there is none, or it has expired */
-    bool alone;      /* no snapshot of this opening needs what this commit changes */
-    bool lapsed;     /* there are leases that have expired */
+    int64_t pages;   /* of the database at the beginning */
+    int64_t now;     /* wall clock at the beginning */
+    int64_t present; /* the sequence number at the beginning */
+    /* Positions of living leases, -1: there is none. Of others than the open lease of this
+     * opening's snapshots: */
+    int64_t others_oldest; /* of snapshots, and of what is held onward */
+    int64_t others_newest; /* of snapshots alone */
+    int64_t others_onward; /* the first from which on every state is held */
+    int64_t feed;          /* of the feed that is furthest behind */
+    /* The open lease, and what of it is needed: where `exact`, the snapshots that this opening
+     * knows, else every state from it on. */
+    int64_t own_row; /* 0: there is none */
+    int64_t own;     /* -1 also where it has expired */
+    bool exact;
+    int64_t own_oldest;
+    int64_t own_newest;
+    int64_t given_row; /* the exact lease that ends with the commit, 0: none */
+    /* What follows from all of it for what the transaction changes: */
+    int64_t oldest; /* snapshot; nobody needs what is before */
+    int64_t newest; /* and what was put behind this one */
+    int64_t logged; /* a record needs a pre-image where its revision is at most this: `newest`, or
+                     * INT64_MAX where a feed wants every change */
+    bool lapsed;    /* there are leases that have expired */
     bool leases_changed;
     int budget;        /* how much garbage the commit may remove, in blocks */
+    int64_t rows;      /* of history that it added */
     bool more_garbage; /* after the commit: there is more to prune */
 };
 
@@ -265,18 +304,40 @@ int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *c
 /* The same where the caller has entered already, and leaves. */
 int sfs_sqlite_transact_held(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                              struct sfs_error *error);
+
+/* --- leases seen by writers (positions.c) --- */
+
+/* Reads the leases: what the transaction's writes must keep. */
+int sfs_sqlite_positions_read(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
+/* The same from what is known of them, where it is now known better. */
+void sfs_sqlite_positions_combine(struct sfs_sqlite_transaction *transaction);
+/* Ends leases that have expired, finds out what has become superfluous since the transaction began,
+ * and moves the marks on. */
+int sfs_sqlite_positions_settle(struct sfs_sqlite_transaction *transaction,
+                                struct sfs_error *error);
+void sfs_sqlite_positions_free(struct sfs_sqlite *store);
+/* With `contents` whether the state at `sequence` is there: the present one, or that of a snapshot
+ * that lives; without whether every change since is known. */
+bool sfs_sqlite_is_kept(const struct sfs_sqlite_transaction *transaction, int64_t sequence,
+                        bool contents);
+/* Whether a snapshot may still see what was there from the commit `begun` on. */
+static inline bool sfs_sqlite_is_needed(const struct sfs_sqlite_transaction *transaction,
+                                        int64_t begun)
+{
+    return begun <= transaction->newest;
+}
+
+/* --- what no lease needs (prune.c) --- */
+
+/* Before a transaction: what a step before it had swept may have been rolled back. */
+void sfs_sqlite_prune_begin(struct sfs_sqlite *store);
 /* Removes in small transactions what no lease needs, until done or `budget_ms` are over. */
 int sfs_sqlite_prune(struct sfs_sqlite *store, int64_t budget_ms, struct sfs_error *error);
 /* One bounded step inside a transaction. */
 int sfs_sqlite_prune_step(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
+void sfs_sqlite_prune_free(struct sfs_sqlite *store);
 
 /* --- one batch (apply.c, content.c, patch.c) --- */
-
-/* Where a value lies. */
-struct sfs_sqlite_place {
-    int64_t content; /* 0: an empty value */
-    bool chunked;
-};
 
 /* What was looked up, until it changes: preconditions and operations ask for the same names. */
 #define SFS_SQLITE_RECALL 64
@@ -288,7 +349,6 @@ struct sfs_sqlite_recall {
 struct sfs_sqlite_run {
     struct sfs_apply_run run;
     struct sfs_sqlite_transaction *transaction;
-    int64_t first_content; /* contents above were made by this batch */
     bool changed;
     bool vacated; /* a name was given up */
     struct sfs_sqlite_index_change *index_changes; /* index_apply.c */
@@ -323,13 +383,13 @@ int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t co
                           struct sfs_error *error);
 /* Changes a part of a value in chunks, or cuts it off at `size`. Where a snapshot may need what was
  * there, the chunks get a new version, else they are changed in place. */
-int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t offset,
-                            struct sfs_bytes bytes, struct sfs_error *error);
-int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t size,
+int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                            int64_t offset, struct sfs_bytes bytes, struct sfs_error *error);
+int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t size,
                           struct sfs_error *error);
-/* The pre-image of a record (by id), and of a name that was free; nothing where no lease needs it.
- */
-int sfs_sqlite_history_record(struct sfs_sqlite_run *run, int64_t id, struct sfs_error *error);
+/* The pre-image of a record, and of a name that was free; nothing where no lease needs it. */
+int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                              struct sfs_error *error);
 int sfs_sqlite_history_absent(struct sfs_sqlite_run *run, struct sfs_bytes name,
                               struct sfs_error *error);
 void sfs_sqlite_count(struct sfs_sqlite_run *run, const struct sfs_record *record, int sign);
@@ -354,9 +414,14 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
 
 /* --- leases (lease.c): rows that keep history --- */
 
-/* One that lives until `expires` (wall clock); its id is never used again. */
+/* One that lives until `expires` (wall clock); its id, which is that of the last lease in the
+ * transaction's counters, is never used again. */
+int sfs_sqlite_lease_put(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
+                         enum sfs_sqlite_lease_kind kind, int64_t expires, struct sfs_error *error);
+/* The same with a new id. */
 int sfs_sqlite_lease_add(struct sfs_sqlite_transaction *transaction, int64_t sequence,
-                         bool contents, int64_t expires, int64_t *ret_id, struct sfs_error *error);
+                         enum sfs_sqlite_lease_kind kind, int64_t expires, int64_t *ret_id,
+                         struct sfs_error *error);
 /* EXPIRED: it is over, or gone. It never keeps more than before. */
 int sfs_sqlite_lease_renew(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
                            int64_t expires, struct sfs_error *error);
@@ -377,66 +442,6 @@ bool sfs_sqlite_lease_due(const struct sfs_sqlite_lease *lease);
 int sfs_sqlite_lease_advance(struct sfs_sqlite_lease *lease, int64_t sequence,
                              struct sfs_error *error);
 void sfs_sqlite_lease_drop(struct sfs_sqlite_lease *lease);
-
-/* --- the lease that snapshots share (pool.c) --- */
-
-/* A snapshot's part in it. What is not said to be else is the pool's, under its mutex. */
-struct sfs_sqlite_hold {
-    struct sfs_sqlite *store;
-    uint64_t number;  /* what sfs_snapshot_lease() tells; constant once it is taken */
-    int64_t row;      /* the same */
-    int64_t sequence; /* the same; before that a lower bound */
-    int64_t duration; /* nanoseconds, constant */
-    int64_t used;     /* monotonic */
-    bool expired;     /* then it is not in the list */
-    struct sfs_sqlite_hold *next;
-};
-void sfs_sqlite_pool_init(struct sfs_sqlite *store);
-void sfs_sqlite_pool_free(struct sfs_sqlite *store);
-/* Takes one of the present state; lease_ms 0: ten minutes. */
-int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
-                         struct sfs_sqlite_hold *ret_hold, struct sfs_error *error);
-/* Its time begins anew; EXPIRED. */
-int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error);
-/* Checks in a read transaction that it holds, which it leaves open by an active statement.
- * `present`: nothing was committed since the snapshot. */
-int sfs_sqlite_hold_anchor(const struct sfs_sqlite_hold *hold,
-                           struct sfs_sqlite_connection *connection, sqlite3_stmt **ret_anchor,
-                           bool *ret_present, struct sfs_error *error);
-void sfs_sqlite_hold_drop(struct sfs_sqlite_hold *hold);
-/* The hold with this number is one of this opening and has not expired; EXPIRED. */
-int sfs_sqlite_pool_require(struct sfs_sqlite_transaction *transaction, uint64_t number,
-                            struct sfs_error *error);
-int64_t sfs_sqlite_pool_row(struct sfs_sqlite *store);
-/*
- * Around a commit that consists of one batch, or while there are no snapshots: where no snapshot of
- * this opening but `released` (0: none) is open, no history is written for their lease, and
- * `released` ends with the commit.
- */
-void sfs_sqlite_pool_begin_commit(struct sfs_sqlite_transaction *transaction, uint64_t released);
-void sfs_sqlite_pool_end_commit(struct sfs_sqlite_transaction *transaction, uint64_t released,
-                                bool committed);
-/* Drops the row that nobody has used for `linger`, or moves it on. 1 it did, 0 there was nothing to
- * do, or an error; *ret_again: when to look again. */
-int sfs_sqlite_pool_tend(struct sfs_sqlite *store, int64_t linger, int64_t *ret_again);
-
-/* --- the housekeeper (housekeeper.c) --- */
-
-/* Starts it where it does not run yet; `stop` waits for its end, then callers do its work. */
-void sfs_sqlite_keeper_start(struct sfs_sqlite *store);
-void sfs_sqlite_keeper_stop(struct sfs_sqlite *store);
-/* Has it write the log into the file when that gets long. */
-void sfs_sqlite_keeper_watch_log(struct sfs_sqlite *store);
-/* A read transaction has been left open on the write connection: true if it will be ended soon. */
-bool sfs_sqlite_keeper_ends_near(struct sfs_sqlite *store);
-/* It looks at the pool at `at` (monotonic) at the latest. Under the pool's mutex. */
-void sfs_sqlite_keeper_wake_by(struct sfs_sqlite *store, int64_t at);
-/* There is something to prune: it will be done soon; `ask` does it where there is no thread. */
-void sfs_sqlite_keeper_note(struct sfs_sqlite *store);
-void sfs_sqlite_keeper_ask(struct sfs_sqlite *store);
-void sfs_sqlite_keep_house(struct sfs_sqlite *store, int64_t linger);
-/* Removes the leases and stages of processes that are dead; their blocks become garbage. */
-int sfs_sqlite_sweep(struct sfs_sqlite *store, bool *ret_removed, struct sfs_error *error);
 
 /* --- who owns a row (owner.c) --- */
 

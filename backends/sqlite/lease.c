@@ -2,7 +2,7 @@
 /*
  * Leases of feeds: rows that keep history, one a feed. A lease lives a tenth longer than it is
  * asked for, so that renewing it only when a tenth has passed still gives its whole time after each
- * use. Snapshots share one row (pool.c).
+ * use. Those of snapshots are in pool.c and tend.c.
  */
 #include "backends/sqlite/internal.h"
 
@@ -10,25 +10,30 @@
 
 #include "util/clock.h"
 
-int sfs_sqlite_lease_add(struct sfs_sqlite_transaction *transaction, int64_t sequence,
-                         bool contents, int64_t expires, int64_t *ret_id, struct sfs_error *error)
+int sfs_sqlite_lease_put(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
+                         enum sfs_sqlite_lease_kind kind, int64_t expires, struct sfs_error *error)
 {
     sqlite3_stmt *statement;
     const char *owner = transaction->store->owner;
-    int64_t id = ++transaction->state.last_lease;
     int code = sfs_sqlite_statement(transaction->connection, SFS_SQL_LEASE_ADD, &statement, error);
     if (code != 0)
         return code;
     sqlite3_bind_int64(statement, 1, id);
     sqlite3_bind_int64(statement, 2, sequence);
-    sqlite3_bind_int64(statement, 3, contents);
+    sqlite3_bind_int64(statement, 3, kind);
     sqlite3_bind_int64(statement, 4, expires);
     sqlite3_bind_text(statement, 5, owner, (int)strlen(owner), SQLITE_STATIC);
     code = sfs_sqlite_step(transaction->connection, statement, error);
     transaction->leases_changed = true;
-    if (code == 0)
-        *ret_id = id;
     return code;
+}
+
+int sfs_sqlite_lease_add(struct sfs_sqlite_transaction *transaction, int64_t sequence,
+                         enum sfs_sqlite_lease_kind kind, int64_t expires, int64_t *ret_id,
+                         struct sfs_error *error)
+{
+    *ret_id = ++transaction->state.last_lease;
+    return sfs_sqlite_lease_put(transaction, *ret_id, sequence, kind, expires, error);
 }
 
 int sfs_sqlite_lease_renew(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
@@ -61,16 +66,16 @@ static int take_work(struct sfs_sqlite_transaction *transaction, void *context,
     struct take *take = context;
     const struct sfs_sqlite_state *state = &transaction->state;
     int64_t sequence = take->since < 0 ? state->sequence : take->since;
-    if (sequence < state->kept || sequence > state->sequence)
+    if (!sfs_sqlite_is_kept(transaction, sequence, false))
         return sfs_fail(error, SFS_E_TOO_OLD, SFS_SQLITE_ORIGIN,
                         "changes of %s after %lld are not kept; they are known after %lld, and the "
                         "last commit is %lld",
-                        transaction->store->path, (long long)sequence, (long long)state->kept,
+                        transaction->store->path, (long long)sequence, (long long)state->whole,
                         (long long)state->sequence);
     take->lease = (struct sfs_sqlite_lease){
         .store = transaction->store, .sequence = sequence, .renewed = transaction->now};
-    return sfs_sqlite_lease_add(transaction, sequence, false, expiry(transaction), &take->lease.id,
-                                error);
+    return sfs_sqlite_lease_add(transaction, sequence, SFS_SQLITE_LEASE_FEED, expiry(transaction),
+                                &take->lease.id, error);
 }
 
 int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since,

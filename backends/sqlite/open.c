@@ -45,6 +45,8 @@ static void free_store(struct sfs_sqlite *store)
     pthread_mutex_destroy(&store->indexes_mutex);
     sfs_index_set_unref(store->indexes);
     sfs_sqlite_pool_free(store);
+    sfs_sqlite_positions_free(store);
+    sfs_sqlite_prune_free(store);
     free(store->uri);
     free(store->path);
     free(store);

@@ -15,7 +15,8 @@ struct chunk {
     bool exists;
     int64_t block;
     int64_t begun;
-    int64_t size; /* of its data */
+    int64_t since; /* the first commit that showed it: of a staged value the one that put it */
+    int64_t size;  /* of its data */
 };
 
 static struct sfs_sqlite_connection *connection_of(struct sfs_sqlite_run *run)
@@ -23,19 +24,20 @@ static struct sfs_sqlite_connection *connection_of(struct sfs_sqlite_run *run)
     return run->transaction->connection;
 }
 
-static int find_chunk(struct sfs_sqlite_run *run, int64_t content, int64_t part,
+static int find_chunk(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t part,
                       struct chunk *ret_chunk, struct sfs_error *error)
 {
-    const int64_t arguments[] = {content, part};
+    const int64_t arguments[] = {place.content, part};
     int64_t row[3];
     int found =
         sfs_sqlite_integers(connection_of(run), SFS_SQL_CHUNK_FIND, arguments, 2, row, 3, error);
     if (found < 0)
         return found;
-    *ret_chunk = (struct chunk){.content = content, .part = part, .exists = found == 1};
+    *ret_chunk = (struct chunk){.content = place.content, .part = part, .exists = found == 1};
     if (found == 1) {
         ret_chunk->block = row[0];
         ret_chunk->begun = row[1];
+        ret_chunk->since = row[1] > place.begun ? row[1] : place.begun;
         ret_chunk->size = row[2];
     }
     return 0;
@@ -43,7 +45,8 @@ static int find_chunk(struct sfs_sqlite_run *run, int64_t content, int64_t part,
 
 static bool in_place(const struct sfs_sqlite_run *run, const struct chunk *chunk)
 {
-    return run->transaction->needed_contents < 0 || chunk->begun == (int64_t)run->run.sequence;
+    return !sfs_sqlite_is_needed(run->transaction, chunk->since) ||
+           chunk->begun == (int64_t)run->run.sequence;
 }
 
 /* Gives the chunk this data: in place, or as a new version. */
@@ -59,8 +62,8 @@ static int set_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, stru
         code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_END, error, 4, chunk->content, chunk->part,
                               chunk->begun, sequence);
         if (code == 0)
-            code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4, sequence,
-                                  chunk->content, chunk->part, chunk->begun);
+            code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 5, sequence,
+                                  chunk->content, chunk->part, chunk->begun, chunk->since);
     }
     if (code == 0)
         code = sfs_sqlite_chunks_add(run->transaction, chunk->content, chunk->part, sequence, data,
@@ -110,8 +113,8 @@ static int write_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, in
     return set_chunk(run, chunk, sfs_bytes(data, (size_t)size), error);
 }
 
-int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t offset,
-                            struct sfs_bytes bytes, struct sfs_error *error)
+int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                            int64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
 {
     const char *from = bytes.data;
     size_t left = bytes.size;
@@ -122,7 +125,7 @@ int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t
         int64_t at = offset % SFS_SQLITE_CHUNK;
         size_t room = (size_t)(SFS_SQLITE_CHUNK - at);
         size_t size = left < room ? left : room;
-        code = find_chunk(run, content, offset / SFS_SQLITE_CHUNK, &chunk, error);
+        code = find_chunk(run, place, offset / SFS_SQLITE_CHUNK, &chunk, error);
         if (code == 0)
             code = write_chunk(run, &chunk, at, sfs_bytes(from, size), data, error);
         from += size;
@@ -134,12 +137,12 @@ int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, int64_t content, int64_t
 }
 
 /* The chunk in which the value now ends loses what is behind, so that it cannot come back. */
-static int cut_chunk(struct sfs_sqlite_run *run, int64_t content, int64_t size,
+static int cut_chunk(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t size,
                      struct sfs_error *error)
 {
     struct chunk chunk;
     int64_t kept = size % SFS_SQLITE_CHUNK;
-    int code = find_chunk(run, content, size / SFS_SQLITE_CHUNK, &chunk, error);
+    int code = find_chunk(run, place, size / SFS_SQLITE_CHUNK, &chunk, error);
     if (code != 0 || !chunk.exists || kept == 0 || chunk.size <= kept)
         return code;
     char *data = malloc((size_t)SFS_SQLITE_CHUNK);
@@ -152,9 +155,10 @@ static int cut_chunk(struct sfs_sqlite_run *run, int64_t content, int64_t size,
     return code;
 }
 
-int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t size,
+int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t size,
                           struct sfs_error *error)
 {
+    int64_t content = place.content;
     struct sfs_sqlite_connection *connection = connection_of(run);
     int64_t first = (size + SFS_SQLITE_CHUNK - 1) / SFS_SQLITE_CHUNK;
     int64_t sequence = (int64_t)run->run.sequence;
@@ -165,12 +169,12 @@ int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, int64_t content, int64_t s
         code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_NEW_REMOVE, error, 3, content, first,
                               sequence);
     if (code == 0)
-        code =
-            sfs_sqlite_run(connection, SFS_SQL_CHUNKS_GARBAGE, error, 3, content, first, sequence);
+        code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_GARBAGE, error, 5, content, first,
+                              sequence, place.begun, run->transaction->newest);
     if (code == 0)
         code = sfs_sqlite_run(connection, SFS_SQL_CHUNKS_END, error, 3, content, first, sequence);
     if (code == 0)
-        code = cut_chunk(run, content, size, error);
+        code = cut_chunk(run, place, size, error);
     return code;
 }
 
@@ -196,7 +200,7 @@ static int convert(struct sfs_sqlite_run *run, int64_t size, struct sfs_sqlite_p
     if (code == 0)
         code = sfs_sqlite_content_drop(run, *place, error);
     if (code == 0)
-        *place = (struct sfs_sqlite_place){content, true};
+        *place = (struct sfs_sqlite_place){content, true, (int64_t)run->run.sequence};
     return code;
 }
 
@@ -205,17 +209,16 @@ static uint64_t offset_of(const struct sfs_record *before, const struct sfs_oper
     return operation->kind == SFS_OPERATION_APPEND ? before->size : operation->offset;
 }
 
-static int change_chunks(struct sfs_sqlite_run *run, int64_t content,
+static int change_chunks(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
                          const struct sfs_record *before, const struct sfs_record *record,
                          const struct sfs_operation *operation, struct sfs_error *error)
 {
     struct sfs_bytes bytes = sfs_blob_bytes(operation->value);
     if (record->size < before->size)
-        return sfs_sqlite_chunks_cut(run, content, (int64_t)record->size, error);
+        return sfs_sqlite_chunks_cut(run, place, (int64_t)record->size, error);
     if (operation->kind == SFS_OPERATION_TRUNCATE || bytes.size == 0)
         return 0;
-    return sfs_sqlite_chunks_write(run, content, (int64_t)offset_of(before, operation), bytes,
-                                   error);
+    return sfs_sqlite_chunks_write(run, place, (int64_t)offset_of(before, operation), bytes, error);
 }
 
 /* The new value where it is small: what is kept of the old one, with the operation's bytes in it.
@@ -259,7 +262,7 @@ static int change_value(struct sfs_sqlite_run *run, const struct sfs_record *bef
     if (form->size < (uint64_t)SFS_SQLITE_LARGE)
         return make_small(run, before, form, operation, place, error);
     int code = place->chunked ? 0 : convert(run, (int64_t)before->size, place, error);
-    return code ? code : change_chunks(run, place->content, before, form, operation, error);
+    return code ? code : change_chunks(run, *place, before, form, operation, error);
 }
 
 int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before,
@@ -276,7 +279,7 @@ int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before
         return code;
     if (!place.chunked && record->size < (uint64_t)SFS_SQLITE_LARGE)
         return SFS_E_UNSUPPORTED;
-    code = sfs_sqlite_history_record(run, id, error);
+    code = sfs_sqlite_history_record(run, before, error);
     if (code == 0)
         code = change_value(run, before, &form, operation, &place, error);
     if (code == 0)

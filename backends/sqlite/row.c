@@ -105,15 +105,15 @@ int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *state
 }
 
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
-                            int64_t content, bool chunked)
+                            struct sfs_sqlite_place place)
 {
     const struct sfs_attributes *attributes = &record->attributes;
     const int64_t numbers[] = {
         [ID] = id,
         [REVISION] = (int64_t)record->revision,
         [SIZE] = (int64_t)record->size,
-        [CONTENT] = content,
-        [CHUNKED] = chunked,
+        [CONTENT] = place.content,
+        [CHUNKED] = place.chunked,
         [KIND] = attributes->kind,
         [TYPE] = attributes->type,
         [TYPE_SET] = attributes->type_set,
@@ -127,16 +127,17 @@ void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *re
         [CHANGED] = attributes->changed,
     };
     for (int i = 0; i < XATTRS; i++) {
-        if (i != NAME && (i != CONTENT || content != 0))
+        if (i != NAME && (i != CONTENT || place.content != 0))
             sqlite3_bind_int64(statement, i + 1, numbers[i]);
     }
-    if (content == 0)
+    if (place.content == 0)
         sqlite3_bind_null(statement, CONTENT + 1);
     sfs_sqlite_bind(statement, NAME + 1, record->name);
     if (record->xattrs.size)
         sfs_sqlite_bind(statement, XATTRS + 1, record->xattrs);
     else
         sqlite3_bind_null(statement, XATTRS + 1);
+    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 1, place.begun);
 }
 
 /* --- parts of values --- */

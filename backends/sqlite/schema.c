@@ -3,25 +3,31 @@
 /*
  * What is in the file: the tables, and how a file is told to be a store of ours.
  *
- * record   one row a name; `content` is where its value lies (NULL: empty).
+ * record   one row a name; `content` is where its value lies (NULL: empty), `begun` the commit that
+ *          put it there.
  * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and values
  *          are apart, so that renaming, listing and history touch no value. (Both have a rowid: a
  *          table without one keeps whole rows in its key's tree, which makes that tree large.)
  * chunk    the parts of values from 1 MiB on (256 KiB each). A part is visible to versions v with
  *          begun <= v < ended, so that changing a byte adds one part and history shares the rest. A
  *          missing part, and what is behind the end of one's data, reads as zeros.
- * history  one row for each name that a commit changed, with the record as it was before. The state
- *          of a name at sequence S is in its first row with sequence > S, else in `record`. It is the
- *          change feed too. Written only while a lease is alive.
- * lease    what snapshots and feeds still need: history after `sequence` (of the values too, where
- *          `contents`), until it expires. All snapshots of an opening share one. `owner` (owner.c) is
- *          the process that holds it, so that a dead one's can be removed.
- * garbage  contents (part -1) and parts that no record refers to since the commit `ended`; removed
- *          when no lease is older. Large values are always removed through it, in bounded steps.
+ * history  rows for names that a commit changed, with the record as it was before. For a lease at S
+ *          the state of a name at S is in its first row with sequence > S, else in `record`; a row
+ *          that is the first for no lease is not written, or is swept. It is the change feed too:
+ *          after `whole` every change has its row.
+ * lease    what snapshots and feeds still need, until it expires. `contents` 0, a feed: the rows of all
+ *          changes after `sequence`; 1, a snapshot: the state at `sequence`; 2: every state from there on,
+ *          for the young snapshots of one opening, which itself knows better. `owner` (owner.c) is the
+ *          process that holds it, so that a dead one's can be removed.
+ * garbage  contents (part -1) and parts that were a record's from the commit `since` on and until the
+ *          commit `ended`; removed when no snapshot is in between. `ended` 0: nobody needs it. Large
+ *          values are always removed through it, in bounded steps.
  * stage    contents on their way that no record refers to yet, and the process that writes them.
  * index_definition  one row an index (index.h). entry: one for each key and index, with the record's
  *          number, so that the record need not be looked up by its name.
- * state    one row of counters. `indexes`: the commit that last changed the set of indexes. `kept` and `kept_contents`: history is whole after these.
+ * state    one row of counters. `indexes`: the commit that last changed the set of indexes. `kept` and `kept_contents`: nobody needs what is before.
+ *          `history_from` … `garbage_to`: the commits in between which something may be superfluous
+ *          since leases ended; prune.c sweeps there.
  *
  * Numbers of contents and blocks come from one counter and are never used again, so a content is
  * either a block or a set of chunks, and `chunked` says which.
@@ -44,9 +50,18 @@
     " type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER, created INTEGER,"  \
     " accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
 
-/* Indexes came with version 2. (A table without a rowid is its own index.) */
-#define STATE_INDEXES "indexes INTEGER NOT NULL DEFAULT 0"
-#define INDEX_TABLES                                                                               \
+/* What format 2 added; 0 stands for "long ago". */
+#define STATE_2(SEPARATOR)                                                                         \
+    "whole INTEGER NOT NULL DEFAULT 0" SEPARATOR "history_from INTEGER NOT NULL DEFAULT "          \
+    "0" SEPARATOR "history_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                \
+    "garbage_from INTEGER NOT NULL DEFAULT 0" SEPARATOR                                            \
+    "garbage_to INTEGER NOT NULL DEFAULT 0" SEPARATOR "released INTEGER NOT NULL DEFAULT 0" SEPARATOR     \
+    "indexes INTEGER NOT NULL DEFAULT 0"
+#define BEGUN_2 "begun INTEGER NOT NULL DEFAULT 0"
+#define SINCE_2 "since INTEGER NOT NULL DEFAULT 0"
+#define OWNER_2 "owner TEXT"
+/* (A table without a rowid is its own index.) */
+#define INDEX_TABLES_2                                                                             \
     "CREATE TABLE index_definition(index_id INTEGER PRIMARY KEY, index_name TEXT NOT NULL,"        \
     " ready INTEGER, ended INTEGER, seen INTEGER NOT NULL DEFAULT 0,"                              \
     " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"                       \
@@ -63,45 +78,70 @@ static const char schema[] =
                         " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease "
                         "INTEGER NOT NULL,"
                         " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_INDEXES ");"
-                        "INSERT INTO state VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);" INDEX_TABLES
-                        "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
-                        "UNIQUE, " RECORD_ATTRIBUTES ");"
-                        "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-                        "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended "
-                        "INTEGER NOT NULL,"
-                        " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
-                        "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL, "
-                        "existed INTEGER NOT NULL,"
-                        " id INTEGER, " RECORD_ATTRIBUTES
-                        ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
-                        "CREATE INDEX history_name ON history(name);"
-                        "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
-                        " contents INTEGER NOT NULL, expires INTEGER NOT NULL, owner TEXT);"
-                        "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun "
-                        "INTEGER,"
-                        " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-                        "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL,"
-                        " owner TEXT);"
-                        /* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies
-                           in parts. */
-                        "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
-                        " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN content IS "
-                        "NULL THEN ''"
-                        " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
-                        " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' END,"
-                        " created / 1000000, modified / 1000000"
-                        " FROM record LEFT JOIN block ON block.block = record.content WHERE kind = "
-                        "0;"
-                        "PRAGMA application_id = " TEXT_OF(
-                            APPLICATION_ID) ";"
-                                            "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
+                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_2(
+                            ", ") ");"
+                                  "INSERT INTO state(id, sequence, last_id, last_content, "
+                                  "last_lease, keys,"
+                                  " records, bytes, kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, "
+                                  "0, 0, 0, 0);"
+                                  "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
+                                  "UNIQUE, " RECORD_ATTRIBUTES ", " BEGUN_2 ");"
+                                  "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT "
+                                  "NULL);"
+                                  "CREATE TABLE chunk(content INTEGER, part INTEGER, begun "
+                                  "INTEGER, ended "
+                                  "INTEGER NOT NULL,"
+                                  " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) "
+                                  "WITHOUT ROWID;"
+                                  "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT "
+                                  "NULL, "
+                                  "existed INTEGER NOT NULL,"
+                                  " id INTEGER, " RECORD_ATTRIBUTES
+                                  ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
+                                  "CREATE INDEX history_name ON history(name);"
+                                  "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER "
+                                  "NOT NULL,"
+                                  " contents INTEGER NOT NULL, expires INTEGER NOT NULL, " OWNER_2
+                                  ");"
+                                  "CREATE TABLE garbage(ended INTEGER, content INTEGER, part "
+                                  "INTEGER, begun "
+                                  "INTEGER, " SINCE_2 ","
+                                  " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
+                                  "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER "
+                                  "NOT NULL, " OWNER_2 ");" INDEX_TABLES_2
+                                  /* For people with sqlite3. A value of 1 MiB and more shows as
+                                     NULL: it lies in parts. */
+                                  "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
+                                  " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN "
+                                  "content IS "
+                                  "NULL THEN ''"
+                                  " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
+                                  " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' "
+                                  "END,"
+                                  " created / 1000000, modified / 1000000"
+                                  " FROM record LEFT JOIN block ON block.block = record.content "
+                                  "WHERE kind = "
+                                  "0;"
+                                  "PRAGMA application_id = " TEXT_OF(
+                                      APPLICATION_ID) ";"
+                                                      "PRAGMA user_version = " TEXT_OF(
+                                                          SCHEMA_VERSION) ";";
 
-/* What makes a file of version 1 one of version 2: in one transaction, and touching no row. */
-static const char upgrade_from_1[] =
-    "ALTER TABLE lease ADD COLUMN owner TEXT;"
-    "ALTER TABLE stage ADD COLUMN owner TEXT;"
-    "ALTER TABLE state ADD COLUMN " STATE_INDEXES ";" INDEX_TABLES;
+/*
+ * What makes a file of version 1 one of version 2, in one transaction. Contents that are there
+ * count as if they had always been, which keeps them for longer than they are needed and never for
+ * less. History was written for every change while there was a lease; one sweep finds what of it
+ * nobody needs.
+ */
+static const char upgrade_from_1[] = "ALTER TABLE state ADD COLUMN " STATE_2(
+    "; ALTER TABLE state ADD COLUMN ") ";"
+                                       "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
+                                       "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
+                                       "ALTER TABLE lease ADD COLUMN " OWNER_2 ";"
+                                       "ALTER TABLE stage ADD COLUMN " OWNER_2 ";" INDEX_TABLES_2
+                                       "UPDATE state SET whole = kept, history_from = kept, "
+                                       "history_to = sequence,"
+                                       " garbage_from = kept_contents, garbage_to = sequence;";
 
 static const char upgraded[] = "UPDATE meta SET value = '" TEXT_OF(
     SCHEMA_VERSION) "' WHERE name = 'schema';"

@@ -11,7 +11,7 @@
 #define ALL_BUT_ID                                                                                 \
     "revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7, type = ?8, type_set = ?9,"   \
     " mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14, accessed = ?15,"              \
-    " modified = ?16, changed = ?17, xattrs = ?18"
+    " modified = ?16, changed = ?17, xattrs = ?18, begun = ?19"
 /* Entries of index ?1 behind (?2, ?3) and below K ?4; of one K; and from the last below ?4 on. */
 #define ENTRY "entry_key, entry_name"
 #define ENTRY_RECORD COLUMNS ", " DATA ", " ENTRY " FROM entry LEFT JOIN record ON id = record_id"
@@ -22,6 +22,16 @@
 #define BACKWARD                                                                                   \
     "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name DESC"
 #define IN_RANGE "name >= ?1 AND name < ?2"
+#define IS_LAST(ROW)                                                                               \
+    "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
+    " AND n.sequence > " ROW ".sequence)"
+#define IS_GONE(ROW)                                                                               \
+    "(" ROW                                                                                        \
+    ".existed AND " IS_LAST(ROW) " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = " ROW   \
+                                 ".name))"
+#define IS_FIRST                                                                                   \
+    " AND NOT EXISTS(SELECT 1 FROM history AS p WHERE p.name = history.name"                       \
+    " AND p.sequence > ?3 AND p.sequence < history.sequence)"
 
 static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -33,27 +43,32 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_PAGES] = "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size",
     [SFS_SQL_STATE_READ] =
         "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
-        " kept, kept_contents, indexes FROM state",
-    [SFS_SQL_STATE_WRITE] = "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
-                            " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
-                            " kept_contents = ?9",
+        " kept, kept_contents, whole, history_from, history_to, garbage_from, garbage_to, released,"
+        " indexes FROM state",
+    [SFS_SQL_STATE_WRITE] =
+        "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
+        " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
+        " kept_contents = ?9, whole = ?10, history_from = ?11, history_to = ?12,"
+        " garbage_from = ?13, garbage_to = ?14, released = ?15",
     [SFS_SQL_SEQUENCE] = "SELECT sequence FROM state",
     [SFS_SQL_TOTALS] = "SELECT keys, records, bytes FROM state",
 
-    [SFS_SQL_LEASE_SUMMARY] =
-        "SELECT min(iif(expires > ?1 AND lease <> ?2, sequence, NULL)),"
-        " min(iif(expires > ?1 AND lease <> ?2 AND contents, sequence, NULL)),"
-        " min(iif(expires > ?1 AND lease = ?2, sequence, NULL)),"
-        " count(iif(expires <= ?1, 1, NULL)) FROM lease",
+    [SFS_SQL_LEASE_POSITIONS] =
+        "SELECT sequence, contents, expires > ?1, lease FROM lease ORDER BY sequence",
     [SFS_SQL_LEASE_ADD] = "INSERT INTO lease(lease, sequence, contents, expires, owner)"
                           " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SFS_SQL_LEASE_RENEW] = "UPDATE lease SET expires = ?2, sequence = max(sequence, ?3)"
                             " WHERE lease = ?1 AND expires > ?4 RETURNING 1",
-    [SFS_SQL_LEASE_ANCHOR] = "SELECT kept, kept_contents, expires, state.sequence FROM state"
-                             " LEFT JOIN lease ON lease = ?1",
+    /* Of a snapshot at ?3: the lease of all young ones, and one of its own. */
+    [SFS_SQL_LEASE_ANCHOR] =
+        "SELECT kept_contents, state.sequence, o.expires, e.expires FROM state"
+        " LEFT JOIN lease AS o ON o.lease = ?1 AND o.contents = 2 AND o.sequence <= ?3"
+        " LEFT JOIN lease AS e ON e.lease = ?2 AND e.contents = 1 AND e.sequence = ?3",
     [SFS_SQL_LEASE_DROP] = "DELETE FROM lease WHERE lease = ?1",
     [SFS_SQL_LEASE_DROP_OWNER] = "DELETE FROM lease WHERE owner = ?1",
     [SFS_SQL_LEASE_DROP_LAPSED] = "DELETE FROM lease WHERE expires <= ?1",
+    [SFS_SQL_FEED_ANCHOR] = "SELECT whole, sequence FROM state",
+    [SFS_SQL_LEASE_GIVE_UP] = "DELETE FROM lease WHERE NOT contents AND sequence < ?1",
 
     [SFS_SQL_GET] = "SELECT " COLUMNS ", " DATA " FROM record WHERE name = ?1",
     [SFS_SQL_SCAN] = "SELECT " COLUMNS ", " DATA " FROM record WHERE " IN_RANGE
@@ -62,12 +77,13 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                             " WHERE name = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 1",
     [SFS_SQL_HISTORY_SCAN] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
                              " WHERE " IN_RANGE " AND sequence > ?5 ORDER BY name, sequence",
-    [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked FROM record WHERE id = ?1",
-    [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-                           " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-    [SFS_SQL_RECORD_UPDATE] = "UPDATE record SET " ALL_BUT_ID " WHERE id = ?19",
+    [SFS_SQL_RECORD_FIND] = "SELECT " COLUMNS ", " DATA ", begun FROM record WHERE name = ?1",
+    [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked, begun FROM record WHERE id = ?1",
+    [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ", begun) VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
+                           " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+    [SFS_SQL_RECORD_UPDATE] = "UPDATE record SET " ALL_BUT_ID " WHERE id = ?20",
     /* Where the id is named, SQLite writes the index of names anew, even if it is the same. */
-    [SFS_SQL_RECORD_RENUMBER] = "UPDATE record SET id = ?1, " ALL_BUT_ID " WHERE id = ?19",
+    [SFS_SQL_RECORD_RENUMBER] = "UPDATE record SET id = ?1, " ALL_BUT_ID " WHERE id = ?20",
     [SFS_SQL_RECORD_MOVE] =
         "UPDATE record SET name = ?2, revision = ?3, changed = ?4 WHERE id = ?1",
     [SFS_SQL_RECORD_REMOVE] = "DELETE FROM record WHERE id = ?1",
@@ -78,10 +94,12 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                            " revision = ?5, changed = ?6 WHERE " IN_RANGE,
     [SFS_SQL_RANGE_REMOVE] = "DELETE FROM record WHERE " IN_RANGE,
     [SFS_SQL_RANGE_BLOCKS_REMOVE] = "DELETE FROM block WHERE block IN (SELECT content FROM record"
-                                    " WHERE " IN_RANGE " AND NOT chunked AND content IS NOT NULL)",
-    [SFS_SQL_RANGE_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun)"
-                              " SELECT ?3, content, -1, 0 FROM record WHERE " IN_RANGE
-                              " AND content IS NOT NULL AND (chunked OR ?4)",
+                                    " WHERE " IN_RANGE " AND NOT chunked AND content IS NOT NULL"
+                                    " AND begun > ?3)",
+    [SFS_SQL_RANGE_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun, since)"
+                              " SELECT iif(begun <= ?4, ?3, 0), content, -1, 0, begun FROM record"
+                              " WHERE " IN_RANGE " AND content IS NOT NULL"
+                              " AND (chunked OR begun <= ?4)",
     [SFS_SQL_RANGE_LONGEST] = "SELECT " COLUMNS ", NULL FROM record WHERE " IN_RANGE
                               " ORDER BY length(name) DESC LIMIT 1",
 
@@ -105,9 +123,10 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         " AND part >= ?2 AND begun = ?3)",
     [SFS_SQL_CHUNKS_NEW_REMOVE] =
         "DELETE FROM chunk WHERE content = ?1 AND part >= ?2 AND begun = ?3",
-    [SFS_SQL_CHUNKS_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun)"
-                               " SELECT ?3, content, part, begun FROM chunk WHERE content = ?1"
-                               " AND part >= ?2 AND ended = 9223372036854775807",
+    [SFS_SQL_CHUNKS_GARBAGE] =
+        "INSERT INTO garbage(ended, content, part, begun, since)"
+        " SELECT iif(max(begun, ?4) <= ?5, ?3, 0), content, part, begun, max(begun, ?4) FROM chunk"
+        " WHERE content = ?1 AND part >= ?2 AND ended = 9223372036854775807",
     [SFS_SQL_CHUNKS_END] = "UPDATE chunk SET ended = ?3 WHERE content = ?1 AND part >= ?2"
                            " AND ended = 9223372036854775807",
     [SFS_SQL_CHUNK_ANY] = "SELECT part, begun, block FROM chunk WHERE content = ?1 LIMIT 1",
@@ -117,20 +136,34 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
 
     [SFS_SQL_HISTORY_ADD_RECORD] = "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
                                    " SELECT ?2, 1, " COLUMNS " FROM record WHERE id = ?1",
-    [SFS_SQL_HISTORY_ADD_ABSENT] = "INSERT OR IGNORE INTO history(sequence, existed, name)"
-                                   " VALUES(?2, 0, ?1)",
-    [SFS_SQL_HISTORY_ADD_RANGE] = "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
-                                  " SELECT ?3, 1, " COLUMNS " FROM record WHERE " IN_RANGE,
-    [SFS_SQL_HISTORY_ADD_TARGETS] = "INSERT OR IGNORE INTO history(sequence, existed, name)"
-                                    " SELECT ?5, 0, CAST(?3 || substr(name, ?4) AS BLOB)"
-                                    " FROM record WHERE " IN_RANGE,
+    /* A free name that has changed since the newest lease has its row for it already. */
+    [SFS_SQL_HISTORY_ADD_ABSENT] =
+        "INSERT OR IGNORE INTO history(sequence, existed, name) SELECT ?2, 0, ?1"
+        " WHERE NOT EXISTS(SELECT 1 FROM history WHERE name = ?1 AND sequence > ?3)",
+    [SFS_SQL_HISTORY_ADD_RANGE] =
+        "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
+        " SELECT ?3, 1, " COLUMNS " FROM record WHERE " IN_RANGE " AND revision <= ?4",
+    [SFS_SQL_HISTORY_ADD_TARGETS] =
+        "INSERT OR IGNORE INTO history(sequence, existed, name)"
+        " SELECT ?5, 0, target FROM (SELECT CAST(?3 || substr(name, ?4) AS BLOB) AS target"
+        " FROM record WHERE " IN_RANGE ") WHERE NOT EXISTS"
+        "(SELECT 1 FROM history AS h WHERE h.name = target AND h.sequence > ?6)",
     [SFS_SQL_HISTORY_DROP_PASSING] =
         "DELETE FROM history WHERE sequence = ?1 AND NOT existed"
         " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = history.name)",
-    [SFS_SQL_HISTORY_CHANGED] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
-                                " WHERE " IN_RANGE " AND sequence > ?3 ORDER BY name, sequence",
+    /* The last row of a name that is gone again says that it was not there: so does its absence. */
+    [SFS_SQL_HISTORY_DROP_ABSENT] =
+        "DELETE FROM history WHERE name = ?1 AND NOT existed AND sequence ="
+        " (SELECT max(p.sequence) FROM history AS p WHERE p.name = ?1)",
+    [SFS_SQL_HISTORY_DROP_ABSENT_RANGE] =
+        "DELETE FROM history WHERE " IN_RANGE " AND NOT existed"
+        " AND EXISTS(SELECT 1 FROM record WHERE record.name = history.name AND revision > ?3)"
+        " AND " IS_LAST("history"),
+    /* Each name's first row behind ?3: how it was then. */
+    [SFS_SQL_HISTORY_CHANGED] = "SELECT " COLUMNS ", NULL, existed, sequence FROM history"
+                                " WHERE " IN_RANGE " AND sequence > ?3" IS_FIRST " ORDER BY name",
     [SFS_SQL_HISTORY_CHANGED_ALL] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
-                                    " WHERE sequence > ?3 ORDER BY sequence, name",
+                                    " WHERE sequence > ?3" IS_FIRST " ORDER BY sequence, name",
     [SFS_SQL_HISTORY_FEED] =
         "SELECT " COLUMNS ", NULL, existed, sequence, coalesce((SELECT n.existed FROM history AS n"
         " WHERE n.name = history.name AND n.sequence > history.sequence ORDER BY n.sequence LIMIT "
@@ -142,14 +175,37 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "DELETE FROM history WHERE sequence <= ?1 AND (sequence, name) <= (SELECT sequence, name"
         " FROM history WHERE sequence <= ?1 ORDER BY sequence, name LIMIT 1 OFFSET ?2 - 1)",
     [SFS_SQL_HISTORY_PRUNE_ALL] = "DELETE FROM history WHERE sequence <= ?1",
-    [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
-                            " VALUES(?1, ?2, ?3, ?4)",
+    [SFS_SQL_HISTORY_SWEEP_END] =
+        "SELECT sequence, name FROM history WHERE (sequence, name) > (?1, ?2) AND sequence <= ?3"
+        " ORDER BY sequence, name LIMIT 1 OFFSET ?4 - 1",
+    /* ?5: also the last row of a name that is gone. */
+    [SFS_SQL_HISTORY_SWEEP] =
+        "DELETE FROM history WHERE (sequence, name) > (?1, ?2) AND (sequence, name) <= (?3, ?4)"
+        " AND NOT " SFS_SQLITE_HISTORY_NEEDED("history") " AND (?5 OR NOT " IS_GONE("history") ")",
+    /* Where that row goes, so does one before it that says that the name was not there. */
+    [SFS_SQL_HISTORY_SWEEP_ABSENT] =
+        "DELETE FROM history WHERE NOT existed AND (sequence, name) IN (SELECT (SELECT"
+        " max(p.sequence) FROM history AS p WHERE p.name = h.name AND p.sequence < h.sequence),"
+        " h.name FROM history AS h WHERE (h.sequence, h.name) > (?1, ?2)"
+        " AND (h.sequence, h.name) <= (?3, ?4) AND " IS_GONE(
+            "h") " AND NOT " SFS_SQLITE_HISTORY_NEEDED("h") ")",
+    [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun, since)"
+                            " VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SFS_SQL_GARBAGE_SWEEP_END] =
+        "SELECT ended, content FROM garbage WHERE (ended, content) > (?1, ?2) AND ended <= ?3"
+        " ORDER BY ended, content LIMIT 1 OFFSET ?4 - 1",
+    /* What is not needed gets in front of all others. */
+    [SFS_SQL_GARBAGE_SWEEP] =
+        "UPDATE OR REPLACE garbage SET ended = 0 WHERE (ended, content) > (?1, ?2)"
+        " AND (ended, content) <= (?3, ?4) AND NOT " SFS_SQLITE_GARBAGE_NEEDED,
     [SFS_SQL_GARBAGE_READ] = "SELECT ended, content, part, begun FROM garbage WHERE ended <= ?1"
                              " ORDER BY ended, content, part, begun LIMIT 1",
     [SFS_SQL_GARBAGE_REMOVE] = "DELETE FROM garbage WHERE ended = ?1 AND content = ?2 AND part = ?3"
                                " AND begun = ?4",
     [SFS_SQL_PRUNABLE] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence <= ?1),"
                          " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2)",
+    [SFS_SQL_KEPT_BEHIND] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence > ?1)"
+                            " OR EXISTS(SELECT 1 FROM garbage WHERE ended > ?1)",
 
     /* Who owns rows beside ?2, and whether some of them are over. */
     [SFS_SQL_OWNERS] = "SELECT owner, max(expires <= ?1) FROM"

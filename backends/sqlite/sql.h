@@ -21,19 +21,22 @@ enum sfs_sqlite_sql {
     SFS_SQL_TOTALS,
 
     /* leases */
-    SFS_SQL_LEASE_SUMMARY,
+    SFS_SQL_LEASE_POSITIONS,
     SFS_SQL_LEASE_ADD,
     SFS_SQL_LEASE_RENEW,
     SFS_SQL_LEASE_ANCHOR,
     SFS_SQL_LEASE_DROP,
     SFS_SQL_LEASE_DROP_OWNER,
     SFS_SQL_LEASE_DROP_LAPSED,
+    SFS_SQL_LEASE_GIVE_UP,
+    SFS_SQL_FEED_ANCHOR,
 
     /* records */
     SFS_SQL_GET,
     SFS_SQL_SCAN,
     SFS_SQL_HISTORY_GET,
     SFS_SQL_HISTORY_SCAN,
+    SFS_SQL_RECORD_FIND,
     SFS_SQL_RECORD_PLACE,
     SFS_SQL_RECORD_ADD,
     SFS_SQL_RECORD_UPDATE,
@@ -71,15 +74,23 @@ enum sfs_sqlite_sql {
     SFS_SQL_HISTORY_ADD_RANGE,
     SFS_SQL_HISTORY_ADD_TARGETS,
     SFS_SQL_HISTORY_DROP_PASSING,
+    SFS_SQL_HISTORY_DROP_ABSENT,
+    SFS_SQL_HISTORY_DROP_ABSENT_RANGE,
     SFS_SQL_HISTORY_CHANGED,
     SFS_SQL_HISTORY_CHANGED_ALL,
     SFS_SQL_HISTORY_FEED,
     SFS_SQL_HISTORY_PRUNE_SOME,
     SFS_SQL_HISTORY_PRUNE_ALL,
+    SFS_SQL_HISTORY_SWEEP_END,
+    SFS_SQL_HISTORY_SWEEP_ABSENT,
+    SFS_SQL_HISTORY_SWEEP,
     SFS_SQL_GARBAGE_ADD,
+    SFS_SQL_GARBAGE_SWEEP_END,
+    SFS_SQL_GARBAGE_SWEEP,
     SFS_SQL_GARBAGE_READ,
     SFS_SQL_GARBAGE_REMOVE,
     SFS_SQL_PRUNABLE,
+    SFS_SQL_KEPT_BEHIND,
 
     /* owners and stages */
     SFS_SQL_OWNERS,
@@ -137,6 +148,24 @@ enum sfs_sqlite_sql {
 #define SFS_SQLITE_COLUMN_SEQUENCE 20
 /* In those over an index K, and behind it the name. */
 #define SFS_SQLITE_COLUMN_KEY 19
+#define SFS_SQLITE_COLUMN_BEGUN 19 /* in SFS_SQL_RECORD_FIND */
+
+/*
+ * Whether a snapshot needs a row of history: it is between what the row shows and what came then. A
+ * row of a name that was free shows what came with the row before of that name. What is behind an
+ * open lease (`contents` 2) is removed only when that has moved on.
+ */
+#define SFS_SQLITE_HISTORY_SEEN(ROW)                                                               \
+    "EXISTS(SELECT 1 FROM lease WHERE contents = 1 AND lease.sequence < " ROW ".sequence"          \
+    " AND lease.sequence >= CASE WHEN " ROW ".existed THEN " ROW ".revision ELSE coalesce("        \
+    "(SELECT max(p.sequence) FROM history AS p WHERE p.name = " ROW ".name"                        \
+    " AND p.sequence < " ROW ".sequence), 0) END)"
+#define SFS_SQLITE_HISTORY_NEEDED(ROW)                                                             \
+    "(EXISTS(SELECT 1 FROM lease WHERE contents = 2 AND lease.sequence < " ROW                     \
+    ".sequence) OR " SFS_SQLITE_HISTORY_SEEN(ROW) ")"
+#define SFS_SQLITE_GARBAGE_NEEDED                                                                  \
+    "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < garbage.ended"                 \
+    " AND (contents = 2 OR lease.sequence >= garbage.since))"
 
 const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql);
 

@@ -36,6 +36,11 @@ static struct sfs_sqlite_run run_of(struct sfs_sqlite_transaction *transaction)
     return (struct sfs_sqlite_run){.transaction = transaction};
 }
 
+static struct sfs_sqlite_place place_of(const struct stage *stage)
+{
+    return (struct sfs_sqlite_place){.content = stage->content, .chunked = true};
+}
+
 static struct sfs_bytes held_bytes(const struct stage *stage)
 {
     int64_t begin = stage->part * SFS_SQLITE_CHUNK;
@@ -45,7 +50,7 @@ static struct sfs_bytes held_bytes(const struct stage *stage)
 
 static int write_held(struct sfs_sqlite_run *run, struct stage *stage, struct sfs_error *error)
 {
-    return sfs_sqlite_chunks_write(run, stage->content, stage->part * SFS_SQLITE_CHUNK,
+    return sfs_sqlite_chunks_write(run, place_of(stage), stage->part * SFS_SQLITE_CHUNK,
                                    held_bytes(stage), error);
 }
 
@@ -228,7 +233,7 @@ static int cut_work(struct sfs_sqlite_transaction *transaction, void *context,
     struct sfs_sqlite_run run = run_of(transaction);
     int code = renew(transaction, cut->stage, error);
     return code ? code
-                : sfs_sqlite_chunks_cut(&run, cut->stage->content, (int64_t)cut->size, error);
+                : sfs_sqlite_chunks_cut(&run, place_of(cut->stage), (int64_t)cut->size, error);
 }
 
 static int stage_truncate(struct sfs_stage *base, uint64_t size, struct sfs_error *error)
@@ -280,8 +285,8 @@ static int abandon_work(struct sfs_sqlite_transaction *transaction, void *contex
                                     1, &gone, 1, error);
     if (found <= 0)
         return found;
-    return sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 4, (int64_t)0,
-                          stage->content, (int64_t)-1, (int64_t)0);
+    return sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 5, (int64_t)0,
+                          stage->content, (int64_t)-1, (int64_t)0, (int64_t)0);
 }
 
 /* What cannot be removed now goes when the stage expires. */

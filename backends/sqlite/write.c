@@ -7,6 +7,8 @@
  */
 #include "backends/sqlite/index.h"
 
+#include "util/clock.h"
+
 #define GROUP_MAX 256
 
 struct sfs_sqlite_request {
@@ -112,7 +114,7 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
     sfs_index_set_unref(indexes);
     /* A name that was made and given up again in one batch, as those are under which records change
      * places, has not changed. */
-    if (code == 0 && run.vacated && transaction->needed >= 0)
+    if (code == 0 && run.vacated && transaction->logged >= 0)
         code = sfs_sqlite_run(transaction->connection, SFS_SQL_HISTORY_DROP_PASSING, request->error,
                               1, (int64_t)run.run.sequence);
     if (code != 0)
@@ -122,9 +124,11 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         *changed = true;
         state->sequence++;
         /* History that was not written must not be promised to a later batch of the same group. */
-        if (transaction->needed < 0)
+        if (transaction->logged < 0)
             state->kept = state->sequence;
-        if (transaction->needed_contents < 0)
+        if (transaction->logged < INT64_MAX)
+            state->whole = state->sequence;
+        if (transaction->newest < 0)
             state->kept_contents = state->sequence;
     }
     request->sequence = state->sequence;
@@ -194,16 +198,15 @@ static void note_synced(struct sfs_sqlite *store, int64_t sequence)
 }
 
 /*
- * Where there is nothing to commit, as with a sync, or a durable batch that found nothing to do since
- * somebody has just done it. (A commit that changes no page writes nothing, and then SQLite syncs
- * nothing.) What is not in the log any more was synced when it was written into the file.
+ * Where there is nothing to commit, as with a sync, or a durable batch that found nothing to do
+ * since somebody has just done it. (A commit that changes no page writes nothing, and then SQLite
+ * syncs nothing.) What is not in the log any more was synced when it was written into the file.
  */
 static int sync_log(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = transaction->connection;
     sqlite3_file *log = NULL;
-    int result =
-        sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
     if (result == SQLITE_OK && log && log->pMethods)
         result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
     if (result != SQLITE_OK)
@@ -237,6 +240,8 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
     pthread_mutex_unlock(&store->queue_mutex);
     atomic_fetch_add(&store->commits, 1);
     sfs_sqlite_feeds_notify(store);
+    if (transaction->more_garbage) /* the next commits may not come */
+        sfs_sqlite_keeper_note(store, SFS_NS_PER_SECOND);
     return 0;
 }
 
@@ -256,9 +261,12 @@ static bool process_together(struct sfs_sqlite *store, struct sfs_sqlite_request
         return true;
     }
     uint64_t released = count == 1 ? group[0]->released : 0;
-    sfs_sqlite_pool_begin_commit(&transaction, released);
-    bool stands = execute_all(&transaction, group, count, &changed);
-    code = stands ? commit_group(&transaction, group, count, durable, changed, &error) : 0;
+    code = sfs_sqlite_pool_begin_commit(&transaction, released, &error);
+    if (code != 0)
+        sfs_sqlite_rollback(&transaction);
+    bool stands = code == 0 && execute_all(&transaction, group, count, &changed);
+    if (stands)
+        code = commit_group(&transaction, group, count, durable, changed, &error);
     bool committed = stands && code == 0 && changed && !(count == 1 && group[0]->code != 0);
     sfs_sqlite_pool_end_commit(&transaction, released, committed);
     if (code != 0)
@@ -321,11 +329,10 @@ int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
                      const struct sfs_apply_options *options, uint64_t *ret_sequence,
                      struct sfs_error *error)
 {
-    struct sfs_sqlite_request request = {
-        .batch = batch,
-        .durable = options && options->durable,
-        .released = options ? options->released_lease : 0,
-        .error = error};
+    struct sfs_sqlite_request request = {.batch = batch,
+                                         .durable = options && options->durable,
+                                         .released = options ? options->released_lease : 0,
+                                         .error = error};
     int code = submit(sfs_sqlite_of(base), &request);
     if (code == 0 && ret_sequence)
         *ret_sequence = (uint64_t)request.sequence;

@@ -173,6 +173,29 @@ static bool is_in(struct sfs_range range, struct sfs_bytes name)
     return sfs_bytes_compare(name, range.from) >= 0 && is_below(name, range.to);
 }
 
+typedef int visit_function(void *context, struct sfs_bytes name, const struct sfs_record *before,
+                           const struct sfs_record *after, uint64_t revision,
+                           struct sfs_error *error);
+
+/* From a state that a snapshot holds: all that both states share is passed over. */
+static int compare_states(struct memory_run *run, const struct sfs_memory_state *then,
+                          struct sfs_range range, visit_function *visit, void *context,
+                          struct sfs_error *error)
+{
+    struct sfs_tree_difference difference =
+        sfs_tree_compare(&then->tree, &run->next->tree, range.from);
+    void *old, *new;
+    int result = 0;
+    while (!result && sfs_tree_difference_next(&difference, &old, &new)) {
+        const struct sfs_record *before = old, *after = new;
+        struct sfs_bytes name = before ? before->name : after->name;
+        if (!is_below(name, range.to))
+            break;
+        result = visit(context, name, before, after, after ? after->revision : 0, error);
+    }
+    return result;
+}
+
 /* The log is only read here, and only this thread, the writer, could append. A trim that takes away
  * entries is kept off by references to what is visited and by asking for the entry anew. */
 static bool change_after(struct sfs_memory_engine *engine, uint64_t *position,
@@ -205,26 +228,55 @@ static int begin_changes(struct sfs_memory_engine *engine, uint64_t sequence,
                     (unsigned long long)sequence);
 }
 
-static int run_changed(struct sfs_apply_run *base, struct sfs_range range, uint64_t sequence,
-                       int (*visit)(void *context, struct sfs_bytes name,
-                                    const struct sfs_record *before, const struct sfs_record *after,
-                                    uint64_t revision, struct sfs_error *error),
-                       void *context, struct sfs_error *error)
+/* A name's first change in the log tells how it was then; further ones do not matter. */
+static int visit_first(struct memory_run *run, struct sfs_tree *seen,
+                       const struct sfs_memory_change *change, visit_function *visit, void *context,
+                       struct sfs_error *error)
 {
-    struct memory_run *run = run_of(base);
+    struct sfs_bytes name = change->record->name;
+    if (sfs_tree_find(seen, name))
+        return 0;
+    if (sfs_tree_insert(seen, name, (void *)change->record))
+        return sfs_fail_memory(error, SFS_MEMORY_ORIGIN);
+    const struct sfs_record *after = sfs_tree_find(&run->next->tree, name);
+    if (!change->existed && !after)
+        return 0;
+    return visit(context, name, change->existed ? change->record : NULL, after,
+                 after ? after->revision : 0, error);
+}
+
+/* From a sequence number that only the log of the feeds reaches back to. */
+static int read_log(struct memory_run *run, struct sfs_range range, uint64_t sequence,
+                    visit_function *visit, void *context, struct sfs_error *error)
+{
     struct sfs_memory_change change;
+    struct sfs_tree seen;
     uint64_t position = 0;
     uint64_t end = 0;
+    sfs_tree_init(&seen, &sfs_memory_counting);
     int result = begin_changes(run->engine, sequence, &position, &end, error);
     while (!result && position < end) {
-        if (!change_after(run->engine, &position, &change))
-            return begin_changes(run->engine, sequence, &position, &end, error);
-        struct sfs_bytes name = change.record->name;
-        if (is_in(range, name))
-            result = visit(context, name, change.existed ? change.record : NULL,
-                           sfs_tree_find(&run->next->tree, name), change.revision, error);
+        if (!change_after(run->engine, &position, &change)) {
+            result = begin_changes(run->engine, sequence, &position, &end, error);
+            continue;
+        }
+        if (is_in(range, change.record->name))
+            result = visit_first(run, &seen, &change, visit, context, error);
         sfs_record_unref(change.record);
     }
+    sfs_tree_clear(&seen);
+    return result;
+}
+
+static int run_changed(struct sfs_apply_run *base, struct sfs_range range, uint64_t sequence,
+                       visit_function *visit, void *context, struct sfs_error *error)
+{
+    struct memory_run *run = run_of(base);
+    struct sfs_memory_state *then = sfs_memory_lease_state(run->engine, sequence);
+    if (!then)
+        return read_log(run, range, sequence, visit, context, error);
+    int result = compare_states(run, then, range, visit, context, error);
+    sfs_memory_state_unref(then);
     return result;
 }
 

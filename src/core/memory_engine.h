@@ -42,7 +42,8 @@ struct sfs_memory_change {
     uint64_t volume;                 /* bytes of all changes ever logged, this one included */
 };
 
-/* The change log: entries [first, first + count) by ordinal, in the order of commits. Everything
+/* The change log, which is kept for feeds only: a snapshot's state says itself what is different
+ * now. Entries [first, first + count) by ordinal, in the order of commits. Everything
  * after `floor` that was committed is in it. */
 struct sfs_memory_log {
     struct sfs_memory_change *entries;
@@ -135,8 +136,8 @@ uint64_t sfs_memory_log_after(struct sfs_memory_log *log, uint64_t sequence);
 /* Drops the changes up to and including `sequence`. */
 void sfs_memory_log_trim(struct sfs_memory_log *log, uint64_t sequence);
 
-/* Drops what neither a feed nor a lease needs, gives up feeds that are too far behind, and ends
- * leases that are over. */
+/* Drops what no feed needs, gives up feeds that are too far behind, and ends leases that are
+ * over. */
 void sfs_memory_engine_trim(struct sfs_memory_engine *engine);
 /* Whether a commit has to be logged. */
 bool sfs_memory_engine_followed(struct sfs_memory_engine *engine);
@@ -151,6 +152,10 @@ int sfs_memory_snapshot(struct sfs_storage *store, uint64_t lease_ms,
 int sfs_memory_lease_use(struct sfs_memory_engine *engine, struct sfs_memory_lease *lease,
                          struct sfs_error *error);
 struct sfs_memory_lease *sfs_memory_lease_find(struct sfs_memory_engine *engine, uint64_t id);
+/* A reference to the state of this sequence number, where a living lease holds it, or NULL. Takes
+ * the lock. */
+struct sfs_memory_state *sfs_memory_lease_state(struct sfs_memory_engine *engine,
+                                                uint64_t sequence);
 /* Ends those whose time is over. Lock held. */
 void sfs_memory_lease_expire(struct sfs_memory_engine *engine);
 

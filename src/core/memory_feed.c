@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Change feeds of the engine in memory, and how long the log is kept for them and for snapshots. */
+/* Change feeds of the engine in memory, and how long the log is kept for them. */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -22,10 +22,6 @@ void sfs_memory_engine_trim(struct sfs_memory_engine *engine)
 {
     uint64_t needed = engine->current->sequence;
     sfs_memory_lease_expire(engine);
-    for (struct sfs_memory_lease *lease = engine->leases; lease; lease = lease->next) {
-        if (lease->state && lease->state->sequence < needed)
-            needed = lease->state->sequence;
-    }
     for (struct sfs_memory_feed *feed = engine->feeds; feed; feed = feed->next) {
         feed->lost = feed->lost || is_too_far_behind(&engine->log, feed);
         if (!feed->lost && feed->since < needed)
@@ -36,10 +32,8 @@ void sfs_memory_engine_trim(struct sfs_memory_engine *engine)
 
 bool sfs_memory_engine_followed(struct sfs_memory_engine *engine)
 {
-    if (engine->feeds)
-        return true;
-    for (struct sfs_memory_lease *lease = engine->leases; lease; lease = lease->next) {
-        if (lease->state)
+    for (struct sfs_memory_feed *feed = engine->feeds; feed; feed = feed->next) {
+        if (!feed->lost)
             return true;
     }
     return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The change log of the engine in memory: a queue of what commits changed, kept only while an open
- * feed or a living snapshot may ask for it.
+ * feed may ask for it.
  */
 #include <stdlib.h>
 

@@ -48,6 +48,20 @@ struct sfs_memory_lease *sfs_memory_lease_find(struct sfs_memory_engine *engine,
     return lease;
 }
 
+struct sfs_memory_state *sfs_memory_lease_state(struct sfs_memory_engine *engine, uint64_t sequence)
+{
+    struct sfs_memory_state *state = NULL;
+    pthread_mutex_lock(&engine->lock);
+    for (struct sfs_memory_lease *lease = engine->leases; lease && !state; lease = lease->next) {
+        if (lease->state && lease->state->sequence == sequence)
+            state = lease->state;
+    }
+    if (state)
+        atomic_fetch_add_explicit(&state->references, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&engine->lock);
+    return state;
+}
+
 int sfs_memory_lease_use(struct sfs_memory_engine *engine, struct sfs_memory_lease *lease,
                          struct sfs_error *error)
 {
@@ -227,7 +241,7 @@ int sfs_memory_snapshot(struct sfs_storage *store, uint64_t lease_ms,
     return 0;
 }
 
-/* A snapshot of a snapshot shows the same state, and needs the log as far back. */
+/* A snapshot of a snapshot shows the same state. */
 static int snapshot_snapshot(struct sfs_storage *store, uint64_t lease_ms,
                              struct sfs_storage **ret_snapshot, struct sfs_error *error)
 {

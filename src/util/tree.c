@@ -457,3 +457,91 @@ size_t sfs_tree_count(const struct sfs_tree *tree, struct sfs_bytes from, struct
     }
     return count;
 }
+
+/* --- the difference of two trees --- */
+
+/* Here a cursor may stand before a whole subtree: its last node is then an inner one. */
+static const struct entry *entry_at(const struct sfs_tree_cursor *cursor)
+{
+    return &cursor->nodes[cursor->height - 1]->entries[cursor->at[cursor->height - 1]];
+}
+
+static bool at_item(const struct sfs_tree_cursor *cursor)
+{
+    return cursor->nodes[cursor->height - 1]->leaf;
+}
+
+static void descend(struct sfs_tree_cursor *cursor)
+{
+    cursor->nodes[cursor->height] = entry_at(cursor)->target;
+    cursor->at[cursor->height++] = 0;
+}
+
+static void advance(struct sfs_tree_cursor *cursor)
+{
+    cursor->at[cursor->height - 1]++;
+    (void)climb(cursor);
+}
+
+/* How far above the items the cursor stands: all leaves are at one depth. */
+static size_t level_of(const struct sfs_tree_cursor *cursor, size_t depth)
+{
+    return depth - cursor->height;
+}
+
+static size_t depth_of(const struct sfs_tree *tree)
+{
+    size_t depth = 0;
+    for (const struct sfs_tree_node *node = tree->root; node; depth++)
+        node = node->leaf ? NULL : node->entries[0].target;
+    return depth;
+}
+
+struct sfs_tree_difference sfs_tree_compare(const struct sfs_tree *old, const struct sfs_tree *new,
+                                            struct sfs_bytes from)
+{
+    struct sfs_tree_difference difference = {.old_depth = depth_of(old),
+                                             .new_depth = depth_of(new)};
+    difference.old = sfs_tree_seek(old, from);
+    difference.new = sfs_tree_seek(new, from);
+    (void)climb(&difference.old);
+    (void)climb(&difference.new);
+    return difference;
+}
+
+/* Both stand before items: of the same name, or one before the other's. */
+static int take_items(struct sfs_tree_difference *difference, void **ret_old, void **ret_new)
+{
+    struct sfs_tree_cursor *old = &difference->old, *new = &difference->new;
+    int order = old->height == 0   ? 1
+                : new->height == 0 ? -1
+                                   : sfs_bytes_compare(entry_at(old)->name, entry_at(new)->name);
+    *ret_old = order <= 0 ? entry_at(old)->target : NULL;
+    *ret_new = order >= 0 ? entry_at(new)->target : NULL;
+    if (order <= 0)
+        advance(old);
+    if (order >= 0)
+        advance(new);
+    return 1;
+}
+
+int sfs_tree_difference_next(struct sfs_tree_difference *difference, void **ret_old, void **ret_new)
+{
+    struct sfs_tree_cursor *old = &difference->old, *new = &difference->new;
+    while (old->height > 0 || new->height > 0) {
+        bool both = old->height > 0 && new->height > 0;
+        size_t old_level = old->height > 0 ? level_of(old, difference->old_depth) : 0;
+        size_t new_level = new->height > 0 ? level_of(new, difference->new_depth) : 0;
+        if (both && old_level == new_level && entry_at(old)->target == entry_at(new)->target) {
+            advance(old);
+            advance(new);
+        } else if (old->height > 0 && !at_item(old) && old_level >= new_level) {
+            descend(old);
+        } else if (new->height > 0 && !at_item(new)) {
+            descend(new);
+        } else {
+            return take_items(difference, ret_old, ret_new);
+        }
+    }
+    return 0;
+}

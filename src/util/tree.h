@@ -75,4 +75,21 @@ struct sfs_tree_cursor sfs_tree_seek(const struct sfs_tree *tree, struct sfs_byt
 /* The next item, borrowed from the tree, or NULL at the end. */
 void *sfs_tree_next(struct sfs_tree_cursor *cursor);
 
+/*
+ * The difference of two trees, in the order of names, from a name on. Where both share nodes it
+ * does not look into them, so that it costs what differs and not what is there. It refers to nodes
+ * of both trees, as a cursor does.
+ */
+struct sfs_tree_difference {
+    struct sfs_tree_cursor old;
+    struct sfs_tree_cursor new;
+    size_t old_depth;
+    size_t new_depth;
+};
+struct sfs_tree_difference sfs_tree_compare(const struct sfs_tree *old, const struct sfs_tree *new,
+                                            struct sfs_bytes from);
+/* 1 and the next name's two items, of which one may be NULL, both borrowed; 0 at the end. */
+int sfs_tree_difference_next(struct sfs_tree_difference *difference, void **ret_old,
+                             void **ret_new);
+
 #endif

@@ -12,3 +12,5 @@ tests_bench_bench_tx_LDADD = $(FUSE_LIBS)
 bench_programs += tests/bench/bench_query
 tests_bench_bench_query_SOURCES = tests/bench/bench_query.c
 tests_bench_bench_query_LDADD = libstorefs.la $(SQLITE_LIBS)
+bench_programs += tests/bench/bench_history
+tests_bench_bench_history_SOURCES = tests/bench/bench_history.c

@@ -35,3 +35,6 @@ tests_conformance_test_indexes_SOURCES = tests/conformance/test_indexes.c \
 	tests/conformance/index_generate.c tests/conformance/index_generate.h \
 	tests/unit/query_model.c \
 	tests/unit/query_model.h tests/unit/query_model_rows.c tests/unit/query_generate.c
+conformance_tests += tests/conformance/test_bounded
+tests_conformance_test_bounded_SOURCES = tests/conformance/test_bounded.c
+tests_conformance_test_bounded_LDADD = libstorefs.la $(SQLITE_LIBS)

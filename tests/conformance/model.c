@@ -145,7 +145,7 @@ void model_take(struct model *model, const struct sfs_record *record)
 
 /* --- the past --- */
 
-void model_past_add(struct model_past *past, uint64_t sequence, struct sfs_bytes name)
+void model_past_add(struct model_past *past, uint64_t sequence, struct sfs_bytes name, bool existed)
 {
     if (past->count == past->capacity) {
         past->capacity = past->capacity * 2 + 8;
@@ -154,6 +154,7 @@ void model_past_add(struct model_past *past, uint64_t sequence, struct sfs_bytes
     }
     struct model_change *change = &past->changes[past->count++];
     change->sequence = sequence;
+    change->existed = existed;
     fill(&change->name, name);
 }
 
@@ -182,10 +183,10 @@ void model_past_compare(struct model_past *past, uint64_t sequence, const struct
     for (size_t i = 0; i < after->count; i++) {
         const struct model_record *old = model_find(before, model_name(&after->records[i]));
         if (!old || old->revision != after->records[i].revision)
-            model_past_add(past, sequence, model_name(&after->records[i]));
+            model_past_add(past, sequence, model_name(&after->records[i]), old != NULL);
     }
     for (size_t i = 0; i < before->count; i++) {
         if (!model_find(after, model_name(&before->records[i])))
-            model_past_add(past, sequence, model_name(&before->records[i]));
+            model_past_add(past, sequence, model_name(&before->records[i]), true);
     }
 }

@@ -52,12 +52,14 @@ void model_take(struct model *model, const struct sfs_record *record);
 struct model_past {
     struct model_change {
         uint64_t sequence;
+        bool existed; /* before */
         struct sfs_buffer name;
     } * changes;
     size_t count;
     size_t capacity;
 };
-void model_past_add(struct model_past *past, uint64_t sequence, struct sfs_bytes name);
+void model_past_add(struct model_past *past, uint64_t sequence, struct sfs_bytes name,
+                    bool existed);
 void model_past_clear(struct model_past *past);
 /* Drops what was at or before the sequence. */
 void model_past_cut(struct model_past *past, uint64_t sequence);

@@ -284,6 +284,17 @@ static int do_clear(struct model *model, const struct sfs_operation *operation, 
 
 /* --- preconditions --- */
 
+/* Whether there was a record of the name when the first of its changes after `sequence` came. */
+static bool existed_at(const struct model_past *past, uint64_t sequence, struct sfs_bytes name)
+{
+    size_t i = 0;
+    while (past->changes[i].sequence <= sequence ||
+           !sfs_bytes_equal(sfs_buffer_bytes(&past->changes[i].name), name))
+        i++;
+    return past->changes[i].existed;
+}
+
+/* States are compared: a name that was made and deleted again is as it was. */
 static int check_range(const struct model *model, const struct model_past *past,
                        const struct sfs_precondition *condition)
 {
@@ -295,8 +306,9 @@ static int check_range(const struct model *model, const struct model_past *past,
         return 0;
     }
     for (size_t i = 0; i < past->count; i++) {
-        if (past->changes[i].sequence > condition->number &&
-            in_range(sfs_buffer_bytes(&past->changes[i].name), condition->range))
+        struct sfs_bytes name = sfs_buffer_bytes(&past->changes[i].name);
+        if (past->changes[i].sequence > condition->number && in_range(name, condition->range) &&
+            (existed_at(past, condition->number, name) || model_find(model, name)))
             return SFS_E_CONFLICT;
     }
     return 0;

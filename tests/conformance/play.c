@@ -202,9 +202,9 @@ static bool turn_snapshots(struct play *play)
 {
     uint64_t oldest = play->sequence;
     bool fine = true;
-    if (play->held_count < PLAY_HELD && play_random(play, 12) == 0)
+    if (play->held_count < PLAY_HELD && play_random(play, 8) == 0)
         hold(play);
-    if (play->held_count && play_random(play, 15) == 0) {
+    if (play->held_count && play_random(play, 10) == 0) {
         size_t at = (size_t)play_random(play, play->held_count);
         fine = compare_held(play, at);
         if (play_random(play, 2))

@@ -9,7 +9,7 @@
  */
 #include "tests/conformance/model.h"
 
-#define PLAY_HELD 4
+#define PLAY_HELD 6
 #define PLAY_OPERATIONS 8
 
 struct play {

@@ -70,6 +70,17 @@ tests_unit_test_sqlite_leases_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS
 tests_unit_test_sqlite_leases_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
 tests_unit_test_sqlite_owners_SOURCES = tests/unit/test_sqlite_owners.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_owners_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_bounds
+tests_unit_test_sqlite_bounds_SOURCES = tests/unit/test_sqlite_bounds.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_bounds_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_positions
+tests_unit_test_sqlite_positions_SOURCES = tests/unit/test_sqlite_positions.c \
+	tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_positions_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_format
+tests_unit_test_sqlite_format_SOURCES = tests/unit/test_sqlite_format.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_format_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+EXTRA_DIST += tests/unit/store_v1.sql
 unit_tests += tests/unit/test_json_safety
 tests_unit_test_json_safety_SOURCES = tests/unit/test_json_safety.c tests/unit/json_fixture.c \
 	tests/unit/json_fixture.h

@@ -97,6 +97,25 @@ static void change(struct sfs_tree *tree, struct model *model, unsigned number, 
     model->values[number] = value;
 }
 
+/* What differs is each name whose items are not the same one, in order and from `from` on. */
+static void check_difference(const struct sfs_tree *old, const struct sfs_tree *new, unsigned from)
+{
+    char name[16];
+    void *left, *right;
+    struct sfs_tree_difference difference = sfs_tree_compare(old, new, name_of(from, name));
+    for (unsigned i = from; i < NUMBERS; i++) {
+        struct item *before = sfs_tree_find(old, name_of(i, name));
+        struct item *after = sfs_tree_find(new, sfs_string(name));
+        if (before == after)
+            continue;
+        assert_int_equal(sfs_tree_difference_next(&difference, &left, &right), 1);
+        assert_ptr_equal(left, before);
+        assert_ptr_equal(right, after);
+    }
+    assert_int_equal(sfs_tree_difference_next(&difference, &left, &right), 0);
+    assert_int_equal(sfs_tree_difference_next(&difference, &left, &right), 0);
+}
+
 static void test_random(void **state)
 {
     (void)state;
@@ -121,6 +140,8 @@ static void test_random(void **state)
         check_equal(&tree, now);
         slot = rand() % SHARES;
         check_equal(&shares[slot], &models[slot]);
+        check_difference(&shares[slot], &tree, (unsigned)rand() % NUMBERS);
+        check_difference(&tree, &shares[rand() % SHARES], 0);
     }
     /* A share can be changed too, and the other stays as it was. */
     models[0] = *now;
@@ -135,6 +156,33 @@ static void test_random(void **state)
     sfs_tree_clear(&tree);
     assert_int_equal(atomic_load(&alive), 0);
     free(models);
+}
+
+/* Few changes, at any depth: what both share is passed over, and nothing is missed. */
+static void test_few_differences(void **state)
+{
+    (void)state;
+    struct model *model = calloc(1, sizeof(*model));
+    struct sfs_tree tree, share;
+    sfs_tree_init(&tree, &counting);
+    sfs_tree_init(&share, &counting);
+    check_difference(&tree, &share, 0);
+    srand(11);
+    for (int round = 0; round < 1000; round++) {
+        sfs_tree_clear(&share);
+        sfs_tree_share(&tree, &share);
+        check_difference(&share, &tree, (unsigned)rand() % NUMBERS);
+        for (int i = rand() % 5; i >= 0; i--) {
+            unsigned number = (unsigned)rand() % NUMBERS;
+            change(&tree, model, number, model->values[number] && rand() % 3 ? 0 : round + 1);
+        }
+        check_difference(&share, &tree, (unsigned)rand() % NUMBERS);
+        check_difference(&tree, &share, 0);
+    }
+    sfs_tree_clear(&tree);
+    sfs_tree_clear(&share);
+    assert_int_equal(atomic_load(&alive), 0);
+    free(model);
 }
 
 static void test_bounds(void **state)
@@ -252,9 +300,8 @@ static void test_orders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_random),    cmocka_unit_test(test_few_differences),
+        cmocka_unit_test(test_bounds),    cmocka_unit_test(test_orders),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -380,9 +380,11 @@ struct sfs_apply_operations {
     /* The first record of the range as it now is, NOT_FOUND. */
     int (*first)(struct sfs_apply_run *run, struct sfs_range range,
                  const struct sfs_record **ret_record, struct sfs_error *error);
-    /* Calls `visit` with each change in the range since `sequence`, with the record before (may be
-     * NULL) and the present record (may be NULL); TOO_OLD where they are no longer known. A visit
-     * that returns not 0 ends it, and that is returned. */
+    /* Calls `visit` with each name in the range whose record is not the one that it had at
+     * `sequence`, with the record then (may be NULL) and the present one (may be NULL, not both); TOO_OLD
+     * where that is no longer known. What came in between does not matter: who read the state at
+     * `sequence` would have read the same now. A visit that returns not 0 ends it, and that is
+     * returned. */
     int (*changed)(struct sfs_apply_run *run, struct sfs_range range, uint64_t sequence,
                    int (*visit)(void *context, struct sfs_bytes name, const struct sfs_record *before,
                                 const struct sfs_record *after, uint64_t revision,

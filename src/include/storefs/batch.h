@@ -116,8 +116,12 @@ SFS_API int sfs_batch_require_id(struct sfs_batch *batch, struct sfs_bytes name,
 /* No name is in the range (NOT_EMPTY). */
 SFS_API int sfs_batch_require_empty(struct sfs_batch *batch, struct sfs_range range,
                                     struct sfs_error *error);
-/* No name in the range was written, made or deleted after `sequence`; TOO_OLD where that is no
- * longer known. */
+/*
+ * No name in the range was written, made or deleted after `sequence`. States are compared: a name
+ * that was made after it and is gone again counts as unchanged. It can be told for the sequence of
+ * a snapshot of this opening that has not ended, and for any since when a feed has been open; else
+ * TOO_OLD.
+ */
 SFS_API int sfs_batch_require_unchanged(struct sfs_batch *batch, struct sfs_range range,
                                         uint64_t sequence, struct sfs_error *error);
 /* As require_unchanged, of the whole store, but only changes whose old or new record satisfies the
