@@ -103,9 +103,13 @@ tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 unit_tests += tests/unit/test_sort_key
 tests_unit_test_sort_key_SOURCES = tests/unit/test_sort_key.c
 unit_tests += tests/unit/test_index tests/unit/test_index_queries
-tests_unit_test_index_SOURCES = tests/unit/test_index.c tests/unit/index_fixture.h
-tests_unit_test_index_queries_SOURCES = tests/unit/test_index_queries.c tests/unit/index_fixture.h
+tests_unit_test_index_SOURCES = tests/unit/test_index.c tests/unit/index_fixture.h tests/unit/query_text.h
+tests_unit_test_index_queries_SOURCES = tests/unit/test_index_queries.c tests/unit/index_fixture.h tests/unit/query_text.h
 unit_tests += tests/unit/test_query_stages
 tests_unit_test_query_stages_SOURCES = tests/unit/test_query_stages.c
 unit_tests += tests/unit/test_sum
 tests_unit_test_sum_SOURCES = tests/unit/test_sum.c
+unit_tests += tests/unit/test_sqlite_indexes
+tests_unit_test_sqlite_indexes_SOURCES = tests/unit/test_sqlite_indexes.c \
+	tests/unit/sqlite_fixture.h tests/unit/query_text.h
+tests_unit_test_sqlite_indexes_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
