@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "fs/fields.h"
 #include "fs/file.h"
 #include "fs/keys.h"
 
@@ -288,6 +289,7 @@ void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since
     fs_nodes_visit(space->fs, distrust, &renewal);
     for (size_t i = 0; i < count; i++)
         renew(call, files[i], since);
+    fs_document_cache_clear(space->documents);
 }
 
 int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
@@ -306,7 +308,8 @@ int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
         }
     }
     fs_files_give_back(files, count);
+    int code = fs_leaf_commit_all(call, space);
     if (first < 0)
         call->error = first_error;
-    return first;
+    return first < 0 ? first : code;
 }

@@ -28,6 +28,7 @@ struct fs_nodes;
 struct fs_notifier;
 struct fs_transactions;
 struct fs_tx;
+struct fs_document_cache;
 
 /*
  * A space is a store as a tree of files: the mount's keys/, and each transaction's. Counted: nodes of
@@ -40,6 +41,7 @@ struct fs_space {
     double timeout;        /* seconds that the kernel may keep names; 0 in transactions */
     _Atomic double attribute_timeout; /* … and attributes */
     bool shared;           /* others may change the store: O_EXCL must commit at once */
+    struct fs_document_cache *documents; /* of fields/ */
     uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
     _Atomic unsigned references;
     _Atomic bool used;     /* something in it was asked for: a transaction's level is settled */
@@ -248,6 +250,7 @@ extern const struct fs_class fs_root_class;
 extern const struct fs_class fs_readme_class;
 extern const struct fs_class fs_keys_directory_class;
 extern const struct fs_class fs_keys_leaf_class;
+extern const struct fs_class fs_fields_directory_class;
 extern const struct fs_class fs_query_class;
 extern const struct fs_class fs_tx_root_class;
 extern const struct fs_class fs_admin_class;

@@ -23,7 +23,7 @@ int fs_fixed_lookup(struct fs_call *call, struct fs_node *dir, const struct fs_f
     for (const struct fs_fixed *row = table; row->name != NULL; row++) {
         if (strcmp(row->name, name) != 0)
             continue;
-        bool keys = row->class == &fs_keys_directory_class;
+        bool keys = row->class == &fs_keys_directory_class || row->class == &fs_fields_directory_class;
         struct fs_node *node =
             fs_node_intern(call->fs, dir, name, row->class, row->shared_space ? call->fs->space : dir->space,
                            keys ? FS_KIND_ROOT : FS_KIND_PLAIN, sfs_bytes(NULL, 0));

@@ -88,8 +88,14 @@ struct timespec fs_time(int64_t nanoseconds);
 int64_t fs_nanoseconds(struct timespec time);
 int64_t fs_now(void);
 
+/* The tree of fields/ lists the same names, which are other nodes there. */
+void fs_fields_as_listed(struct fs_node *dir, struct fs_dirent *entry);
+/* Tells the kernel that what it has of a key in keys/ is out of date; `renewed`: the name as well. */
+void fs_keys_tell(struct fs *fs, struct sfs_bytes key, bool renewed);
+
 /* --- operations, by file --- */
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
+int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target);
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry);
 int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);

@@ -313,7 +313,7 @@ static void keys_release(struct fs_call *call, struct fs_open *open)
     fs_file_release(file);
 }
 
-static int keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target)
+int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target)
 {
     struct sfs_buffer key = {0};
     int code = fs_keys_key(call, node, &key);
@@ -353,7 +353,7 @@ const struct fs_class fs_keys_leaf_class = {
     .name = "key",
     .stat = fs_keys_stat,
     .set = fs_keys_set,
-    .readlink = keys_readlink,
+    .readlink = fs_keys_readlink,
     .open = keys_open,
     .read = keys_read,
     .write = keys_write,

@@ -416,7 +416,10 @@ static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, 
     entry->timeout = node->space->timeout;
     if (entry->kind == FS_KIND_PIECE)
         entry->text = sfs_bytes(found->name.data, SFS_PATH_PIECE);
-    as_known_here(call, node, entry);
+    if (node->class == &fs_keys_directory_class)
+        as_known_here(call, node, entry);
+    else
+        fs_fields_as_listed(node, entry);
     if (fs_list_add(list, entry))
         return 1;
     if (keep_mark(dir, entry->next, sfs_buffer_bytes(&found->resume)) != 0)
@@ -474,7 +477,7 @@ static int give_named(struct fs_call *call, struct fs_node *node, const char *na
                       struct fs_list *list)
 {
     struct fs_entry entry = {0};
-    int code = fs_keys_lookup(call, node, name, &entry);
+    int code = node->class->lookup(call, node, name, &entry);
     if (code == SFS_E_NOT_FOUND)
         return 0;
     if (code < 0)

@@ -218,7 +218,7 @@ int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
     int code;
     memset(st, 0, sizeof(*st));
-    if (node->class == &fs_keys_directory_class) {
+    if (node->class != &fs_keys_leaf_class) {
         code = stat_directory(call, node, st);
     } else {
         struct fs_file *file = fs_file_peek(node);

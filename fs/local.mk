@@ -7,5 +7,7 @@ libfs_la_SOURCES += \
 	fs/keys_tree.c fs/keys_xattr.c fs/mount.c fs/mount.h fs/node.c fs/node.h fs/notifier.c \
 	fs/operations.c fs/operations.h fs/operations_file.c fs/root.c fs/space.c
 libfs_la_SOURCES += \
+	fs/fields.h fs/fields_cache.c fs/fields_change.c fs/fields_commit.c fs/fields_leaf.c \
+	fs/fields_list.c fs/fields_path.c fs/fields_stat.c fs/fields_tree.c \
 	fs/admin.c fs/names.c fs/names.h fs/query.c fs/query.h fs/query_links.c fs/readme.c \
 	fs/tx.c fs/tx.h fs/tx_changes.c fs/tx_end.c fs/tx_files.c fs/tx_savepoints.c fs/tx_tree.c

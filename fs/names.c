@@ -41,7 +41,8 @@ int fs_names_add(struct sfs_buffer *names, bool directory, struct sfs_bytes name
     return code == 0 ? sfs_buffer_byte(names, '\0') : code;
 }
 
-int fs_names_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list)
+int fs_names_list_by(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list,
+                     uint64_t (*ino)(const struct fs_open *open, const char *name))
 {
     if (fs_list_dots(open->node, offset, list) == 1)
         return 0;
@@ -52,10 +53,19 @@ int fs_names_list(struct fs_call *call, struct fs_open *open, uint64_t offset, s
         at += strlen(entry) + 1;
         struct fs_dirent dirent = {.name = name, .next = at + FIRST};
         dirent.st.st_mode = *entry == 'd' ? S_IFDIR : S_IFREG;
-        dirent.st.st_ino =
-            (ino_t)fs_node_ino(call->fs, open->node, name, fs_names_ino(open->node, name));
+        dirent.st.st_ino = (ino_t)fs_node_ino(call->fs, open->node, name, ino(open, name));
         if (fs_list_add(list, &dirent))
             break;
     }
     return 0;
+}
+
+static uint64_t number_of(const struct fs_open *open, const char *name)
+{
+    return fs_names_ino(open->node, name);
+}
+
+int fs_names_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list)
+{
+    return fs_names_list_by(call, open, offset, list, number_of);
 }

@@ -12,8 +12,10 @@
 uint64_t fs_names_ino(const struct fs_node *dir, const char *name);
 /* Appends a name; NO_MEMORY. */
 int fs_names_add(struct sfs_buffer *names, bool directory, struct sfs_bytes name);
-/* Lists open->text behind the dots. */
+/* Lists open->text behind the dots; `ino` gives the number of a name. */
 int fs_names_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
+int fs_names_list_by(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list,
+                     uint64_t (*ino)(const struct fs_open *open, const char *name));
 /* A node for a name of a generated directory, with st_ino given; NULL: no memory. */
 struct fs_node *fs_names_node(struct fs *fs, struct fs_node *dir, const char *name,
                               const struct fs_class *class, struct fs_space *space,

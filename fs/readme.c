@@ -13,6 +13,7 @@ static const char where[] =
     "         Where `a` is a key and a directory too, its value is keys/a/%%value. An empty part of a key\n"
     "         is %%empty, `.` is %%dot, `..` is %%dotdot; a part over 255 bytes is cut into directories.\n"
     "query/   each directory is a query (below); ls shows what can stand there\n"
+    "fields/  the same keys, JSON documents as trees: members are files and directories (below)\n"
     "tx/      transactions%s\n"
     "admin/   errors: the last 100, one JSON line each; stats.json: numbers\n\n";
 
@@ -27,6 +28,14 @@ static const char querying[] =
     "Queries: stages, left to right, each on the result of the one before; then a result. In a name\n"
     "under query/, `/` is written %%2F and `%%` %%25. Example:\n"
     "  cat 'query/where/age >= 21 and tags has \"x\"/order/age:desc/limit/10/values.ndjson'\n";
+
+static const char documenting[] =
+    "\nDocuments: fields/KEY/a/b is member b of member a of key KEY, fields/KEY/a/0 the first element of an\n"
+    "array. A file has a string's own text, unless that is itself JSON; then, and for other types, JSON: 5 is\n"
+    "the number, \"5\" the string. Writing one changes its bytes of the document and no other; mkdir makes {},\n"
+    "rm takes out, mv moves; JSON written to a file, as {\"x\":[]}, makes a directory of it. In names `/` is\n"
+    "%%2F, `%%` %%25, NUL %%00, the empty name %%empty. An array is longer by its next number; what is behind a\n"
+    "removed element moves up, and ls -U lists the last first. What is no JSON document can only be read.\n";
 
 static const char transacting[] =
     "\nTransactions: mkdir tx/NAME begins one; tx/NAME/keys/ and tx/NAME/query/ show the store with its own\n"
@@ -90,6 +99,8 @@ static int make_readme(struct fs_call *call, struct sfs_buffer *out)
         code = sfs_buffer_printf(out, writing);
     if (code == 0)
         code = add_grammar(out);
+    if (code == 0)
+        code = sfs_buffer_printf(out, documenting);
     if (code == 0 && transactions)
         code = sfs_buffer_printf(out, transacting,
                                  isolation == SFS_READ_COMMITTED ? "what is committed, as it comes"

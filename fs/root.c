@@ -9,6 +9,7 @@
 static const struct fs_fixed entries[] = {
     {"README", &fs_readme_class, S_IFREG | 0444, false},
     {"admin", &fs_admin_class, S_IFDIR | 0555, false},
+    {"fields", &fs_fields_directory_class, S_IFDIR | 0755, true},
     {"keys", &fs_keys_directory_class, S_IFDIR | 0755, true},
     {"query", &fs_query_class, S_IFDIR | 0555, true},
     {"tx", &fs_tx_root_class, S_IFDIR | 0755, false},

@@ -5,13 +5,18 @@
  */
 #include <stdlib.h>
 
-#include "fs/fs.h"
+#include "fs/fields.h"
 
 struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double timeout)
 {
     struct fs_space *space = calloc(1, sizeof(*space));
     if (space == NULL)
         return NULL;
+    space->documents = fs_document_cache_new();
+    if (space->documents == NULL) {
+        free(space);
+        return NULL;
+    }
     space->fs = fs;
     space->store = store;
     space->timeout = timeout;
@@ -35,6 +40,7 @@ void fs_space_unref(struct fs_space *space)
 {
     if (space == NULL || atomic_fetch_sub(&space->references, 1) != 1)
         return;
+    fs_document_cache_free(space->documents);
     pthread_mutex_destroy(&space->lock);
     pthread_cond_destroy(&space->idle);
     pthread_cond_destroy(&space->moved);

@@ -234,6 +234,12 @@ static void tell_key(struct teller *teller, struct sfs_bytes key, bool renewed)
     sfs_buffer_free(&path);
 }
 
+void fs_keys_tell(struct fs *fs, struct sfs_bytes key, bool renewed)
+{
+    struct teller teller = {.fs = fs};
+    tell_key(&teller, key, renewed);
+}
+
 static bool is_empty(struct sfs_storage *store, struct sfs_bytes prefix)
 {
     struct sfs_buffer bound = {0};

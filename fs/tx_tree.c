@@ -38,13 +38,14 @@ static int dir_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
     return 0;
 }
 
-/* keys/ and query/: the same classes as the mount's own, in the transaction's space. */
+/* keys/, fields/ and query/: the same classes as the mount's own, in the transaction's space. */
 static struct fs_node *tree_node(struct fs_call *call, struct fs_node *dir, const char *name)
 {
     struct fs_tx *tx = dir->data;
-    if (strcmp(name, "keys") == 0)
-        return fs_node_intern(call->fs, dir, name, &fs_keys_directory_class, tx->space, FS_KIND_ROOT,
-                              sfs_bytes(NULL, 0));
+    if (strcmp(name, "query") != 0)
+        return fs_node_intern(call->fs, dir, name,
+                              strcmp(name, "keys") == 0 ? &fs_keys_directory_class : &fs_fields_directory_class,
+                              tx->space, FS_KIND_ROOT, sfs_bytes(NULL, 0));
     return fs_names_node(call->fs, dir, name, &fs_query_class, tx->space, sfs_bytes(NULL, 0));
 }
 
@@ -61,9 +62,10 @@ static int stat_tree(struct fs_call *call, struct fs_node *node, struct stat *st
 /* What tx/NAME holds beside its files. */
 static const struct directory {
     const char *name;
-    bool in_space; /* keys/ and query/ */
+    bool in_space; /* keys/, fields/ and query/ */
     const struct fs_class *class;
 } directories[] = {
+    {"fields", true, NULL},
     {"keys", true, NULL},
     {"query", true, NULL},
     {"savepoints", false, &fs_tx_savepoints_class},

@@ -13,3 +13,6 @@ libstorefs_la_SOURCES += src/core/memory_engine.c src/core/memory_engine.h
 libstorefs_la_SOURCES += src/core/memory_apply.c src/core/memory_feed.c src/core/memory_log.c
 libstorefs_la_SOURCES += src/core/memory_index.c src/core/memory_index.h src/core/memory_index_build.c
 libstorefs_la_SOURCES += src/core/memory_read.c src/core/memory_snapshot.c
+# Documents, member by member.
+libstorefs_la_SOURCES += src/core/document.c src/core/document.h src/core/document_index.c
+libstorefs_la_SOURCES += src/core/document_text.c src/core/document_walk.c

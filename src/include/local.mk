@@ -10,6 +10,7 @@ storefsinclude_HEADERS += src/include/storefs/storage.h
 storefsinclude_HEADERS += src/include/storefs/backend.h
 storefsinclude_HEADERS += src/include/storefs/bulk.h
 storefsinclude_HEADERS += src/include/storefs/index.h
+storefsinclude_HEADERS += src/include/storefs/document.h
 storefsinclude_HEADERS += src/include/storefs/layers.h
 storefsinclude_HEADERS += src/include/storefs/path.h
 storefsinclude_HEADERS += src/include/storefs/query.h

@@ -151,10 +151,8 @@ int sfs_value_form(const struct sfs_value *value, struct sfs_buffer *out)
     struct sfs_buffer scratch = {0};
     struct sfs_bytes text;
     int result = sfs_value_string(value, &scratch, &text);
-    if (result == 0 && sfs_json_check(text, NULL))
-        result = sfs_json_string_encode(text, out);
-    else if (result == 0)
-        result = sfs_buffer_add(out, text);
+    if (result == 0)
+        result = sfs_json_text_form(text, out);
     sfs_buffer_free(&scratch);
     return result;
 }

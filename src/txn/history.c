@@ -46,7 +46,9 @@ static int visit_name(const struct history *self, struct sfs_bytes name, uint64_
     int code = self->known ? find(&self->then, name, &before, error) : 0;
     if (code == 0)
         code = find(&self->run->view, name, &after, error);
-    if (code == 0)
+    /* A name that came and went is as it was. */
+    bool changed = !self->known || before || after;
+    if (code == 0 && changed)
         code = self->visit(self->context, name, before, after, revision, error);
     /* A rule that the present record does not break the former one may break. */
     if (code == 0 && !self->known)

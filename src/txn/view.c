@@ -198,6 +198,12 @@ int sfs_txn_piece_record(const struct sfs_txn_piece *piece, const struct sfs_rec
     return 0;
 }
 
+/* Whether the base can have the name at all: that of a moved prefix may be the longer one. */
+static bool base_takes(const struct sfs_txn_view *view, struct sfs_bytes name)
+{
+    return name.size - sfs_name_is_marker(name) <= sfs_storage_key_max(view->base);
+}
+
 /* The record that a name stands for in the base, found through the piece around the name. */
 static int get_moved(const struct sfs_txn_view *view, const struct sfs_txn_piece *piece,
                      struct sfs_bytes name, unsigned want, const struct sfs_record **ret_record,
@@ -208,7 +214,9 @@ static int get_moved(const struct sfs_txn_view *view, const struct sfs_txn_piece
     struct sfs_error failure;
     if (sfs_txn_piece_base(piece, name, &other))
         return sfs_fail_memory(error, "transaction");
-    int code = sfs_get(view->base, sfs_buffer_bytes(&other), want, &record, &failure);
+    int code = SFS_E_NOT_FOUND;
+    if (base_takes(view, sfs_buffer_bytes(&other)))
+        code = sfs_get(view->base, sfs_buffer_bytes(&other), want, &record, &failure);
     if (code == SFS_E_NOT_FOUND)
         code = not_found(name, error);
     else if (code && error)
@@ -256,7 +264,9 @@ static int read_moved(const struct sfs_txn_view *view, const struct sfs_txn_piec
     struct sfs_error failure;
     if (sfs_txn_piece_base(piece, name, &other))
         return sfs_fail_memory(error, "transaction");
-    int code = sfs_read(view->base, sfs_buffer_bytes(&other), 0, offset, data, size, ret_size,
+    int code = SFS_E_NOT_FOUND;
+    if (base_takes(view, sfs_buffer_bytes(&other)))
+        code = sfs_read(view->base, sfs_buffer_bytes(&other), 0, offset, data, size, ret_size,
                         &failure);
     if (code == SFS_E_NOT_FOUND)
         code = not_found(name, error);

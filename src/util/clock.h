@@ -2,7 +2,7 @@
 #ifndef SFS_UTIL_CLOCK_H
 #define SFS_UTIL_CLOCK_H
 
-/* The two clocks, in nanoseconds. Neither can fail; both are thread-safe. */
+/* The two clocks, in nanoseconds, and a pause. None can fail; all are thread-safe. */
 #include <stdint.h>
 
 #define SFS_NS_PER_SECOND INT64_C(1000000000)
@@ -13,5 +13,10 @@ int64_t sfs_clock_now(void);
 
 /* Time since an unnamed moment (CLOCK_MONOTONIC): for durations and limits; it never goes back. */
 int64_t sfs_clock_monotonic(void);
+
+/* Waits before retry number `retry` (from 1) of what collided with somebody else: a random time up to 1 ms << retry,
+ * at most 256 ms. Drawn from the whole interval ("full jitter"), so that those who collided do not
+ * again. */
+void sfs_clock_pause(unsigned retry);
 
 #endif

@@ -155,4 +155,14 @@ int sfs_json_compare(struct sfs_json a, struct sfs_json b, int *ret_order) SFS_M
  * members their order and duplicates. SFS_E_NO_MEMORY; `buffer` is as it was then. */
 int sfs_json_compact(struct sfs_json value, struct sfs_buffer *buffer) SFS_MUST_CHECK;
 
+/* -- forms ------------------------------------------------------------------------------------ */
+
+/* A value's form is a string's own text, unless that text is itself JSON: then, and for every other
+ * type, it is the JSON text. Both append; SFS_E_NO_MEMORY, and `out` is as it was then. The first takes
+ * a string's decoded text. */
+int sfs_json_text_form(struct sfs_bytes text, struct sfs_buffer *out) SFS_MUST_CHECK;
+int sfs_json_form(struct sfs_json value, struct sfs_buffer *out) SFS_MUST_CHECK;
+/* The JSON text that a form stands for; also SFS_E_INVALID where it is neither JSON nor UTF-8. */
+int sfs_json_from_form(struct sfs_bytes form, struct sfs_buffer *out) SFS_MUST_CHECK;
+
 #endif

@@ -11,6 +11,7 @@ libstorefs_la_SOURCES += \
 	src/util/json.h src/util/json_internal.h \
 	src/util/json_compare.c \
 	src/util/json_compact.c \
+	src/util/json_form.c \
 	src/util/json_index.c src/util/json_index.h \
 	src/util/json_number.c src/util/json_number.h \
 	src/util/json_scan.c \

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "storefs/bulk.h"
+#include "storefs/document.h"
 #include "storefs/query.h"
 #include "tests/fault/rig.h"
 
@@ -187,6 +188,65 @@ static int snapshot(struct fixture *f, struct sfs_error *error)
     return code ? code : closed;
 }
 
+/* --- documents --- */
+
+static int count_members(void *context, struct sfs_bytes name, struct sfs_bytes value)
+{
+    (void)name;
+    (void)value;
+    ++*(int *)context;
+    return 0;
+}
+
+/* Large enough for tables. */
+static struct sfs_blob *large_document(void)
+{
+    struct sfs_buffer text = {0};
+    int code = sfs_buffer_byte(&text, '{');
+    for (int i = 0; i < 200 && code == 0; i++)
+        code = sfs_buffer_printf(&text, "\"n%d\":[%d],", i, i);
+    if (code == 0)
+        code = sfs_buffer_printf(&text, "\"n\":\"x\"}");
+    struct sfs_blob *blob = code ? NULL : sfs_blob_new(sfs_buffer_bytes(&text));
+    sfs_buffer_free(&text);
+    return blob;
+}
+
+static int document_index(struct fixture *f, struct sfs_error *error)
+{
+    const struct sfs_bytes steps[] = {L("n77"), L("0")};
+    struct sfs_document *document = NULL;
+    struct sfs_bytes value;
+    struct sfs_blob *blob = large_document();
+    int count = 0;
+    (void)f;
+    int code = blob ? sfs_document_open(blob, &document, error) : sfs_fail_memory(error, "test");
+    if (code == 0)
+        code = sfs_document_find(document, (struct sfs_document_path){steps, 2}, &value, error);
+    if (code == 0)
+        code = sfs_document_visit(document, sfs_document_root(document), count_members, &count, error);
+    if (code == 0 && count != 201)
+        code = sfs_fail(error, SFS_E_CORRUPT, "test", "%d members", count);
+    sfs_document_unref(document);
+    sfs_blob_unref(blob);
+    return code;
+}
+
+static int document_get(struct fixture *f, struct sfs_error *error)
+{
+    const struct sfs_bytes step = L("s");
+    struct sfs_buffer json = {0}, form = {0}, again = {0};
+    int code = sfs_document_get(f->store, L("b"), (struct sfs_document_path){&step, 1}, &json, error);
+    if (code == 0)
+        code = sfs_document_form(sfs_buffer_bytes(&json), &form, error);
+    if (code == 0)
+        code = sfs_document_from_form(sfs_buffer_bytes(&form), &again, error);
+    sfs_buffer_free(&json);
+    sfs_buffer_free(&form);
+    sfs_buffer_free(&again);
+    return code;
+}
+
 const struct scenario scenarios_reading[] = {
     {.name = "values", .run = read_values},
     {.name = "many", .run = read_many},
@@ -195,6 +255,8 @@ const struct scenario scenarios_reading[] = {
     {.name = "query rows", .run = query_rows},
     {.name = "query summaries", .run = query_summaries},
     {.name = "query completion", .run = query_completion},
+    {.name = "document", .run = document_get},
+    {.name = "document index", .run = document_index},
     {.name = "export", .run = export_lines},
     {.name = "check", .run = check, .flags = SCENARIO_FINDS},
     {.name = "snapshot", .run = snapshot, .needs = SFS_CAN_SNAPSHOT},

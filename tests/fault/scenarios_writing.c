@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "storefs/bulk.h"
+#include "storefs/document.h"
 #include "storefs/transaction.h"
 #include "tests/fault/rig.h"
 
@@ -342,6 +343,38 @@ static int transaction_within(struct fixture *f, struct sfs_error *error)
     return code;
 }
 
+/* --- documents --- */
+
+static const struct sfs_bytes steps_n[] = {{"n", 1}}, steps_new[] = {{"new", 3}},
+                              steps_tag[] = {{"tags", 4}, {"0", 1}};
+
+static int document_set(struct fixture *f, struct sfs_error *error)
+{
+    return sfs_document_set(f->store, L("b"), (struct sfs_document_path){steps_new, 1}, L("[{}]"), 0, error);
+}
+
+static int document_remove(struct fixture *f, struct sfs_error *error)
+{
+    return sfs_document_remove(f->store, L("d/1"), (struct sfs_document_path){steps_n, 1}, 0, error);
+}
+
+static int document_move(struct fixture *f, struct sfs_error *error)
+{
+    return sfs_document_move(f->store, L("d/1"), (struct sfs_document_path){steps_tag, 2},
+                             (struct sfs_document_path){steps_new, 1}, 0, error);
+}
+
+static int document_exchange(struct fixture *f, struct sfs_error *error)
+{
+    return sfs_document_move(f->store, L("d/1"), (struct sfs_document_path){steps_tag, 2},
+                             (struct sfs_document_path){steps_n, 1}, SFS_DOCUMENT_EXCHANGE, error);
+}
+
+static int document_make(struct fixture *f, struct sfs_error *error)
+{
+    return sfs_document_set(f->store, L("made"), (struct sfs_document_path){NULL, 0}, L("{}"), 0, error);
+}
+
 const struct scenario scenarios_writing[] = {
     {.name = "set", .run = set},
     {.name = "many", .run = many},
@@ -349,6 +382,11 @@ const struct scenario scenarios_writing[] = {
     {.name = "clear", .run = clear},
     {.name = "batch", .run = batch_of_all},
     {.name = "stage", .run = staged},
+    {.name = "document set", .run = document_set},
+    {.name = "document remove", .run = document_remove},
+    {.name = "document move", .run = document_move},
+    {.name = "document exchange", .run = document_exchange},
+    {.name = "document made", .run = document_make},
     {.name = "import", .run = import_lines},
     {.name = "transaction", .run = transaction, .needs = SFS_CAN_SNAPSHOT},
     {.name = "transaction of ranges", .run = ranges, .needs = SFS_CAN_SNAPSHOT},

@@ -9,8 +9,9 @@ first=$TMPDIR/first
 second=$TMPDIR/second
 mkdir -p "$first" "$second"
 
+# Whether there are leases of values, and how many stages.
 count() {
-    sqlite3 -readonly "$file" "SELECT (SELECT count(*) FROM lease WHERE contents) || ' ' ||
+    sqlite3 -readonly "$file" "SELECT (SELECT count(*) > 0 FROM lease WHERE contents) || ' ' ||
         (SELECT count(*) FROM stage)"
 }
 

@@ -20,7 +20,7 @@ gone() {
 
 isolation() {
     begin iso
-    same "changes commit error isolation keys query rollback savepoints status tx" "$(listed "$tx")" "what is in it"
+    same "changes commit error fields isolation keys query rollback savepoints status tx" "$(listed "$tx")" "what is in it"
     same "700 600 600 400" "$(stat -c %a "$tx" "$tx/commit" "$tx/rollback" "$tx/status" | tr '\n' ' ' | sed 's/ $//')" \
         "the modes"
     same snapshot "$(cat "$tx/isolation")" "its isolation"

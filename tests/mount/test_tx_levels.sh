@@ -175,7 +175,7 @@ nested() {
     works mkdir "$tx/tx/inner"
     same inner "$(listed "$tx/tx")" "ls tx/NAME/tx"
     tx=$tx/tx/inner
-    same "changes commit error isolation keys query rollback savepoints status tx" "$(listed "$tx")" \
+    same "changes commit error fields isolation keys query rollback savepoints status tx" "$(listed "$tx")" \
         "what is in it"
     same 1 "$(cat "$tx/keys/a")" "the parent's write"
     echo 2 > "$tx/keys/a"

@@ -109,6 +109,16 @@ unit_tests += tests/unit/test_query_stages
 tests_unit_test_query_stages_SOURCES = tests/unit/test_query_stages.c
 unit_tests += tests/unit/test_sum
 tests_unit_test_sum_SOURCES = tests/unit/test_sum.c
+unit_tests += tests/unit/test_document tests/unit/test_document_model
+tests_unit_test_document_SOURCES = tests/unit/test_document.c
+tests_unit_test_document_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_document_model_SOURCES = tests/unit/test_document_model.c
+unit_tests += tests/unit/test_fields_names
+tests_unit_test_fields_names_SOURCES = tests/unit/test_fields_names.c tests/fault/inject.c \
+	tests/fault/inject.h tests/fault/inject_memory.c
+tests_unit_test_fields_names_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
+tests_unit_test_fields_names_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_memory)
+tests_unit_test_fields_names_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/test_sqlite_indexes
 tests_unit_test_sqlite_indexes_SOURCES = tests/unit/test_sqlite_indexes.c \
 	tests/unit/sqlite_fixture.h tests/unit/query_text.h

@@ -168,6 +168,29 @@ static void test_records(void **state)
     commit(transaction);
 }
 
+/* A name may be as long as names get, though what it stands for in the base would be longer. */
+static void test_longest_names(void **state)
+{
+    struct fixture *f = *state;
+    char name[SFS_KEY_MAX];
+    char piece[8];
+    size_t size = 0;
+    const struct sfs_record *record = NULL;
+    memset(name, 'n', sizeof(name));
+    memcpy(name, "s/", 2);
+    struct sfs_bytes longest = sfs_bytes(name, sizeof(name));
+    OK(sfs_set(f->store, L("long/prefix/1"), L("1"), NULL));
+    struct sfs_transaction *transaction = begin_at(f->store, SFS_SNAPSHOT);
+    struct sfs_storage *t = inside(transaction);
+    rename_prefix(t, "long/prefix/", "s/");
+    assert_int_equal(sfs_get(t, longest, SFS_WANT_VALUE, &record, NULL), SFS_E_NOT_FOUND);
+    assert_int_equal(sfs_read(t, longest, 0, 0, piece, 8, &size, NULL), SFS_E_NOT_FOUND);
+    OK(sfs_set(t, longest, L("x"), NULL));
+    OK(sfs_read(t, longest, 0, 0, piece, 8, &size, NULL));
+    assert_int_equal(size, 1);
+    commit(transaction);
+}
+
 static void test_exists(void **state)
 {
     struct sfs_transaction *transaction = rearrange(*state, SFS_SERIALIZABLE);
@@ -489,6 +512,7 @@ int main(void)
         BOTH(test_seeks),
         BOTH(test_cursor_sees_moves),
         BOTH(test_records),
+        BOTH(test_longest_names),
         BOTH(test_exists),
         BOTH(test_totals),
         BOTH(test_recorded),

@@ -6,6 +6,7 @@
 #include "storefs/bulk.h"
 #include "storefs/condition.h"
 #include "storefs/index.h"
+#include "storefs/document.h"
 #include "storefs/layers.h"
 #include "storefs/path.h"
 #include "storefs/query.h"

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STOREFS_FS_FIELDS_H
+#define STOREFS_FS_FIELDS_H
+
+/*
+ * fields/: the keys tree once more, with JSON documents as trees. Down to a key its nodes are like those
+ * of keys/ (kind, text; see fs/keys.h). Below the node of a key whose value is an array or object its members are
+ * nodes of kind PLAIN, whose text is the escaped name (sfs_path_escape), or an index; a name that is escaped
+ * longer than 255 bytes is cut every 253, each piece but the last a directory (kind PIECE) whose name ends in
+ * "%+", which no other name does. Nothing here is kept by the kernel: other parts of the mount, and others, change
+ * documents.
+ */
+#include "fs/keys.h"
+#include "fs/names.h"
+
+/* --- documents, kept by revision: fields_cache.c --- */
+
+/* What a key holds. */
+struct fs_document {
+    const struct sfs_record *record;
+    struct sfs_document *document; /* NULL: not JSON, or too large to be shown as a tree */
+};
+/* NOT_FOUND. fs_document_close whatever it returns. */
+int fs_document_open(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                     struct fs_document *ret_document);
+void fs_document_close(struct fs_document *document);
+/* Of each space: the documents used last, of bounded size. NULL: no memory. */
+struct fs_document_cache *fs_document_cache_new(void);
+void fs_document_cache_free(struct fs_document_cache *cache);
+/* Revisions may be given out a second time: nothing that was kept with one is believed. */
+void fs_document_cache_clear(struct fs_document_cache *cache);
+
+/* --- where a node stands: fields_path.c --- */
+
+struct fs_field {
+    struct sfs_buffer key;
+    struct sfs_buffer names; /* decoded steps, one behind the other */
+    struct sfs_buffer steps; /* struct sfs_bytes each, into names */
+    struct sfs_buffer piece; /* escaped: of a name that goes on below */
+};
+/* Of a document's node, or a leaf's. NOT_FOUND once it, or what it is in, was removed. fs_field_free
+ * whatever it returns. */
+int fs_field_of(struct fs_call *call, struct fs_node *node, struct fs_field *field);
+/* Goes on to a name in it. PIECE or PLAIN; INVALID, NAME_TOO_LONG where no member has such a name. */
+int fs_field_enter(struct fs_call *call, struct fs_field *field, enum sfs_document_kind kind,
+                   const char *name, enum fs_kind *ret_kind);
+struct sfs_document_path fs_field_path(const struct fs_field *field);
+void fs_field_free(struct fs_field *field);
+/* The file name that a member has in a directory: appended. 1: a piece directory, 0: a last or only piece,
+ * NOT_FOUND: it is not in this one; NO_MEMORY. `piece` as in struct fs_field. */
+int fs_field_name(struct sfs_bytes member, struct sfs_bytes piece, struct sfs_buffer *name);
+/* st_ino, from the names alone. Among elements of an array it falls with the index, so that those who remove
+ * files in its order come to the last element first. */
+uint64_t fs_fields_ino(struct fs_node *node);
+uint64_t fs_fields_ino_below(uint64_t dir, const char *name);
+
+/* --- looks: fields_stat.c --- */
+
+extern const struct fs_class fs_fields_directory_class; /* of keys */
+extern const struct fs_class fs_fields_document_class;  /* an array or object */
+extern const struct fs_class fs_fields_leaf_class;
+
+/* What is at a node, or at a name in one. */
+struct fs_member {
+    struct fs_field field;
+    struct fs_document document;
+    struct sfs_bytes value; /* of the document; data NULL: it is no document, or a piece directory */
+    enum fs_kind kind;      /* PIECE or not */
+};
+/* NOT_FOUND. fs_member_close whatever they return. */
+int fs_member_open(struct fs_call *call, struct fs_node *node, struct fs_member *member);
+/* What the array or object `dir` holds under a name; NOT_FOUND where it is free, and the member has its path. EXPIRED:
+ * `dir` is gone; NOT_DIRECTORY: it is another value now; INVALID and NAME_TOO_LONG as fs_field_enter. */
+int fs_member_open_below(struct fs_call *call, struct fs_node *dir, const char *name,
+                         struct fs_member *member);
+void fs_member_close(struct fs_member *member);
+/* True for arrays, objects and pieces of names. */
+bool fs_member_is_directory(const struct fs_member *member);
+/* Of what a member is, owner and times from its record. */
+int fs_member_stat(struct fs_call *call, struct fs_space *space, const struct fs_member *member,
+                   struct stat *st);
+/* The entry of a name: a document's member, or a key's own. */
+int fs_member_entry(struct fs_call *call, struct fs_node *dir, const char *name,
+                    const struct fs_name *place, const struct fs_member *member,
+                    struct fs_entry *entry);
+int fs_fields_stat(struct fs_call *call, struct fs_node *node, struct stat *st);
+int fs_fields_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
+                  struct stat *st);
+
+/* --- listings: fields_list.c --- */
+
+/* The names in an array or object, as fs_names_add makes them. */
+int fs_fields_names(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names);
+int fs_fields_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
+
+/* --- changes: fields_change.c --- */
+
+/* Puts a new member, or the document of a new key: EXISTS. */
+int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
+                      struct sfs_bytes json);
+/* mkdir and mknod of a regular file: what they put; PERMISSION of all else. */
+int fs_fields_new_value(struct fs_call *call, const struct fs_make *make, struct sfs_bytes *ret_json);
+/* The key's value has changed: what the kernel has of keys/ is out of date. `renewed`: it is new, or gone. */
+void fs_fields_tell(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool renewed);
+
+/* Removes a key with a scalar, or an empty document; or an empty directory of keys. */
+int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);
+
+/* --- files: fields_leaf.c, fields_commit.c --- */
+
+/* The content of an open file, shared by all handles of a node; node->data. */
+struct fs_leaf {
+    pthread_mutex_t lock; /* of all members */
+    pthread_cond_t settled;
+    bool busy;            /* one call commits it */
+    unsigned opens;
+    unsigned writers;     /* those of them that will commit */
+    bool created;         /* never committed */
+    bool exclusive;       /* … and nobody else may have made it */
+    bool unlinked;        /* its name is gone: nothing is committed any more */
+    bool whole;           /* was emptied: the content replaces whatever is there */
+    bool patched;         /* written elsewhere than at its end */
+    enum fs_dirt level;
+    struct sfs_buffer content;
+    struct sfs_buffer base; /* the text as it was when it was loaded or committed last */
+    struct stat last;       /* as it was shown last, or was made */
+    int64_t written;        /* ns */
+};
+/* The content of a node; made if need be. NULL: no memory. */
+struct fs_leaf *fs_leaf_of(struct fs *fs, struct fs_node *node);
+void fs_leaf_forget(struct fs_node *node);
+/* The text of a value as a file: its form, and a newline. Appended. */
+int fs_leaf_text(struct fs_call *call, struct sfs_bytes json, struct sfs_buffer *text);
+/* Commits what is dirty at `level` and above. */
+int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, bool durable);
+/* Commits all of a space, as fs_file_commit_all. */
+int fs_leaf_commit_all(struct fs_call *call, struct fs_space *space);
+int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size);
+/* The leaf of a name that was made and is not committed: its node, with one look-up more; else NULL. */
+struct fs_node *fs_leaf_pending(struct fs_call *call, struct fs_node *dir, const char *name);
+/* The entry of a leaf that is apart from its document; takes over the look-up. */
+int fs_leaf_entry(struct fs_call *call, struct fs_node *node, struct fs_entry *entry);
+/* What an open file shows that its document does not have. `found`: *st is what the document has; else the file
+ * is made and not committed, or removed: true where there is one, and *st is set. */
+bool fs_leaf_stat(struct fs *fs, struct fs_node *node, bool found, struct stat *st);
+/* A name goes: who has it open keeps the content, without the name. */
+void fs_leaf_unlink(struct fs_call *call, struct fs_node *dir, const char *name);
+int fs_leaf_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                 struct fuse_file_info *info);
+/* Opens what is there under a name, or makes a file where it is free. `field` is where it would be. */
+int fs_leaf_create(struct fs_call *call, const struct fs_name *place, const struct fs_field *field,
+                   mode_t mode, struct fs_open *open, struct fuse_file_info *info,
+                   struct fs_entry *entry);
+int fs_fields_sync(struct fs_call *call, struct fs_node *node);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Committing a file of fields/: its text becomes the value of one member, whatever the rest of the document
+ * is by then.
+ */
+#include <stdlib.h>
+
+#include "fs/fields.h"
+
+/* What is committed: taken from the leaf, and put back where that fails. */
+struct taken {
+    struct sfs_document_path path;
+    struct sfs_buffer content;
+    struct sfs_buffer base;
+    bool created;
+    bool exclusive;
+    bool whole;
+    bool patched;
+    enum fs_dirt level;
+};
+
+static int gone(struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_EXPIRED, "fields",
+                    "the member was removed by somebody else while the file was open");
+}
+
+/* The newline at the end is what makes it a line; it is no part of the value. */
+static int value_of(struct sfs_bytes text, struct sfs_buffer *json, struct sfs_error *error)
+{
+    if (text.size > 0 && ((const char *)text.data)[text.size - 1] == '\n')
+        text.size--;
+    return sfs_document_from_form(text, json, error);
+}
+
+/* What was read and changed must still be so; what was only added to is added to what is there now. */
+static int merge(const struct taken *taken, struct sfs_bytes value, struct sfs_buffer *text,
+                 struct sfs_error *error)
+{
+    struct sfs_bytes content = sfs_buffer_bytes(&taken->content);
+    struct sfs_bytes base = sfs_buffer_bytes(&taken->base);
+    struct sfs_buffer now = {0};
+    int code = 0;
+    if (!taken->whole)
+        code = sfs_document_form(value, &now, error);
+    if (code == 0 && !taken->whole && sfs_buffer_byte(&now, '\n') != 0)
+        code = sfs_fail_memory(error, "fields");
+    bool same = taken->whole || sfs_bytes_equal(sfs_buffer_bytes(&now), base);
+    if (code == 0 && !same && (taken->patched || !sfs_bytes_starts(content, base)))
+        code = sfs_fail(error, SFS_E_CONFLICT, "fields",
+                        "the member was changed by somebody else while the file was open");
+    if (code == 0 && !same) {
+        content = sfs_bytes((const char *)content.data + base.size, content.size - base.size);
+        code = sfs_buffer_add(text, sfs_buffer_bytes(&now));
+    }
+    if (code == 0 && sfs_buffer_add(text, content) != 0)
+        code = SFS_E_NO_MEMORY;
+    sfs_buffer_free(&now);
+    return code == SFS_E_NO_MEMORY ? sfs_fail_memory(error, "fields") : code;
+}
+
+/* The value that is there, data NULL where the member is still to be made. */
+static int look(const struct taken *taken, struct sfs_bytes text, struct sfs_bytes *ret_value,
+                struct sfs_error *error)
+{
+    *ret_value = sfs_bytes(NULL, 0);
+    if (text.data == NULL)
+        return taken->created && taken->path.count == 0 ? 0 : gone(error);
+    int code = sfs_document_text_get(text, taken->path, ret_value, error);
+    if (code == SFS_E_NOT_FOUND)
+        return taken->created ? 0 : gone(error);
+    if (code == 0 && taken->created && taken->exclusive)
+        return sfs_fail(error, SFS_E_EXISTS, "fields", "somebody else has made this member");
+    if (code == 0 && sfs_document_kind(*ret_value) != SFS_DOCUMENT_SCALAR)
+        return sfs_fail(error, SFS_E_IS_DIRECTORY, "fields", "the member is an array or object by now");
+    return code;
+}
+
+static int edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error)
+{
+    const struct taken *taken = context;
+    struct sfs_buffer merged = {0}, json = {0};
+    struct sfs_bytes value;
+    int code = look(taken, text, &value, error);
+    if (code == 0)
+        code = merge(taken, value, &merged, error);
+    if (code == 0)
+        code = value_of(sfs_buffer_bytes(&merged), &json, error);
+    if (code == 0 && text.data == NULL) /* a new key: its document is a line */
+        code = sfs_buffer_byte(&json, '\n') != 0 || sfs_buffer_add(out, sfs_buffer_bytes(&json)) != 0
+                   ? sfs_fail_memory(error, "fields")
+                   : 0;
+    else if (code == 0)
+        code = sfs_document_text_set(text, taken->path, sfs_buffer_bytes(&json), 0, out, error);
+    sfs_buffer_free(&merged);
+    sfs_buffer_free(&json);
+    return code;
+}
+
+/* --- taking and giving back --- */
+
+/* 1: it was taken, and nobody else commits until it is given back; 0: nothing to commit. */
+static int take(struct fs_call *call, struct fs_leaf *leaf, enum fs_dirt level, struct taken *taken)
+{
+    int code = 0;
+    pthread_mutex_lock(&leaf->lock);
+    while (leaf->busy)
+        pthread_cond_wait(&leaf->settled, &leaf->lock);
+    bool due = leaf->opens > 0 && leaf->level >= level && leaf->level != FS_CLEAN && !leaf->unlinked;
+    if (due) {
+        code = sfs_buffer_add(&taken->content, sfs_buffer_bytes(&leaf->content));
+        if (code == 0)
+            code = sfs_buffer_add(&taken->base, sfs_buffer_bytes(&leaf->base));
+    }
+    if (due && code == 0) {
+        taken->created = leaf->created;
+        taken->exclusive = leaf->exclusive;
+        taken->whole = leaf->whole;
+        taken->patched = leaf->patched;
+        taken->level = leaf->level;
+        leaf->whole = leaf->patched = false;
+        leaf->level = FS_CLEAN;
+        leaf->busy = true;
+    }
+    pthread_mutex_unlock(&leaf->lock);
+    if (code < 0)
+        return sfs_fail_memory(&call->error, "fields");
+    return due;
+}
+
+/* The text that a file with this content shows when it is opened anew. Without memory, what was written. */
+static void renew_base(struct fs_call *call, struct taken *taken)
+{
+    struct sfs_buffer json = {0}, base = {0};
+    struct fs_call quiet = *call;
+    if (value_of(sfs_buffer_bytes(&taken->content), &json, NULL) == 0 &&
+        fs_leaf_text(&quiet, sfs_buffer_bytes(&json), &base) == 0) {
+        sfs_buffer_free(&taken->content);
+        taken->content = base;
+        base = (struct sfs_buffer){0};
+    }
+    sfs_buffer_free(&json);
+    sfs_buffer_free(&base);
+}
+
+static void give_back(struct fs_call *call, struct fs_leaf *leaf, struct taken *taken, bool done)
+{
+    if (done)
+        renew_base(call, taken);
+    pthread_mutex_lock(&leaf->lock);
+    if (done) {
+        struct sfs_buffer old = leaf->base;
+        leaf->base = taken->content;
+        taken->content = old;
+        leaf->created = leaf->exclusive = false;
+    } else {
+        leaf->whole = leaf->whole || taken->whole;
+        leaf->patched = leaf->patched || taken->patched;
+        leaf->level = leaf->level < taken->level ? taken->level : leaf->level;
+    }
+    leaf->busy = false;
+    pthread_cond_broadcast(&leaf->settled);
+    pthread_mutex_unlock(&leaf->lock);
+    sfs_buffer_free(&taken->content);
+    sfs_buffer_free(&taken->base);
+}
+
+/* --- committing --- */
+
+static int commit(struct fs_call *call, struct fs_node *node, struct taken *taken, bool durable)
+{
+    struct fs_field field = {0};
+    struct sfs_attributes attributes = {0};
+    struct sfs_document_options options = {
+        .attributes = &attributes,
+        .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
+        .durable = durable,
+    };
+    struct fs_leaf *leaf = node->data;
+    pthread_mutex_lock(&leaf->lock);
+    attributes.mode = leaf->last.st_mode & 0666;
+    attributes.uid = leaf->last.st_uid;
+    attributes.gid = leaf->last.st_gid;
+    pthread_mutex_unlock(&leaf->lock);
+    int code = fs_field_of(call, node, &field);
+    taken->path = fs_field_path(&field);
+    if (code == 0)
+        code = sfs_document_edit(node->space->store, sfs_buffer_bytes(&field.key), edit, taken, &options,
+                                 &call->error);
+    if (code == 0)
+        fs_fields_tell(call, node->space, sfs_buffer_bytes(&field.key), taken->created && taken->path.count == 0);
+    fs_field_free(&field);
+    return code;
+}
+
+int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, bool durable)
+{
+    struct taken taken = {0};
+    struct fs_leaf *leaf = fs_leaf_of(call->fs, node);
+    if (leaf == NULL)
+        return sfs_fail_memory(&call->error, "fields");
+    int code = take(call, leaf, level, &taken);
+    if (code == 1) {
+        code = commit(call, node, &taken, durable);
+        give_back(call, leaf, &taken, code == 0);
+    } else {
+        sfs_buffer_free(&taken.content);
+        sfs_buffer_free(&taken.base);
+    }
+    return code;
+}
+
+struct gathering {
+    struct fs_space *space;
+    struct sfs_buffer nodes; /* struct fs_node *, with one look-up more each */
+    int code;
+};
+
+static void gather(void *context, struct fs_node *node)
+{
+    struct gathering *gathering = context;
+    if (node->class != &fs_fields_leaf_class || node->space != gathering->space || node->data == NULL)
+        return;
+    int code = sfs_buffer_append(&gathering->nodes, &node, sizeof(node));
+    if (code == 0)
+        node->lookups++;
+    else
+        gathering->code = code;
+}
+
+int fs_leaf_commit_all(struct fs_call *call, struct fs_space *space)
+{
+    struct gathering gathering = {.space = space};
+    fs_nodes_visit(call->fs, gather, &gathering);
+    struct fs_node **nodes = (struct fs_node **)(void *)gathering.nodes.data;
+    struct sfs_error first = {0};
+    if (gathering.code < 0)
+        sfs_fail_memory(&first, "fields");
+    for (size_t i = 0; i < gathering.nodes.size / sizeof(*nodes); i++) {
+        int code = fs_leaf_commit(call, nodes[i], FS_OPENED, false);
+        if (code < 0 && first.code == 0)
+            first = call->error;
+        fs_node_forget(call->fs, nodes[i]->id, 1);
+    }
+    sfs_buffer_free(&gathering.nodes);
+    if (first.code < 0)
+        call->error = first;
+    return first.code;
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of fields/: the text of one scalar. What is written gathers in a content that all handles of a node
+ * share; when it is committed (fields_commit.c) it becomes the member's value. A key whose value is no document
+ * is a file that can be read.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "fs/fields.h"
+#include "fs/operations.h"
+
+int fs_leaf_text(struct fs_call *call, struct sfs_bytes json, struct sfs_buffer *text)
+{
+    int code = sfs_document_form(json, text, &call->error);
+    if (code == 0 && sfs_buffer_byte(text, '\n') != 0)
+        code = sfs_fail_memory(&call->error, "fields");
+    return code;
+}
+
+/* --- the content of a node --- */
+
+struct fs_leaf *fs_leaf_of(struct fs *fs, struct fs_node *node)
+{
+    fs_nodes_lock(fs->nodes);
+    struct fs_leaf *leaf = node->data;
+    if (leaf == NULL && (leaf = calloc(1, sizeof(*leaf))) != NULL) {
+        pthread_mutex_init(&leaf->lock, NULL);
+        pthread_cond_init(&leaf->settled, NULL);
+        node->data = leaf;
+    }
+    fs_nodes_unlock(fs->nodes);
+    return leaf;
+}
+
+void fs_leaf_forget(struct fs_node *node)
+{
+    struct fs_leaf *leaf = node->data;
+    if (leaf == NULL)
+        return;
+    pthread_mutex_destroy(&leaf->lock);
+    pthread_cond_destroy(&leaf->settled);
+    sfs_buffer_free(&leaf->content);
+    sfs_buffer_free(&leaf->base);
+    free(leaf);
+}
+
+static struct fs_leaf *peek(struct fs *fs, struct fs_node *node)
+{
+    fs_nodes_lock(fs->nodes);
+    struct fs_leaf *leaf = node->data;
+    fs_nodes_unlock(fs->nodes);
+    return leaf;
+}
+
+/* Whether it has no place in its document, yet or any more. With its lock held. */
+static bool is_apart(const struct fs_leaf *leaf)
+{
+    return leaf->opens > 0 && (leaf->created || leaf->unlinked);
+}
+
+bool fs_leaf_stat(struct fs *fs, struct fs_node *node, bool found, struct stat *st)
+{
+    struct fs_leaf *leaf = peek(fs, node);
+    if (leaf == NULL)
+        return false;
+    pthread_mutex_lock(&leaf->lock);
+    bool apart = is_apart(leaf);
+    bool shows = apart || (found && leaf->opens > 0 && leaf->level != FS_CLEAN);
+    if (found)
+        leaf->last = *st;
+    else if (apart)
+        *st = leaf->last;
+    if (shows) {
+        st->st_size = (off_t)leaf->content.size;
+        st->st_blocks = (blkcnt_t)((leaf->content.size + 511) / 512);
+        st->st_nlink = leaf->unlinked ? 0 : 1;
+        st->st_mtim = st->st_ctim = fs_time(leaf->written);
+    }
+    pthread_mutex_unlock(&leaf->lock);
+    return found || apart;
+}
+
+int fs_leaf_entry(struct fs_call *call, struct fs_node *node, struct fs_entry *entry)
+{
+    if (!fs_leaf_stat(call->fs, node, false, &entry->st)) {
+        fs_node_forget(call->fs, node->id, 1);
+        return SFS_E_NOT_FOUND;
+    }
+    entry->node = node;
+    entry->timeout = 0;
+    entry->st.st_ino = (ino_t)fs_fields_ino(node);
+    return 0;
+}
+
+/* The leaf node of a name, with one look-up more. */
+static struct fs_node *take_node(struct fs *fs, struct fs_node *dir, const char *name)
+{
+    fs_nodes_lock(fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(fs, dir, name);
+    if (node != NULL && (node->class != &fs_fields_leaf_class || node->data == NULL))
+        node = NULL;
+    if (node != NULL)
+        node->lookups++;
+    fs_nodes_unlock(fs->nodes);
+    return node;
+}
+
+struct fs_node *fs_leaf_pending(struct fs_call *call, struct fs_node *dir, const char *name)
+{
+    struct fs_node *node = take_node(call->fs, dir, name);
+    if (node == NULL)
+        return NULL;
+    struct fs_leaf *leaf = peek(call->fs, node);
+    pthread_mutex_lock(&leaf->lock);
+    bool pending = is_apart(leaf) && !leaf->unlinked;
+    pthread_mutex_unlock(&leaf->lock);
+    if (pending)
+        return node;
+    fs_node_forget(call->fs, node->id, 1);
+    return NULL;
+}
+
+void fs_leaf_unlink(struct fs_call *call, struct fs_node *dir, const char *name)
+{
+    struct fs_node *node = take_node(call->fs, dir, name);
+    if (node != NULL) {
+        struct fs_leaf *leaf = peek(call->fs, node);
+        pthread_mutex_lock(&leaf->lock);
+        leaf->unlinked = leaf->opens > 0;
+        pthread_mutex_unlock(&leaf->lock);
+    }
+    fs_node_detach(call->fs, dir, name);
+    if (node != NULL)
+        fs_node_forget(call->fs, node->id, 1);
+}
+
+/* --- opening --- */
+
+static int read_only(struct fs_call *call, const struct fs_member *member)
+{
+    if (member->document.record->size > SFS_DOCUMENT_MAX)
+        return sfs_fail(&call->error, SFS_E_TOO_LARGE, "fields",
+                        "the value has over %zu bytes, too many for a document: write to keys/", SFS_DOCUMENT_MAX);
+    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields", "the value is not known to be JSON: write to keys/");
+}
+
+/* One open more, and the content as the document has it, unless others are writing to it. */
+static int load(struct fs_call *call, struct fs_leaf *leaf, const struct fs_member *member)
+{
+    struct sfs_buffer content = {0}, base = {0};
+    int code = fs_leaf_text(call, member->value, &content);
+    if (code == 0 && sfs_buffer_add(&base, sfs_buffer_bytes(&content)) != 0)
+        code = sfs_fail_memory(&call->error, "fields");
+    pthread_mutex_lock(&leaf->lock);
+    if (code == 0 && leaf->level == FS_CLEAN && !leaf->busy && !is_apart(leaf)) {
+        struct sfs_buffer old_content = leaf->content, old_base = leaf->base;
+        leaf->content = content;
+        leaf->base = base;
+        content = old_content;
+        base = old_base;
+    }
+    leaf->opens += code == 0;
+    pthread_mutex_unlock(&leaf->lock);
+    sfs_buffer_free(&content);
+    sfs_buffer_free(&base);
+    return code;
+}
+
+/* A file that is not in its document, but open. */
+static bool join(struct fs_leaf *leaf)
+{
+    pthread_mutex_lock(&leaf->lock);
+    bool apart = is_apart(leaf);
+    leaf->opens += apart;
+    pthread_mutex_unlock(&leaf->lock);
+    return apart;
+}
+
+/* One open more of the node's content; *ret_record where it is no document's, for who only reads. */
+static int acquire(struct fs_call *call, struct fs_node *node, bool writes,
+                   const struct sfs_record **ret_record)
+{
+    struct fs_member member;
+    struct fs_leaf *leaf = fs_leaf_of(call->fs, node);
+    if (leaf == NULL)
+        return sfs_fail_memory(&call->error, "fields");
+    int code = fs_member_open(call, node, &member);
+    if (code == SFS_E_NOT_FOUND)
+        code = join(leaf) ? 0 : code;
+    else if (code == 0 && member.value.data == NULL && writes)
+        code = read_only(call, &member);
+    else if (code == 0 && member.value.data == NULL)
+        *ret_record = sfs_record_ref(member.document.record);
+    else if (code == 0 && fs_member_is_directory(&member))
+        code = sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "fields", "this is an array or object");
+    else if (code == 0)
+        code = load(call, leaf, &member);
+    fs_member_close(&member);
+    return code;
+}
+
+/* With the lock held. */
+static void cut(struct fs_leaf *leaf, uint64_t size)
+{
+    leaf->content.size = (size_t)size;
+    leaf->whole = leaf->whole || size == 0;
+    leaf->patched = leaf->patched || size != 0;
+    leaf->written = fs_now();
+}
+
+static bool writes_with(int flags)
+{
+    return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
+}
+
+int fs_leaf_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                 struct fuse_file_info *info)
+{
+    bool writes = writes_with(info->flags);
+    int code = acquire(call, node, writes, &open->record);
+    if (code < 0)
+        return code;
+    fs_open_generated(info);
+    if (!writes)
+        return 0;
+    struct fs_leaf *leaf = node->data;
+    pthread_mutex_lock(&leaf->lock);
+    leaf->writers++;
+    if (info->flags & O_TRUNC) {
+        cut(leaf, 0);
+        leaf->level = leaf->level < FS_OPENED ? FS_OPENED : leaf->level;
+    }
+    pthread_mutex_unlock(&leaf->lock);
+    return 0;
+}
+
+/* --- making --- */
+
+static int taken(struct fs_call *call, const char *name, const struct fs_entry *entry, bool exclusive)
+{
+    if (exclusive)
+        return sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
+    if (S_ISDIR(entry->st.st_mode))
+        return sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "fields", "'%s' is a directory", name);
+    return 0;
+}
+
+/* A member looks like its document; a key gets owner and mode from who makes it. */
+static void new_attributes(struct fs_call *call, struct fs_node *dir, mode_t mode,
+                           struct sfs_attributes *attributes)
+{
+    struct fs_call quiet = *call;
+    struct stat st = {0};
+    if (dir->class == &fs_fields_directory_class) {
+        fs_keys_new_attributes(call, dir, mode, attributes);
+    } else if (fs_fields_stat(&quiet, dir, &st) == 0) {
+        attributes->mode = st.st_mode & 0666;
+        attributes->uid = st.st_uid;
+        attributes->gid = st.st_gid;
+    }
+}
+
+/* A leaf that no document has. */
+static int make(struct fs_call *call, const struct fs_name *place, mode_t mode, bool exclusive,
+                struct fs_entry *entry)
+{
+    struct fs_node *dir = place->parent;
+    struct sfs_attributes attributes = {0};
+    new_attributes(call, dir, mode, &attributes);
+    entry->node = fs_node_intern(call->fs, dir, place->name, &fs_fields_leaf_class, dir->space, place->kind,
+                                 place->text);
+    struct fs_leaf *leaf = entry->node != NULL ? fs_leaf_of(call->fs, entry->node) : NULL;
+    if (leaf == NULL) {
+        if (entry->node != NULL)
+            fs_node_forget(call->fs, entry->node->id, 1);
+        return sfs_fail_memory(&call->error, "fields");
+    }
+    pthread_mutex_lock(&leaf->lock);
+    leaf->opens++;
+    leaf->writers++;
+    leaf->created = leaf->whole = true;
+    leaf->exclusive = exclusive;
+    leaf->level = FS_OPENED;
+    leaf->written = fs_now();
+    leaf->last = (struct stat){.st_mode = S_IFREG | (attributes.mode & 0666), .st_nlink = 1, .st_blksize = 4096,
+                               .st_uid = attributes.uid, .st_gid = attributes.gid,
+                               .st_atim = fs_time(leaf->written)};
+    pthread_mutex_unlock(&leaf->lock);
+    return fs_leaf_entry(call, entry->node, entry);
+}
+
+static int open_there(struct fs_call *call, struct fs_open *open, struct fuse_file_info *info,
+                      struct fs_entry *entry)
+{
+    int code = fs_leaf_open(call, entry->node, open, info);
+    if (code < 0)
+        fs_node_forget(call->fs, entry->node->id, 1);
+    return code;
+}
+
+int fs_leaf_create(struct fs_call *call, const struct fs_name *place, const struct fs_field *field,
+                   mode_t mode, struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry)
+{
+    struct fs_node *dir = place->parent;
+    bool exclusive = (info->flags & O_EXCL) != 0;
+    int code = dir->class->lookup(call, dir, place->name, entry);
+    if (code == 0) {
+        code = taken(call, place->name, entry, exclusive);
+        if (code < 0)
+            fs_node_forget(call->fs, entry->node->id, 1);
+        return code < 0 ? code : open_there(call, open, info, entry);
+    }
+    if (code != SFS_E_NOT_FOUND)
+        return code;
+    fs_leaf_unlink(call, dir, place->name);
+    if (!exclusive || !dir->space->shared) {
+        code = make(call, place, mode, exclusive, entry);
+        fs_open_generated(info);
+        return code;
+    }
+    /* Others of the store must know at once that the name is taken, or two could make it. */
+    code = fs_fields_put_new(call, dir, field, mode, SFS_LITERAL("\"\""));
+    if (code == 0)
+        code = dir->class->lookup(call, dir, place->name, entry);
+    if (code < 0)
+        return code;
+    info->flags |= O_TRUNC;
+    return open_there(call, open, info, entry);
+}
+
+/* --- reading and writing --- */
+
+static int leaf_read(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
+                     size_t *ret_size)
+{
+    struct fs_leaf *leaf = open->node->data;
+    if (open->record != NULL)
+        return sfs_read(open->node->space->store, open->record->name, 0, offset, data, size, ret_size,
+                        &call->error);
+    pthread_mutex_lock(&leaf->lock);
+    uint64_t left = offset < leaf->content.size ? leaf->content.size - offset : 0;
+    *ret_size = left < size ? (size_t)left : size;
+    if (*ret_size > 0)
+        memcpy(data, leaf->content.data + offset, *ret_size);
+    pthread_mutex_unlock(&leaf->lock);
+    return 0;
+}
+
+/* Makes room to `size`, with zeros where nothing was. With the lock held. */
+static int grow(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
+{
+    struct sfs_buffer *content = &leaf->content;
+    if (size > SFS_DOCUMENT_MAX)
+        return sfs_fail(&call->error, SFS_E_TOO_LARGE, "fields", "a document has at most %zu bytes",
+                        SFS_DOCUMENT_MAX);
+    if (size <= content->size)
+        return 0;
+    if (sfs_buffer_reserve(content, (size_t)size - content->size) != 0)
+        return sfs_fail_memory(&call->error, "fields");
+    memset(content->data + content->size, 0, (size_t)size - content->size);
+    content->size = (size_t)size;
+    return 0;
+}
+
+static int leaf_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
+{
+    struct fs_leaf *leaf = open->node->data;
+    pthread_mutex_lock(&leaf->lock);
+    if (call->append)
+        offset = leaf->content.size;
+    bool patched = leaf->patched || offset < leaf->content.size;
+    int code = offset > SFS_DOCUMENT_MAX ? grow(call, leaf, offset) : grow(call, leaf, offset + data.size);
+    if (code == 0 && data.size > 0) {
+        memcpy(leaf->content.data + offset, data.data, data.size);
+        leaf->patched = patched;
+        leaf->level = FS_WRITTEN;
+        leaf->written = fs_now();
+    }
+    pthread_mutex_unlock(&leaf->lock);
+    return code;
+}
+
+/* The last one gone, the content goes. */
+static void let_go(struct fs_leaf *leaf, bool writer)
+{
+    pthread_mutex_lock(&leaf->lock);
+    leaf->writers -= writer;
+    if (--leaf->opens == 0) {
+        sfs_buffer_free(&leaf->content);
+        sfs_buffer_free(&leaf->base);
+        leaf->created = leaf->exclusive = leaf->unlinked = leaf->whole = leaf->patched = false;
+        leaf->level = FS_CLEAN;
+    }
+    pthread_mutex_unlock(&leaf->lock);
+}
+
+int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
+{
+    int code = acquire(call, node, true, NULL);
+    if (code < 0)
+        return code;
+    struct fs_leaf *leaf = node->data;
+    pthread_mutex_lock(&leaf->lock);
+    code = grow(call, leaf, size);
+    if (code == 0) {
+        cut(leaf, size);
+        leaf->level = FS_WRITTEN;
+    }
+    bool alone = leaf->writers == 0;
+    pthread_mutex_unlock(&leaf->lock);
+    if (code == 0 && alone)
+        code = fs_leaf_commit(call, node, FS_WRITTEN, false);
+    let_go(leaf, false);
+    return code;
+}
+
+/* --- closing --- */
+
+/* A file with nothing to commit can be closed after its transaction has ended. */
+static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dirt level)
+{
+    struct fs_leaf *leaf = open->node->data;
+    if (open->record != NULL)
+        return 0;
+    pthread_mutex_lock(&leaf->lock);
+    bool clean = (leaf->level < level || leaf->level == FS_CLEAN) && !leaf->busy;
+    pthread_mutex_unlock(&leaf->lock);
+    if (clean)
+        return 0;
+    int code = fs_space_enter(open->node->space, &call->error);
+    if (code == 0) {
+        code = fs_leaf_commit(call, open->node, level, false);
+        fs_space_leave(open->node->space);
+    }
+    return code;
+}
+
+static int leaf_flush(struct fs_call *call, struct fs_open *open)
+{
+    return commit_handle(call, open, FS_WRITTEN);
+}
+
+int fs_fields_sync(struct fs_call *call, struct fs_node *node)
+{
+    int code = node->class == &fs_fields_leaf_class ? fs_leaf_commit(call, node, FS_OPENED, true) : 0;
+    return code == 0 ? sfs_sync(node->space->store, 0, &call->error) : code;
+}
+
+static void leaf_release(struct fs_call *call, struct fs_open *open)
+{
+    bool writer = open->record == NULL && writes_with(open->flags);
+    int code = writer ? commit_handle(call, open, FS_OPENED) : 0;
+    if (code < 0)
+        fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);
+    if (open->record == NULL)
+        let_go(open->node->data, writer);
+    sfs_record_unref(open->record);
+}
+
+const struct fs_class fs_fields_leaf_class = {
+    .name = "member of a document",
+    .stat = fs_fields_stat,
+    .set = fs_fields_set,
+    .readlink = fs_keys_readlink,
+    .open = fs_leaf_open,
+    .read = leaf_read,
+    .write = leaf_write,
+    .flush = leaf_flush,
+    .sync = fs_fields_sync,
+    .release = leaf_release,
+    .forget = fs_leaf_forget,
+};
