@@ -5,6 +5,8 @@
  */
 #include "backends/sqlite/index.h"
 
+#include <stdlib.h>
+
 /* --- the set --- */
 
 /* The definition that is known already: it counts its hits. */
@@ -230,16 +232,69 @@ const struct sfs_index_operations sfs_sqlite_index_operations = {
 
 /* --- of a snapshot --- */
 
+/* The numbers of all its indexes, while nothing was committed since the snapshot. */
+static int read_all_stats(struct sfs_sqlite_connection *connection, const struct sfs_index_set *set,
+                          struct sfs_index_stats **ret_stats, struct sfs_error *error)
+{
+    struct sfs_index_stats *stats = calloc(set->count, sizeof(*stats));
+    int code = stats ? 0 : sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    for (size_t i = 0; code == 0 && i < set->count; i++) {
+        struct sfs_sqlite_index_row row;
+        code = sfs_sqlite_index_row(connection, set->indexes[i], &row, error);
+        if (code == 0)
+            stats[i] = stats_of(set->indexes[i], &row);
+    }
+    if (code) {
+        free(stats);
+        return code;
+    }
+    *ret_stats = stats;
+    return 0;
+}
+
 static int read_past_set(struct sfs_sqlite_view view, struct sfs_index_set **ret_set,
-                         struct sfs_error *error)
+                         struct sfs_index_stats **ret_stats, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection;
+    struct sfs_index_set *set = NULL;
+    sqlite3_stmt *anchor = NULL;
+    bool present = false;
     int code = sfs_sqlite_reader_take(view.store, &connection, error);
     if (code)
         return code;
-    code = sfs_sqlite_index_set_at(connection, view.hold->sequence, ret_set, error);
+    code = sfs_sqlite_hold_anchor(view.hold, connection, &anchor, &present, error);
+    if (code == 0)
+        code = sfs_sqlite_index_set_at(connection, view.hold->sequence, &set, error);
+    if (code == 0 && present && set)
+        code = read_all_stats(connection, set, ret_stats, error);
+    sqlite3_reset(anchor);
     sfs_sqlite_reader_give(connection);
-    return code;
+    if (code) {
+        sfs_index_set_unref(set);
+        return code;
+    }
+    *ret_set = set;
+    return 0;
+}
+
+/* Reads it, and keeps it unless somebody else just did. */
+static int learn_set(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
+                     struct sfs_index_set **ret_set, struct sfs_error *error)
+{
+    struct sfs_index_stats *stats = NULL;
+    int code = read_past_set(view, ret_set, &stats, error);
+    if (code)
+        return code;
+    pthread_mutex_lock(&pasts->mutex);
+    if (!pasts->set_known) {
+        pasts->set = sfs_index_set_ref(*ret_set);
+        pasts->stats = stats;
+        stats = NULL;
+    }
+    pasts->set_known = true;
+    pthread_mutex_unlock(&pasts->mutex);
+    free(stats);
+    return 0;
 }
 
 static int snapshot_set(struct sfs_storage *base, struct sfs_index_set **ret_set,
@@ -254,18 +309,25 @@ static int snapshot_set(struct sfs_storage *base, struct sfs_index_set **ret_set
     bool known = pasts->set_known;
     struct sfs_index_set *set = sfs_index_set_ref(pasts->set);
     pthread_mutex_unlock(&pasts->mutex);
-    if (!known) {
-        code = read_past_set(view, &set, error);
-        if (code)
-            return code;
-        pthread_mutex_lock(&pasts->mutex);
-        if (!pasts->set_known)
-            pasts->set = sfs_index_set_ref(set);
-        pasts->set_known = true;
-        pthread_mutex_unlock(&pasts->mutex);
-    }
+    if (!known)
+        return learn_set(view, pasts, ret_set, error);
     *ret_set = set;
     return 0;
+}
+
+static bool find_stats(struct sfs_sqlite_pasts *pasts, const struct sfs_index *index,
+                       struct sfs_index_stats *ret_stats)
+{
+    bool found = false;
+    pthread_mutex_lock(&pasts->mutex);
+    for (size_t i = 0; pasts->stats && i < pasts->set->count; i++) {
+        if (pasts->set->indexes[i]->id == index->id) {
+            *ret_stats = pasts->stats[i];
+            found = true;
+        }
+    }
+    pthread_mutex_unlock(&pasts->mutex);
+    return found;
 }
 
 /* How many keys the snapshot has, which is how many entries: counted once. */
@@ -297,6 +359,8 @@ static int snapshot_stats(struct sfs_storage *base, const struct sfs_index *inde
     struct sfs_sqlite_pasts *pasts = sfs_sqlite_snapshot_pasts(base, &view);
     struct sfs_sqlite_index_look look;
     struct sfs_sqlite_index_row row;
+    if (find_stats(pasts, index, ret_stats))
+        return sfs_sqlite_hold_use(view.hold, error);
     int code = sfs_sqlite_index_look(view, pasts, index, &look, error);
     if (code)
         return code;

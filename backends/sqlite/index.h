@@ -94,7 +94,8 @@ struct sfs_sqlite_pasts {
     pthread_mutex_t mutex; /* guards all of it; never held across I/O */
     bool set_known;
     struct sfs_index_set *set;
-    int64_t keys; /* of the snapshot, -1: not known yet */
+    struct sfs_index_stats *stats; /* of each in the set; NULL: they were not read with it */
+    int64_t keys;                  /* of the snapshot, -1: not known yet */
     struct sfs_sqlite_past_of *first;
 };
 void sfs_sqlite_pasts_init(struct sfs_sqlite_pasts *pasts);

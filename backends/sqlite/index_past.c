@@ -96,6 +96,7 @@ void sfs_sqlite_pasts_free(struct sfs_sqlite_pasts *pasts)
         pasts->first = next;
     }
     sfs_index_set_unref(pasts->set);
+    free(pasts->stats);
     pthread_mutex_destroy(&pasts->mutex);
 }
 

@@ -14,7 +14,10 @@
     " modified = ?16, changed = ?17, xattrs = ?18, begun = ?19"
 /* Entries of index ?1 behind (?2, ?3) and below K ?4; of one K; and from the last below ?4 on. */
 #define ENTRY "entry_key, entry_name"
-#define ENTRY_RECORD COLUMNS ", " DATA ", " ENTRY " FROM entry LEFT JOIN record ON id = record_id"
+/* Joined with the block once for all rows: a subquery would open its table anew for each. */
+#define ENTRY_RECORD                                                                               \
+    COLUMNS ", data, " ENTRY " FROM entry LEFT JOIN record ON id = record_id"                      \
+            " LEFT JOIN block ON block = CASE WHEN ?9 THEN content END"
 #define FORWARD                                                                                    \
     "index_id = ?1 AND (entry_key, entry_name) > (?2, ?3) AND entry_key < ?4"                      \
     " ORDER BY entry_key, entry_name"
