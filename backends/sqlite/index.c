@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Definitions of indexes and what is known of them, and the tables of operations of the store and of
- * its snapshots.
+ * Definitions of indexes and what is known of them, and the tables of operations of the store and
+ * of its snapshots.
  */
 #include "backends/sqlite/index.h"
 
@@ -27,8 +27,7 @@ static int add_definition(const struct sfs_index_set *known, sqlite3_stmt *row,
     bool ready = sqlite3_column_int(row, 2) != 0;
     struct sfs_index_set *larger = NULL;
     const struct sfs_index *index = find_known(known, id, ready);
-    int code =
-        index ? 0 : sfs_index_new(sfs_sqlite_column(row, 1), id, ready, &index, error);
+    int code = index ? 0 : sfs_index_new(sfs_sqlite_column(row, 1), id, ready, &index, error);
     if (code == 0)
         code = sfs_index_set_change(*set, 0, index, &larger, error);
     sfs_index_unref(index);
@@ -63,7 +62,8 @@ static int read_definitions(struct sfs_sqlite_connection *connection,
     return 0;
 }
 
-/* What is kept is the present set as of the change `version`; whoever finds a newer one puts it there. */
+/* What is kept is the present set as of the change `version`; whoever finds a newer one puts it
+ * there. */
 static void keep(struct sfs_sqlite *store, struct sfs_index_set *set, int64_t version)
 {
     struct sfs_index_set *old = set;
@@ -146,8 +146,7 @@ int sfs_sqlite_index_row(struct sfs_sqlite_connection *connection, const struct 
 {
     const int64_t id = (int64_t)index->id;
     int64_t row[8];
-    int found =
-        sfs_sqlite_integers(connection, SFS_SQL_INDEX_NUMBERS, &id, 1, row, 8, error);
+    int found = sfs_sqlite_integers(connection, SFS_SQL_INDEX_NUMBERS, &id, 1, row, 8, error);
     if (found < 0)
         return found;
     if (found == 0)

@@ -6,9 +6,9 @@
  * Secondary indexes in SQLite: a row of `entry` for each key of the store and each index, in the
  * order of K and name, with the record's number. Definitions are in `index_definition`, with the
  * sequence numbers from which on (begun, ready) and up to which (ended) they are there: making and
- * dropping an index counts as a commit, so that a snapshot's sequence number says which it has. Every
- * write transaction reads the number of the last such commit with the counters (0: there never was an
- * index), so that a store without indexes pays nothing.
+ * dropping an index counts as a commit, so that a snapshot's sequence number says which it has.
+ * Every write transaction reads the number of the last such commit with the counters (0: there
+ * never was an index), so that a store without indexes pays nothing.
  *
  * A snapshot at S reads the present entries of names that have not changed since S, and in place of
  * the others what history has of them (index_past.c). An index that was dropped keeps its entries,
@@ -53,8 +53,8 @@ int sfs_sqlite_index_add(struct sfs_apply_run *base, const struct sfs_index *ind
 int sfs_sqlite_index_remove(struct sfs_apply_run *base, const struct sfs_index *index,
                             struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error);
 int sfs_sqlite_index_find(struct sfs_apply_run *base, const struct sfs_index *index,
-                          struct sfs_bytes key, struct sfs_bytes after,
-                          struct sfs_buffer *ret_name, struct sfs_error *error);
+                          struct sfs_bytes key, struct sfs_bytes after, struct sfs_buffer *ret_name,
+                          struct sfs_error *error);
 int sfs_sqlite_index_move_prefix(struct sfs_apply_run *base, const struct sfs_index *index,
                                  struct sfs_bytes from, struct sfs_bytes to,
                                  struct sfs_error *error);
@@ -79,12 +79,13 @@ static inline struct sfs_bytes sfs_sqlite_entry_name(const struct sfs_sqlite_ind
     return sfs_bytes(entry->bytes + entry->key_size, entry->size - entry->key_size);
 }
 
-/* What one index was at a snapshot, as far as that is not what it is now: up to a row of history. */
+/* What one index was at a snapshot, as far as that is not what it is now: up to a row of history.
+ */
 struct sfs_sqlite_past {
     struct sfs_tree changed; /* names, each with its entry */
     struct sfs_tree entries; /* those that were there, by K and name */
     int64_t inexact;
-    int64_t sequence; /* of the last row of history looked at … */
+    int64_t sequence;       /* of the last row of history looked at … */
     struct sfs_buffer name; /* … and its name */
 };
 void sfs_sqlite_past_clear(struct sfs_sqlite_past *past);
@@ -105,7 +106,7 @@ void sfs_sqlite_pasts_free(struct sfs_sqlite_pasts *pasts);
 struct sfs_sqlite_index_look {
     struct sfs_sqlite_connection *connection;
     sqlite3_stmt *anchor;
-    int64_t version; /* of values in it that are as they were */
+    int64_t version;             /* of values in it that are as they were */
     struct sfs_sqlite_past past; /* of a snapshot; empty where nothing has changed */
 };
 /* `pasts` is NULL with the present state. EXPIRED. */
@@ -117,7 +118,8 @@ void sfs_sqlite_index_look_end(struct sfs_sqlite_index_look *look);
 int sfs_sqlite_past_record(const struct sfs_sqlite_index_look *look, struct sfs_bytes name,
                            unsigned want, const struct sfs_record **ret_record,
                            struct sfs_error *error);
-/* How many of the names that have changed are keys now; with an index, of how many K is in the range. */
+/* How many of the names that have changed are keys now; with an index, of how many K is in the
+ * range. */
 int sfs_sqlite_past_present(const struct sfs_sqlite_index_look *look, const struct sfs_index *index,
                             struct sfs_range range, uint64_t *ret_count, struct sfs_error *error);
 /* --- reading (index_scan.c) --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What batches do to indexes: single entries, and those of a range of names. How many there are, and how
- * large, is counted on the way and written once a batch.
+ * What batches do to indexes: single entries, and those of a range of names. How many there are,
+ * and how large, is counted on the way and written once a batch.
  */
 #include "backends/sqlite/index.h"
 
@@ -29,8 +29,7 @@ static struct sfs_sqlite_index_change *change_of(struct sfs_sqlite_run *run, uin
             return &run->index_changes[i];
     }
     size_t count = run->index_change_count + 1;
-    struct sfs_sqlite_index_change *changes =
-        realloc(run->index_changes, count * sizeof(*changes));
+    struct sfs_sqlite_index_change *changes = realloc(run->index_changes, count * sizeof(*changes));
     if (!changes)
         return NULL;
     run->index_changes = changes;
@@ -86,8 +85,9 @@ static int begin(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql, const stru
     return 0;
 }
 
-static int change(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql, const struct sfs_index *index,
-                  struct sfs_bytes key, struct sfs_bytes name, int sign, struct sfs_error *error)
+static int change(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql,
+                  const struct sfs_index *index, struct sfs_bytes key, struct sfs_bytes name,
+                  int sign, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = run->transaction->connection;
     sqlite3_stmt *statement;
@@ -112,8 +112,8 @@ int sfs_sqlite_index_remove(struct sfs_apply_run *base, const struct sfs_index *
 }
 
 int sfs_sqlite_index_find(struct sfs_apply_run *base, const struct sfs_index *index,
-                          struct sfs_bytes key, struct sfs_bytes after,
-                          struct sfs_buffer *ret_name, struct sfs_error *error)
+                          struct sfs_bytes key, struct sfs_bytes after, struct sfs_buffer *ret_name,
+                          struct sfs_error *error)
 {
     struct sfs_sqlite_run *run = run_of(base);
     sqlite3_stmt *statement;
@@ -138,7 +138,7 @@ int sfs_sqlite_index_find(struct sfs_apply_run *base, const struct sfs_index *in
 struct range_work {
     struct sfs_sqlite_run *run;
     const struct sfs_index *index;
-    struct sfs_bytes from; /* a prefix, where names are moved */
+    struct sfs_bytes from;      /* a prefix, where names are moved */
     const struct sfs_bytes *to; /* NULL: the entries go */
     struct sfs_buffer key;
     struct sfs_buffer name;
@@ -219,8 +219,7 @@ int sfs_sqlite_index_move_prefix(struct sfs_apply_run *base, const struct sfs_in
     struct range_work work = {.run = run_of(base), .index = index, .from = from, .to = &to};
     struct sfs_buffer end = {0};
     struct sfs_range range;
-    int code =
-        sfs_range_prefix(from, &end, &range) ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN) : 0;
+    int code = sfs_range_prefix(from, &end, &range) ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN) : 0;
     if (code == 0)
         code = work_through(&work, range, error);
     sfs_buffer_free(&end);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making and dropping indexes. One that is made is in the set from the first transaction on, so that
- * every writer keeps it, in this process and others; its entries are made in bounded transactions, with
- * the write connection let go between them. Who builds is noted, so that what a dead process has begun is
- * dropped. One that is dropped is out of the set at once; its entries go later, in bounded steps.
+ * Making and dropping indexes. One that is made is in the set from the first transaction on, so
+ * that every writer keeps it, in this process and others; its entries are made in bounded
+ * transactions, with the write connection let go between them. Who builds is noted, so that what a
+ * dead process has begun is dropped. One that is dropped is out of the set at once; its entries go
+ * later, in bounded steps.
  */
 #include "backends/sqlite/index.h"
 
@@ -104,8 +105,8 @@ static int build_step(struct sfs_sqlite_transaction *transaction, struct creatio
 {
     struct sfs_sqlite_run run;
     sfs_sqlite_run_begin(transaction, &run);
-    int code = sfs_index_build(&run.run, creation->index, STEP, &creation->next, &creation->step,
-                               error);
+    int code =
+        sfs_index_build(&run.run, creation->index, STEP, &creation->next, &creation->step, error);
     if (code == 0)
         code = sfs_sqlite_index_flush(&run, error);
     sfs_sqlite_run_end(&run);
@@ -148,8 +149,8 @@ static int tell(const struct creation *creation, sfs_progress_function *progress
     uint64_t total = creation->total > creation->seen ? creation->total : creation->seen;
     if (!progress || progress(context, creation->seen, total) == 0)
         return 0;
-    return sfs_fail(error, SFS_E_CANCELLED, "index", "the index '%s' was not made: stopped as asked",
-                    creation->index->name);
+    return sfs_fail(error, SFS_E_CANCELLED, "index",
+                    "the index '%s' was not made: stopped as asked", creation->index->name);
 }
 
 static int build(struct creation *creation, sfs_progress_function *progress, void *context,
@@ -172,8 +173,7 @@ static int build(struct creation *creation, sfs_progress_function *progress, voi
 }
 
 int sfs_sqlite_index_create(struct sfs_storage *base, const struct sfs_index *index,
-                            sfs_progress_function *progress, void *context,
-                            struct sfs_error *error)
+                            sfs_progress_function *progress, void *context, struct sfs_error *error)
 {
     struct creation creation = {.store = sfs_sqlite_of(base), .index = sfs_index_ref(index)};
     int code = sfs_sqlite_transact(creation.store, begin_work, &creation, error);
@@ -250,10 +250,11 @@ int sfs_sqlite_index_prune(struct sfs_sqlite_transaction *transaction, struct sf
                                     &transaction->state.kept_contents, 1, &id, 1, error);
     if (found <= 0)
         return found;
-    code = sfs_sqlite_run(transaction->connection, SFS_SQL_INDEX_PRUNE, error, 2, id,
-                          (int64_t)PRUNE);
+    code =
+        sfs_sqlite_run(transaction->connection, SFS_SQL_INDEX_PRUNE, error, 2, id, (int64_t)PRUNE);
     if (code)
         return code;
     transaction->more_garbage = true;
-    return sqlite3_changes(transaction->connection->db) < PRUNE ? forget(transaction, id, error) : 0;
+    return sqlite3_changes(transaction->connection->db) < PRUNE ? forget(transaction, id, error)
+                                                                : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How many entries are in a range: SQLite counts the present ones; of a snapshot those of names that have
- * changed are taken off, and what they were is added. */
+/* How many entries are in a range: SQLite counts the present ones; of a snapshot those of names
+ * that have changed are taken off, and what they were is added. */
 #include "backends/sqlite/index.h"
 
 /* So many entries are looked at one by one rather than one changed name. */
@@ -79,8 +79,8 @@ static int count_rest(const struct sfs_sqlite_index_look *look, const struct sfs
     uint64_t changed = look->past.changed.count, present = 0, hidden = 0;
     if (ended)
         return count_unchanged(look, index, range, most, ret_count, error);
-    int code = count_present(look, index, range, most > UINT64_MAX - changed ? most : most + changed,
-                             &present, error);
+    int code = count_present(look, index, range,
+                             most > UINT64_MAX - changed ? most : most + changed, &present, error);
     if (code == 0 && changed > 0 && present / ENTRIES_PER_NAME < changed)
         return count_unchanged(look, index, range, most, ret_count, error);
     if (code == 0 && changed > 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an index was at a snapshot. The first row of history behind the snapshot says what its name was;
- * the entry is made from that as it was made then. Each row is looked at once for each index that is
- * asked for, in bounded steps, and the snapshot keeps what was found: names and Ks in memory, while the
- * records are read from history when they are shown.
+ * What an index was at a snapshot. The first row of history behind the snapshot says what its name
+ * was; the entry is made from that as it was made then. Each row is looked at once for each index
+ * that is asked for, in bounded steps, and the snapshot keeps what was found: names and Ks in
+ * memory, while the records are read from history when they are shown.
  */
 #include "backends/sqlite/index.h"
 
@@ -231,8 +231,9 @@ static int extend(const struct sfs_sqlite_index_look *look, struct sfs_sqlite_pa
     }
     sqlite3_bind_int64(row, 1, past->sequence);
     /* What has the snapshot's own number is of its state. */
-    sfs_sqlite_bind(row, 2, name.size ? sfs_buffer_bytes(&name)
-                                      : sfs_sqlite_range_end((struct sfs_range){{0}, {0}}));
+    sfs_sqlite_bind(row, 2,
+                    name.size ? sfs_buffer_bytes(&name)
+                              : sfs_sqlite_range_end((struct sfs_range){{0}, {0}}));
     sqlite3_bind_int64(row, 3, STEP);
     sqlite3_bind_int64(row, 9, (index->depends & SFS_INDEX_OF_VALUE) != 0);
     while (code == 0 && (found = sfs_sqlite_step(look->connection, row, error)) == 1) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cursors over an index. Entries are fetched some at a time, each time in a short read transaction
- * that goes on behind the last one. Of a snapshot the names that have changed since are passed over, and
- * what they were is merged in. What was read ahead of the present state is dropped when this process
- * commits.
+ * that goes on behind the last one. Of a snapshot the names that have changed since are passed
+ * over, and what they were is merged in. What was read ahead of the present state is dropped when
+ * this process commits.
  */
 #include "backends/sqlite/index.h"
 
@@ -126,24 +126,22 @@ struct fetching {
     struct index_cursor *self;
     const struct sfs_sqlite_index_look *look;
     sqlite3_stmt *statement;
-    bool ended;    /* the index was dropped since the snapshot */
-    bool joined;   /* the record is in the row */
-    size_t passed; /* rows read, whether they show or not */
-    size_t group;  /* descending: where the entries of the present K begin … */
+    bool ended;          /* the index was dropped since the snapshot */
+    bool joined;         /* the record is in the row */
+    size_t passed;       /* rows read, whether they show or not */
+    size_t group;        /* descending: where the entries of the present K begin … */
     size_t group_passed; /* … and how many of them were read */
     struct place reached;
 };
 
 static struct sfs_bytes row_key(const struct fetching *fetching)
 {
-    return sfs_sqlite_column(fetching->statement,
-                             fetching->joined ? SFS_SQLITE_COLUMN_KEY : 0);
+    return sfs_sqlite_column(fetching->statement, fetching->joined ? SFS_SQLITE_COLUMN_KEY : 0);
 }
 
 static struct sfs_bytes row_name(const struct fetching *fetching)
 {
-    return sfs_sqlite_column(fetching->statement,
-                             fetching->joined ? SFS_SQLITE_COLUMN_KEY + 1 : 1);
+    return sfs_sqlite_column(fetching->statement, fetching->joined ? SFS_SQLITE_COLUMN_KEY + 1 : 1);
 }
 
 static bool is_full(const struct fetching *fetching)
@@ -187,14 +185,15 @@ static int damaged(const struct fetching *fetching, struct sfs_error *error)
                     sfs_name_show(row_name(fetching), shown, sizeof(shown)));
 }
 
-/* Of a name that was made after the snapshot and is gone again history says nothing; the entries of an
- * index that was dropped in between may still have it. */
+/* Of a name that was made after the snapshot and is gone again history says nothing; the entries of
+ * an index that was dropped in between may still have it. */
 static bool is_gone(const struct fetching *fetching)
 {
-    return fetching->joined && (sqlite3_column_type(fetching->statement, 0) == SQLITE_NULL ||
-                                (fetching->ended && !sfs_bytes_equal(row_name(fetching),
-                                                     sfs_sqlite_column(fetching->statement,
-                                                                       SFS_SQLITE_COLUMN_NAME))));
+    return fetching->joined &&
+           (sqlite3_column_type(fetching->statement, 0) == SQLITE_NULL ||
+            (fetching->ended &&
+             !sfs_bytes_equal(row_name(fetching),
+                              sfs_sqlite_column(fetching->statement, SFS_SQLITE_COLUMN_NAME))));
 }
 
 /* Adds the entry in the statement's row, unless its name has changed since the snapshot. */
@@ -226,7 +225,8 @@ static int add_entries(struct fetching *fetching, struct sfs_error *error)
     while ((found = sfs_sqlite_step(fetching->look->connection, fetching->statement, error)) == 1) {
         int code = add_entry(fetching, error);
         if (code == 0 && is_full(fetching))
-            code = set_place(&fetching->reached, row_key(fetching), row_name(fetching), true, error);
+            code =
+                set_place(&fetching->reached, row_key(fetching), row_name(fetching), true, error);
         if (code || is_full(fetching)) {
             sqlite3_reset(fetching->statement);
             return code ? code : 1;
@@ -248,14 +248,15 @@ static int fetch_ascending(struct fetching *fetching, struct sfs_error *error)
 static int fetch_group(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
-    int code = begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_GROUP_RECORDS),
-                     sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
-                     (struct sfs_bytes){0}, error);
+    int code =
+        begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_GROUP_RECORDS),
+              sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
+              (struct sfs_bytes){0}, error);
     return code ? code : add_entries(fetching, error);
 }
 
-/* The entries of one K come with the last name first, and are turned round when all are there: 1. Those
- * of a K that are too many are left, to be fetched by name: 2. */
+/* The entries of one K come with the last name first, and are turned round when all are there: 1.
+ * Those of a K that are too many are left, to be fetched by name: 2. */
 static int add_descending(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
@@ -294,8 +295,8 @@ static int fetch_descending(struct fetching *fetching, struct sfs_error *error)
     code = begin(fetching, choose(fetching, SFS_SQL_INDEX_BACK_NAMES, SFS_SQL_INDEX_BACK_RECORDS),
                  sfs_buffer_bytes(&self->from), (struct sfs_bytes){0},
                  sfs_buffer_bytes(&self->place.key), error);
-    while (code == 0 && (found = sfs_sqlite_step(fetching->look->connection, fetching->statement,
-                                                 error)) == 1)
+    while (code == 0 &&
+           (found = sfs_sqlite_step(fetching->look->connection, fetching->statement, error)) == 1)
         code = add_descending(fetching, error);
     sqlite3_reset(fetching->statement);
     if (code == 0 && found == 0)
@@ -334,8 +335,7 @@ static const struct sfs_sqlite_index_entry *past_next(const struct index_cursor 
     if (entry && sfs_bytes_equal(sfs_sqlite_entry_key(entry), key))
         return entry;
     entry = sfs_tree_below(entries, key);
-    if (!entry ||
-        sfs_bytes_compare(sfs_sqlite_entry_key(entry), sfs_buffer_bytes(&self->from)) < 0)
+    if (!entry || sfs_bytes_compare(sfs_sqlite_entry_key(entry), sfs_buffer_bytes(&self->from)) < 0)
         return NULL;
     return past_first(entries, sfs_sqlite_entry_key(entry), (struct sfs_bytes){0}, work);
 }
@@ -370,8 +370,8 @@ static int add_past(struct index_cursor *self, const struct sfs_sqlite_index_loo
     const struct sfs_record *record = NULL;
     int code = 0;
     if (!(self->want & SFS_WANT_NAMES))
-        code = sfs_sqlite_past_record(look, sfs_sqlite_entry_name(entry), self->want, &record,
-                                      error);
+        code =
+            sfs_sqlite_past_record(look, sfs_sqlite_entry_name(entry), self->want, &record, error);
     if (code)
         return code;
     self->size += record && (self->want & SFS_WANT_VALUE) ? record->size : 0;
@@ -507,8 +507,8 @@ static int index_next(struct sfs_index_cursor *base, struct sfs_index_row *ret_r
     if (code)
         return code;
     const struct row *row = &self->rows.list[self->at++];
-    *ret_row = (struct sfs_index_row){key_of(&self->rows, row), name_of(&self->rows, row),
-                                      row->record};
+    *ret_row =
+        (struct sfs_index_row){key_of(&self->rows, row), name_of(&self->rows, row), row->record};
     return 1;
 }
 
@@ -522,7 +522,8 @@ static bool seek_near(struct index_cursor *self, struct sfs_bytes key)
     if (!self->view.hold || at == 0 ||
         sign * sfs_bytes_compare(key_of(rows, &rows->list[at - 1]), key) >= wanted)
         return false;
-    while (at < rows->count && sign * sfs_bytes_compare(key_of(rows, &rows->list[at]), key) < wanted)
+    while (at < rows->count &&
+           sign * sfs_bytes_compare(key_of(rows, &rows->list[at]), key) < wanted)
         at++;
     if (at == rows->count)
         return false;

@@ -350,7 +350,7 @@ struct sfs_sqlite_run {
     struct sfs_apply_run run;
     struct sfs_sqlite_transaction *transaction;
     bool changed;
-    bool vacated; /* a name was given up */
+    bool vacated;                                  /* a name was given up */
     struct sfs_sqlite_index_change *index_changes; /* index_apply.c */
     size_t index_change_count;
     struct sfs_sqlite_recall recall[SFS_SQLITE_RECALL];

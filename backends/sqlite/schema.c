@@ -55,8 +55,8 @@
     "whole INTEGER NOT NULL DEFAULT 0" SEPARATOR "history_from INTEGER NOT NULL DEFAULT "          \
     "0" SEPARATOR "history_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                \
     "garbage_from INTEGER NOT NULL DEFAULT 0" SEPARATOR                                            \
-    "garbage_to INTEGER NOT NULL DEFAULT 0" SEPARATOR "released INTEGER NOT NULL DEFAULT 0" SEPARATOR     \
-    "indexes INTEGER NOT NULL DEFAULT 0"
+    "garbage_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                              \
+    "released INTEGER NOT NULL DEFAULT 0" SEPARATOR "indexes INTEGER NOT NULL DEFAULT 0"
 #define BEGUN_2 "begun INTEGER NOT NULL DEFAULT 0"
 #define SINCE_2 "since INTEGER NOT NULL DEFAULT 0"
 #define OWNER_2 "owner TEXT"

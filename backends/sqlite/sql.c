@@ -23,7 +23,8 @@
     " ORDER BY entry_key, entry_name"
 #define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3 ORDER BY entry_name"
 #define BACKWARD                                                                                   \
-    "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name DESC"
+    "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name "    \
+    "DESC"
 #define IN_RANGE "name >= ?1 AND name < ?2"
 #define IS_LAST(ROW)                                                                               \
     "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
@@ -211,10 +212,11 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                             " OR EXISTS(SELECT 1 FROM garbage WHERE ended > ?1)",
 
     /* Who owns rows beside ?2, and whether some of them are over. */
-    [SFS_SQL_OWNERS] = "SELECT owner, max(expires <= ?1) FROM"
-                       " (SELECT owner, expires FROM lease UNION ALL SELECT owner, expires FROM"
-                       " stage UNION ALL SELECT owner, expires FROM index_definition WHERE owner IS NOT"
-                       " NULL) WHERE owner IS NOT ?2 GROUP BY owner",
+    [SFS_SQL_OWNERS] =
+        "SELECT owner, max(expires <= ?1) FROM"
+        " (SELECT owner, expires FROM lease UNION ALL SELECT owner, expires FROM"
+        " stage UNION ALL SELECT owner, expires FROM index_definition WHERE owner IS NOT"
+        " NULL) WHERE owner IS NOT ?2 GROUP BY owner",
 
     [SFS_SQL_STAGE_ADD] = "INSERT INTO stage(content, expires, owner) VALUES(?1, ?2, ?3)",
     [SFS_SQL_STAGE_GARBAGE] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
@@ -269,9 +271,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_INDEX_BACK_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " BACKWARD,
     [SFS_SQL_INDEX_COUNT] =
         "SELECT count(*) FROM entry WHERE index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4",
-    [SFS_SQL_INDEX_COUNT_MOST] =
-        "SELECT count(*) FROM (SELECT 1 FROM entry WHERE index_id = ?1"
-        " AND entry_key >= ?2 AND entry_key < ?4 LIMIT ?5)",
+    [SFS_SQL_INDEX_COUNT_MOST] = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE index_id = ?1"
+                                 " AND entry_key >= ?2 AND entry_key < ?4 LIMIT ?5)",
     [SFS_SQL_INDEX_HISTORY] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
                               " WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
 };

@@ -11,7 +11,8 @@
 #include "query/run.h"
 
 static int open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
-                      struct sfs_bytes from, unsigned want, struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+                      struct sfs_bytes from, unsigned want, struct sfs_index_cursor **ret_cursor,
+                      struct sfs_error *error)
 {
     struct sfs_storage *able = sfs_plan_able(store);
     struct sfs_range range = {from, sfs_buffer_bytes(&plan->ranges[at].to)};
@@ -131,8 +132,8 @@ static int set_reached(struct reached *reached, const struct sfs_index_row *row)
     return sfs_buffer_add(&reached->name, row->name);
 }
 
-/* Collects what is behind the place, with records while these are to be held: 1 it then stopped, 0 it
- * came to the end, or an error. */
+/* Collects what is behind the place, with records while these are to be held: 1 it then stopped, 0
+ * it came to the end, or an error. */
 static int collect_part(struct names *self, size_t at, struct reached *reached,
                         struct sfs_error *error)
 {
@@ -141,8 +142,8 @@ static int collect_part(struct names *self, size_t at, struct reached *reached,
     bool holds = self->held < HELD_MOST;
     struct sfs_bytes from = reached->key.size ? sfs_buffer_bytes(&reached->key)
                                               : sfs_buffer_bytes(&self->plan->ranges[at].from);
-    int result = open_range(self->store, self->plan, at, from,
-                            holds ? self->want : SFS_WANT_NAMES, &cursor, error);
+    int result = open_range(self->store, self->plan, at, from, holds ? self->want : SFS_WANT_NAMES,
+                            &cursor, error);
     if (result)
         return result;
     while ((result = cursor->operations->next(cursor, &row, error)) > 0) {

@@ -2,7 +2,8 @@
 #ifndef STOREFS_TESTS_INDEX_FIXTURE_H
 #define STOREFS_TESTS_INDEX_FIXTURE_H
 
-/* What the tests of indexes share: stores in memory or SQLite, making indexes, and queries as text. */
+/* What the tests of indexes share: stores in memory or SQLite, making indexes, and queries as text.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,8 +102,8 @@ static inline struct sfs_storage *open_filled(unsigned count)
     for (unsigned i = 0; i < count; i++) {
         snprintf(key, sizeof(key), "%s%05u", i % 10 ? "k" : "p/", i);
         snprintf(value, sizeof(value), "{\"n\":%u,\"type\":\"t%u\"}", i, i % 7);
-        assert_int_equal(
-            sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL), 0);
+        assert_int_equal(sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL),
+                         0);
     }
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, &error), 0);
     sfs_batch_free(batch);

@@ -245,7 +245,7 @@ static void test_kept(void **state)
 {
     (void)state;
     static const char *const uris[] = {"json:%s/store.json", "memory:?snapshot=%s/store.memory",
-                                        "sqlite:%s/store.db"};
+                                       "sqlite:%s/store.db"};
     char uri[500];
     for (size_t i = 0; i < 3; i++) {
         struct sfs_storage *store = NULL;

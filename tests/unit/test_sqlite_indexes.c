@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Indexes in a SQLite file: snapshots that are older than much of it, two processes on one file, one that
- * is killed while it builds, what goes with an index that is dropped, backups, and what the check finds.
+ * Indexes in a SQLite file: snapshots that are older than much of it, two processes on one file,
+ * one that is killed while it builds, what goes with an index that is dropped, backups, and what
+ * the check finds.
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -33,8 +34,8 @@ static void fill(struct sfs_storage *store, unsigned from, unsigned to, int sign
         char key[32], value[64];
         snprintf(key, sizeof(key), "k%05u", i);
         snprintf(value, sizeof(value), "{\"n\":%d,\"type\":\"t%u\"}", sign * (int)i, i % 7);
-        assert_int_equal(
-            sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL), 0);
+        assert_int_equal(sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL),
+                         0);
     }
     apply_and_free(store, batch);
 }
@@ -67,10 +68,14 @@ static const char *names(struct sfs_storage *store)
 /* --- the past --- */
 
 static const char *const questions[] = {
-    "order/n/limit/30/values.ndjson", "order/n:desc/limit/30/values.ndjson",
-    "order/type,n:desc/limit/30/keys",  "order/type:desc,n:desc/limit/700/keys",
-    "by/type/t3/limit/700/keys",      "where/n >= 1000 and n < 1100/values.ndjson",
-    "where/n >= 10 and n < 4000/count", "by/type/t5/count",
+    "order/n/limit/30/values.ndjson",
+    "order/n:desc/limit/30/values.ndjson",
+    "order/type,n:desc/limit/30/keys",
+    "order/type:desc,n:desc/limit/700/keys",
+    "by/type/t3/limit/700/keys",
+    "where/n >= 1000 and n < 1100/values.ndjson",
+    "where/n >= 10 and n < 4000/count",
+    "by/type/t5/count",
     "where/type in [\"t1\",\"t2\"] and n < 300/keys",
 };
 #define QUESTIONS (sizeof(questions) / sizeof(questions[0]))
@@ -110,8 +115,8 @@ static void expect_indexed(struct sfs_storage *store)
     assert_non_null(strstr(text(store, "order/n/limit/3/explain"), "index n\n"));
 }
 
-/* More changes than are looked at in one step, while cursors and counts go on; then the indexes go too,
- * and the snapshot has them still. */
+/* More changes than are looked at in one step, while cursors and counts go on; then the indexes go
+ * too, and the snapshot has them still. */
 static void test_old_snapshot(void **state)
 {
     struct fixture *fixture = *state;
@@ -373,7 +378,8 @@ static void test_descending(void **state)
         set(store, key, large);
     }
     free(large);
-    static const char *const orders[] = {"order/type:desc/limit/906/keys", "order/type/limit/906/keys",
+    static const char *const orders[] = {"order/type:desc/limit/906/keys",
+                                         "order/type/limit/906/keys",
                                          "order/n:desc/limit/906/keys"};
     char *before[3];
     for (size_t i = 0; i < 3; i++) {
