@@ -19,3 +19,7 @@ libstorefs_la_SOURCES += backends/sqlite/read.c backends/sqlite/tend.c
 libstorefs_la_SOURCES += backends/sqlite/row.c backends/sqlite/scan.c backends/sqlite/schema.c
 libstorefs_la_SOURCES += backends/sqlite/snapshot.c backends/sqlite/sql.c backends/sqlite/stage.c
 libstorefs_la_SOURCES += backends/sqlite/transaction.c backends/sqlite/write.c
+libstorefs_la_SOURCES += backends/sqlite/index.c backends/sqlite/index.h
+libstorefs_la_SOURCES += backends/sqlite/index_apply.c backends/sqlite/index_build.c
+libstorefs_la_SOURCES += backends/sqlite/index_count.c backends/sqlite/index_past.c
+libstorefs_la_SOURCES += backends/sqlite/index_scan.c

@@ -33,6 +33,7 @@ dist_decisionsdoc_DATA += doc/decisions/dependencies.md
 dist_decisionsdoc_DATA += doc/decisions/documents-byte-for-byte.md
 dist_decisionsdoc_DATA += doc/decisions/exact-sums.md
 dist_decisionsdoc_DATA += doc/decisions/indexes.md
+dist_decisionsdoc_DATA += doc/decisions/indexes-in-sqlite.md
 dist_decisionsdoc_DATA += doc/decisions/kernel-notifications.md
 dist_decisionsdoc_DATA += doc/decisions/large-files.md
 dist_decisionsdoc_DATA += doc/decisions/names-and-markers.md

@@ -3,7 +3,7 @@
  * The primitives with which sfs_apply_run() executes a batch: single records. Pre-images go to
  * history, and only while a lease needs them.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 static struct sfs_sqlite_run *run_of(struct sfs_apply_run *base)
 {
@@ -342,4 +342,26 @@ const struct sfs_apply_operations sfs_sqlite_apply_operations = {
     .move_prefix = sfs_sqlite_move_prefix,
     .clear = sfs_sqlite_clear,
     .longest = sfs_sqlite_longest,
+    .index_add = sfs_sqlite_index_add,
+    .index_remove = sfs_sqlite_index_remove,
+    .index_find = sfs_sqlite_index_find,
+    .index_move_prefix = sfs_sqlite_index_move_prefix,
+    .index_clear = sfs_sqlite_index_clear,
 };
+
+void sfs_sqlite_run_begin(struct sfs_sqlite_transaction *transaction,
+                          struct sfs_sqlite_run *ret_run)
+{
+    *ret_run = (struct sfs_sqlite_run){
+        .run = {.operations = &sfs_sqlite_apply_operations,
+                .sequence = (uint64_t)transaction->state.sequence + 1,
+                .key_max = SFS_KEY_MAX},
+        .transaction = transaction,
+    };
+}
+
+void sfs_sqlite_run_end(struct sfs_sqlite_run *run)
+{
+    sfs_sqlite_recall_drop(run);
+    sfs_sqlite_index_forget(run);
+}

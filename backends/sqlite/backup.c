@@ -31,6 +31,9 @@ static const char cleaning[] =
     " WHERE chunk.content IN (SELECT content FROM dead) OR chunk.ended < 9223372036854775807);"
     "DELETE FROM chunk WHERE content IN (SELECT content FROM dead) OR ended < 9223372036854775807;"
     "DELETE FROM lease; DELETE FROM history; DELETE FROM garbage; DELETE FROM stage;"
+    "DELETE FROM entry WHERE index_id IN"
+    " (SELECT index_id FROM index_definition WHERE ready IS NULL OR ended IS NOT NULL);"
+    "DELETE FROM index_definition WHERE ready IS NULL OR ended IS NOT NULL;"
     "UPDATE state SET kept = sequence, kept_contents = sequence; COMMIT; DROP TABLE dead;";
 
 static int fail(struct backup *backup, sqlite3 *db, int result, struct sfs_error *error)

@@ -44,6 +44,17 @@ struct rule {
     "ended > (SELECT kept_contents FROM state) AND NOT (ended > (SELECT garbage_from FROM state)"  \
     " AND ended <= (SELECT garbage_to FROM state)) AND NOT " SFS_SQLITE_GARBAGE_NEEDED
 
+#define UNREFERRED_ENTRIES "index_id NOT IN (SELECT index_id FROM index_definition)"
+#define LIVE_INDEXES "(SELECT index_id FROM index_definition WHERE ended IS NULL)"
+#define STRAY_ENTRIES                                                                              \
+    "index_id IN " LIVE_INDEXES " AND NOT EXISTS(SELECT 1 FROM record WHERE id = record_id"        \
+    " AND name = entry_name AND kind = 0)"
+#define ENTRIES_OF_IT                                                                              \
+    "(SELECT count(*) FROM entry WHERE entry.index_id = index_definition.index_id)"
+#define BYTES_OF_IT                                                                                \
+    "(SELECT coalesce(sum(length(entry_key) + length(entry_name)), 0) FROM entry"                  \
+    " WHERE entry.index_id = index_definition.index_id)"
+
 /* In this order: what one repair leaves over, the next finds. */
 static const struct rule rules[] = {
     {"SELECT name, 0 FROM record WHERE content IS NOT NULL AND NOT chunked"
@@ -107,6 +118,22 @@ static const struct rule rules[] = {
      " (SELECT coalesce(max(revision), 0) FROM record)",
      "the counter of commits is behind: it says %lld", false,
      "UPDATE state SET sequence = (SELECT max(revision) FROM record)", 0},
+    {"SELECT NULL, count(*) FROM entry WHERE " UNREFERRED_ENTRIES " HAVING count(*) > 0",
+     "%lld entries belong to no index", false, "DELETE FROM entry WHERE " UNREFERRED_ENTRIES, 2},
+    {"SELECT entry_name, index_id FROM entry WHERE " STRAY_ENTRIES,
+     "key '%s': it is not there, but index %lld names it", true,
+     "DELETE FROM entry WHERE " STRAY_ENTRIES, 2},
+    {"SELECT NULL, entries FROM index_definition WHERE ended IS NULL AND entries <> " ENTRIES_OF_IT,
+     "the count of an index's entries is wrong: it says %lld", false,
+     "UPDATE index_definition SET entries = " ENTRIES_OF_IT " WHERE ended IS NULL", 2},
+    {"SELECT NULL, bytes FROM index_definition WHERE ended IS NULL AND bytes <> " BYTES_OF_IT,
+     "the size of an index is wrong: it says %lld", false,
+     "UPDATE index_definition SET bytes = " BYTES_OF_IT " WHERE ended IS NULL", 2},
+    {"SELECT NULL, indexes FROM state WHERE indexes <"
+     " (SELECT coalesce(max(max(index_id, coalesce(ready, 0), coalesce(ended, 0))), 0)"
+     " FROM index_definition)",
+     "the mark of the indexes' last change is behind: it says %lld", false,
+     "UPDATE state SET indexes = sequence", 2},
 };
 
 static void say(struct inspection *inspection, const char *sentence)

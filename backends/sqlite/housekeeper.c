@@ -6,7 +6,7 @@
  * do, and looks about every two seconds. Where no thread can be had, whoever ends a snapshot, or
  * reads an old one, does its work.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 #include <signal.h>
 #include <string.h>
@@ -79,6 +79,8 @@ static int remove_work(struct sfs_sqlite_transaction *transaction, void *context
         code = bind_owner(transaction, SFS_SQL_STAGE_DROP_OWNER, context, &statement, error);
     if (code == 0)
         code = sfs_sqlite_step(transaction->connection, statement, error);
+    if (code == 0)
+        code = sfs_sqlite_index_abandon(transaction, context, error);
     transaction->leases_changed = true;
     return code;
 }

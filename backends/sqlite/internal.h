@@ -119,6 +119,10 @@ struct sfs_sqlite {
 
     _Atomic uint64_t commits; /* of this process: what cursors have read ahead is old then */
 
+    pthread_mutex_t indexes_mutex; /* guards these two */
+    struct sfs_index_set *indexes; /* as of the commit … (index.c) */
+    int64_t indexes_version;       /* … that last changed the set */
+
     pthread_mutex_t feed_mutex;
     struct sfs_sqlite_feed *feeds;
 
@@ -243,8 +247,9 @@ struct sfs_sqlite_state {
     int64_t garbage_from;
     int64_t garbage_to;
     int64_t released;
+    int64_t indexes; /* the commit that last changed the set of indexes, 0: never */
 };
-#define SFS_SQLITE_STATE_COLUMNS 15
+#define SFS_SQLITE_STATE_COLUMNS 16
 
 struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
@@ -345,9 +350,15 @@ struct sfs_sqlite_run {
     struct sfs_apply_run run;
     struct sfs_sqlite_transaction *transaction;
     bool changed;
-    bool vacated; /* a name was given up */
+    bool vacated;                                  /* a name was given up */
+    struct sfs_sqlite_index_change *index_changes; /* index_apply.c */
+    size_t index_change_count;
     struct sfs_sqlite_recall recall[SFS_SQLITE_RECALL];
 };
+/* A run within the transaction, without indexes yet; `end` frees what it holds. */
+void sfs_sqlite_run_begin(struct sfs_sqlite_transaction *transaction,
+                          struct sfs_sqlite_run *ret_run);
+void sfs_sqlite_run_end(struct sfs_sqlite_run *run);
 /* Forgets what was looked up. */
 void sfs_sqlite_recall_drop(struct sfs_sqlite_run *run);
 extern const struct sfs_apply_operations sfs_sqlite_apply_operations;

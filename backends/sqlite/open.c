@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 #include "util/clock.h"
 
 static int sqlite_get(struct sfs_storage *base, struct sfs_bytes name, unsigned want,
@@ -42,6 +42,8 @@ static void free_store(struct sfs_sqlite *store)
     pthread_cond_destroy(&store->pool_free);
     pthread_mutex_destroy(&store->queue_mutex);
     pthread_mutex_destroy(&store->feed_mutex);
+    pthread_mutex_destroy(&store->indexes_mutex);
+    sfs_index_set_unref(store->indexes);
     sfs_sqlite_pool_free(store);
     sfs_sqlite_positions_free(store);
     sfs_sqlite_prune_free(store);
@@ -111,6 +113,7 @@ static const struct sfs_override_operations override_operations = {
     .backup = sfs_sqlite_backup,
     .check = sfs_sqlite_check,
     .data = sqlite_data,
+    .index = &sfs_sqlite_index_operations,
 };
 
 static const struct sfs_storage_operations operations = {
@@ -348,6 +351,7 @@ static struct sfs_sqlite *new_store(void)
     pthread_cond_init(&store->pool_free, NULL);
     pthread_mutex_init(&store->queue_mutex, NULL);
     pthread_mutex_init(&store->feed_mutex, NULL);
+    pthread_mutex_init(&store->indexes_mutex, NULL);
     sfs_sqlite_pool_init(store);
     sfs_sqlite_owner_self(store->owner, sizeof(store->owner));
     store->options = (struct sfs_sqlite_options){

@@ -3,7 +3,7 @@
  * The removal of what leases do not need: what is before all of them, and what positions.c noted as
  * superfluous in between. Both in bounded steps, a piece with each commit.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 #include "util/clock.h"
 
@@ -300,6 +300,8 @@ static int prune_work(struct sfs_sqlite_transaction *transaction, void *context,
     int code = prune_stages(transaction, error);
     if (code == 0)
         code = sfs_sqlite_prune_step(transaction, error);
+    if (code == 0)
+        code = sfs_sqlite_index_prune(transaction, error);
     *(bool *)context = transaction->more_garbage;
     return code;
 }

@@ -23,7 +23,9 @@
  *          commit `ended`; removed when no snapshot is in between. `ended` 0: nobody needs it. Large
  *          values are always removed through it, in bounded steps.
  * stage    contents on their way that no record refers to yet, and the process that writes them.
- * state    one row of counters. `kept` and `kept_contents`: nobody needs what is before.
+ * index_definition  one row an index (index.h). entry: one for each key and index, with the record's
+ *          number, so that the record need not be looked up by its name.
+ * state    one row of counters. `indexes`: the commit that last changed the set of indexes. `kept` and `kept_contents`: nobody needs what is before.
  *          `history_from` … `garbage_to`: the commits in between which something may be superfluous
  *          since leases ended; prune.c sweeps there.
  *
@@ -53,10 +55,19 @@
     "whole INTEGER NOT NULL DEFAULT 0" SEPARATOR "history_from INTEGER NOT NULL DEFAULT "          \
     "0" SEPARATOR "history_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                \
     "garbage_from INTEGER NOT NULL DEFAULT 0" SEPARATOR                                            \
-    "garbage_to INTEGER NOT NULL DEFAULT 0" SEPARATOR "released INTEGER NOT NULL DEFAULT 0"
+    "garbage_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                              \
+    "released INTEGER NOT NULL DEFAULT 0" SEPARATOR "indexes INTEGER NOT NULL DEFAULT 0"
 #define BEGUN_2 "begun INTEGER NOT NULL DEFAULT 0"
 #define SINCE_2 "since INTEGER NOT NULL DEFAULT 0"
 #define OWNER_2 "owner TEXT"
+/* (A table without a rowid is its own index.) */
+#define INDEX_TABLES_2                                                                             \
+    "CREATE TABLE index_definition(index_id INTEGER PRIMARY KEY, index_name TEXT NOT NULL,"        \
+    " ready INTEGER, ended INTEGER, seen INTEGER NOT NULL DEFAULT 0,"                              \
+    " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"                       \
+    " inexact INTEGER NOT NULL DEFAULT 0, owner TEXT, expires INTEGER);"                           \
+    "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB, record_id INTEGER NOT " \
+    "NULL, PRIMARY KEY(index_id, entry_key, entry_name)) WITHOUT ROWID;"
 
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
@@ -97,7 +108,7 @@ static const char schema[] =
                                   "INTEGER, " SINCE_2 ","
                                   " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
                                   "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER "
-                                  "NOT NULL, " OWNER_2 ");"
+                                  "NOT NULL, " OWNER_2 ");" INDEX_TABLES_2
                                   /* For people with sqlite3. A value of 1 MiB and more shows as
                                      NULL: it lies in parts. */
                                   "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
@@ -127,7 +138,7 @@ static const char upgrade_from_1[] = "ALTER TABLE state ADD COLUMN " STATE_2(
                                        "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
                                        "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
                                        "ALTER TABLE lease ADD COLUMN " OWNER_2 ";"
-                                       "ALTER TABLE stage ADD COLUMN " OWNER_2 ";"
+                                       "ALTER TABLE stage ADD COLUMN " OWNER_2 ";" INDEX_TABLES_2
                                        "UPDATE state SET whole = kept, history_from = kept, "
                                        "history_to = sequence,"
                                        " garbage_from = kept_contents, garbage_to = sequence;";

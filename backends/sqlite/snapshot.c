@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Snapshots: read-only stores that see the state at their hold's sequence number. */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 #include <stdlib.h>
 
 struct snapshot {
     struct sfs_storage storage;
     struct sfs_sqlite_hold hold;
+    struct sfs_sqlite_pasts pasts;
 };
 
 static struct sfs_sqlite_view view_of(struct sfs_storage *base)
@@ -56,6 +57,7 @@ static int snapshot_close(struct sfs_storage *base, struct sfs_error *error)
     struct snapshot *snapshot = (struct snapshot *)base;
     (void)error;
     sfs_sqlite_hold_drop(&snapshot->hold);
+    sfs_sqlite_pasts_free(&snapshot->pasts);
     free(snapshot);
     return 0;
 }
@@ -71,10 +73,22 @@ static const struct sfs_time_operations time_operations = {
     .changes = snapshot_changes,
 };
 
+struct sfs_sqlite_pasts *sfs_sqlite_snapshot_pasts(struct sfs_storage *base,
+                                                   struct sfs_sqlite_view *ret_view)
+{
+    *ret_view = view_of(base);
+    return &((struct snapshot *)base)->pasts;
+}
+
+static const struct sfs_override_operations override_operations = {
+    .index = &sfs_sqlite_snapshot_index_operations,
+};
+
 static const struct sfs_storage_operations operations = {
     .name = "sqlite",
     .read = &read_operations,
     .time = &time_operations,
+    .override = &override_operations,
     .close = snapshot_close,
 };
 
@@ -90,6 +104,7 @@ int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
         free(snapshot);
         return code;
     }
+    sfs_sqlite_pasts_init(&snapshot->pasts);
     snapshot->storage = (struct sfs_storage){
         .operations = &operations,
         .read_only = true,

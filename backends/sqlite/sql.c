@@ -12,6 +12,19 @@
     "revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7, type = ?8, type_set = ?9,"   \
     " mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14, accessed = ?15,"              \
     " modified = ?16, changed = ?17, xattrs = ?18, begun = ?19"
+/* Entries of index ?1 behind (?2, ?3) and below K ?4; of one K; and from the last below ?4 on. */
+#define ENTRY "entry_key, entry_name"
+/* Joined with the block once for all rows: a subquery would open its table anew for each. */
+#define ENTRY_RECORD                                                                               \
+    COLUMNS ", data, " ENTRY " FROM entry LEFT JOIN record ON id = record_id"                      \
+            " LEFT JOIN block ON block = CASE WHEN ?9 THEN content END"
+#define FORWARD                                                                                    \
+    "index_id = ?1 AND (entry_key, entry_name) > (?2, ?3) AND entry_key < ?4"                      \
+    " ORDER BY entry_key, entry_name"
+#define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3 ORDER BY entry_name"
+#define BACKWARD                                                                                   \
+    "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name "    \
+    "DESC"
 #define IN_RANGE "name >= ?1 AND name < ?2"
 #define IS_LAST(ROW)                                                                               \
     "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
@@ -34,8 +47,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_PAGES] = "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size",
     [SFS_SQL_STATE_READ] =
         "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
-        " kept, kept_contents, whole, history_from, history_to, garbage_from, garbage_to, released"
-        " FROM state",
+        " kept, kept_contents, whole, history_from, history_to, garbage_from, garbage_to, released,"
+        " indexes FROM state",
     [SFS_SQL_STATE_WRITE] =
         "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
         " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
@@ -204,9 +217,11 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                             " OR EXISTS(SELECT 1 FROM garbage WHERE ended > ?1)",
 
     /* Who owns rows beside ?2, and whether some of them are over. */
-    [SFS_SQL_OWNERS] = "SELECT owner, max(expires <= ?1) FROM"
-                       " (SELECT owner, expires FROM lease UNION ALL SELECT owner, expires FROM"
-                       " stage) WHERE owner IS NOT ?2 GROUP BY owner",
+    [SFS_SQL_OWNERS] =
+        "SELECT owner, max(expires <= ?1) FROM"
+        " (SELECT owner, expires FROM lease UNION ALL SELECT owner, expires FROM"
+        " stage UNION ALL SELECT owner, expires FROM index_definition WHERE owner IS NOT"
+        " NULL) WHERE owner IS NOT ?2 GROUP BY owner",
 
     [SFS_SQL_STAGE_ADD] = "INSERT INTO stage(content, expires, owner) VALUES(?1, ?2, ?3)",
     [SFS_SQL_STAGE_GARBAGE] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
@@ -217,6 +232,54 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_STAGE_LAPSED] = "DELETE FROM stage WHERE content IN"
                              " (SELECT content FROM stage WHERE expires <= ?1 LIMIT 16)"
                              " RETURNING content",
+
+    [SFS_SQL_INDEXES_VERSION] = "SELECT indexes FROM state",
+    [SFS_SQL_INDEXES_CHANGED] = "UPDATE state SET indexes = ?1",
+    [SFS_SQL_INDEX_DEFINITIONS] =
+        "SELECT index_id, index_name, ready IS NOT NULL AND ready <= ?1 FROM index_definition"
+        " WHERE index_id <= ?1 AND (ended IS NULL OR ended > ?1) ORDER BY index_id",
+    [SFS_SQL_INDEX_NUMBERS] =
+        "SELECT entries, index_definition.bytes, inexact, seen, ready, ended, keys, records"
+        " FROM index_definition, state WHERE index_id = ?1",
+    [SFS_SQL_INDEX_COUNTED] = "UPDATE index_definition SET entries = entries + ?2,"
+                              " bytes = bytes + ?3, inexact = inexact + ?4 WHERE index_id = ?1",
+    [SFS_SQL_INDEX_UNCOUNTED] = "UPDATE index_definition SET entries = 0, bytes = 0, inexact = 0"
+                                " WHERE index_id = ?1",
+    [SFS_SQL_INDEX_BEGIN] = "INSERT INTO index_definition(index_id, index_name, owner, expires)"
+                            " VALUES(?1, ?2, ?3, ?4)",
+    [SFS_SQL_INDEX_BUILT] =
+        "UPDATE index_definition SET seen = ?2, expires = ?3 WHERE index_id = ?1",
+    [SFS_SQL_INDEX_READY] = "UPDATE index_definition SET ready = ?2, owner = NULL, expires = NULL"
+                            " WHERE index_id = ?1",
+    [SFS_SQL_INDEX_END] = "UPDATE index_definition SET ended = ?2, owner = NULL, expires = NULL"
+                          " WHERE index_id = ?1",
+    [SFS_SQL_INDEX_ABANDON] = "UPDATE index_definition SET ended = ?1, owner = NULL, expires = NULL"
+                              " WHERE ready IS NULL AND ended IS NULL"
+                              " AND (owner = ?2 OR expires <= ?3)",
+    [SFS_SQL_INDEX_ENDED] = "SELECT index_id FROM index_definition WHERE ended <= ?1 LIMIT 1",
+    [SFS_SQL_INDEX_PRUNE] =
+        "DELETE FROM entry WHERE (index_id, entry_key, entry_name) IN"
+        " (SELECT index_id, entry_key, entry_name FROM entry WHERE index_id = ?1 LIMIT ?2)",
+    [SFS_SQL_INDEX_FORGET] = "DELETE FROM index_definition WHERE index_id = ?1",
+    [SFS_SQL_INDEX_ADD] = "INSERT OR IGNORE INTO entry(index_id, entry_key, entry_name, record_id)"
+                          " SELECT ?1, ?2, ?3, id FROM record WHERE name = ?3",
+    [SFS_SQL_INDEX_REMOVE] =
+        "DELETE FROM entry WHERE index_id = ?1 AND entry_key = ?2 AND entry_name = ?3",
+    [SFS_SQL_INDEX_MOVE] = "UPDATE entry SET entry_name = ?4 WHERE index_id = ?1"
+                           " AND entry_key = ?2 AND entry_name = ?3",
+    [SFS_SQL_INDEX_EMPTY] = "DELETE FROM entry WHERE index_id = ?1",
+    [SFS_SQL_INDEX_NAMES] = "SELECT " ENTRY " FROM entry WHERE " FORWARD,
+    [SFS_SQL_INDEX_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " FORWARD,
+    [SFS_SQL_INDEX_GROUP_NAMES] = "SELECT " ENTRY " FROM entry WHERE " GROUP,
+    [SFS_SQL_INDEX_GROUP_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " GROUP,
+    [SFS_SQL_INDEX_BACK_NAMES] = "SELECT " ENTRY " FROM entry WHERE " BACKWARD,
+    [SFS_SQL_INDEX_BACK_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " BACKWARD,
+    [SFS_SQL_INDEX_COUNT] =
+        "SELECT count(*) FROM entry WHERE index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4",
+    [SFS_SQL_INDEX_COUNT_MOST] = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE index_id = ?1"
+                                 " AND entry_key >= ?2 AND entry_key < ?4 LIMIT ?5)",
+    [SFS_SQL_INDEX_HISTORY] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+                              " WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
 };
 
 const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql)

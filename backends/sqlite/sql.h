@@ -103,6 +103,35 @@ enum sfs_sqlite_sql {
     SFS_SQL_STAGE_SPEND,
     SFS_SQL_STAGE_LAPSED,
 
+    /* indexes */
+    SFS_SQL_INDEXES_VERSION,
+    SFS_SQL_INDEXES_CHANGED,
+    SFS_SQL_INDEX_DEFINITIONS,
+    SFS_SQL_INDEX_NUMBERS,
+    SFS_SQL_INDEX_COUNTED,
+    SFS_SQL_INDEX_UNCOUNTED,
+    SFS_SQL_INDEX_BEGIN,
+    SFS_SQL_INDEX_BUILT,
+    SFS_SQL_INDEX_READY,
+    SFS_SQL_INDEX_END,
+    SFS_SQL_INDEX_ABANDON,
+    SFS_SQL_INDEX_ENDED,
+    SFS_SQL_INDEX_PRUNE,
+    SFS_SQL_INDEX_FORGET,
+    SFS_SQL_INDEX_ADD,
+    SFS_SQL_INDEX_REMOVE,
+    SFS_SQL_INDEX_MOVE,
+    SFS_SQL_INDEX_EMPTY,
+    SFS_SQL_INDEX_NAMES,
+    SFS_SQL_INDEX_RECORDS,
+    SFS_SQL_INDEX_GROUP_NAMES,
+    SFS_SQL_INDEX_GROUP_RECORDS,
+    SFS_SQL_INDEX_BACK_NAMES,
+    SFS_SQL_INDEX_BACK_RECORDS,
+    SFS_SQL_INDEX_COUNT,
+    SFS_SQL_INDEX_COUNT_MOST,
+    SFS_SQL_INDEX_HISTORY,
+
     SFS_SQLITE_STATEMENTS
 };
 
@@ -111,12 +140,16 @@ enum sfs_sqlite_sql {
     "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, "   \
     "created, accessed, modified, changed, xattrs"
 #define SFS_SQLITE_COLUMN_COUNT 18
+#define SFS_SQLITE_COLUMN_NAME 1
 #define SFS_SQLITE_COLUMN_SIZE 3
+#define SFS_SQLITE_COLUMN_KIND 6
 /* Behind them, in statements that read: the value of a record that is kept in one block, and in
  * those over history whether the name existed and at which sequence number it changed. */
 #define SFS_SQLITE_COLUMN_DATA 18
 #define SFS_SQLITE_COLUMN_EXISTED 19
 #define SFS_SQLITE_COLUMN_SEQUENCE 20
+/* In those over an index K, and behind it the name. */
+#define SFS_SQLITE_COLUMN_KEY 19
 #define SFS_SQLITE_COLUMN_BEGUN 19 /* in SFS_SQL_RECORD_FIND */
 
 /*

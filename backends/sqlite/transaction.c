@@ -4,7 +4,7 @@
  * (another process may have moved them) and written back at the end; on the way each removes some
  * of what no lease needs any more (prune.c).
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -40,6 +40,7 @@ static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_err
         .garbage_from = row[12],
         .garbage_to = row[13],
         .released = row[14],
+        .indexes = row[15],
     };
     return 0;
 }

@@ -5,7 +5,7 @@
  * every caller its own result. With one batch there is no savepoint. Where the transaction as a
  * whole fails, each batch is tried again alone, so that no batch suffers from its neighbours.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 #include "util/clock.h"
 
@@ -100,14 +100,18 @@ static void spend_stages(struct sfs_sqlite *store, struct sfs_batch *batch)
 static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite_request *request,
                    bool *changed)
 {
-    struct sfs_sqlite_run run = {
-        .run = {.operations = &sfs_sqlite_apply_operations,
-                .sequence = (uint64_t)transaction->state.sequence + 1,
-                .key_max = SFS_KEY_MAX},
-        .transaction = transaction,
-    };
-    int code = sfs_apply_run(&run.run, request->batch, request->error);
-    sfs_sqlite_recall_drop(&run);
+    struct sfs_sqlite_run run;
+    struct sfs_index_set *indexes = NULL;
+    int code = sfs_sqlite_index_set_in(transaction, &indexes, request->error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_run_begin(transaction, &run);
+    run.run.indexes = indexes;
+    code = sfs_apply_run(&run.run, request->batch, request->error);
+    if (code == 0)
+        code = sfs_sqlite_index_flush(&run, request->error);
+    sfs_sqlite_run_end(&run);
+    sfs_index_set_unref(indexes);
     /* A name that was made and given up again in one batch, as those are under which records change
      * places, has not changed. */
     if (code == 0 && run.vacated && transaction->logged >= 0)

@@ -64,7 +64,9 @@ static int change_entry(struct sfs_apply_run *run, const struct sfs_index *index
     if (rc)
         return rc;
     struct sfs_bytes old = sfs_buffer_bytes(&keys[0]), new = sfs_buffer_bytes(&keys[1]);
-    if (before && after && sfs_bytes_equal(old, new) && sfs_bytes_equal(before->name, after->name))
+    /* An engine's entry may refer to the record by its number. */
+    if (before && after && sfs_bytes_equal(old, new) &&
+        sfs_bytes_equal(before->name, after->name) && before->attributes.id == after->attributes.id)
         return 0;
     if (before)
         rc = run->operations->index_remove(run, index, old, before->name, error);
@@ -106,7 +108,8 @@ static bool entries_stay(const struct sfs_index_set *set, const struct sfs_recor
 {
     return before && change == SFS_VALUE_KEPT && !attributes_matter(set) &&
            before->attributes.type == record->attributes.type &&
-           before->attributes.type_set == record->attributes.type_set;
+           before->attributes.type_set == record->attributes.type_set &&
+           before->attributes.id == record->attributes.id;
 }
 
 /* The new form around the value that was loaded with the old one. */

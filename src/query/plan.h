@@ -25,7 +25,7 @@
 
 enum sfs_plan_way {
     SFS_PLAN_SCAN,  /* no index */
-    SFS_PLAN_NAMES, /* collect names, sort them, look each up */
+    SFS_PLAN_NAMES, /* collect names, sort them, look up those whose records are not held */
     SFS_PLAN_KEY,   /* entries of one K, which are in order of names */
     SFS_PLAN_ORDER, /* entries in order of the index, which is that of `order` */
 };

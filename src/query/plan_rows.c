@@ -11,11 +11,11 @@
 #include "query/run.h"
 
 static int open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
-                      unsigned want, struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+                      struct sfs_bytes from, unsigned want, struct sfs_index_cursor **ret_cursor,
+                      struct sfs_error *error)
 {
     struct sfs_storage *able = sfs_plan_able(store);
-    struct sfs_range range = {sfs_buffer_bytes(&plan->ranges[at].from),
-                              sfs_buffer_bytes(&plan->ranges[at].to)};
+    struct sfs_range range = {from, sfs_buffer_bytes(&plan->ranges[at].to)};
     return able->operations->override->index->scan(able, plan->index, range, plan->descending, want,
                                                    ret_cursor, error);
 }
@@ -54,7 +54,8 @@ static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, u
     if (!self)
         return sfs_fail_memory(error, "query");
     self->cursor.operations = &operations;
-    int result = open_range(store, plan, 0, want, &self->below, error);
+    int result = open_range(store, plan, 0, sfs_buffer_bytes(&plan->ranges[0].from), want,
+                            &self->below, error);
     if (result) {
         free(self);
         return result;
@@ -65,9 +66,13 @@ static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, u
 
 /* --- names first --- */
 
+/* So much of records is kept with their names, and need not be looked up. */
+#define HELD_MOST (UINT64_C(4) << 20)
+
 struct name {
     size_t at; /* in `bytes` */
     size_t size;
+    const struct sfs_record *record; /* NULL: to be looked up */
 };
 
 struct names {
@@ -80,11 +85,12 @@ struct names {
     size_t count;
     size_t room;
     size_t given;
+    uint64_t held; /* bytes of records */
     bool collected;
     const struct sfs_record *shown;
 };
 
-static int add_name(struct names *self, struct sfs_bytes name)
+static int add_name(struct names *self, const struct sfs_index_row *row)
 {
     if (self->count == self->room) {
         size_t room = self->room ? self->room * 2 : 64;
@@ -94,27 +100,76 @@ static int add_name(struct names *self, struct sfs_bytes name)
         self->list = list;
         self->room = room;
     }
-    self->list[self->count] = (struct name){self->bytes.size, name.size};
-    if (sfs_buffer_add(&self->bytes, name))
+    struct name name = {self->bytes.size, row->name.size, NULL};
+    if (sfs_buffer_add(&self->bytes, row->name))
         return SFS_E_NO_MEMORY;
-    self->count++;
+    if (row->record) {
+        name.record = sfs_record_ref(row->record);
+        self->held += sizeof(*row->record) + row->name.size + row->record->xattrs.size +
+                      (sfs_record_has_value(row->record) ? row->record->size : 0);
+    }
+    self->list[self->count++] = name;
     return 0;
 }
 
-static int collect_range(struct names *self, size_t at, struct sfs_error *error)
+/* The place of the last entry that was collected. */
+struct reached {
+    struct sfs_buffer key;
+    struct sfs_buffer name;
+};
+
+static bool is_behind(const struct sfs_index_row *row, const struct reached *reached)
+{
+    return !sfs_bytes_equal(row->key, sfs_buffer_bytes(&reached->key)) ||
+           sfs_bytes_compare(row->name, sfs_buffer_bytes(&reached->name)) > 0;
+}
+
+static int set_reached(struct reached *reached, const struct sfs_index_row *row)
+{
+    reached->key.size = reached->name.size = 0;
+    if (sfs_buffer_add(&reached->key, row->key))
+        return SFS_E_NO_MEMORY;
+    return sfs_buffer_add(&reached->name, row->name);
+}
+
+/* Collects what is behind the place, with records while these are to be held: 1 it then stopped, 0
+ * it came to the end, or an error. */
+static int collect_part(struct names *self, size_t at, struct reached *reached,
+                        struct sfs_error *error)
 {
     struct sfs_index_cursor *cursor = NULL;
     struct sfs_index_row row;
-    int result = open_range(self->store, self->plan, at, SFS_WANT_NAMES, &cursor, error);
+    bool holds = self->held < HELD_MOST;
+    struct sfs_bytes from = reached->key.size ? sfs_buffer_bytes(&reached->key)
+                                              : sfs_buffer_bytes(&self->plan->ranges[at].from);
+    int result = open_range(self->store, self->plan, at, from, holds ? self->want : SFS_WANT_NAMES,
+                            &cursor, error);
     if (result)
         return result;
     while ((result = cursor->operations->next(cursor, &row, error)) > 0) {
-        if (add_name(self, row.name)) {
+        if (reached->key.size && !is_behind(&row, reached))
+            continue;
+        bool full = holds && self->held >= HELD_MOST;
+        if (full)
+            break;
+        if (add_name(self, &row) || (holds && set_reached(reached, &row))) {
             result = sfs_fail_memory(error, "query");
             break;
         }
     }
     cursor->operations->close(cursor);
+    return result;
+}
+
+static int collect_range(struct names *self, size_t at, struct sfs_error *error)
+{
+    struct reached reached = {{0}, {0}};
+    int result = 0;
+    do {
+        result = collect_part(self, at, &reached, error);
+    } while (result > 0);
+    sfs_buffer_free(&reached.key);
+    sfs_buffer_free(&reached.name);
     return result;
 }
 
@@ -152,6 +207,10 @@ static int look_up(struct names *self, size_t at, struct sfs_error *error)
     struct sfs_bytes name = name_at(self, at);
     if (at > 0 && sfs_bytes_equal(name, name_at(self, at - 1)))
         return 0;
+    if (self->list[at].record) {
+        self->shown = sfs_record_ref(self->list[at].record);
+        return 1;
+    }
     int result = sfs_get(self->store, name, self->want, &self->shown, &failure);
     if (result == SFS_E_NOT_FOUND)
         return 0;
@@ -181,6 +240,8 @@ static void names_close(struct sfs_cursor *cursor)
 {
     struct names *self = (struct names *)cursor;
     sfs_record_unref(self->shown);
+    for (size_t i = 0; i < self->count; i++)
+        sfs_record_unref(self->list[i].record);
     sfs_buffer_free(&self->bytes);
     free(self->list);
     free(self);

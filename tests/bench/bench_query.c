@@ -6,7 +6,8 @@
  * the same fields, whose rows must be the same in the same order. Prints the median of the rounds
  * in milliseconds, and the ratio to SQL.
  *
- * Usage: bench_query [-d DOCUMENTS] [-r ROUNDS] [URI…]      (1000000, 5, memory:)
+ * Usage: bench_query [-d DOCUMENTS] [-r ROUNDS] [-t TASK] [URI…]      (1000000, 5, all, memory:)
+ * -t: only tasks whose names begin so, and only with indexes.
  * In a URI of a file DIRECTORY stands for an empty one, which is removed: sqlite:DIRECTORY/store.
  */
 #include <sqlite3.h>
@@ -54,6 +55,7 @@ static const struct task tasks[] = {
 
 static unsigned documents = 1000000;
 static unsigned rounds = 5;
+static const char *only;
 static char directory[300];
 
 static void fail(const char *what, const char *why)
@@ -299,6 +301,8 @@ static void measure_all(struct sfs_storage *store, sqlite3 *database, const char
 {
     printf("%s\n", what);
     for (size_t i = 0; i < TASKS; i++) {
+        if (only && strncmp(tasks[i].name, only, strlen(only)) != 0)
+            continue;
         struct result result = measure(store, database, &tasks[i]);
         printf("  %-22s %8llu rows %12.3f ms", tasks[i].name, (unsigned long long)result.sum.rows,
                result.own);
@@ -341,7 +345,8 @@ static void bench(const char *uri)
     sqlite3 *database = strcmp(sfs_storage_name(store), "sqlite") == 0 ? make_table() : NULL;
     fill(store);
     printf("%s, %u documents, median of %u\n", uri, documents, rounds);
-    measure_all(store, NULL, "without indexes");
+    if (!only)
+        measure_all(store, NULL, "without indexes");
     if (make_indexes(store))
         measure_all(store, database, "with indexes");
     sqlite3_close(database);
@@ -353,10 +358,14 @@ int main(int argc, char **argv)
 {
     int option;
     const char *base = getenv("TMPDIR");
-    while ((option = getopt(argc, argv, "d:r:")) != -1) {
+    while ((option = getopt(argc, argv, "d:r:t:")) != -1) {
+        if (option == 't') {
+            only = optarg;
+            continue;
+        }
         unsigned number = option == '?' ? 0 : (unsigned)strtoul(optarg, NULL, 10);
         if (number == 0 || (option == 'r' && number > ROUNDS_MAX))
-            fail("usage", "bench_query [-d DOCUMENTS] [-r ROUNDS] [URI...]");
+            fail("usage", "bench_query [-d DOCUMENTS] [-r ROUNDS] [-t TASK] [URI...]");
         *(option == 'd' ? &documents : &rounds) = number;
     }
     snprintf(directory, sizeof(directory), "%s/bench-query-XXXXXX", base ? base : "/tmp");

@@ -388,11 +388,18 @@ static void test_json(void **state)
     run_lives("json", "?autosave=no");
 }
 
+static void test_sqlite(void **state)
+{
+    (void)state;
+    run_lives("sqlite", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_sqlite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
 #ifndef STOREFS_TESTS_INDEX_FIXTURE_H
 #define STOREFS_TESTS_INDEX_FIXTURE_H
 
-/* What the tests of indexes share: stores in memory, making indexes, and queries as text. */
+/* What the tests of indexes share: stores in memory or SQLite, making indexes, and queries as text.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +19,30 @@
 #include "storefs/layers.h"
 #include "storefs/query.h"
 #include "storefs/transaction.h"
+#include "tests/unit/query_text.h"
 
 static struct sfs_error error;
+static bool in_sqlite; /* else in memory */
 
-static inline struct sfs_storage *open_memory(void)
+/* An empty store. A file goes with the test's directory. */
+static inline struct sfs_storage *open_new(void)
 {
+    static unsigned number;
     struct sfs_storage *store = NULL;
-    assert_int_equal(sfs_open(&store, "memory:", SFS_OPEN_CREATE, &error), 0);
+    char uri[500] = "memory:";
+    if (in_sqlite)
+        snprintf(uri, sizeof(uri), "sqlite:%s/%u.db", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+                 ++number);
+    if (sfs_open(&store, uri, SFS_OPEN_CREATE, &error))
+        fail_msg("%s: %s", uri, error.message);
     return store;
+}
+
+static inline int begin_sqlite(void **state)
+{
+    (void)state;
+    in_sqlite = true;
+    return 0;
 }
 
 static inline void set(struct sfs_storage *store, const char *key, const char *value)
@@ -53,24 +70,6 @@ static inline struct sfs_index_stats stats_of(struct sfs_storage *store, const c
     return stats;
 }
 
-/* The text of a query path. */
-static inline const char *text(struct sfs_storage *store, const char *path)
-{
-    static char out[8000];
-    struct sfs_query *query = NULL;
-    struct sfs_text *reader = NULL;
-    enum sfs_sink sink;
-    size_t size = 0;
-    if (sfs_query_parse(sfs_string(path), &query, &sink, &error) ||
-        sfs_query_text(store, query, sink, &reader, &error) ||
-        sfs_text_read(reader, out, sizeof(out) - 1, &size, &error))
-        fail_msg("%s: %s", path, error.message);
-    out[size] = '\0';
-    sfs_text_close(reader);
-    sfs_query_free(query);
-    return out;
-}
-
 static inline void check_clean(struct sfs_storage *store)
 {
     uint64_t found = 1;
@@ -96,15 +95,15 @@ static inline const char *names(struct sfs_storage *store)
 
 static inline struct sfs_storage *open_filled(unsigned count)
 {
-    struct sfs_storage *store = open_memory();
+    struct sfs_storage *store = open_new();
     struct sfs_batch *batch = NULL;
     char key[32], value[64];
     assert_int_equal(sfs_batch_new(&batch, NULL), 0);
     for (unsigned i = 0; i < count; i++) {
         snprintf(key, sizeof(key), "%s%05u", i % 10 ? "k" : "p/", i);
         snprintf(value, sizeof(value), "{\"n\":%u,\"type\":\"t%u\"}", i, i % 7);
-        assert_int_equal(
-            sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL), 0);
+        assert_int_equal(sfs_batch_put(batch, sfs_string(key), sfs_string(value), NULL, 0, NULL),
+                         0);
     }
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, &error), 0);
     sfs_batch_free(batch);

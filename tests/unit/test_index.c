@@ -28,7 +28,7 @@ static void check_refused(struct sfs_storage *store, const char *name, const cha
 static void test_names(void **state)
 {
     (void)state;
-    struct sfs_storage *store = open_memory();
+    struct sfs_storage *store = open_new();
     struct sfs_buffer many = {0};
     int visits = 0;
     check_refused(store, "", "expected a field name at column 1");
@@ -68,7 +68,7 @@ static void test_names(void **state)
 static void test_where_there_are_none(void **state)
 {
     (void)state;
-    struct sfs_storage *below = open_memory();
+    struct sfs_storage *below = open_new();
     struct sfs_storage *store = NULL;
     struct sfs_storage *snapshot = NULL;
     struct sfs_transaction *transaction = NULL;
@@ -104,7 +104,7 @@ static int set_two(struct sfs_storage *store, const char *a, const char *b)
 static void test_unique(void **state)
 {
     (void)state;
-    struct sfs_storage *store = open_memory();
+    struct sfs_storage *store = open_new();
     must_create(store, "unique:mail");
     set(store, "a", "{\"mail\":\"x\"}");
     assert_int_equal(sfs_set(store, sfs_string("b"), sfs_string("{\"mail\": \"\\u0078\"}"), &error),
@@ -136,7 +136,7 @@ static void test_unique(void **state)
 static void test_unique_refuses_what_it_cannot_compare(void **state)
 {
     (void)state;
-    struct sfs_storage *store = open_memory();
+    struct sfs_storage *store = open_new();
     char value[3000];
     must_create(store, "unique:a,b");
     memset(value, 'x', sizeof(value));
@@ -157,7 +157,7 @@ static void test_unique_refuses_what_it_cannot_compare(void **state)
 static void test_unique_violation_while_building(void **state)
 {
     (void)state;
-    struct sfs_storage *store = open_memory();
+    struct sfs_storage *store = open_new();
     set(store, "a/1", "{\"n\":1}");
     set(store, "a/2", "{\"n\":2}");
     set(store, "b", "{\"n\":1}");
@@ -244,9 +244,10 @@ static void test_building_stopped(void **state)
 static void test_kept(void **state)
 {
     (void)state;
-    static const char *const uris[] = {"json:%s/store.json", "memory:?snapshot=%s/store.memory"};
+    static const char *const uris[] = {"json:%s/store.json", "memory:?snapshot=%s/store.memory",
+                                       "sqlite:%s/store.db"};
     char uri[500];
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct sfs_storage *store = NULL;
         snprintf(uri, sizeof(uri), uris[i], getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
         assert_int_equal(sfs_open(&store, uri, SFS_OPEN_CREATE, &error), 0);
@@ -426,9 +427,13 @@ int main(void)
         cmocka_unit_test(test_unique_violation_while_building),
         cmocka_unit_test(test_building),
         cmocka_unit_test(test_building_stopped),
-        cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_kept_where_it_can_be),
         cmocka_unit_test(test_check_finds),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest files[] = {
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_kept_where_it_can_be),
+    };
+    int failed = cmocka_run_group_tests_name("files", files, NULL, NULL);
+    failed += cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+    return failed + cmocka_run_group_tests_name("sqlite", tests, begin_sqlite, NULL);
 }

@@ -207,7 +207,7 @@ static void test_serializable_notes_what_an_index_gave(void **state)
 static void test_unique_at_commit(void **state)
 {
     (void)state;
-    struct sfs_storage *store = open_memory();
+    struct sfs_storage *store = open_new();
     struct sfs_transaction *transaction = NULL;
     must_create(store, "unique:n");
     set(store, "a", "{\"n\":1}");
@@ -255,5 +255,6 @@ int main(void)
         cmocka_unit_test(test_unique_at_commit),
         cmocka_unit_test(test_not_over_maps_and_many_writes),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+    return failed + cmocka_run_group_tests_name("sqlite", tests, begin_sqlite, NULL);
 }

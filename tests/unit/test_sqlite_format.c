@@ -83,6 +83,10 @@ static void test_upgrade(void **state)
     expect(fixture->store, "a", "last");
     expect(fixture->store, "moved", "1");
     expect_healthy(fixture->store);
+    struct sfs_error failure = {0};
+    must(sfs_index_create(fixture->store, sfs_string("@size"), NULL, NULL, &failure), &failure);
+    expect_healthy(fixture->store);
+    must(sfs_index_drop(fixture->store, sfs_string("@size"), &failure), &failure);
     /* Opening swept what its two snapshots do not need, and kept what they do. */
     assert_true(number_in(fixture, "SELECT count(*) FROM history") < rows);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM history WHERE name = x'61'"), 2);

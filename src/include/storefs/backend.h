@@ -417,7 +417,7 @@ struct sfs_apply_operations {
      * Inside one batch several names may hold one K of a unique index; core looks at the end.
      */
     /* Adds the entry (key, name), unless it is there. The record of that name has been stored, and
-     * stays until it is removed. */
+     * stays until it is removed; where it gets another id the entry is removed and added again. */
     int (*index_add)(struct sfs_apply_run *run, const struct sfs_index *index, struct sfs_bytes key,
                      struct sfs_bytes name, struct sfs_error *error);
     /* Removes the entry (key, name) if it is there. The record of that name is still there. */

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cursors over an index. Entries are fetched some at a time, each time in a short read transaction
+ * that goes on behind the last one. Of a snapshot the names that have changed since are passed
+ * over, and what they were is merged in. What was read ahead of the present state is dropped when
+ * this process commits.
+ */
+#include "backends/sqlite/index.h"
+
+#include <stdlib.h>
+
+#define FETCH_FIRST 16
+#define FETCH_MOST 256
+#define FETCH_BYTES ((uint64_t)1024 * 1024) /* of values */
+#define PASSED_OVER 4096                    /* rows in one fetch that do not show */
+
+/* Where an entry is in the index, or a gap is: entries that are left come behind it. */
+struct place {
+    struct sfs_buffer key;
+    struct sfs_buffer name;
+    bool within; /* descending: others of this K may be left, behind `name`; else only smaller Ks */
+};
+
+struct row {
+    size_t at; /* K and the name, in `bytes` */
+    size_t key_size;
+    size_t name_size;
+    const struct sfs_record *record;
+};
+
+struct rows {
+    struct row *list;
+    size_t count;
+    size_t room;
+    struct sfs_buffer bytes;
+};
+
+struct index_cursor {
+    struct sfs_index_cursor cursor;
+    struct sfs_sqlite_view view;
+    struct sfs_sqlite_pasts *pasts;
+    const struct sfs_index *index;
+    unsigned want;
+    bool descending;
+    struct sfs_buffer from;
+    struct sfs_buffer to; /* empty: no bound */
+    struct place place;   /* where the next fetch goes on */
+    struct rows rows;
+    size_t at;
+    size_t fetch;
+    uint64_t size;    /* of the values fetched */
+    uint64_t commits; /* of the store when it was fetched */
+    bool exhausted;
+};
+
+/* --- rows --- */
+
+static struct sfs_bytes key_of(const struct rows *rows, const struct row *row)
+{
+    return sfs_bytes(rows->bytes.data + row->at, row->key_size);
+}
+
+static struct sfs_bytes name_of(const struct rows *rows, const struct row *row)
+{
+    return sfs_bytes(rows->bytes.data + row->at + row->key_size, row->name_size);
+}
+
+static void cut_rows(struct rows *rows, size_t count)
+{
+    while (rows->count > count)
+        sfs_record_unref(rows->list[--rows->count].record);
+    if (count == 0)
+        rows->bytes.size = 0;
+}
+
+/* Takes the reference to the record, also when it fails. */
+static int add_row(struct rows *rows, struct sfs_bytes key, struct sfs_bytes name,
+                   const struct sfs_record *record, struct sfs_error *error)
+{
+    if (rows->count == rows->room) {
+        size_t room = rows->room ? rows->room * 2 : FETCH_FIRST;
+        struct row *list = realloc(rows->list, room * sizeof(*list));
+        if (list) {
+            rows->list = list;
+            rows->room = room;
+        }
+    }
+    struct row row = {rows->bytes.size, key.size, name.size, record};
+    if (rows->count == rows->room || sfs_buffer_add(&rows->bytes, key) ||
+        sfs_buffer_add(&rows->bytes, name)) {
+        sfs_record_unref(record);
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    }
+    rows->list[rows->count++] = row;
+    return 0;
+}
+
+static void reverse(struct rows *rows, size_t from)
+{
+    for (size_t to = rows->count; from + 1 < to; from++) {
+        struct row row = rows->list[--to];
+        rows->list[to] = rows->list[from];
+        rows->list[from] = row;
+    }
+}
+
+static int set_bytes(struct sfs_buffer *buffer, struct sfs_bytes bytes, struct sfs_error *error)
+{
+    buffer->size = 0;
+    return sfs_buffer_add(buffer, bytes) ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN) : 0;
+}
+
+static int set_place(struct place *place, struct sfs_bytes key, struct sfs_bytes name, bool within,
+                     struct sfs_error *error)
+{
+    int code = set_bytes(&place->key, key, error);
+    if (code == 0)
+        code = set_bytes(&place->name, name, error);
+    place->within = within;
+    return code;
+}
+
+/* --- the present entries --- */
+
+struct fetching {
+    struct index_cursor *self;
+    const struct sfs_sqlite_index_look *look;
+    sqlite3_stmt *statement;
+    bool ended;          /* the index was dropped since the snapshot */
+    bool joined;         /* the record is in the row */
+    size_t passed;       /* rows read, whether they show or not */
+    size_t group;        /* descending: where the entries of the present K begin … */
+    size_t group_passed; /* … and how many of them were read */
+    struct place reached;
+};
+
+static struct sfs_bytes row_key(const struct fetching *fetching)
+{
+    return sfs_sqlite_column(fetching->statement, fetching->joined ? SFS_SQLITE_COLUMN_KEY : 0);
+}
+
+static struct sfs_bytes row_name(const struct fetching *fetching)
+{
+    return sfs_sqlite_column(fetching->statement, fetching->joined ? SFS_SQLITE_COLUMN_KEY + 1 : 1);
+}
+
+static bool is_full(const struct fetching *fetching)
+{
+    const struct index_cursor *self = fetching->self;
+    return self->rows.count >= self->fetch || self->size >= FETCH_BYTES ||
+           fetching->passed >= PASSED_OVER;
+}
+
+/* ?1 index, ?2 and ?3 place, ?4 bound, ?9 whether values are wanted. */
+static int begin(struct fetching *fetching, enum sfs_sqlite_sql sql, struct sfs_bytes second,
+                 struct sfs_bytes third, struct sfs_bytes bound, struct sfs_error *error)
+{
+    const struct index_cursor *self = fetching->self;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(fetching->look->connection, sql, &statement, error);
+    if (code)
+        return code;
+    sqlite3_bind_int64(statement, 1, (int64_t)self->index->id);
+    sfs_sqlite_bind(statement, 2, second);
+    sfs_sqlite_bind(statement, 3, third);
+    sfs_sqlite_bind(statement, 4, sfs_sqlite_range_end((struct sfs_range){{0}, bound}));
+    sqlite3_bind_int64(statement, 9, (self->want & SFS_WANT_VALUE) != 0);
+    fetching->statement = statement;
+    return 0;
+}
+
+static enum sfs_sqlite_sql choose(const struct fetching *fetching, enum sfs_sqlite_sql names,
+                                  enum sfs_sqlite_sql records)
+{
+    return fetching->joined ? records : names;
+}
+
+static int damaged(const struct fetching *fetching, struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                    "%s is damaged: the index '%.64s' names a key that is not there, '%s'; drop "
+                    "the index and make it anew",
+                    fetching->self->view.store->path, fetching->self->index->name,
+                    sfs_name_show(row_name(fetching), shown, sizeof(shown)));
+}
+
+/* Of a name that was made after the snapshot and is gone again history says nothing; the entries of
+ * an index that was dropped in between may still have it. */
+static bool is_gone(const struct fetching *fetching)
+{
+    return fetching->joined &&
+           (sqlite3_column_type(fetching->statement, 0) == SQLITE_NULL ||
+            (fetching->ended &&
+             !sfs_bytes_equal(row_name(fetching),
+                              sfs_sqlite_column(fetching->statement, SFS_SQLITE_COLUMN_NAME))));
+}
+
+/* Adds the entry in the statement's row, unless its name has changed since the snapshot. */
+static int add_entry(struct fetching *fetching, struct sfs_error *error)
+{
+    struct index_cursor *self = fetching->self;
+    struct sfs_sqlite_row row = {.record = NULL};
+    fetching->passed++;
+    fetching->group_passed++;
+    if (fetching->look->past.changed.count > 0 &&
+        sfs_tree_find(&fetching->look->past.changed, row_name(fetching)))
+        return 0;
+    if (is_gone(fetching))
+        return fetching->ended ? 0 : damaged(fetching, error);
+    if (!(self->want & SFS_WANT_NAMES)) {
+        int code = sfs_sqlite_row(fetching->look->connection, fetching->statement, self->want,
+                                  fetching->look->version, &row, error);
+        if (code)
+            return code;
+        self->size += self->want & SFS_WANT_VALUE ? row.record->size : 0;
+    }
+    return add_row(&self->rows, row_key(fetching), row_name(fetching), row.record, error);
+}
+
+/* Adds rows until it is full: 1, or the statement ends: 0. */
+static int add_entries(struct fetching *fetching, struct sfs_error *error)
+{
+    int found;
+    while ((found = sfs_sqlite_step(fetching->look->connection, fetching->statement, error)) == 1) {
+        int code = add_entry(fetching, error);
+        if (code == 0 && is_full(fetching))
+            code =
+                set_place(&fetching->reached, row_key(fetching), row_name(fetching), true, error);
+        if (code || is_full(fetching)) {
+            sqlite3_reset(fetching->statement);
+            return code ? code : 1;
+        }
+    }
+    return found;
+}
+
+static int fetch_ascending(struct fetching *fetching, struct sfs_error *error)
+{
+    struct index_cursor *self = fetching->self;
+    int code = begin(fetching, choose(fetching, SFS_SQL_INDEX_NAMES, SFS_SQL_INDEX_RECORDS),
+                     sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
+                     sfs_buffer_bytes(&self->to), error);
+    return code ? code : add_entries(fetching, error);
+}
+
+/* What is left of the K that the place is within. */
+static int fetch_group(struct fetching *fetching, struct sfs_error *error)
+{
+    struct index_cursor *self = fetching->self;
+    int code =
+        begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_GROUP_RECORDS),
+              sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
+              (struct sfs_bytes){0}, error);
+    return code ? code : add_entries(fetching, error);
+}
+
+/* The entries of one K come with the last name first, and are turned round when all are there: 1.
+ * Those of a K that are too many are left, to be fetched by name: 2. */
+static int add_descending(struct fetching *fetching, struct sfs_error *error)
+{
+    struct index_cursor *self = fetching->self;
+    struct place *reached = &fetching->reached;
+    int code = 0;
+    if (fetching->group_passed > 0 &&
+        !sfs_bytes_equal(row_key(fetching), sfs_buffer_bytes(&reached->key))) {
+        reverse(&self->rows, fetching->group);
+        if (is_full(fetching))
+            return 1;
+        fetching->group = self->rows.count;
+        fetching->group_passed = 0;
+    }
+    if (fetching->group_passed == 0)
+        code = set_place(reached, row_key(fetching), (struct sfs_bytes){0}, false, error);
+    if (code == 0 && (fetching->group_passed >= self->fetch ||
+                      (fetching->group_passed > 0 && self->size >= FETCH_BYTES))) {
+        cut_rows(&self->rows, fetching->group);
+        reached->within = true;
+        return 2;
+    }
+    return code ? code : add_entry(fetching, error);
+}
+
+static int fetch_descending(struct fetching *fetching, struct sfs_error *error)
+{
+    struct index_cursor *self = fetching->self;
+    int code = 0, found = 0;
+    if (self->place.within) {
+        code = fetch_group(fetching, error);
+        if (code)
+            return code;
+    }
+    fetching->group = self->rows.count;
+    fetching->group_passed = 0;
+    code = begin(fetching, choose(fetching, SFS_SQL_INDEX_BACK_NAMES, SFS_SQL_INDEX_BACK_RECORDS),
+                 sfs_buffer_bytes(&self->from), (struct sfs_bytes){0},
+                 sfs_buffer_bytes(&self->place.key), error);
+    while (code == 0 &&
+           (found = sfs_sqlite_step(fetching->look->connection, fetching->statement, error)) == 1)
+        code = add_descending(fetching, error);
+    sqlite3_reset(fetching->statement);
+    if (code == 0 && found == 0)
+        reverse(&self->rows, fetching->group);
+    return code > 0 ? 1 : code ? code : found;
+}
+
+/* --- what they were --- */
+
+/* The first entry that the past has behind the place. `work` is scratch. NULL. */
+static const struct sfs_sqlite_index_entry *past_first(const struct sfs_tree *entries,
+                                                       struct sfs_bytes key, struct sfs_bytes name,
+                                                       struct sfs_buffer *work)
+{
+    work->size = 0;
+    if (sfs_buffer_add(work, key) || sfs_buffer_add(work, name) ||
+        (name.size && sfs_buffer_byte(work, '\0')))
+        return NULL;
+    return sfs_tree_lower_bound(entries, sfs_buffer_bytes(work));
+}
+
+/* The next entry of the past behind the place, in the cursor's range and direction; NULL. */
+static const struct sfs_sqlite_index_entry *past_next(const struct index_cursor *self,
+                                                      const struct sfs_tree *entries,
+                                                      const struct place *place,
+                                                      struct sfs_buffer *work)
+{
+    struct sfs_bytes key = sfs_buffer_bytes(&place->key), to = sfs_buffer_bytes(&self->to);
+    const struct sfs_sqlite_index_entry *entry = NULL;
+    if (!self->descending || place->within)
+        entry = past_first(entries, key, sfs_buffer_bytes(&place->name), work);
+    if (!self->descending)
+        return entry && (to.size == 0 || sfs_bytes_compare(sfs_sqlite_entry_key(entry), to) < 0)
+                   ? entry
+                   : NULL;
+    if (entry && sfs_bytes_equal(sfs_sqlite_entry_key(entry), key))
+        return entry;
+    entry = sfs_tree_below(entries, key);
+    if (!entry || sfs_bytes_compare(sfs_sqlite_entry_key(entry), sfs_buffer_bytes(&self->from)) < 0)
+        return NULL;
+    return past_first(entries, sfs_sqlite_entry_key(entry), (struct sfs_bytes){0}, work);
+}
+
+/* Whether an entry comes before another place in the direction. */
+static bool comes_before(const struct index_cursor *self,
+                         const struct sfs_sqlite_index_entry *entry, struct sfs_bytes key,
+                         struct sfs_bytes name)
+{
+    int order = sfs_bytes_compare(sfs_sqlite_entry_key(entry), key);
+    if (order)
+        return self->descending ? order > 0 : order < 0;
+    return sfs_bytes_compare(sfs_sqlite_entry_name(entry), name) < 0;
+}
+
+/* Whether it comes before all that has not been fetched yet. */
+static bool is_reached(const struct index_cursor *self, const struct place *reached,
+                       const struct sfs_sqlite_index_entry *entry)
+{
+    if (self->exhausted)
+        return true;
+    if (self->descending && !reached->within)
+        return sfs_bytes_compare(sfs_sqlite_entry_key(entry), sfs_buffer_bytes(&reached->key)) >= 0;
+    return comes_before(self, entry, sfs_buffer_bytes(&reached->key),
+                        sfs_buffer_bytes(&reached->name));
+}
+
+static int add_past(struct index_cursor *self, const struct sfs_sqlite_index_look *look,
+                    struct rows *rows, const struct sfs_sqlite_index_entry *entry,
+                    struct sfs_error *error)
+{
+    const struct sfs_record *record = NULL;
+    int code = 0;
+    if (!(self->want & SFS_WANT_NAMES))
+        code =
+            sfs_sqlite_past_record(look, sfs_sqlite_entry_name(entry), self->want, &record, error);
+    if (code)
+        return code;
+    self->size += record && (self->want & SFS_WANT_VALUE) ? record->size : 0;
+    return add_row(rows, sfs_sqlite_entry_key(entry), sfs_sqlite_entry_name(entry), record, error);
+}
+
+/* Merges what was fetched with the past. Where that gets too much the rest is fetched again. */
+static int merge(struct index_cursor *self, const struct sfs_sqlite_index_look *look,
+                 struct place *reached, struct sfs_error *error)
+{
+    struct rows merged = {.list = NULL}, *rows = &self->rows;
+    struct sfs_buffer work = {0};
+    const struct sfs_tree *entries = &look->past.entries;
+    size_t at = 0, most = rows->count + FETCH_MOST;
+    const struct sfs_sqlite_index_entry *entry = past_next(self, entries, &self->place, &work);
+    int code = 0;
+    self->size = 0;
+    while (code == 0 && merged.count < most && self->size < FETCH_BYTES) {
+        struct row *row = at < rows->count ? &rows->list[at] : NULL;
+        bool past = entry && (row ? comes_before(self, entry, key_of(rows, row), name_of(rows, row))
+                                  : is_reached(self, reached, entry));
+        if (past) {
+            code = add_past(self, look, &merged, entry, error);
+        } else if (row) {
+            code = add_row(&merged, key_of(rows, row), name_of(rows, row),
+                           sfs_record_ref(row->record), error);
+            self->size += row->record && (self->want & SFS_WANT_VALUE) ? row->record->size : 0;
+            at++;
+        } else {
+            break;
+        }
+        if (code == 0)
+            code = set_place(&self->place, key_of(&merged, &merged.list[merged.count - 1]),
+                             name_of(&merged, &merged.list[merged.count - 1]), true, error);
+        if (code == 0 && past)
+            entry = past_next(self, entries, &self->place, &work);
+    }
+    bool all = at == rows->count && !(entry && is_reached(self, reached, entry));
+    if (!all) {
+        self->exhausted = false;
+        code = code ? code
+                    : set_place(reached, sfs_buffer_bytes(&self->place.key),
+                                sfs_buffer_bytes(&self->place.name), true, error);
+    }
+    cut_rows(rows, 0);
+    free(rows->list);
+    sfs_buffer_free(&rows->bytes);
+    sfs_buffer_free(&work);
+    *rows = merged;
+    return code;
+}
+
+/* --- fetching --- */
+
+static bool is_over(const struct index_cursor *self, const struct sfs_sqlite_index_row *row)
+{
+    return row->ended && !self->view.hold;
+}
+
+static int fetch_in(struct index_cursor *self, const struct sfs_sqlite_index_look *look,
+                    struct sfs_error *error)
+{
+    struct fetching fetching = {.self = self, .look = look};
+    struct sfs_sqlite_index_row row;
+    int code = sfs_sqlite_index_row(look->connection, self->index, &row, error);
+    if (code == 0 && is_over(self, &row))
+        code = sfs_sqlite_index_gone(self->index, error);
+    if (code)
+        return code;
+    fetching.ended = row.ended;
+    fetching.joined = row.ended || !(self->want & SFS_WANT_NAMES);
+    code = (self->descending ? fetch_descending : fetch_ascending)(&fetching, error);
+    self->exhausted = code == 0;
+    if (code >= 0 && look->past.entries.count > 0)
+        code = merge(self, look, &fetching.reached, error);
+    if (code >= 0 && !self->exhausted) {
+        struct place before = self->place;
+        self->place = fetching.reached;
+        fetching.reached = before;
+    }
+    sfs_buffer_free(&fetching.reached.key);
+    sfs_buffer_free(&fetching.reached.name);
+    return code < 0 ? code : 0;
+}
+
+static int fetch(struct index_cursor *self, struct sfs_error *error)
+{
+    struct sfs_sqlite_index_look look;
+    cut_rows(&self->rows, 0);
+    self->at = 0;
+    self->size = 0;
+    self->commits = atomic_load(&self->view.store->commits);
+    int code = sfs_sqlite_index_look(self->view, self->pasts, self->index, &look, error);
+    if (code)
+        return code;
+    code = fetch_in(self, &look, error);
+    sfs_sqlite_index_look_end(&look);
+    self->fetch = self->fetch * 4 < FETCH_MOST ? self->fetch * 4 : FETCH_MOST;
+    if (code)
+        cut_rows(&self->rows, 0);
+    return code;
+}
+
+/* What was read ahead is dropped where a commit of this process may have changed it. */
+static int drop_old(struct index_cursor *self, struct sfs_error *error)
+{
+    if (self->view.hold || self->at == self->rows.count ||
+        self->commits == atomic_load(&self->view.store->commits))
+        return 0;
+    const struct row *shown = &self->rows.list[self->at - 1];
+    int code = set_place(&self->place, key_of(&self->rows, shown), name_of(&self->rows, shown),
+                         true, error);
+    if (code)
+        return code;
+    cut_rows(&self->rows, 0);
+    self->at = 0;
+    self->fetch = FETCH_FIRST;
+    self->exhausted = false;
+    return 0;
+}
+
+static int index_next(struct sfs_index_cursor *base, struct sfs_index_row *ret_row,
+                      struct sfs_error *error)
+{
+    struct index_cursor *self = (struct index_cursor *)base;
+    int code = drop_old(self, error);
+    /* A fetch may find nothing to show and yet have come only part of the way. */
+    while (code == 0 && self->at == self->rows.count) {
+        if (self->exhausted)
+            return 0;
+        code = fetch(self, error);
+    }
+    if (code)
+        return code;
+    const struct row *row = &self->rows.list[self->at++];
+    *ret_row =
+        (struct sfs_index_row){key_of(&self->rows, row), name_of(&self->rows, row), row->record};
+    return 1;
+}
+
+/* A short way ahead it is among what has been read already, and of a snapshot stays. */
+static bool seek_near(struct index_cursor *self, struct sfs_bytes key)
+{
+    size_t at = self->at;
+    const struct rows *rows = &self->rows;
+    int sign = self->descending ? -1 : 1;
+    int wanted = self->descending ? 1 : 0; /* descending, the bound itself is left out */
+    if (!self->view.hold || at == 0 ||
+        sign * sfs_bytes_compare(key_of(rows, &rows->list[at - 1]), key) >= wanted)
+        return false;
+    while (at < rows->count &&
+           sign * sfs_bytes_compare(key_of(rows, &rows->list[at]), key) < wanted)
+        at++;
+    if (at == rows->count)
+        return false;
+    self->at = at;
+    return true;
+}
+
+static int index_seek(struct sfs_index_cursor *base, struct sfs_bytes key, struct sfs_error *error)
+{
+    struct index_cursor *self = (struct index_cursor *)base;
+    struct sfs_bytes from = sfs_buffer_bytes(&self->from), to = sfs_buffer_bytes(&self->to);
+    if (!self->descending && sfs_bytes_compare(key, from) < 0)
+        key = from;
+    if (self->descending && to.size && sfs_bytes_compare(key, to) > 0)
+        key = to;
+    if (seek_near(self, key))
+        return 0;
+    cut_rows(&self->rows, 0);
+    self->at = 0;
+    self->fetch = FETCH_FIRST / 4;
+    self->exhausted = self->descending && key.size == 0;
+    return set_place(&self->place, key, (struct sfs_bytes){0}, false, error);
+}
+
+static void index_close(struct sfs_index_cursor *base)
+{
+    struct index_cursor *self = (struct index_cursor *)base;
+    cut_rows(&self->rows, 0);
+    free(self->rows.list);
+    sfs_buffer_free(&self->rows.bytes);
+    sfs_buffer_free(&self->from);
+    sfs_buffer_free(&self->to);
+    sfs_buffer_free(&self->place.key);
+    sfs_buffer_free(&self->place.name);
+    sfs_index_unref(self->index);
+    free(self);
+}
+
+int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
+                          const struct sfs_index *index, struct sfs_range range, bool descending,
+                          unsigned want, struct sfs_index_cursor **ret_cursor,
+                          struct sfs_error *error)
+{
+    static const struct sfs_index_cursor_operations operations = {index_next, index_seek,
+                                                                  index_close};
+    struct index_cursor *self = calloc(1, sizeof(*self));
+    if (!self)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    *self = (struct index_cursor){.cursor = {&operations},
+                                  .view = view,
+                                  .pasts = pasts,
+                                  .index = sfs_index_ref(index),
+                                  .want = want,
+                                  .descending = descending,
+                                  .fetch = FETCH_FIRST};
+    int code = set_bytes(&self->from, range.from, error);
+    if (code == 0)
+        code = set_bytes(&self->to, range.to, error);
+    if (code == 0)
+        code = set_place(&self->place, descending ? range.to : range.from, (struct sfs_bytes){0},
+                         false, error);
+    if (code) {
+        index_close(&self->cursor);
+        return code;
+    }
+    *ret_cursor = &self->cursor;
+    return 0;
+}
