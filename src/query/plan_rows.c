@@ -10,8 +10,9 @@
 #include "query/plan.h"
 #include "query/run.h"
 
-static int open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
-                      unsigned want, struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+int sfs_plan_open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
+                        unsigned want, struct sfs_index_cursor **ret_cursor,
+                        struct sfs_error *error)
 {
     struct sfs_storage *able = sfs_plan_able(store);
     struct sfs_range range = {sfs_buffer_bytes(&plan->ranges[at].from),
@@ -54,7 +55,7 @@ static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, u
     if (!self)
         return sfs_fail_memory(error, "query");
     self->cursor.operations = &operations;
-    int result = open_range(store, plan, 0, want, &self->below, error);
+    int result = sfs_plan_open_range(store, plan, 0, want, &self->below, error);
     if (result) {
         free(self);
         return result;
@@ -105,7 +106,7 @@ static int collect_range(struct names *self, size_t at, struct sfs_error *error)
 {
     struct sfs_index_cursor *cursor = NULL;
     struct sfs_index_row row;
-    int result = open_range(self->store, self->plan, at, SFS_WANT_NAMES, &cursor, error);
+    int result = sfs_plan_open_range(self->store, self->plan, at, SFS_WANT_NAMES, &cursor, error);
     if (result)
         return result;
     while ((result = cursor->operations->next(cursor, &row, error)) > 0) {
