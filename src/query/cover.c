@@ -49,8 +49,7 @@ struct sfs_cover sfs_cover_of(const struct sfs_index *index, size_t bound, size_
                               const struct sfs_query_stage *group,
                               const struct sfs_query_stage *aggregate)
 {
-    struct sfs_cover cover = {
-        .streamed = true, .skipped = true, .prefix = ranges == 1 ? bound : 0};
+    struct sfs_cover cover = {.streamed = true, .skipped = true, .prefix = ranges == 1 ? bound : 0};
     add_group(&cover, index, group);
     for (size_t i = 0; aggregate && i < aggregate->key_count; i++) {
         if (aggregate->keys[i].function != SFS_FUNCTION_COUNT)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Groups that lie together in an index, one after the other: entries are compared with the group's
- * beginning before anything of them is read, and what is only counted, or looked at for its first and
- * last value, is left out as soon as the group turns out to be large.
+ * beginning before anything of them is read, and what is only counted, or looked at for its first
+ * and last value, is left out as soon as the group turns out to be large.
  */
 #include <stdlib.h>
 
@@ -67,8 +67,8 @@ static int watch_entry(struct groups *self, struct sfs_error *error)
         if (function == SFS_FUNCTION_DISTINCT)
             result = watch_distinct(self, i, piece);
         else if (function != SFS_FUNCTION_COUNT)
-            result = sfs_accumulator_add_key(&self->accumulators[i], function, piece,
-                                             &self->scratch);
+            result =
+                sfs_accumulator_add_key(&self->accumulators[i], function, piece, &self->scratch);
         if (result)
             return sfs_fold_fail(result, error);
     }
@@ -98,9 +98,9 @@ static int watch_end(struct groups *self, size_t at, struct sfs_error *error)
     found = cursor->operations->next(cursor, &row, error);
     if (found > 0) {
         found = sfs_entries_split(entries, row.key, self->cover.prefix, prefix.size, error);
-        if (found == 0 && sfs_accumulator_add_key(
-                              &self->accumulators[at], self->watches[at].function,
-                              entries->pieces[self->cover.prefix], &self->scratch))
+        if (found == 0 &&
+            sfs_accumulator_add_key(&self->accumulators[at], self->watches[at].function,
+                                    entries->pieces[self->cover.prefix], &self->scratch))
             found = sfs_fail_memory(error, "query");
     }
     cursor->operations->close(cursor);
@@ -154,8 +154,8 @@ static int add(struct groups *self, struct sfs_bytes key, struct sfs_error *erro
     self->count++;
     self->seen++;
     if (self->reads) {
-        result = sfs_entries_split(&self->entries, key, self->cover.prefix, self->prefix.size,
-                                   error);
+        result =
+            sfs_entries_split(&self->entries, key, self->cover.prefix, self->prefix.size, error);
         if (result == 0)
             result = watch_entry(self, error);
     }

@@ -81,8 +81,8 @@ int sfs_entries_part(const struct sfs_entries *entries, struct sfs_bytes prefix,
         from->size = 0;
         result = sfs_buffer_add(from, sfs_buffer_bytes(&range->from));
     }
-    bool beyond = to->size == 0 ||
-                  sfs_bytes_compare(sfs_buffer_bytes(to), sfs_buffer_bytes(&range->to)) > 0;
+    bool beyond =
+        to->size == 0 || sfs_bytes_compare(sfs_buffer_bytes(to), sfs_buffer_bytes(&range->to)) > 0;
     if (result == 0 && range->to.size > 0 && beyond) {
         to->size = 0;
         result = sfs_buffer_add(to, sfs_buffer_bytes(&range->to));

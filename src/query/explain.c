@@ -96,7 +96,7 @@ static int add_stages(struct sfs_storage *store, const struct sfs_query *query,
                       const struct sfs_push_down *taken, const struct sfs_plan *plan,
                       struct sfs_buffer *out)
 {
-    int result = taken->stages  ? 0
+    int result = taken->stages ? 0
                  : plan->index ? sfs_plan_explain(plan, out)
                                : add_scan(store, query, out);
     for (size_t i = 0; i < query->count && result == 0; i++) {

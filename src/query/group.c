@@ -50,8 +50,8 @@ static int make_key(struct grouper *grouper, struct sfs_subject *subject)
     return result;
 }
 
-/* Adds the value whose sort key stands in `key` behind the group's, from `size` on, and takes it out
- * again. */
+/* Adds the value whose sort key stands in `key` behind the group's, from `size` on, and takes it
+ * out again. */
 static int add_distinct(struct grouper *grouper, size_t at, size_t size, struct sfs_error *error)
 {
     int result =

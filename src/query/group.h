@@ -25,8 +25,8 @@ int sfs_group_rows_make(struct sfs_group_rows *rows, const struct sfs_folded *fo
                         const uint64_t *distinct, struct sfs_error *error);
 void sfs_group_rows_free(struct sfs_group_rows *rows);
 
-/* group.c: the groups of a plan of the way GROUPS, collected in a table from the first `fields` fields
- * of its entries. */
+/* group.c: the groups of a plan of the way GROUPS, collected in a table from the first `fields`
+ * fields of its entries. */
 int sfs_group_entries_cursor(struct sfs_storage *store, const struct sfs_plan *plan, size_t fields,
                              struct sfs_guard *guard, struct sfs_cursor **ret_cursor,
                              struct sfs_error *error);

@@ -17,13 +17,13 @@ struct wish {
     const struct sfs_query *query;
     struct sfs_plan_tests tests;
     size_t filters;
-    const struct sfs_query_stage *order; /* behind the filters; NULL */
-    bool grouped;                        /* then all is groups */
-    const struct sfs_query_stage *group; /* of these; NULL: one */
+    const struct sfs_query_stage *order;     /* behind the filters; NULL */
+    bool grouped;                            /* then all is groups */
+    const struct sfs_query_stage *group;     /* of these; NULL: one */
     const struct sfs_query_stage *aggregate; /* with these results; NULL: none */
-    size_t done;                         /* the stages that make them */
-    uint64_t most;                       /* rows behind that: limit and offset; UINT64_MAX */
-    uint64_t keys;                       /* in the store */
+    size_t done;                             /* the stages that make them */
+    uint64_t most;                           /* rows behind that: limit and offset; UINT64_MAX */
+    uint64_t keys;                           /* in the store */
 };
 
 static uint64_t add_up(uint64_t a, uint64_t b)
@@ -225,8 +225,7 @@ static struct sfs_cover cover_of(struct sfs_storage *able, const struct wish *wi
 {
     struct sfs_cover cover = {.covers = false};
     /* Where the store is no snapshot, a record may be met twice under two values. */
-    if (wish->grouped && offer->ranges.exact &&
-        (sfs_storage_capabilities(able) & SFS_CAN_SNAPSHOT))
+    if (wish->grouped && offer->ranges.exact && (sfs_storage_capabilities(able) & SFS_CAN_SNAPSHOT))
         cover = sfs_cover_of(offer->index, offer->ranges.bound, offer->ranges.count, wish->group,
                              wish->aggregate);
     return cover;

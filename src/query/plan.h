@@ -18,11 +18,12 @@
 
 /* One more record by itself costs about so many in a scan. */
 #define SFS_PLAN_FETCH_COST 4
-/* So many entries cost about as much as one record in a scan, one after the other and in a table. */
+/* So many entries cost about as much as one record in a scan, one after the other and in a table.
+ */
 #define SFS_PLAN_ENTRIES 8
 #define SFS_PLAN_FOLDED_ENTRIES 4
-/* Keys between bounds are counted up to one in so many of what the index would cost: counting is then
- * little beside reading. */
+/* Keys between bounds are counted up to one in so many of what the index would cost: counting is
+ * then little beside reading. */
 #define SFS_PLAN_BOUNDS 4
 /* The part that filters are taken to leave of what was not counted: one in so many. */
 #define SFS_PLAN_GUESS 20
@@ -30,10 +31,10 @@
 #define SFS_PLAN_NAMES_MAX (UINT64_C(1) << 20)
 
 enum sfs_plan_way {
-    SFS_PLAN_SCAN,  /* no index */
-    SFS_PLAN_NAMES, /* collect names, sort them, look each up */
-    SFS_PLAN_KEY,   /* entries of one K, which are in order of names */
-    SFS_PLAN_ORDER, /* entries in order of the index, which is that of `order` */
+    SFS_PLAN_SCAN,   /* no index */
+    SFS_PLAN_NAMES,  /* collect names, sort them, look each up */
+    SFS_PLAN_KEY,    /* entries of one K, which are in order of names */
+    SFS_PLAN_ORDER,  /* entries in order of the index, which is that of `order` */
     SFS_PLAN_GROUPS, /* groups or results from the entries alone: see cover.h */
 };
 
@@ -52,8 +53,8 @@ struct sfs_plan {
     size_t filters; /* stages that the query begins with, all filters */
     bool ordered;   /* the stage behind them is an order, and is done */
     bool descending;
-    /* GROUPS: the groups (`group` NULL: all is one) and their results (`aggregate` NULL: none), which
-     * the query's first `done` stages make, but for what `aggregate` makes of them. */
+    /* GROUPS: the groups (`group` NULL: all is one) and their results (`aggregate` NULL: none),
+     * which the query's first `done` stages make, but for what `aggregate` makes of them. */
     const struct sfs_query_stage *group;
     const struct sfs_query_stage *aggregate;
     size_t done;

@@ -20,7 +20,7 @@ struct result {
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
     struct sfs_plan plan; /* the chain refers to it */
-    int failed; /* after a failure nothing more can be read */
+    int failed;           /* after a failure nothing more can be read */
 };
 
 static int result_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
@@ -111,8 +111,8 @@ static int add_stage(struct result *result, size_t *at, struct sfs_error *error)
     case SFS_QUERY_SELECT:
         return sfs_select_cursor(*chain, stage, chain, error);
     case SFS_QUERY_GROUP:
-        return sfs_group_cursor(*chain, stage, sfs_query_results_of(query, *at - 1), &result->guard, chain,
-                                error);
+        return sfs_group_cursor(*chain, stage, sfs_query_results_of(query, *at - 1), &result->guard,
+                                chain, error);
     case SFS_QUERY_AGGREGATE:
         break;
     }

@@ -40,8 +40,8 @@ static inline bool sfs_sort_key_is_missing(struct sfs_bytes key)
 {
     return *(const unsigned char *)key.data == 1;
 }
-/* How many bytes the key has that `rest` begins with; 0 where it begins with none. Looks only as far
- * as it must to find the end: what is inside may be no value. */
+/* How many bytes the key has that `rest` begins with; 0 where it begins with none. Looks only as
+ * far as it must to find the end: what is inside may be no value. */
 size_t sfs_sort_key_size(struct sfs_bytes rest);
 
 /* Reads an integer of 64 bits; false, and nothing moved, where something else is next. */

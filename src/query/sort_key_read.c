@@ -207,8 +207,8 @@ static bool skip_text(struct sfs_sort_key_reader *reader)
     return end != NULL;
 }
 
-/* Moves behind the value, of a container only behind its beginning; inside one, a member's name goes
- * before its value. */
+/* Moves behind the value, of a container only behind its beginning; inside one, a member's name
+ * goes before its value. */
 static bool skip_tagged(struct sfs_sort_key_reader *reader, int tag, size_t *depth)
 {
     if (tag == SFS_SORT_KEY_MEMBER && *depth > 0) {

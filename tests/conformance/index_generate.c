@@ -237,11 +237,11 @@ struct sfs_query *index_pointed_query(struct sfs_buffer *path)
     return query;
 }
 
-/* A name of an index, whose fields the query is of: conditions on the first, groups by some, functions
- * of others. */
+/* A name of an index, whose fields the query is of: conditions on the first, groups by some,
+ * functions of others. */
 struct sfs_query *index_covered_query(const char *name, struct sfs_buffer *path)
 {
-    static const char *const tests[] = {"exists", "= 1",    "= \"a\"",      ">= 1",
+    static const char *const tests[] = {"exists",  "= 1",    "= \"a\"",       ">= 1",
                                         "< \"b\"", "exists", "in [1, \"a\"]", "<= 3"};
     static const char *const functions[] = {"sum", "avg", "min", "max", "distinct"};
     struct sfs_error error = {0};

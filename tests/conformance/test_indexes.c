@@ -37,8 +37,8 @@ struct life {
     size_t rows;
     size_t covered;        /* groups from the entries alone */
     size_t covered_inside; /* of these, in transactions and on snapshots */
-    size_t inside;  /* of these, in transactions */
-    size_t refused; /* batches that a unique index refused */
+    size_t inside;         /* of these, in transactions */
+    size_t refused;        /* batches that a unique index refused */
     char path[400];
 };
 

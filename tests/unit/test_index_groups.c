@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups and aggregates from an index alone: what they give, what explain says, when an index must not
- * be used for them, and what filters on keys are worth against one.
+ * Groups and aggregates from an index alone: what they give, what explain says, when an index must
+ * not be used for them, and what filters on keys are worth against one.
  */
 #include "index_fixture.h"
 
@@ -151,13 +151,14 @@ static void test_explain(void **state)
     (void)state;
     struct sfs_storage *store = open_filled(700);
     must_create(store, "type,n");
-    assert_string_equal(text(store, "where/type = \"t1\"/order/n/group/type/aggregate/sum(n)/explain"),
-                        "index type,n\n    library: about 100 of 700 keys, which say all that is "
-                        "asked: no record is read\n"
-                        "where/type = \"t1\"\n    library: nothing left to test\n"
-                        "order/n\n    library: nothing left to sort\n"
-                        "group/type\n    library: takes the groups as they come, one after the other\n"
-                        "aggregate/sum(n)\n    library: adds up while it reads\n");
+    assert_string_equal(
+        text(store, "where/type = \"t1\"/order/n/group/type/aggregate/sum(n)/explain"),
+        "index type,n\n    library: about 100 of 700 keys, which say all that is "
+        "asked: no record is read\n"
+        "where/type = \"t1\"\n    library: nothing left to test\n"
+        "order/n\n    library: nothing left to sort\n"
+        "group/type\n    library: takes the groups as they come, one after the other\n"
+        "aggregate/sum(n)\n    library: adds up while it reads\n");
     assert_string_equal(text(store, "group/n/explain"),
                         "index type,n\n    library: about 700 of 700 keys, which say all that is "
                         "asked: no record is read\n"
@@ -286,8 +287,9 @@ static void test_bounds_of_keys(void **state)
     snprintf(path, sizeof(path), "%s/explain", many);
     assert_non_null(strstr(text(store, path), "index type\n"));
     snprintf(path, sizeof(path), "%s/keys", many);
-    assert_string_equal(text(store, path), "k00107\nk00114\nk00121\nk00128\nk00135\nk00142\nk00149\n"
-                                           "p%2F00030\np%2F00100\n");
+    assert_string_equal(text(store, path),
+                        "k00107\nk00114\nk00121\nk00128\nk00135\nk00142\nk00149\n"
+                        "p%2F00030\np%2F00100\n");
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
