@@ -225,7 +225,7 @@ static struct sfs_cover cover_of(struct sfs_storage *able, const struct wish *wi
 {
     struct sfs_cover cover = {.covers = false};
     /* Where the store is no snapshot, a record may be met twice under two values. */
-    if (wish->grouped && offer->ranges.exact && (sfs_storage_capabilities(able) & SFS_CAN_SNAPSHOT))
+    if (wish->grouped && offer->ranges.exact && sfs_plan_is_of_one_state(able))
         cover = sfs_cover_of(offer->index, offer->ranges.bound, offer->ranges.count, wish->group,
                              wish->aggregate);
     return cover;
@@ -420,6 +420,11 @@ int sfs_plan_exact(struct sfs_storage *store, const struct sfs_query *query,
 struct sfs_storage *sfs_plan_able(struct sfs_storage *store)
 {
     return sfs_storage_override(store, offsetof(struct sfs_override_operations, index), false);
+}
+
+bool sfs_plan_is_of_one_state(const struct sfs_storage *store)
+{
+    return (sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) || sfs_snapshot_lease(store) != 0;
 }
 
 int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query,

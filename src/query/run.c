@@ -146,7 +146,7 @@ static int begin_reading(struct result *result, struct sfs_storage *store, unsig
     if (failed)
         return failed;
     /* What passes when the index is read need not when the record is, if others write. */
-    result->plan.exact &= snapshot;
+    result->plan.exact &= sfs_plan_is_of_one_state(store);
     if (result->plan.way == SFS_PLAN_GROUPS)
         return sfs_cover_cursor(store, &result->plan, &result->guard, &result->chain, error);
     want = wanted(result, 0, want);

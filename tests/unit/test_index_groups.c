@@ -40,6 +40,12 @@ static void set_odd(struct sfs_storage *store)
     set(store, "odda", "{\"type\":\"t1\",\"n\":-1e12345678901234567890}");
     set(store, "oddb", "no document");
     set(store, "oddc", "{\"n\":0,\"m\":7}");
+    /* More of a group than are read one by one, and before all of its values. */
+    for (unsigned i = 0; i < 50; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "without%u", i);
+        set(store, key, "{\"type\":\"t1\"}");
+    }
 }
 
 static struct sfs_storage *open_odd(unsigned count)
