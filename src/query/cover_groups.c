@@ -214,8 +214,7 @@ static int give(struct groups *self, struct sfs_error *error)
 
 static bool is_of_group(const struct groups *self, struct sfs_bytes key)
 {
-    return self->begun && key.size >= self->prefix.size &&
-           memcmp(key.data, self->prefix.data, self->prefix.size) == 0;
+    return self->begun && sfs_bytes_starts(key, sfs_buffer_bytes(&self->prefix));
 }
 
 /* Reads until a group is whole: 1, 0 at the end, or an error. */
