@@ -2,10 +2,7 @@
 /* Accumulators of the functions of `aggregate`. */
 #include "query/aggregate.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
-#include "query/sort_key.h"
+#include "query/sort_key_form.h"
 
 static bool keeps_best(enum sfs_function function)
 {
@@ -29,13 +26,10 @@ static int offer(struct sfs_buffer *best, enum sfs_function function, struct sfs
 
 static int add_number(struct sfs_sum *sum, const struct sfs_value *value)
 {
-    char digits[24];
     if (sfs_value_type(value) != SFS_JSON_NUMBER)
         return 0;
-    if (value->kind == SFS_VALUE_JSON)
-        return sfs_sum_add(sum, value->is.json.text);
-    int size = snprintf(digits, sizeof(digits), "%" PRId64, value->is.integer);
-    return sfs_sum_add(sum, sfs_bytes(digits, (size_t)size));
+    return value->kind == SFS_VALUE_JSON ? sfs_sum_add(sum, value->is.json.text)
+                                         : sfs_sum_add_integer(sum, value->is.integer);
 }
 
 int sfs_accumulator_add(struct sfs_accumulator *accumulator, enum sfs_function function,
@@ -50,6 +44,30 @@ int sfs_accumulator_add(struct sfs_accumulator *accumulator, enum sfs_function f
     scratch->size = 0;
     int result = sfs_sort_key_add(value, false, scratch);
     return result ? result : offer(&accumulator->best, function, sfs_buffer_bytes(scratch));
+}
+
+static int add_number_key(struct sfs_sum *sum, struct sfs_bytes key, struct sfs_buffer *scratch)
+{
+    unsigned char tag = *(const unsigned char *)key.data;
+    int64_t integer = 0;
+    bool missing = false;
+    if (tag < SFS_SORT_KEY_NEGATIVE || tag > SFS_SORT_KEY_POSITIVE)
+        return 0;
+    if (sfs_sort_key_read_integer(&key, false, &integer))
+        return sfs_sum_add_integer(sum, integer);
+    scratch->size = 0;
+    int result = sfs_sort_key_read(&key, false, scratch, &missing);
+    return result ? result : sfs_sum_add(sum, sfs_buffer_bytes(scratch));
+}
+
+int sfs_accumulator_add_key(struct sfs_accumulator *accumulator, enum sfs_function function,
+                            struct sfs_bytes key, struct sfs_buffer *scratch)
+{
+    if (sfs_sort_key_is_missing(key))
+        return 0;
+    if (keeps_sum(function))
+        return add_number_key(&accumulator->sum, key, scratch);
+    return keeps_best(function) ? offer(&accumulator->best, function, key) : 0;
 }
 
 int sfs_accumulator_pack(const struct sfs_accumulator *accumulator, enum sfs_function function,

@@ -18,6 +18,9 @@ struct sfs_accumulator {
 /* Each answers 0, NO_MEMORY or TOO_LARGE. */
 int sfs_accumulator_add(struct sfs_accumulator *accumulator, enum sfs_function function,
                         const struct sfs_value *value, struct sfs_buffer *scratch);
+/* The same with the value's sort key; also INVALID, where it is none. */
+int sfs_accumulator_add_key(struct sfs_accumulator *accumulator, enum sfs_function function,
+                            struct sfs_bytes key, struct sfs_buffer *scratch);
 int sfs_accumulator_pack(const struct sfs_accumulator *accumulator, enum sfs_function function,
                          struct sfs_buffer *out);
 /* Merges what the bytes hold, which move behind it. */

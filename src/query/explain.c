@@ -18,10 +18,21 @@ static const char *how_of_order(const struct sfs_query *query, size_t at)
                    : "sorts in memory, beyond its limit in temporary files";
 }
 
+/* Of a stage that the index has done. */
+static const char *how_done(const struct sfs_query_stage *stage, const struct sfs_plan *plan)
+{
+    if (stage->node)
+        return "nothing left to test";
+    if (stage->kind == SFS_QUERY_ORDER)
+        return "nothing left to sort";
+    return plan->streamed ? "takes the groups as they come, one after the other"
+                          : "collects groups in a table, beyond its memory in temporary files";
+}
+
 static const char *how_of(const struct sfs_query *query, const struct sfs_plan *plan, size_t at)
 {
     if (sfs_plan_does(plan, at))
-        return query->stages[at]->node ? "nothing left to test" : "nothing left to sort";
+        return how_done(query->stages[at], plan);
     switch (query->stages[at]->kind) {
     case SFS_QUERY_WHERE:
     case SFS_QUERY_BY:
@@ -85,7 +96,7 @@ static int add_stages(struct sfs_storage *store, const struct sfs_query *query,
                       const struct sfs_push_down *taken, const struct sfs_plan *plan,
                       struct sfs_buffer *out)
 {
-    int result = taken->stages  ? 0
+    int result = taken->stages ? 0
                  : plan->index ? sfs_plan_explain(plan, out)
                                : add_scan(store, query, out);
     for (size_t i = 0; i < query->count && result == 0; i++) {

@@ -36,6 +36,8 @@ struct sfs_fold {
 
 int sfs_fold_fail(int result, struct sfs_error *error)
 {
+    if (result == SFS_E_INVALID)
+        return sfs_fail(error, SFS_E_CORRUPT, "query", "an index has an entry that is none");
     if (result != SFS_E_TOO_LARGE)
         return sfs_fail_memory(error, "query");
     return sfs_fail(
@@ -198,8 +200,9 @@ static struct entry *find(struct sfs_fold *fold, struct sfs_bytes key)
     return insert(fold, hash, key);
 }
 
-int sfs_fold_add(struct sfs_fold *fold, struct sfs_bytes key, const struct sfs_value *values,
-                 struct sfs_error *error)
+/* One of `values` and `keys` is NULL. */
+static int add(struct sfs_fold *fold, struct sfs_bytes key, const struct sfs_value *values,
+               const struct sfs_bytes *keys, struct sfs_error *error)
 {
     struct entry *entry = find(fold, key);
     if (!entry)
@@ -207,14 +210,30 @@ int sfs_fold_add(struct sfs_fold *fold, struct sfs_bytes key, const struct sfs_v
     entry->count++;
     for (size_t i = 0; i < fold->function_count; i++) {
         struct sfs_accumulator *accumulator = &entry->accumulators[i];
+        enum sfs_function function = fold->functions[i].function;
         uint64_t before = sfs_accumulator_held(accumulator);
-        int result = sfs_accumulator_add(accumulator, fold->functions[i].function, &values[i],
-                                         &fold->scratch);
+        int result = 0;
+        if (values)
+            result = sfs_accumulator_add(accumulator, function, &values[i], &fold->scratch);
+        else if (function != SFS_FUNCTION_COUNT)
+            result = sfs_accumulator_add_key(accumulator, function, keys[i], &fold->scratch);
         if (result)
             return sfs_fold_fail(result, error);
         fold->held += sfs_accumulator_held(accumulator) - before;
     }
     return fold->held > fold->memory ? flush(fold, error) : 0;
+}
+
+int sfs_fold_add(struct sfs_fold *fold, struct sfs_bytes key, const struct sfs_value *values,
+                 struct sfs_error *error)
+{
+    return add(fold, key, values, NULL, error);
+}
+
+int sfs_fold_add_keys(struct sfs_fold *fold, struct sfs_bytes key, const struct sfs_bytes *values,
+                      struct sfs_error *error)
+{
+    return add(fold, key, NULL, values, error);
 }
 
 /* --- reading --- */

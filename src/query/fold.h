@@ -26,6 +26,9 @@ int sfs_fold_new(struct sfs_guard *guard, uint64_t memory, const struct sfs_stag
 /* Adds one row of this key; `values` is one a function. */
 int sfs_fold_add(struct sfs_fold *fold, struct sfs_bytes key, const struct sfs_value *values,
                  struct sfs_error *error);
+/* The same with sort keys as values. Also CORRUPT, where one is none. */
+int sfs_fold_add_keys(struct sfs_fold *fold, struct sfs_bytes key, const struct sfs_bytes *values,
+                      struct sfs_error *error);
 /* The next key, borrowed until the next call: 1, 0 at the end, or an error. Nothing can be added
  * any more. */
 int sfs_fold_next(struct sfs_fold *fold, struct sfs_folded *ret_folded, struct sfs_error *error);

@@ -6,17 +6,19 @@ libstorefs_la_SOURCES += \
 	src/query/arena.c src/query/arena.h \
 	src/query/bounds.c src/query/bounds.h \
 	src/query/condition.c \
+	src/query/cover.c src/query/cover.h src/query/cover_groups.c \
 	src/query/csv.c src/query/csv.h \
 	src/query/csv_cell.c \
 	src/query/cursors.c \
 	src/query/document.c src/query/document.h \
+	src/query/entries.c src/query/entries.h \
 	src/query/evaluate.c \
 	src/query/explain.c \
 	src/query/expression.h \
 	src/query/field.c src/query/field.h \
 	src/query/fold.c src/query/fold.h \
 	src/query/grammar.c \
-	src/query/group.c \
+	src/query/group.c src/query/group.h src/query/group_rows.c \
 	src/query/guard.c src/query/guard.h \
 	src/query/has.c \
 	src/query/index_check.c \

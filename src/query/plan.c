@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "core/storage.h"
+#include "query/bounds.h"
+#include "query/cover.h"
 #include "query/plan_ranges.h"
 
 /* --- what the query asks for --- */
@@ -15,9 +17,13 @@ struct wish {
     const struct sfs_query *query;
     struct sfs_plan_tests tests;
     size_t filters;
-    const struct sfs_query_stage *order; /* behind the filters; NULL */
-    uint64_t most;                       /* rows behind that: limit and offset; UINT64_MAX */
-    uint64_t keys;                       /* in the store */
+    const struct sfs_query_stage *order;     /* behind the filters; NULL */
+    bool grouped;                            /* then all is groups */
+    const struct sfs_query_stage *group;     /* of these; NULL: one */
+    const struct sfs_query_stage *aggregate; /* with these results; NULL: none */
+    size_t done;                             /* the stages that make them */
+    uint64_t most;                           /* rows behind that: limit and offset; UINT64_MAX */
+    uint64_t keys;                           /* in the store */
 };
 
 static uint64_t add_up(uint64_t a, uint64_t b)
@@ -45,6 +51,26 @@ static uint64_t most_rows(const struct sfs_query *query, size_t at)
     return UINT64_MAX;
 }
 
+/* Whether the filters are followed by a group or an aggregate: to those no order matters. */
+static void wish_groups(struct wish *wish)
+{
+    const struct sfs_query *query = wish->query;
+    size_t at = wish->filters;
+    while (at < query->count && query->stages[at]->kind == SFS_QUERY_ORDER)
+        at++;
+    const struct sfs_query_stage *stage = at < query->count ? query->stages[at] : NULL;
+    if (!stage || (stage->kind != SFS_QUERY_GROUP && stage->kind != SFS_QUERY_AGGREGATE))
+        return;
+    wish->grouped = true;
+    wish->done = at;
+    wish->aggregate = stage;
+    if (stage->kind == SFS_QUERY_GROUP) {
+        wish->done = at + 1;
+        wish->group = stage;
+        wish->aggregate = sfs_query_results_of(query, at);
+    }
+}
+
 static struct wish wish_of(const struct sfs_query *query)
 {
     struct wish wish = {.query = query};
@@ -55,6 +81,7 @@ static struct wish wish_of(const struct sfs_query *query)
     if (next < query->count && query->stages[next]->kind == SFS_QUERY_ORDER)
         wish.order = query->stages[next++];
     wish.most = most_rows(query, next);
+    wish_groups(&wish);
     return wish;
 }
 
@@ -66,6 +93,7 @@ struct offer {
     enum sfs_plan_way way;
     bool ordered;
     bool descending;
+    bool streamed;
     uint64_t rows;
     uint64_t price;
 };
@@ -184,6 +212,25 @@ static int count_rows(struct sfs_storage *able, const struct wish *wish, struct 
     return 0;
 }
 
+/* Groups from the entries alone: none of them may be one that does not say all. */
+static void choose_groups(struct offer *offer, const struct sfs_cover *cover)
+{
+    offer->way = SFS_PLAN_GROUPS;
+    offer->streamed = cover->streamed;
+    offer->price = offer->rows / (cover->streamed ? SFS_PLAN_ENTRIES : SFS_PLAN_FOLDED_ENTRIES);
+}
+
+static struct sfs_cover cover_of(struct sfs_storage *able, const struct wish *wish,
+                                 const struct offer *offer)
+{
+    struct sfs_cover cover = {.covers = false};
+    /* Where the store is no snapshot, a record may be met twice under two values. */
+    if (wish->grouped && offer->ranges.exact && sfs_plan_is_of_one_state(able))
+        cover = sfs_cover_of(offer->index, offer->ranges.bound, offer->ranges.count, wish->group,
+                             wish->aggregate);
+    return cover;
+}
+
 static int price(struct sfs_storage *able, const struct wish *wish, struct offer *offer,
                  struct sfs_error *error)
 {
@@ -191,8 +238,9 @@ static int price(struct sfs_storage *able, const struct wish *wish, struct offer
     uint64_t unread = 0;
     bool in_order = wish->order && offer->ranges.count == 1 &&
                     gives_order(wish, offer->index, offer->ranges.bound, &offer->descending);
+    struct sfs_cover cover = cover_of(able, wish, offer);
     offer->price = UINT64_MAX;
-    if (!offer->ranges.narrowed && !in_order)
+    if (!offer->ranges.narrowed && !in_order && !cover.covers)
         return 0;
     int result = operations_of(able)->stats(able, offer->index, &stats, error);
     if (result == 0 && stats.inexact > 0)
@@ -201,7 +249,9 @@ static int price(struct sfs_storage *able, const struct wish *wish, struct offer
         result = count_rows(able, wish, offer, &stats, error);
     if (result == 0 && unread > 0 && add_unread(offer, unread))
         result = sfs_fail_memory(error, "query");
-    if (result == 0)
+    if (result == 0 && cover.covers && stats.inexact == 0)
+        choose_groups(offer, &cover);
+    else if (result == 0)
         choose_way(wish, offer, in_order && stats.inexact == 0);
     return result;
 }
@@ -232,6 +282,13 @@ static void take(struct sfs_plan *plan, const struct wish *wish, struct offer *o
     plan->ordered = offer->ordered;
     plan->descending = offer->descending && offer->way == SFS_PLAN_ORDER;
     plan->exact = offer->ranges.exact;
+    if (offer->way == SFS_PLAN_GROUPS) {
+        plan->group = wish->group;
+        plan->aggregate = wish->aggregate;
+        plan->done = wish->done;
+        plan->bound = offer->ranges.bound;
+        plan->streamed = offer->streamed;
+    }
     plan->rows = offer->rows;
     plan->total = wish->keys;
     offer->ranges = (struct sfs_plan_ranges){0};
@@ -251,8 +308,45 @@ static int count_keys(struct sfs_storage *able, const struct sfs_index_set *set,
     return result;
 }
 
-static int choose(struct sfs_storage *able, const struct wish *wish, struct sfs_plan *plan,
-                  struct sfs_error *error)
+/* Whether the scan that the filters on @key leave has at most `most` keys: these are counted. */
+static int is_scan_short(struct sfs_storage *store, const struct wish *wish, uint64_t most,
+                         bool *ret_short, struct sfs_error *error)
+{
+    struct sfs_bounds bounds = {{0}, {0}};
+    struct sfs_cursor *cursor = NULL;
+    const struct sfs_record *record = NULL;
+    int found = 0;
+    *ret_short = false;
+    if (sfs_bounds_find(wish->query, &bounds))
+        found = sfs_fail_memory(error, "query");
+    struct sfs_range range = sfs_bounds_range(&bounds);
+    if (found == 0 && (range.from.size > 0 || range.to.size > 0))
+        found = sfs_scan(store, range, SFS_WANT_RECORD | SFS_WANT_KEYS, &cursor, error);
+    for (uint64_t i = 0; found == 0 && cursor && i <= most; i++) {
+        found = sfs_cursor_next(cursor, &record, error);
+        *ret_short = found == 0;
+        if (found <= 0)
+            break;
+        found = 0;
+    }
+    sfs_cursor_close(cursor);
+    sfs_bounds_free(&bounds);
+    return found;
+}
+
+/* A few keys in a row are read in place of what the index would find. */
+static int compare_scan(struct sfs_storage *store, const struct wish *wish, struct offer *best,
+                        struct sfs_error *error)
+{
+    bool is_short = false;
+    int result = is_scan_short(store, wish, best->price / SFS_PLAN_BOUNDS, &is_short, error);
+    if (result == 0 && is_short)
+        offer_free(best);
+    return result;
+}
+
+static int choose(struct sfs_storage *store, struct sfs_storage *able, const struct wish *wish,
+                  struct sfs_plan *plan, struct sfs_error *error)
 {
     struct offer best = {.index = NULL, .price = wish->keys};
     int result = 0;
@@ -268,6 +362,8 @@ static int choose(struct sfs_storage *able, const struct wish *wish, struct sfs_
             offer_free(&offer);
         }
     }
+    if (result == 0 && best.index)
+        result = compare_scan(store, wish, &best, error);
     if (result == 0 && best.index)
         take(plan, wish, &best);
     offer_free(&best);
@@ -326,6 +422,11 @@ struct sfs_storage *sfs_plan_able(struct sfs_storage *store)
     return sfs_storage_override(store, offsetof(struct sfs_override_operations, index), false);
 }
 
+bool sfs_plan_is_of_one_state(const struct sfs_storage *store)
+{
+    return (sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) || sfs_snapshot_lease(store) != 0;
+}
+
 int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query,
                   struct sfs_plan *ret_plan, struct sfs_error *error)
 {
@@ -333,12 +434,12 @@ int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query,
     struct sfs_storage *able = sfs_plan_able(store);
     struct wish wish = wish_of(query);
     int result = 0;
-    if (able && (wish.filters > 0 || wish.order))
+    if (able && (wish.filters > 0 || wish.order || wish.grouped))
         result = operations_of(able)->set(able, &plan.set, error);
     if (result == 0 && plan.set)
         result = count_keys(able, plan.set, &wish.keys, error);
     if (result == 0 && plan.set)
-        result = choose(able, &wish, &plan, error);
+        result = choose(store, able, &wish, &plan, error);
     if (result)
         sfs_plan_free(&plan);
     else

@@ -72,6 +72,7 @@ int sfs_plan_explain(const struct sfs_plan *plan, struct sfs_buffer *out)
         [SFS_PLAN_NAMES] = "sorted by name, each then looked up",
         [SFS_PLAN_KEY] = "as they stand there, which is by name",
         [SFS_PLAN_ORDER] = "as they stand there, which is the order asked for",
+        [SFS_PLAN_GROUPS] = "which say all that is asked: no record is read",
     };
     return sfs_buffer_printf(out,
                              "index %s\n    library: about %" PRIu64 " of %" PRIu64 " keys, %s%s\n",

@@ -10,14 +10,22 @@
 #include "query/plan.h"
 #include "query/run.h"
 
-static int open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
-                      struct sfs_bytes from, unsigned want, struct sfs_index_cursor **ret_cursor,
-                      struct sfs_error *error)
+static int open_from(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
+                     struct sfs_bytes from, unsigned want, struct sfs_index_cursor **ret_cursor,
+                     struct sfs_error *error)
 {
     struct sfs_storage *able = sfs_plan_able(store);
     struct sfs_range range = {from, sfs_buffer_bytes(&plan->ranges[at].to)};
     return able->operations->override->index->scan(able, plan->index, range, plan->descending, want,
                                                    ret_cursor, error);
+}
+
+int sfs_plan_open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
+                        unsigned want, struct sfs_index_cursor **ret_cursor,
+                        struct sfs_error *error)
+{
+    return open_from(store, plan, at, sfs_buffer_bytes(&plan->ranges[at].from), want, ret_cursor,
+                     error);
 }
 
 /* --- straight from the index --- */
@@ -54,8 +62,7 @@ static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, u
     if (!self)
         return sfs_fail_memory(error, "query");
     self->cursor.operations = &operations;
-    int result = open_range(store, plan, 0, sfs_buffer_bytes(&plan->ranges[0].from), want,
-                            &self->below, error);
+    int result = sfs_plan_open_range(store, plan, 0, want, &self->below, error);
     if (result) {
         free(self);
         return result;
@@ -142,8 +149,8 @@ static int collect_part(struct names *self, size_t at, struct reached *reached,
     bool holds = self->held < HELD_MOST;
     struct sfs_bytes from = reached->key.size ? sfs_buffer_bytes(&reached->key)
                                               : sfs_buffer_bytes(&self->plan->ranges[at].from);
-    int result = open_range(self->store, self->plan, at, from, holds ? self->want : SFS_WANT_NAMES,
-                            &cursor, error);
+    int result = open_from(self->store, self->plan, at, from, holds ? self->want : SFS_WANT_NAMES,
+                           &cursor, error);
     if (result)
         return result;
     while ((result = cursor->operations->next(cursor, &row, error)) > 0) {

@@ -161,6 +161,15 @@ const struct sfs_query_stage *sfs_query_shape(const struct sfs_query *query, siz
     return NULL;
 }
 
+const struct sfs_query_stage *sfs_query_results_of(const struct sfs_query *query, size_t at)
+{
+    while (++at < query->count) {
+        if (query->stages[at]->kind == SFS_QUERY_AGGREGATE)
+            return query->stages[at];
+    }
+    return NULL;
+}
+
 static int append_fields(struct sfs_query *query, enum sfs_query_stage_kind kind,
                          struct sfs_bytes fields, struct sfs_error *error)
 {

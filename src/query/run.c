@@ -7,6 +7,7 @@
 
 #include "core/storage.h"
 #include "query/bounds.h"
+#include "query/cover.h"
 #include "query/plan.h"
 #include "query/run.h"
 #include "storefs/backend.h"
@@ -19,7 +20,7 @@ struct result {
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
     struct sfs_plan plan; /* the chain refers to it */
-    int failed; /* after a failure nothing more can be read */
+    int failed;           /* after a failure nothing more can be read */
 };
 
 static int result_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
@@ -47,16 +48,6 @@ static void result_close(struct sfs_cursor *cursor)
 
 /* --- the chain --- */
 
-/* The aggregate whose results the groups that stage `at` makes must have. */
-static const struct sfs_query_stage *results_of(const struct sfs_query *query, size_t at)
-{
-    while (++at < query->count) {
-        if (query->stages[at]->kind == SFS_QUERY_AGGREGATE)
-            return query->stages[at];
-    }
-    return NULL;
-}
-
 /* What the stages from number `from` on that no index does want of the store's records: behind a
  * select, a group or an aggregate nobody sees them, but the aggregate of a group's members. */
 static unsigned wanted(const struct result *result, size_t from, unsigned want)
@@ -67,7 +58,7 @@ static unsigned wanted(const struct result *result, size_t from, unsigned want)
             continue;
         if (sfs_query_stage_reads_value(query->stages[i]))
             return want | SFS_WANT_VALUE;
-        const struct sfs_query_stage *results = results_of(query, i);
+        const struct sfs_query_stage *results = sfs_query_results_of(query, i);
         if (query->stages[i]->kind == SFS_QUERY_GROUP && results)
             return sfs_query_stage_reads_value(results) ? SFS_WANT_VALUE : SFS_WANT_RECORD;
         if (query->stages[i]->kind >= SFS_QUERY_SELECT)
@@ -81,7 +72,9 @@ static int add_aggregate(struct result *result, size_t at, struct sfs_error *err
     const struct sfs_query_stage *stage = result->query->stages[at];
     struct sfs_cursor **chain = &result->chain;
     int failed = 0;
-    if (sfs_query_rows(result->query, at) != SFS_ROW_GROUPS)
+    bool grouped = sfs_query_rows(result->query, at) == SFS_ROW_GROUPS ||
+                   (result->plan.way == SFS_PLAN_GROUPS && at == result->plan.done);
+    if (!grouped)
         failed = sfs_group_cursor(*chain, NULL, stage, &result->guard, chain, error);
     return failed ? failed : sfs_summary_cursor(*chain, stage, chain, error);
 }
@@ -118,8 +111,8 @@ static int add_stage(struct result *result, size_t *at, struct sfs_error *error)
     case SFS_QUERY_SELECT:
         return sfs_select_cursor(*chain, stage, chain, error);
     case SFS_QUERY_GROUP:
-        return sfs_group_cursor(*chain, stage, results_of(query, *at - 1), &result->guard, chain,
-                                error);
+        return sfs_group_cursor(*chain, stage, sfs_query_results_of(query, *at - 1), &result->guard,
+                                chain, error);
     case SFS_QUERY_AGGREGATE:
         break;
     }
@@ -153,7 +146,9 @@ static int begin_reading(struct result *result, struct sfs_storage *store, unsig
     if (failed)
         return failed;
     /* What passes when the index is read need not when the record is, if others write. */
-    result->plan.exact &= snapshot;
+    result->plan.exact &= sfs_plan_is_of_one_state(store);
+    if (result->plan.way == SFS_PLAN_GROUPS)
+        return sfs_cover_cursor(store, &result->plan, &result->guard, &result->chain, error);
     want = wanted(result, 0, want);
     return result->plan.index ? sfs_plan_cursor(store, &result->plan, want, &result->chain, error)
                               : scan_range(result, store, want, error);

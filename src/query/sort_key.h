@@ -35,6 +35,15 @@ int sfs_sort_key_add(const struct sfs_value *value, bool descending, struct sfs_
 int sfs_sort_key_read(struct sfs_bytes *rest, bool descending, struct sfs_buffer *out,
                       bool *ret_missing);
 
+/* Whether a key is that of a missing value. */
+static inline bool sfs_sort_key_is_missing(struct sfs_bytes key)
+{
+    return *(const unsigned char *)key.data == 1;
+}
+/* How many bytes the key has that `rest` begins with; 0 where it begins with none. Looks only as
+ * far as it must to find the end: what is inside may be no value. */
+size_t sfs_sort_key_size(struct sfs_bytes rest);
+
 /* Reads an integer of 64 bits; false, and nothing moved, where something else is next. */
 bool sfs_sort_key_read_integer(struct sfs_bytes *rest, bool descending, int64_t *ret_integer);
 

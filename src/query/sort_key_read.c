@@ -174,44 +174,128 @@ int sfs_sort_key_read_text(struct sfs_bytes *rest, bool descending, struct sfs_b
     return 1;
 }
 
+/* --- sizes --- */
+
+/* The digits of a number end with the first byte that is even. */
+static bool skip_number(struct sfs_sort_key_reader *reader)
+{
+    int class = take(reader);
+    if (class < 0)
+        return false;
+    if (class < SFS_SORT_KEY_EXPONENT + SFS_SORT_KEY_EXPONENT_MIN ||
+        class > SFS_SORT_KEY_EXPONENT + SFS_SORT_KEY_EXPONENT_MAX) {
+        int mask = class < SFS_SORT_KEY_EXPONENT ? 0xff : 0;
+        uint64_t number = 0;
+        for (int i = 0; i < 8; i++)
+            number = number << 8 | (uint64_t)((take(reader) ^ mask) & 0xff);
+        if ((class ^ mask) == SFS_SORT_KEY_LONGER) {
+            if (number > (uint64_t)(reader->end - reader->at))
+                return false;
+            reader->at += number;
+        }
+    }
+    int byte = 1;
+    while (byte > 0 && byte & 1)
+        byte = take(reader);
+    return byte >= 0;
+}
+
+static bool skip_text(struct sfs_sort_key_reader *reader)
+{
+    const unsigned char *end = memchr(reader->at, SFS_SORT_KEY_END, rest_of(reader).size);
+    reader->at = end ? end + 1 : reader->end;
+    return end != NULL;
+}
+
+/* Moves behind the value, of a container only behind its beginning; inside one, a member's name
+ * goes before its value. */
+static bool skip_tagged(struct sfs_sort_key_reader *reader, int tag, size_t *depth)
+{
+    if (tag == SFS_SORT_KEY_MEMBER && *depth > 0) {
+        if (!skip_text(reader))
+            return false;
+        tag = take(reader);
+    }
+    switch (tag) {
+    case SFS_SORT_KEY_MISSING:
+    case SFS_SORT_KEY_NULL:
+    case SFS_SORT_KEY_FALSE:
+    case SFS_SORT_KEY_TRUE:
+    case SFS_SORT_KEY_ZERO:
+        return true;
+    case SFS_SORT_KEY_NEGATIVE:
+        reader->mask = 0xff;
+        break;
+    case SFS_SORT_KEY_POSITIVE:
+        break;
+    case SFS_SORT_KEY_STRING:
+        return skip_text(reader);
+    case SFS_SORT_KEY_ARRAY:
+    case SFS_SORT_KEY_OBJECT:
+        ++*depth;
+        return true;
+    case SFS_SORT_KEY_END:
+        return (*depth)-- > 0;
+    default:
+        return false;
+    }
+    bool skipped = skip_number(reader);
+    reader->mask = 0;
+    return skipped;
+}
+
+size_t sfs_sort_key_size(struct sfs_bytes rest)
+{
+    struct sfs_sort_key_reader reader = reader_of(rest, false);
+    size_t depth = 0;
+    do {
+        if (!skip_tagged(&reader, take(&reader), &depth))
+            return 0;
+    } while (depth > 0);
+    return rest.size - rest_of(&reader).size;
+}
+
 /* --- integers --- */
 
-/* Appends the digits of a pair to the number, as far as there are `places` left. */
-static bool add_pair(unsigned pair, int *places, uint64_t *number)
+__extension__ typedef unsigned __int128 unsigned_wide;
+
+#define PLACES_MAX 20
+
+/* What the digits count, of which `digits` were read, as an integer of `places` digits. */
+static bool place(unsigned_wide number, int digits, int places, uint64_t *ret_number)
 {
-    for (unsigned digit = pair / 10, i = 0; i < 2; digit = pair % 10, i++) {
-        if (*places == 0) {
-            if (digit != 0)
-                return false;
-            continue;
-        }
-        --*places;
-        if (__builtin_mul_overflow(*number, 10, number) ||
-            __builtin_add_overflow(*number, digit, number))
+    if (digits > places) {
+        if (digits > places + 1 || number % 10 != 0)
             return false;
+        number /= 10;
+        digits--;
     }
-    return true;
+    for (; digits < places; digits++)
+        number *= 10;
+    *ret_number = (uint64_t)number;
+    return number <= UINT64_MAX;
 }
 
 /* The number whose sign was read, where it is an integer that fits. */
 static bool read_magnitude(struct sfs_sort_key_reader *reader, uint64_t *ret_number)
 {
     int places = take(reader) - SFS_SORT_KEY_EXPONENT;
-    uint64_t number = 0;
+    unsigned_wide number = 0;
+    int digits = 0;
     int byte = 1;
-    if (places < 1 || places > 20)
+    if (places < 1 || places > PLACES_MAX)
         return false;
-    while (byte & 1) {
+    for (; byte & 1; digits += 2) {
         byte = take(reader);
-        if (byte < 0 || byte > 199 || !add_pair((unsigned)byte / 2, &places, &number))
+        if (byte < 0 || byte > 199 || digits == PLACES_MAX)
             return false;
+        number = number * 100 + (unsigned)byte / 2;
     }
-    for (; places > 0; places--) {
-        if (__builtin_mul_overflow(number, 10, &number))
-            return false;
+    if (digits == places) {
+        *ret_number = (uint64_t)number;
+        return number <= UINT64_MAX;
     }
-    *ret_number = number;
-    return true;
+    return place(number, digits, places, ret_number);
 }
 
 bool sfs_sort_key_read_integer(struct sfs_bytes *rest, bool descending, int64_t *ret_integer)

@@ -49,6 +49,8 @@ enum sfs_row_kind sfs_query_rows(const struct sfs_query *query, size_t count);
 /* The stage that made what the rows behind the first `count` stages look like: the last select,
  * group or aggregate. NULL: none. */
 const struct sfs_query_stage *sfs_query_shape(const struct sfs_query *query, size_t count);
+/* The aggregate whose results the groups that stage `at` makes must have; NULL: none. */
+const struct sfs_query_stage *sfs_query_results_of(const struct sfs_query *query, size_t at);
 /* Whether a stage looks into values, not only at properties. */
 bool sfs_query_stage_reads_value(const struct sfs_query_stage *stage);
 /* query.c: appends an `aggregate` of one function. */

@@ -184,6 +184,13 @@ int sfs_sum_add(struct sfs_sum *sum, struct sfs_bytes number)
     return result;
 }
 
+int sfs_sum_add_integer(struct sfs_sum *sum, int64_t number)
+{
+    int result = add_wide(sum, (sfs_wide)number * BASE);
+    sum->count += result == 0;
+    return result;
+}
+
 /* --- sums of sums --- */
 
 int sfs_sum_merge(struct sfs_sum *sum, const struct sfs_sum *other)

@@ -26,6 +26,7 @@ struct sfs_sum {
 
 /* Adds the text of a JSON number. NO_MEMORY; TOO_LARGE where the sum would span too many digits. */
 int sfs_sum_add(struct sfs_sum *sum, struct sfs_bytes number);
+int sfs_sum_add_integer(struct sfs_sum *sum, int64_t number);
 /* Adds another sum. As sfs_sum_add. */
 int sfs_sum_merge(struct sfs_sum *sum, const struct sfs_sum *other);
 /* Appends the sum as bytes. NO_MEMORY. */

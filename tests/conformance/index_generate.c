@@ -189,10 +189,12 @@ static size_t place_of_order(const struct sfs_buffer *path)
     return at;
 }
 
+#define ANY(list) (list)[generate_below(COUNT(list))]
+static const char *const fields[] = {"a", "b", "c", "n", "a.b", "@size", "@updated", "@type"};
+
 /* Conditions and orders of fields that many documents have and indexes are on. */
 struct sfs_query *index_pointed_query(struct sfs_buffer *path)
 {
-    static const char *const fields[] = {"a", "b", "c", "n", "a.b", "@size", "@updated", "@type"};
     static const char *const values[] = {"1", "2",    "0",        "\"a\"", "\"b\"",  "null",
                                          "3", "true", "\"json\"", "-1",    "\"Jo\"", "1.0"};
     static const char *const others[] = {"exists", "~ \"a*\"", "~ \"*b\"", "~ \"a*b\""};
@@ -202,7 +204,6 @@ struct sfs_query *index_pointed_query(struct sfs_buffer *path)
     struct sfs_error error = {0};
     size_t count = 1 + generate_below(3);
     path->size = 0;
-#define ANY(list) (list)[generate_below(COUNT(list))]
     int result = sfs_buffer_add(path, sfs_string("where/"));
     for (size_t i = 0; result == 0 && i < count; i++) {
         const char *join = i ? " and " : "";
@@ -222,7 +223,6 @@ struct sfs_query *index_pointed_query(struct sfs_buffer *path)
         result = sfs_buffer_printf(path, ",%s%s", ANY(fields), generate_below(2) ? ":desc" : "");
     if (result == 0 && generate_below(3) == 0)
         result = sfs_buffer_printf(path, "/limit/%u", (unsigned)generate_below(20));
-#undef ANY
     assert_int_equal(result, 0);
     if (generate_below(3) == 0) {
         /* The order alone. */
@@ -232,6 +232,59 @@ struct sfs_query *index_pointed_query(struct sfs_buffer *path)
             path->size -= at + 1;
         }
     }
+    if (sfs_query_parse(sfs_buffer_bytes(path), &query, &sink, &error))
+        fail_msg("%.*s: %s", (int)path->size, path->data, error.message);
+    return query;
+}
+
+/* A name of an index, whose fields the query is of: conditions on the first, groups by some,
+ * functions of others. */
+struct sfs_query *index_covered_query(const char *name, struct sfs_buffer *path)
+{
+    static const char *const tests[] = {"exists",  "= 1",    "= \"a\"",       ">= 1",
+                                        "< \"b\"", "exists", "in [1, \"a\"]", "<= 3"};
+    static const char *const functions[] = {"sum", "avg", "min", "max", "distinct"};
+    struct sfs_error error = {0};
+    struct sfs_query *query = NULL;
+    enum sfs_sink sink;
+    char list[200];
+    char *parts[8];
+    size_t count = 0;
+    snprintf(list, sizeof(list), "%s", strncmp(name, "unique:", 7) ? name : name + 7);
+    for (char *part = strtok(list, ","); part && count < COUNT(parts); part = strtok(NULL, ","))
+        parts[count++] = part;
+#define PART parts[generate_below(count)]
+    path->size = 0;
+    int result = 0;
+    if (generate_below(3))
+        result = sfs_buffer_printf(path, "where/%s %s/", parts[0], ANY(tests));
+    if (result == 0 && generate_below(5) == 0)
+        result = sfs_buffer_printf(path, "where/%s %s/", PART, ANY(tests));
+    if (result == 0 && generate_below(5) == 0)
+        result = sfs_buffer_printf(path, "order/%s/", ANY(fields));
+    const char *first = PART, *second = PART;
+    bool two = generate_below(3) == 0 && strcmp(first, second) != 0;
+    bool grouped = generate_below(4) > 0;
+    if (result == 0 && grouped)
+        result = sfs_buffer_printf(path, "group/%s%s%s/", first, two ? "," : "", two ? second : "");
+    if (result == 0 && grouped && generate_below(5) == 0)
+        result = sfs_buffer_printf(path, "where/@count > 1/");
+    if (result == 0 && grouped && generate_below(5) == 0)
+        result = sfs_buffer_printf(path, "order/@count:desc/");
+    if (result == 0 && (!grouped || generate_below(3))) {
+        const char *field = PART;
+        size_t from = generate_below(COUNT(functions));
+        size_t functions_count = 1 + generate_below(3);
+        result = sfs_buffer_printf(path, "aggregate/%s", generate_below(2) ? "count," : "");
+        for (size_t i = 0; result == 0 && i < functions_count; i++)
+            result = sfs_buffer_printf(path, "%s%s(%s)", i ? "," : "",
+                                       functions[(from + i) % COUNT(functions)], field);
+        if (result == 0)
+            result = sfs_buffer_byte(path, '/');
+    }
+#undef PART
+    assert_int_equal(result, 0);
+    path->size--;
     if (sfs_query_parse(sfs_buffer_bytes(path), &query, &sink, &error))
         fail_msg("%.*s: %s", (int)path->size, path->data, error.message);
     return query;

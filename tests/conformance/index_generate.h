@@ -21,5 +21,7 @@ void index_random_name(struct sfs_buffer *name);
  * many documents have and indexes are on. */
 struct sfs_query *index_random_query(const struct model_record *records, struct sfs_buffer *path);
 struct sfs_query *index_pointed_query(struct sfs_buffer *path);
+/* With groups and functions of the fields of an index of that name. */
+struct sfs_query *index_covered_query(const char *name, struct sfs_buffer *path);
 
 #endif

@@ -35,8 +35,10 @@ struct life {
     size_t queries;
     size_t served; /* that an index took part in */
     size_t rows;
-    size_t inside;  /* of these, in transactions */
-    size_t refused; /* batches that a unique index refused */
+    size_t covered;        /* groups from the entries alone */
+    size_t covered_inside; /* of these, in transactions and on snapshots */
+    size_t inside;         /* of these, in transactions */
+    size_t refused;        /* batches that a unique index refused */
     char path[400];
 };
 
@@ -186,15 +188,30 @@ static uint64_t hits(struct sfs_storage *store)
 
 /* --- queries --- */
 
+static const char *text_of(struct sfs_storage *store, const struct sfs_query *query,
+                           enum sfs_sink sink)
+{
+    static char outs[2][40000];
+    static unsigned turn;
+    char *out = outs[turn++ % 2];
+    struct sfs_text *text = NULL;
+    struct sfs_error error = {0};
+    size_t size = 0;
+    require(sfs_query_text(store, query, sink, &text, &error), &error, "text");
+    require(sfs_text_read(text, out, sizeof(outs[0]) - 1, &size, &error), &error, "read");
+    out[size] = '\0';
+    sfs_text_close(text);
+    return out;
+}
+
 static void explain(struct sfs_storage *store, const struct sfs_query *query)
 {
-    struct sfs_text *text = NULL;
-    char out[4000] = "";
-    size_t size = 0;
-    if (sfs_query_text(store, query, SFS_SINK_EXPLAIN, &text, NULL) == 0)
-        (void)sfs_text_read(text, out, sizeof(out) - 1, &size, NULL);
-    sfs_text_close(text);
-    print_error("%s\n", out);
+    print_error("%s\n", text_of(store, query, SFS_SINK_EXPLAIN));
+}
+
+static bool is_covered(struct sfs_storage *store, const struct sfs_query *query)
+{
+    return strstr(text_of(store, query, SFS_SINK_EXPLAIN), "no record is read") != NULL;
 }
 
 static uint64_t compare_rows(struct pair stores, const struct sfs_query *query,
@@ -235,13 +252,47 @@ static uint64_t compare_rows(struct pair stores, const struct sfs_query *query,
     return count;
 }
 
+/* The lines of groups have their numbers of members, too. */
+static void compare_lines(struct pair stores, const struct sfs_query *query,
+                          const struct sfs_buffer *path)
+{
+    const char *indexed = text_of(stores.indexed, query, SFS_SINK_VALUES_NDJSON);
+    const char *plain = text_of(stores.plain, query, SFS_SINK_VALUES_NDJSON);
+    if (strcmp(indexed, plain) == 0)
+        return;
+    explain(stores.indexed, query);
+    fail_msg("%.*s gives\n%s\nwithout indexes\n%s", (int)path->size, path->data, indexed, plain);
+}
+
+static struct sfs_query *any_query(struct life *life, struct pair stores, struct sfs_buffer *path)
+{
+    struct sfs_error error = {0};
+    struct sfs_buffer name = {0};
+    struct sfs_query *query = NULL;
+    uint64_t kind = generate_below(6);
+    if (kind < 2)
+        require(sfs_index_list(stores.indexed, visit_drop, &name, &error), &error, "list");
+    if (name.size > 0) {
+        assert_int_equal(sfs_buffer_text(&name), 0);
+        query = index_covered_query(name.data, path);
+    } else {
+        query = kind < 5 ? index_pointed_query(path) : index_random_query(life->records, path);
+    }
+    sfs_buffer_free(&name);
+    return query;
+}
+
 static void run_queries(struct life *life, struct pair stores, size_t count)
 {
     struct sfs_buffer path = {0};
     for (size_t i = 0; i < count; i++) {
-        struct sfs_query *query = generate_below(4) ? index_pointed_query(&path)
-                                                    : index_random_query(life->records, &path);
+        struct sfs_query *query = any_query(life, stores, &path);
         life->rows += compare_rows(stores, query, &path);
+        if (is_covered(stores.indexed, query)) {
+            compare_lines(stores, query, &path);
+            life->covered++;
+            life->covered_inside += stores.indexed != life->stores.indexed;
+        }
         sfs_query_free(query);
         life->queries++;
     }
@@ -366,12 +417,16 @@ static void run_lives(const char *scheme, const char *options)
         (void)unlink(life->path);
     }
     print_message("%s: %zu queries, %zu rows; %zu with an index, %zu of them in "
-                  "transactions; %zu batches refused by unique ones\n",
-                  scheme, life->queries, life->rows, life->served, life->inside, life->refused);
+                  "transactions; %zu of groups that an index has, %zu of them in transactions and "
+                  "on snapshots; %zu batches refused by unique ones\n",
+                  scheme, life->queries, life->rows, life->served, life->inside, life->covered,
+                  life->covered_inside, life->refused);
     /* It must be worth something: that indexes were used, and refused something. */
     assert_true(life->served > life->queries / 10);
     assert_true(life->inside > life->queries / 100);
     assert_true(life->refused > 0);
+    assert_true(life->covered > life->queries / 20);
+    assert_true(life->covered_inside > life->queries / 100);
     free(life);
     model_reset();
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Scenarios that change nothing: reading, queries of every sink, copies in another format. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "storefs/bulk.h"
 #include "storefs/document.h"
+#include "storefs/index.h"
 #include "storefs/query.h"
 #include "tests/fault/rig.h"
 
@@ -123,6 +125,39 @@ static int query_summaries(struct fixture *f, struct sfs_error *error)
         code = sfs_query_has(f->store, query, L("d/1"), error);
     sfs_query_free(query);
     return code;
+}
+
+/* Of a store of its own, with a group of more entries than are read one by one. */
+static int fill_indexed(struct sfs_storage *store, struct sfs_error *error)
+{
+    char name[16];
+    int code = sfs_set(store, L("one"), L("{\"s\":\"x\",\"n\":1e-30}"), error);
+    for (int i = 0; i < 40 && code == 0; i++) {
+        snprintf(name, sizeof(name), "n%d", i % 100);
+        code = sfs_set(store, sfs_string(name),
+                       i % 20 ? L("{\"s\":\"y\"}") : L("{\"s\":\"y\",\"n\":[2,\"z\"]}"), error);
+    }
+    return code ? code : sfs_index_create(store, L("s,n"), NULL, NULL, error);
+}
+
+static int query_groups(struct fixture *f, struct sfs_error *error)
+{
+    static const char *const paths[] = {
+        "group/s/aggregate/count,min(n),max(n)/values.ndjson",
+        "group/s/aggregate/sum(n),distinct(n)/values.ndjson",
+        "group/n,s/aggregate/sum(n),max(s),distinct(s)/values.ndjson",
+        "where/s in [\"x\", \"y\"]/max/s",
+        "where/@key >= \"n\" and s = \"y\"/group/n/explain",
+    };
+    struct fixture own = *f;
+    own.store = NULL;
+    int code = sfs_open(&own.store, "memory:", SFS_OPEN_CREATE, error);
+    if (code == 0)
+        code = fill_indexed(own.store, error);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && code == 0; i++)
+        code = query_text(&own, sfs_string(paths[i]), error);
+    int closed = own.store ? sfs_close(own.store, code ? NULL : error) : 0;
+    return code ? code : closed;
 }
 
 static int ignore(void *context, struct sfs_bytes text)
@@ -254,6 +289,7 @@ const struct scenario scenarios_reading[] = {
     {.name = "prefix", .run = scan_prefix},
     {.name = "query rows", .run = query_rows},
     {.name = "query summaries", .run = query_summaries},
+    {.name = "query groups", .run = query_groups},
     {.name = "query completion", .run = query_completion},
     {.name = "document", .run = document_get},
     {.name = "document index", .run = document_index},
