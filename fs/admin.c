@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/indexes.h"
 #include "fs/keys.h"
 
 static int file_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
@@ -99,6 +100,8 @@ static int make_stats(struct fs_call *call, struct sfs_buffer *out)
                                  ",\n  \"nodes\": %zu,\n  \"transactions\": %zu,\n",
                                  sequence, totals.keys, totals.records, totals.bytes,
                                  fs_node_count(fs), fs_transactions_count(fs->transactions));
+    if (code == 0)
+        code = fs_indexes_report(call, out);
     return code == 0 ? add_calls(call, out) : code;
 }
 

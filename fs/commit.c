@@ -8,11 +8,6 @@
 #include "fs/file.h"
 #include "fs/keys.h"
 
-static struct sfs_bytes piece(const struct fs_file *file, const struct fs_extent *extent)
-{
-    return sfs_bytes(file->content.data + extent->offset, (size_t)extent->size);
-}
-
 /* What goes with the content: the times are those that stat has shown since the write. */
 static unsigned times_of(const struct fs_file *file, struct sfs_attributes *attributes)
 {
@@ -23,16 +18,94 @@ static unsigned times_of(const struct fs_file *file, struct sfs_attributes *attr
     return file->pending_mask | SFS_ATTRIBUTE_MODIFIED | SFS_ATTRIBUTE_CHANGED;
 }
 
-/* The whole content, with the attributes that go with it. */
-static int batch_whole(struct fs_file *file, struct sfs_bytes key, struct sfs_batch *batch,
+/* --- the whole content --- */
+
+/* Of a file that is in memory: pieces, and zeros between them. */
+static int batch_bytes(struct fs_file *file, struct sfs_bytes key, struct sfs_batch *batch,
                        struct sfs_error *error)
 {
+    const struct fs_content *content = &file->content;
     struct sfs_attributes attributes;
     unsigned mask = times_of(file, &attributes);
-    return sfs_batch_put(batch, key, sfs_buffer_bytes(&file->content), &attributes, mask, error);
+    char *bytes = calloc(1, (size_t)content->size + 1);
+    if (bytes == NULL)
+        return sfs_fail_memory(error, "mount");
+    for (size_t i = 0; i < content->count; i++) {
+        const struct fs_piece *piece = &content->pieces[i];
+        if (piece->source == FS_MEMORY)
+            memcpy(bytes + piece->offset, piece->data, (size_t)piece->size);
+    }
+    int code = sfs_batch_put(batch, key, sfs_bytes(bytes, (size_t)content->size), &attributes, mask, error);
+    free(bytes);
+    return code;
 }
 
-/* Truncation first, then the written parts; the end last where it is not reached by one. */
+/* Of a large one: it is in the stage, to which the batch refers. Writers wait meanwhile. */
+static int batch_stage(struct fs_call *call, struct fs_file *file, struct sfs_bytes key,
+                       struct sfs_batch *batch)
+{
+    struct sfs_attributes attributes;
+    int code = fs_file_stage_whole(call, file);
+    if (code < 0)
+        return code;
+    pthread_mutex_lock(&file->lock);
+    unsigned mask = times_of(file, &attributes);
+    pthread_mutex_unlock(&file->lock);
+    return sfs_batch_put_stage(batch, key, file->stage, &attributes, mask, &call->error);
+}
+
+/* --- parts of it --- */
+
+static const enum sfs_part_source part_sources[] = {
+    [FS_MEMORY] = SFS_PART_BYTES,
+    [FS_STAGED] = SFS_PART_STAGE,
+    [FS_ZEROS] = SFS_PART_ZEROS,
+};
+
+/* The pieces as parts of one operation: those in memory are copied behind each other. */
+static int collect_parts(const struct fs_file *file, struct sfs_part *parts, size_t *ret_count,
+                         struct sfs_buffer *bytes, bool *ret_staged)
+{
+    uint64_t end = file->dirty.appended ? file->dirty.end : 0;
+    size_t count = 0;
+    for (size_t i = 0; i < file->content.count; i++) {
+        const struct fs_piece *piece = &file->content.pieces[i];
+        struct sfs_part part = {part_sources[piece->source], piece->offset - end, piece->size,
+                                piece->from};
+        if (piece->kept)
+            continue;
+        *ret_staged |= piece->source == FS_STAGED;
+        if (piece->source == FS_MEMORY) {
+            part.from = bytes->size;
+            if (sfs_buffer_add(bytes, sfs_bytes(piece->data, (size_t)piece->size)) != 0)
+                return SFS_E_NO_MEMORY;
+        }
+        parts[count++] = part;
+    }
+    *ret_count = count;
+    return 0;
+}
+
+static int batch_pieces(struct fs_file *file, struct sfs_bytes key, struct sfs_batch *batch,
+                        struct sfs_error *error)
+{
+    struct sfs_buffer bytes = {0};
+    size_t count = 0;
+    bool staged = false;
+    struct sfs_part *parts = calloc(file->content.count + 1, sizeof(*parts));
+    int code = parts != NULL ? collect_parts(file, parts, &count, &bytes, &staged) : SFS_E_NO_MEMORY;
+    if (code < 0)
+        code = sfs_fail_memory(error, "mount");
+    else if (count > 0)
+        code = sfs_batch_patch(batch, key, parts, count, sfs_buffer_bytes(&bytes),
+                               staged ? file->stage : NULL,
+                               file->dirty.appended ? SFS_BATCH_AT_END : 0, error);
+    free(parts);
+    sfs_buffer_free(&bytes);
+    return code;
+}
+
+/* Truncation first, then the written parts; the end last, which they may not reach. */
 static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_batch *batch,
                        struct sfs_error *error)
 {
@@ -44,13 +117,8 @@ static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
         mask &= ~(unsigned)(SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID);
     if (dirty->cut)
         code = sfs_batch_truncate(batch, key, dirty->low, error);
-    for (size_t i = 0; code == 0 && i < dirty->count; i++) {
-        const struct fs_extent *extent = &dirty->extents[i];
-        if (dirty->appended)
-            code = sfs_batch_append(batch, key, piece(file, extent), error);
-        else
-            code = sfs_batch_write(batch, key, extent->offset, piece(file, extent), error);
-    }
+    if (code == 0)
+        code = batch_pieces(file, key, batch, error);
     if (code == 0 && dirty->cut)
         code = sfs_batch_truncate(batch, key, file->content.size, error);
     if (code == 0)
@@ -73,23 +141,78 @@ static int require(const struct fs_file *file, struct sfs_bytes key, enum fs_ont
     return sfs_batch_require_id(batch, key, file->record->attributes.id, error);
 }
 
-int fs_file_batch(struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
-                  struct sfs_batch *batch, struct fs_dirty *ret_taken, struct sfs_error *error)
+/* How a file's content goes into a batch. */
+enum way { WAY_NONE, WAY_BYTES, WAY_STAGE, WAY_PARTS };
+
+/* With the lock held. Where a stage is to be filled, writers wait from now on. */
+static enum way choose_way(struct fs_file *file, enum fs_onto onto)
 {
-    int code = 0;
+    if (file->dirty.level == FS_CLEAN || file->unlinked)
+        return WAY_NONE;
+    if (!file->dirty.whole && !(file->created && onto != FS_ONTO_LATEST))
+        return WAY_PARTS;
+    if (file->stage == NULL && file->content.size < FS_LARGE)
+        return WAY_BYTES;
+    file->spilling = true;
+    return WAY_STAGE;
+}
+
+int fs_file_batch(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
+                  struct sfs_batch *batch, struct fs_dirty *ret_taken)
+{
     pthread_mutex_lock(&file->lock);
-    if (file->dirty.level != FS_CLEAN && !file->unlinked) {
-        bool whole = file->dirty.whole || (file->created && onto != FS_ONTO_LATEST);
-        code = require(file, key, onto, batch, error);
-        if (code == 0)
-            code = whole ? batch_whole(file, key, batch, error) : batch_parts(file, key, batch, error);
+    enum way way = choose_way(file, onto);
+    int code = way != WAY_NONE ? require(file, key, onto, batch, &call->error) : 0;
+    if (code == 0 && way == WAY_STAGE) {
+        pthread_mutex_unlock(&file->lock);
+        code = batch_stage(call, file, key, batch);
+        pthread_mutex_lock(&file->lock);
+    } else if (code == 0 && way == WAY_BYTES) {
+        code = batch_bytes(file, key, batch, &call->error);
+    } else if (code == 0 && way == WAY_PARTS) {
+        code = batch_parts(file, key, batch, &call->error);
     }
     if (code == 0) {
         *ret_taken = file->dirty;
         file->dirty = (struct fs_dirty){0};
+        fs_content_send(&file->content);
     }
+    file->spilling = false;
+    pthread_cond_broadcast(&file->settled);
     pthread_mutex_unlock(&file->lock);
     return code;
+}
+
+/* What could not be committed is dirty again, under what was written since. */
+static void take_back(struct fs_file *file, const struct fs_dirty *taken)
+{
+    struct fs_dirty *dirty = &file->dirty;
+    bool written = dirty->level == FS_WRITTEN;
+    fs_content_sent(&file->content, false);
+    if (taken->level == FS_CLEAN)
+        return;
+    dirty->appended = taken->appended && (!written || dirty->appended);
+    dirty->end = taken->end;
+    dirty->whole = dirty->whole || taken->whole;
+    if (taken->cut)
+        dirty->low = dirty->cut && dirty->low < taken->low ? dirty->low : taken->low;
+    dirty->cut = dirty->cut || taken->cut;
+    if (taken->level > dirty->level)
+        dirty->level = taken->level;
+}
+
+/* What was committed is the store's. What was written since lies over its value. */
+static void give_up(struct fs_file *file, const struct sfs_record *record)
+{
+    struct fs_content *content = &file->content;
+    fs_content_sent(content, true);
+    fs_file_count(file);
+    file->loaded = file->dirty.level != FS_CLEAN;
+    if (record == NULL || file->dirty.whole)
+        return;
+    content->below = file->dirty.cut && file->dirty.low < record->size ? file->dirty.low : record->size;
+    if (!file->dirty.cut && content->size < record->size)
+        content->size = record->size;
 }
 
 /* The size that the kernel keeps is not what the store has. */
@@ -100,12 +223,13 @@ static void distrust_size(struct fs_file *file)
     fs_notify_attributes(file->space->fs->notifier, file->node->id);
 }
 
-void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, uint64_t sequence,
-                       const struct sfs_record *record)
+void fs_file_committed(struct fs_file *file, const struct fs_dirty *taken, int code,
+                       uint64_t sequence, const struct sfs_record *record)
 {
+    struct sfs_stage *spent = NULL;
     pthread_mutex_lock(&file->lock);
     if (code < 0) {
-        fs_dirty_merge(&file->dirty, taken);
+        take_back(file, taken);
     } else if (taken->level != FS_CLEAN) {
         file->created = false;
         if (file->dirty.level == FS_CLEAN)
@@ -121,9 +245,12 @@ void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, u
         }
         if (file->other_size)
             distrust_size(file);
+        give_up(file, record);
+        spent = file->stage;
+        file->stage = NULL;
     }
     pthread_mutex_unlock(&file->lock);
-    fs_dirty_free(taken);
+    sfs_stage_close(spent);
 }
 
 static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_bytes key,
@@ -136,7 +263,7 @@ static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_byt
     int code = sfs_batch_new(&batch, &call->error);
     if (code < 0)
         return code;
-    code = fs_file_batch(file, key, onto, batch, &taken, &call->error);
+    code = fs_file_batch(call, file, key, onto, batch, &taken);
     if (code < 0) {
         sfs_batch_free(batch);
         return code;
@@ -161,12 +288,21 @@ void fs_file_forget_content(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
+/* Whether somebody else has made the key; else what is there already is a value of a unique index. */
+static bool is_taken(struct fs_file *file, struct sfs_bytes key)
+{
+    const struct sfs_record *record = NULL;
+    int code = sfs_get(file->space->store, key, SFS_WANT_RECORD, &record, NULL);
+    sfs_record_unref(record);
+    return code != SFS_E_NOT_FOUND;
+}
+
 /* Onto the revision that is known, or onto nothing where the file was made here; where somebody else
  * wrote or made it since, onto theirs, and what this mount shows is then read anew. */
 static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, bool durable)
 {
     int code = apply_once(call, file, key, FS_ONTO_KNOWN, durable);
-    if (code != SFS_E_CONFLICT && !(code == SFS_E_EXISTS && file->created))
+    if (code != SFS_E_CONFLICT && !(code == SFS_E_EXISTS && file->created && is_taken(file, key)))
         return code;
     code = apply_once(call, file, key, FS_ONTO_LATEST, durable);
     if (code == SFS_E_CONFLICT || code == SFS_E_NOT_FOUND)

@@ -26,9 +26,10 @@ static void file_free(struct fs_file *file)
         return;
     pthread_mutex_destroy(&file->lock);
     pthread_cond_destroy(&file->settled);
-    sfs_buffer_free(&file->content);
+    fs_content_empty(&file->content);
+    fs_file_count(file);
+    sfs_stage_close(file->stage);
     sfs_record_unref(file->record);
-    fs_dirty_free(&file->dirty);
     fs_space_unref(file->space);
     free(file);
 }
@@ -125,7 +126,6 @@ void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
     bool settled =
         file->dirty.level == FS_CLEAN && !file->busy && !file->created && !file->unlinked;
     if (newer && settled) {
-        sfs_buffer_free(&file->content);
         file->loaded = false;
         sfs_record_unref(known);
         file->record = sfs_record_ref(record);
@@ -136,6 +136,8 @@ void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
 void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty)
 {
     pthread_mutex_lock(&file->lock);
+    fs_content_empty(&file->content);
+    fs_file_count(file);
     file->created = true;
     file->loaded = true;
     file->dirty.whole = empty;
@@ -149,10 +151,15 @@ void fs_file_create(struct fs_file *file, const struct sfs_attributes *attribute
 void fs_file_empty(struct fs_file *file)
 {
     pthread_mutex_lock(&file->lock);
-    file->content.size = 0;
+    while (file->spilling)
+        pthread_cond_wait(&file->settled, &file->lock);
+    fs_content_empty(&file->content);
+    fs_file_count(file);
     file->loaded = true;
     file->other_pages = file->other_size = false; /* the kernel drops what it has, too */
-    fs_dirty_cut(&file->dirty, 0);
+    file->dirty.cut = true;
+    file->dirty.appended = false;
+    file->dirty.low = 0;
     file->dirty.whole = true;
     if (file->dirty.level < FS_OPENED)
         file->dirty.level = FS_OPENED;
@@ -161,51 +168,30 @@ void fs_file_empty(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
-/* Reads a whole value in pieces, so that no limit of one read matters. */
-static int read_value(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
-                      struct sfs_buffer *content, const struct sfs_record **ret_record)
-{
-    const struct sfs_record *record;
-    int code = sfs_get(space->store, key, SFS_WANT_RECORD, &record, &call->error);
-    if (code < 0)
-        return code;
-    if (sfs_buffer_reserve(content, record->size) != 0)
-        code = sfs_fail_memory(&call->error, "mount");
-    while (code == 0 && content->size < record->size) {
-        size_t got;
-        code = sfs_read(space->store, key, record->revision, content->size,
-                        content->data + content->size, record->size - content->size, &got,
-                        &call->error);
-        if (code == 0 && got == 0)
-            code = sfs_fail(&call->error, SFS_E_CORRUPT, "mount", "the value ends too early");
-        if (code == 0)
-            content->size += got;
-    }
-    if (code < 0)
-        sfs_record_unref(record);
-    else
-        *ret_record = record;
-    return code;
-}
-
-/* As read_value; a value that changes while it is read is read again. */
-static int load(struct fs_call *call, struct fs_file *file, struct sfs_buffer *content,
-                const struct sfs_record **ret_record)
+/* The record as it is now. */
+static int look(struct fs_call *call, struct fs_file *file, const struct sfs_record **ret_record)
 {
     struct sfs_buffer key = {0};
     int code = fs_keys_key(call, file->node, &key);
-    for (int tries = 0; code == 0; tries++) {
-        code = read_value(call, file->space, sfs_buffer_bytes(&key), content, ret_record);
-        if (code != SFS_E_CONFLICT || tries == 100)
-            break;
-        content->size = 0;
-        code = 0;
-    }
+    if (code == 0)
+        code = sfs_get(file->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, ret_record,
+                       &call->error);
     sfs_buffer_free(&key);
     if (code == SFS_E_NOT_FOUND)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
                         "the key was deleted by somebody else while the file was open");
     return code;
+}
+
+/* What is written from now on lies over the value of this record. With the lock held. */
+static void lay_over(struct fs_file *file, const struct sfs_record *record)
+{
+    file->loaded = true;
+    file->content.size = file->content.below = record->size;
+    if (record->revision != file->node->page_revision)
+        file->other_pages = true;
+    if (record->revision != file->node->attribute_revision)
+        file->other_size = true;
 }
 
 int fs_file_load(struct fs_call *call, struct fs_file *file, bool held)
@@ -220,57 +206,122 @@ int fs_file_load(struct fs_call *call, struct fs_file *file, bool held)
     if (loaded)
         return 0;
 
-    struct sfs_buffer content = {0};
     const struct sfs_record *record = NULL;
-    int code = load(call, file, &content, &record);
+    int code = look(call, file, &record);
     pthread_mutex_lock(&file->lock);
     if (code == 0 && !file->loaded) {
-        struct sfs_buffer old = file->content;
         const struct sfs_record *seen = file->record;
-        file->content = content;
-        file->loaded = true;
+        lay_over(file, record);
         file->record = record;
-        if (record->revision != file->node->page_revision)
-            file->other_pages = true;
-        if (record->revision != file->node->attribute_revision)
-            file->other_size = true;
-        content = old;
         record = seen;
     }
     file->busy = held;
     pthread_cond_broadcast(&file->settled);
     pthread_mutex_unlock(&file->lock);
-    sfs_buffer_free(&content);
     sfs_record_unref(record);
     return code;
 }
 
-int fs_file_read(struct fs_file *file, char *data, size_t size, uint64_t offset, size_t *ret_size)
+/* --- reading --- */
+
+/* Where the next bytes come from. With the lock held; those in memory are copied at once. */
+struct source {
+    bool below;
+    bool staged;
+    uint64_t from;
+    size_t size;
+};
+
+static struct source source_of(const struct fs_file *file, uint64_t offset, char *data, size_t size)
+{
+    const struct fs_content *content = &file->content;
+    size_t index = fs_content_find(content, offset);
+    const struct fs_piece *piece = index < content->count ? &content->pieces[index] : NULL;
+    struct sfs_extent gap;
+    uint64_t end = offset + size;
+    struct source source = {0};
+    if (piece != NULL && piece->offset <= offset) {
+        end = piece->offset + piece->size < end ? piece->offset + piece->size : end;
+        source.staged = piece->source == FS_STAGED;
+        source.from = piece->from + (offset - piece->offset);
+        if (piece->source == FS_MEMORY)
+            memcpy(data, piece->data + (offset - piece->offset), (size_t)(end - offset));
+        else
+            memset(data, 0, (size_t)(end - offset));
+    } else if (fs_content_gap(content, offset, &gap) && gap.offset == offset) {
+        end = gap.offset + gap.size < end ? gap.offset + gap.size : end;
+        source.below = true;
+    } else {
+        end = piece != NULL && piece->offset < end ? piece->offset : end;
+        memset(data, 0, (size_t)(end - offset));
+    }
+    source.size = (size_t)(end - offset);
+    return source;
+}
+
+/* What lies in the stage is read by who is busy: no commit may take the stage away meanwhile. */
+static int read_staged(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data,
+                       size_t size, size_t *ret_size)
+{
+    fs_file_hold(file);
+    pthread_mutex_lock(&file->lock);
+    struct source source = {0};
+    if (file->loaded)
+        source = source_of(file, offset, data, size);
+    pthread_mutex_unlock(&file->lock);
+    int code = source.staged ? sfs_stage_read(file->stage, source.from, data, source.size, &call->error)
+                             : 0;
+    fs_file_let_go(file);
+    *ret_size = source.below ? 0 : source.size;
+    return code;
+}
+
+/* Some bytes, at least one; 0 bytes: it has changed meanwhile, and is to be looked at again. */
+static int read_some(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data, size_t size,
+                     size_t *ret_size, bool *ret_loaded)
+{
+    struct source source = {0};
+    pthread_mutex_lock(&file->lock);
+    *ret_loaded = file->loaded;
+    uint64_t left = offset < file->content.size ? file->content.size - offset : 0;
+    if (file->loaded && left > 0)
+        source = source_of(file, offset, data, left < size ? (size_t)left : size);
+    pthread_mutex_unlock(&file->lock);
+    *ret_size = source.size;
+    if (source.staged)
+        return read_staged(call, file, offset, data, source.size, ret_size);
+    return source.below ? fs_file_read_below(call, file, offset, data, source.size) : 0;
+}
+
+static uint64_t size_of(struct fs_file *file)
 {
     pthread_mutex_lock(&file->lock);
-    bool loaded = file->loaded;
-    if (loaded) {
-        uint64_t left = offset < file->content.size ? file->content.size - offset : 0;
-        *ret_size = left < size ? (size_t)left : size;
-        if (*ret_size > 0)
-            memcpy(data, file->content.data + offset, *ret_size);
-    }
+    uint64_t size = file->loaded ? file->content.size : UINT64_MAX;
     pthread_mutex_unlock(&file->lock);
+    return size;
+}
+
+int fs_file_read(struct fs_call *call, struct fs_file *file, char *data, size_t size, uint64_t offset,
+                 size_t *ret_size)
+{
+    size_t done = 0;
+    bool loaded = true;
+    int code = 0;
+    while (code == 0 && loaded && done < size && offset + done < size_of(file)) {
+        size_t got;
+        code = read_some(call, file, offset + done, data + done, size - done, &got, &loaded);
+        done += got;
+    }
+    pthread_mutex_lock(&file->lock);
+    loaded = loaded && file->loaded;
+    pthread_mutex_unlock(&file->lock);
+    if (code < 0)
+        return code;
+    *ret_size = done;
     return loaded;
 }
 
-/* Makes the content `size` long, with zeros where it grows. With the lock held. */
-static int resize(struct fs_file *file, uint64_t size)
-{
-    struct sfs_buffer *content = &file->content;
-    if (size > content->size) {
-        if (size > PTRDIFF_MAX || sfs_buffer_reserve(content, (size_t)size - content->size) != 0)
-            return SFS_E_NO_MEMORY;
-        memset(content->data + content->size, 0, (size_t)size - content->size);
-    }
-    content->size = (size_t)size;
-    return 0;
-}
+/* --- writing --- */
 
 /* The time of a write supersedes one that was set before it. With the lock held. */
 static void mark_written(struct fs_file *file)
@@ -280,65 +331,127 @@ static void mark_written(struct fs_file *file)
     file->pending_mask &= ~(unsigned)SFS_ATTRIBUTE_MODIFIED;
 }
 
-static int put_bytes(struct fs_file *file, struct sfs_bytes data, uint64_t offset, bool append)
+/* One change of an open file. */
+struct change {
+    enum { WRITE, APPEND, TRUNCATE, GROW, PUNCH } kind;
+    uint64_t offset; /* TRUNCATE, GROW: the size */
+    uint64_t size;   /* PUNCH */
+    struct sfs_bytes bytes;
+};
+
+static int put_bytes(struct fs_file *file, const struct change *change)
 {
-    if (append)
-        offset = file->content.size;
-    uint64_t end = offset + data.size;
-    if (end < offset)
+    struct fs_dirty *dirty = &file->dirty;
+    bool append = change->kind == APPEND, first = dirty->level != FS_WRITTEN;
+    uint64_t end = file->content.size;
+    uint64_t offset = append ? end : change->offset;
+    if (offset > INT64_MAX || change->bytes.size > INT64_MAX - offset)
         return SFS_E_TOO_LARGE;
-    size_t before = file->content.size;
-    if (end > before && resize(file, end) != 0)
-        return SFS_E_NO_MEMORY;
-    /* A gap that was jumped over is part of what changed. */
-    if (fs_dirty_add(&file->dirty, offset, data.size, append) != 0) {
-        file->content.size = before;
-        return SFS_E_NO_MEMORY;
-    }
-    memcpy(file->content.data + offset, data.data, data.size);
+    int code = fs_content_write(&file->content, offset, change->bytes);
+    if (code < 0)
+        return code;
+    dirty->appended = append && !dirty->cut && (first || dirty->appended);
+    if (first)
+        dirty->end = end;
     mark_written(file);
+    return 0;
+}
+
+static void set_size(struct fs_file *file, uint64_t size)
+{
+    struct fs_dirty *dirty = &file->dirty;
+    uint64_t low = size < file->content.size ? size : file->content.size;
+    fs_content_cut(&file->content, low);
+    file->content.size = size;
+    dirty->low = dirty->cut && dirty->low < low ? dirty->low : low;
+    dirty->cut = true;
+    dirty->appended = false;
+    mark_written(file);
+}
+
+static int punch(struct fs_file *file, uint64_t offset, uint64_t size)
+{
+    uint64_t left = offset < file->content.size ? file->content.size - offset : 0;
+    int code = fs_content_zero(&file->content, offset, size < left ? size : left);
+    if (code < 0 || left == 0)
+        return code;
+    file->dirty.appended = false;
+    mark_written(file);
+    return 0;
+}
+
+/* With the lock held. */
+static int make_change(struct fs_file *file, const struct change *change)
+{
+    int code = 0;
+    switch (change->kind) {
+    case WRITE:
+    case APPEND:
+        code = put_bytes(file, change);
+        break;
+    case TRUNCATE:
+        set_size(file, change->offset);
+        break;
+    case GROW:
+        if (change->offset > file->content.size)
+            set_size(file, change->offset);
+        break;
+    case PUNCH:
+        code = punch(file, change->offset, change->size);
+        break;
+    }
+    fs_file_count(file);
+    return code;
+}
+
+static int change_file(struct fs_call *call, struct fs_file *file, const struct change *change)
+{
+    int code = 0;
+    for (bool done = false; code == 0 && !done;) {
+        code = fs_file_load(call, file, false);
+        if (code == 0)
+            code = fs_file_make_room(call, file, change->bytes.size);
+        if (code < 0)
+            return code;
+        pthread_mutex_lock(&file->lock);
+        while (file->spilling)
+            pthread_cond_wait(&file->settled, &file->lock);
+        done = file->loaded; /* another mount's change may have dropped it meanwhile */
+        if (done)
+            code = make_change(file, change);
+        pthread_mutex_unlock(&file->lock);
+    }
+    if (code < 0)
+        return sfs_fail(&call->error, code, "mount", "a value of more than memory holds");
     return 0;
 }
 
 int fs_file_write(struct fs_call *call, struct fs_file *file, struct sfs_bytes data, uint64_t offset,
                   bool append)
 {
-    int code = 0;
-    for (bool done = false; code == 0 && !done;) {
-        code = fs_file_load(call, file, false);
-        if (code < 0)
-            return code;
-        pthread_mutex_lock(&file->lock);
-        done = file->loaded; /* another mount's change may have dropped it meanwhile */
-        if (done)
-            code = put_bytes(file, data, offset, append);
-        pthread_mutex_unlock(&file->lock);
-    }
-    if (code < 0)
-        return sfs_fail(&call->error, code, "mount", "a value of more than memory holds");
-    return 0;
+    struct change change = {.kind = append ? APPEND : WRITE, .offset = offset, .bytes = data};
+    return change_file(call, file, &change);
+}
+
+static int change_size(struct fs_call *call, struct fs_file *file, struct change change)
+{
+    if (change.offset > INT64_MAX)
+        return sfs_fail(&call->error, SFS_E_TOO_LARGE, "mount",
+                        "a value cannot be larger than 2^63 - 1 bytes");
+    return change_file(call, file, &change);
 }
 
 int fs_file_truncate(struct fs_call *call, struct fs_file *file, uint64_t size)
 {
-    int code = 0;
-    for (bool done = false; code == 0 && !done;) {
-        code = fs_file_load(call, file, false);
-        if (code < 0)
-            return code;
-        pthread_mutex_lock(&file->lock);
-        done = file->loaded;
-        if (done) {
-            uint64_t low = size < file->content.size ? size : file->content.size;
-            code = resize(file, size);
-            if (code == 0) {
-                fs_dirty_cut(&file->dirty, low);
-                mark_written(file);
-            }
-        }
-        pthread_mutex_unlock(&file->lock);
-    }
-    if (code < 0)
-        return sfs_fail(&call->error, code, "mount", "a value of more than memory holds");
-    return 0;
+    return change_size(call, file, (struct change){.kind = TRUNCATE, .offset = size});
+}
+
+int fs_file_grow(struct fs_call *call, struct fs_file *file, uint64_t size)
+{
+    return change_size(call, file, (struct change){.kind = GROW, .offset = size});
+}
+
+int fs_file_punch(struct fs_call *call, struct fs_file *file, uint64_t offset, uint64_t size)
+{
+    return change_size(call, file, (struct change){.kind = PUNCH, .offset = offset, .size = size});
 }

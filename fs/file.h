@@ -5,18 +5,15 @@
 /*
  * An open file of a keys tree: what was written and is not yet committed, shared by all handles of one
  * node. Writes gather here and are seen at once by every reader of the node; a commit sends the
- * written extents, so that writers of other mounts lose nothing, and is one batch.
+ * written pieces, so that writers of other mounts lose nothing, and is one batch. What is more than
+ * memory shall hold goes to a stage of the store meanwhile.
  *
  * `lock` guards the members and is held for copying only; the atomic ones may be read without it. `busy`
  * marks the one call that is loading, committing or moving the file; others that need the same wait for
  * it, readers and writers do not.
  */
+#include "fs/content.h"
 #include "fs/node.h"
-
-struct fs_extent {
-    uint64_t offset;
-    uint64_t size;
-};
 
 /* How much there is to commit: a flush commits what was written, only the release of a handle what
  * an open made or emptied (a shell opens, flushes and only then writes). */
@@ -26,11 +23,9 @@ struct fs_dirty {
     enum fs_dirt level;
     bool whole;     /* the content replaces the value, whatever it is now */
     bool cut;       /* it was truncated: to `low` at the least, and ends where the content ends */
-    bool appended;  /* all extents were appended, none written elsewhere */
+    bool appended;  /* all pieces were appended, none written elsewhere */
     uint64_t low;
-    struct fs_extent *extents; /* ascending, apart */
-    size_t count;
-    size_t capacity;
+    uint64_t end;   /* appended: where the value ended */
 };
 
 struct fs_file {
@@ -49,8 +44,13 @@ struct fs_file {
     _Atomic bool stale;    /* what it was is undone: every use is EXPIRED */
     bool other_pages; /* the kernel may keep some that are older than `content`: others wrote */
     bool other_size;  /* … and believe in another size */
-    bool loaded;   /* `content` is the value with all that was written */
-    struct sfs_buffer content;
+    bool loaded;   /* `content` is what it shows; else the store's value is */
+    bool spilling; /* who is busy reads `content` without the lock: writers wait */
+    struct fs_content content;
+    uint64_t counted; /* of content.memory, in fs->buffered */
+    struct sfs_stage *stage; /* of staged pieces; its user is busy */
+    uint64_t staged;  /* where the next piece goes in it … */
+    bool in_place;    /* … or each goes where it has its place in the value */
     const struct sfs_record *record; /* as last committed or seen; NULL while created */
     struct sfs_attributes pending;   /* set while dirty: committed with the content */
     unsigned pending_mask;
@@ -78,13 +78,39 @@ void fs_file_saw(struct fs_file *file, const struct sfs_record *record);
 void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty);
 void fs_file_empty(struct fs_file *file);
 
-/* Reads the value into `content` unless it is there; held or not (`held`). */
+/* Makes `content` what it shows, over the store's value; held or not (`held`). */
 int fs_file_load(struct fs_call *call, struct fs_file *file, bool held);
-/* 1 and bytes where the content is loaded, else 0. */
-int fs_file_read(struct fs_file *file, char *data, size_t size, uint64_t offset, size_t *ret_size);
+/* 1 and bytes where `content` is what it shows, 0 where the store's value is, or a failure. */
+int fs_file_read(struct fs_call *call, struct fs_file *file, char *data, size_t size, uint64_t offset,
+                 size_t *ret_size);
 int fs_file_write(struct fs_call *call, struct fs_file *file, struct sfs_bytes data, uint64_t offset,
                   bool append);
 int fs_file_truncate(struct fs_call *call, struct fs_file *file, uint64_t size);
+/* Makes it at least `size` long. */
+int fs_file_grow(struct fs_call *call, struct fs_file *file, uint64_t size);
+/* Zeros that take no room, up to the end at most. */
+int fs_file_punch(struct fs_call *call, struct fs_file *file, uint64_t offset, uint64_t size);
+/* The first byte from `offset` on that is data (`data`), or in a hole, or the end of the file. NOT_FOUND:
+ * there is no more data. */
+int fs_file_seek(struct fs_call *call, struct fs_file *file, uint64_t offset, bool data,
+                 uint64_t *ret_offset);
+
+/* --- what is more than memory shall hold: stage.c --- */
+
+#define FS_LARGE (UINT64_C(1) << 20) /* values from this size on are kept in parts, bytes */
+#define FS_PIECE ((size_t)1 << 20)   /* of a value that is copied, bytes */
+
+/* Makes room for `size` bytes: where the file or the mount has too many in memory, they go to the stage. */
+int fs_file_make_room(struct fs_call *call, struct fs_file *file, uint64_t size);
+/* Held, before the name of an open file goes: what shows of the store's value becomes its own. */
+int fs_file_keep(struct fs_call *call, struct fs_file *file);
+/* Held, writers waiting: all content lies in the stage, at its place, which is as long as the content. */
+int fs_file_stage_whole(struct fs_call *call, struct fs_file *file);
+/* Bytes of the store's value, and zeros behind its end. */
+int fs_file_read_below(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data,
+                       size_t size);
+/* Keeps account of what is in memory; with the lock held. */
+void fs_file_count(struct fs_file *file);
 
 /* What a commit may meet under the key. */
 enum fs_onto {
@@ -94,9 +120,9 @@ enum fs_onto {
 };
 /* What is dirty as operations on `key`, added to a batch; held. *ret_taken is given back by
  * fs_file_committed, which tells how it went: 0, or the failure that puts it back. */
-int fs_file_batch(struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
-                  struct sfs_batch *batch, struct fs_dirty *ret_taken, struct sfs_error *error);
-void fs_file_committed(struct fs_file *file, struct fs_dirty *taken, int code, uint64_t sequence,
+int fs_file_batch(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
+                  struct sfs_batch *batch, struct fs_dirty *ret_taken);
+void fs_file_committed(struct fs_file *file, const struct fs_dirty *taken, int code, uint64_t sequence,
                        const struct sfs_record *record);
 /* Others wrote too: clean content is read anew by the next reader, and by the kernel. */
 void fs_file_forget_content(struct fs_file *file);
@@ -117,13 +143,5 @@ void fs_files_give_back(struct fs_file **files, size_t count);
 /* Commits every dirty file of a space: before a transaction's commit, and at the end of a mount.
  * The first failure is returned, after all were tried. */
 int fs_file_commit_all(struct fs_call *call, struct fs_space *space);
-
-/* --- the set of what is dirty: dirty.c --- */
-int fs_dirty_add(struct fs_dirty *dirty, uint64_t offset, uint64_t size, bool append);
-/* Extents behind `size` are gone. */
-void fs_dirty_cut(struct fs_dirty *dirty, uint64_t size);
-/* Puts back what could not be committed. */
-void fs_dirty_merge(struct fs_dirty *dirty, struct fs_dirty *taken);
-void fs_dirty_free(struct fs_dirty *dirty);
 
 #endif

@@ -27,6 +27,7 @@ struct fs_errors;
 struct fs_nodes;
 struct fs_notifier;
 struct fs_transactions;
+struct fs_touched;
 struct fs_tx;
 struct fs_document_cache;
 
@@ -84,7 +85,11 @@ struct fs {
     bool many_users; /* others than who mounted it may come */
     enum sfs_isolation isolation; /* of new transactions */
     uint64_t idle_ms; /* after which they expire */
+    uint64_t query_ms; /* that a query may take; 0: no limit */
+    const char *temporary; /* directory for what queries cannot hold in memory; NULL: the library's */
     _Atomic uint64_t next_salt;
+    struct fs_touched *touched; /* directories whose times are to be written */
+    _Atomic uint64_t buffered; /* bytes of open files in memory */
 };
 
 /* One request on its way. */
@@ -137,6 +142,10 @@ struct fs_class {
     int (*read)(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
                 size_t *ret_size);
     int (*write)(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset);
+    int (*allocate)(struct fs_call *call, struct fs_open *open, int mode, uint64_t offset,
+                    uint64_t size); /* modes of fallocate(2) */
+    int (*seek)(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
+                uint64_t *ret_offset); /* NOT_FOUND: nothing there */
     int (*flush)(struct fs_call *call, struct fs_open *open); /* like release, not in the space */
     int (*sync)(struct fs_call *call, struct fs_node *node);
     void (*release)(struct fs_call *call, struct fs_open *open);
@@ -147,6 +156,13 @@ struct fs_class {
                      struct sfs_bytes value, unsigned flags); /* value.data NULL: remove */
     int (*xattr_list)(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names);
     void (*forget)(struct fs_node *node); /* frees node->data */
+};
+
+/* The request that waits for a query now, whose interruption ends that: see query.h. */
+struct fs_waiter {
+    fuse_req_t request;
+    bool begun;
+    int64_t interrupted; /* when that was first seen, ns; 0: it was not */
 };
 
 /* An open file or directory: what fi->fh points to. Which members are used is the class's affair. */
@@ -160,6 +176,7 @@ struct fs_open {
     bool complete;                   /* … and whether they are all that there are */
     struct sfs_text *stream;         /* … or made as it is read */
     uint64_t position;               /* of the stream */
+    struct fs_waiter waiter;         /* for the stream or listing */
     void *data;                      /* the class's */
     pthread_mutex_t lock;            /* of the stream: reads of one handle come one by one */
 };
@@ -252,6 +269,8 @@ extern const struct fs_class fs_keys_directory_class;
 extern const struct fs_class fs_keys_leaf_class;
 extern const struct fs_class fs_fields_directory_class;
 extern const struct fs_class fs_query_class;
+extern const struct fs_class fs_indexes_class;
+extern const struct fs_class fs_views_class;
 extern const struct fs_class fs_tx_root_class;
 extern const struct fs_class fs_admin_class;
 
@@ -260,6 +279,10 @@ struct fs_transactions *fs_transactions_new(struct fs *fs);
 void fs_transactions_free(struct fs_transactions *transactions);
 /* How many are open. */
 size_t fs_transactions_count(struct fs_transactions *transactions);
+
+/* NULL: no memory. */
+struct fs_touched *fs_touched_new(void);
+void fs_touched_free(struct fs_touched *touched);
 
 extern const struct fuse_lowlevel_ops fs_operations;
 

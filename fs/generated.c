@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What generated nodes share: fixed directories, texts made at open or while they are read.
+ * What generated nodes share: fixed directories, and texts made at open.
  */
 #include "fs/keys.h"
 #include "fs/operations.h"
@@ -76,52 +76,10 @@ void fs_open_generated(struct fuse_file_info *info)
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
 }
 
-/* A stream goes forward only; what lies behind it is an error, what lies before it is stepped over. */
-static int stream_to(struct fs_call *call, struct fs_open *open, uint64_t offset)
-{
-    char skipped[4096];
-    if (offset < open->position)
-        return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount",
-                        "a query's result is made while it is read and cannot be read backwards: open "
-                        "it again");
-    while (open->position < offset) {
-        uint64_t left = offset - open->position;
-        size_t got;
-        int code = sfs_text_read(open->stream, skipped, left < sizeof(skipped) ? (size_t)left : sizeof(skipped),
-                                 &got, &call->error);
-        if (code < 0 || got == 0)
-            return code;
-        open->position += got;
-    }
-    return 0;
-}
-
-static int stream_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,
-                       uint64_t offset, size_t *ret_size)
-{
-    int code = stream_to(call, open, offset);
-    *ret_size = 0;
-    /* A reply that is shorter than asked for would be taken for the end. */
-    while (code == 0 && open->position == offset + *ret_size && *ret_size < size) {
-        size_t got;
-        code = sfs_text_read(open->stream, data + *ret_size, size - *ret_size, &got, &call->error);
-        if (code < 0 || got == 0)
-            break;
-        open->position += got;
-        *ret_size += got;
-    }
-    return code;
-}
-
 int fs_text_read(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
                  size_t *ret_size)
 {
-    if (open->stream != NULL) {
-        pthread_mutex_lock(&open->lock);
-        int code = stream_read(call, open, data, size, offset, ret_size);
-        pthread_mutex_unlock(&open->lock);
-        return code;
-    }
+    (void)call;
     uint64_t left = offset < open->text.size ? open->text.size - offset : 0;
     *ret_size = left < size ? (size_t)left : size;
     if (*ret_size > 0)
@@ -132,7 +90,6 @@ int fs_text_read(struct fs_call *call, struct fs_open *open, char *data, size_t 
 void fs_text_release(struct fs_call *call, struct fs_open *open)
 {
     (void)call;
-    sfs_text_close(open->stream);
     sfs_buffer_free(&open->text);
 }
 

@@ -64,10 +64,12 @@ int fs_keys_keep_parent(struct fs_call *call, struct fs_space *space, struct sfs
 
 /* --- looks: keys_stat.c --- */
 void fs_keys_stat_record(struct fs_space *space, const struct sfs_record *record, struct stat *st);
+/* st_blocks of a large value: asks the store how much of it is there. */
+void fs_keys_stat_blocks(struct fs_space *space, const struct sfs_record *record, struct stat *st);
 /* Of a directory with this prefix; marker may be NULL. Does not set st_ino of one with neither. */
 void fs_keys_stat_directory(struct fs_space *space, struct sfs_bytes prefix,
                             const struct sfs_record *marker, struct stat *st);
-/* What an open file shows that the store does not have yet. */
+/* What an open file shows that the store does not have yet, over what the store has, if `st` has that. */
 void fs_keys_stat_file(struct fs_file *file, struct stat *st);
 int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st);
 int fs_keys_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
@@ -82,11 +84,21 @@ int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add,
 /* Makes the entry of what is there. */
 int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entry *entry);
 mode_t fs_keys_type(enum sfs_kind kind);
-/* A change of a directory's entries: its time. */
-void fs_keys_touch(struct fs_node *dir);
 struct timespec fs_time(int64_t nanoseconds);
 int64_t fs_nanoseconds(struct timespec time);
 int64_t fs_now(void);
+
+/* --- what a directory knows of its entries: keys_directory.c --- */
+
+/* st_nlink: two, and one for each directory in it; 1 where there is too much in it to count, inside
+ * transactions, where a count would be a read of all names, and in fields/, where documents are
+ * directories too. `dir`: the directory with this prefix, or the one that it is in. */
+nlink_t fs_keys_links(const struct fs_node *dir, struct sfs_bytes prefix);
+/* A change of a directory's entries: its time. That shows at once, and is written to its marker soon: by
+ * the next change that is a second later, by fsync of the directory, or at the end of the mount; but not while a
+ * transaction is open. */
+void fs_keys_touch(struct fs_call *call, struct fs_node *dir);
+void fs_keys_write_touched(struct fs_call *call);
 
 /* The tree of fields/ lists the same names, which are other nodes there. */
 void fs_fields_as_listed(struct fs_node *dir, struct fs_dirent *entry);

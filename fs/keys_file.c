@@ -8,8 +8,6 @@
 #include "fs/keys.h"
 #include "fs/tx.h"
 
-#define WHOLE_VALUE (1u << 20) /* smaller values are read at once and kept with the handle, bytes */
-
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
 static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
                        struct fuse_file_info *info)
@@ -158,7 +156,7 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
     if (code == 0) {
         if (dir->space->timeout <= 0)
             info->direct_io = 1;
-        fs_keys_touch(dir);
+        fs_keys_touch(call, dir);
     }
     return code;
 }
@@ -208,7 +206,7 @@ static int read_store(struct fs_call *call, struct fs_open *open, char *data, si
 {
     const struct sfs_record *record;
     pthread_mutex_lock(&open->lock);
-    bool small = open->record == NULL || open->record->size < WHOLE_VALUE;
+    bool small = open->record == NULL || open->record->size < FS_LARGE;
     pthread_mutex_unlock(&open->lock);
     if (small) {
         int code = whole_record(call, open, &record);
@@ -246,8 +244,10 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 {
     struct fs_file *file = open->node->file; /* an open handle keeps it */
     int code = fs_file_check(call, file);
-    if (code < 0 || fs_file_read(file, data, size, offset, ret_size))
-        return code;
+    if (code == 0)
+        code = fs_file_read(call, file, data, size, offset, ret_size);
+    if (code != 0)
+        return code < 0 ? code : 0;
     drop_older(open, file);
     code = read_store(call, open, data, size, offset, ret_size);
     if (code == SFS_E_NOT_FOUND)
@@ -258,13 +258,43 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 
 /* --- writing and closing --- */
 
+static int check_writable(struct fs_call *call, const struct fs_file *file)
+{
+    int code = fs_tx_writable(call, file->space);
+    return code == 0 ? fs_file_check(call, file) : code;
+}
+
 static int keys_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
     struct fs_file *file = open->node->file;
-    int code = fs_tx_writable(call, file->space);
-    if (code == 0)
-        code = fs_file_check(call, file);
+    int code = check_writable(call, file);
     return code == 0 ? fs_file_write(call, file, data, offset, call->append) : code;
+}
+
+/* Room cannot be set aside in a store; what is written there later may find none (NO_SPACE). */
+static int keys_allocate(struct fs_call *call, struct fs_open *open, int mode, uint64_t offset,
+                         uint64_t size)
+{
+    struct fs_file *file = open->node->file;
+    bool zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+    int code = check_writable(call, file);
+    if (code < 0)
+        return code;
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+        return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount", "this kind of fallocate is not known");
+    if ((mode & FALLOC_FL_KEEP_SIZE) == 0)
+        code = fs_file_grow(call, file, offset + size);
+    if (code == 0 && zero)
+        code = fs_file_punch(call, file, offset, size);
+    return code;
+}
+
+static int keys_seek(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
+                     uint64_t *ret_offset)
+{
+    struct fs_file *file = open->node->file;
+    int code = fs_file_check(call, file);
+    return code == 0 ? fs_file_seek(call, file, offset, data, ret_offset) : code;
 }
 
 /* A file with nothing to commit can be closed after its transaction has ended. */
@@ -296,6 +326,8 @@ static int keys_sync(struct fs_call *call, struct fs_node *node)
 {
     struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
     int code = 0;
+    if (node->class == &fs_keys_directory_class)
+        fs_keys_write_touched(call);
     if (file != NULL)
         code = fs_file_commit(call, file, FS_OPENED, true);
     fs_file_release(file);
@@ -357,6 +389,8 @@ const struct fs_class fs_keys_leaf_class = {
     .open = keys_open,
     .read = keys_read,
     .write = keys_write,
+    .allocate = keys_allocate,
+    .seek = keys_seek,
     .flush = keys_flush,
     .sync = keys_sync,
     .release = keys_release,

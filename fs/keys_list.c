@@ -186,6 +186,7 @@ static void describe_directory(struct fs_node *node, struct found *found, struct
 {
     struct fs_dirent *entry = &found->entry;
     fs_keys_stat_directory(node->space, prefix, marker, &entry->st);
+    entry->st.st_nlink = fs_keys_links(node, prefix);
     entry->class = &fs_keys_directory_class;
     entry->kind = FS_KIND_PART;
 }
@@ -291,6 +292,7 @@ static int take_leaf(struct fs_call *call, struct fs_node *node, struct fs_dir *
         return 1;
     }
     fs_keys_stat_record(node->space, record, &found->entry.st);
+    fs_keys_stat_blocks(node->space, record, &found->entry.st);
     found->entry.class = &fs_keys_leaf_class;
     found->entry.kind = FS_KIND_PART;
     found->entry.revision = record->revision;

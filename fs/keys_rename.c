@@ -123,8 +123,8 @@ static int batch_file(struct fs_call *call, struct rename *rename)
 {
     int code = 0;
     if (rename->from_file != NULL)
-        code = fs_file_batch(rename->from_file, from_key(rename), FS_ONTO_NAME, rename->batch,
-                             &rename->taken, &call->error);
+        code = fs_file_batch(call, rename->from_file, from_key(rename), FS_ONTO_NAME,
+                             rename->batch, &rename->taken);
     if (code == 0)
         code = sfs_batch_rename(rename->batch, from_key(rename), to_key(rename),
                                 rename->flags & RENAME_NOREPLACE ? SFS_BATCH_NO_REPLACE : 0,
@@ -275,8 +275,8 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
     if (code == 0 && !same)
         code = run(call, &rename);
     if (code == 0 && !same) {
-        fs_keys_touch(dir);
-        fs_keys_touch(to_dir);
+        fs_keys_touch(call, dir);
+        fs_keys_touch(call, to_dir);
     }
     fs_space_moved(dir->space);
     fs_target_free(&rename.from);

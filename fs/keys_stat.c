@@ -50,6 +50,30 @@ static void set_size(struct stat *st, uint64_t size)
     st->st_blocks = (blkcnt_t)((size + 511) / 512);
 }
 
+/* Bytes that the store keeps of a large value: a hole takes no room. */
+void fs_keys_stat_blocks(struct fs_space *space, const struct sfs_record *record, struct stat *st)
+{
+    struct sfs_extent extent;
+    uint64_t stored = 0, at = 0;
+    if (record->size < FS_LARGE || record->attributes.kind != SFS_KIND_VALUE)
+        return;
+    while (sfs_data(space->store, record->name, at, &extent, NULL) == 1) {
+        stored += extent.size;
+        at = extent.offset + extent.size;
+    }
+    st->st_blocks = (blkcnt_t)((stored + 511) / 512);
+}
+
+/* Of an open file: what the store keeps of the value that still shows, and what was written. */
+static void set_content_size(struct stat *st, const struct fs_content *content)
+{
+    uint64_t stored = (uint64_t)st->st_blocks * 512;
+    stored = (stored < content->below ? stored : content->below) + fs_content_written(content);
+    set_size(st, content->size);
+    if (stored < content->size)
+        st->st_blocks = (blkcnt_t)((stored + 511) / 512);
+}
+
 /* Inode numbers of spaces differ in the upper bits; record ids stay below them. */
 static ino_t ino_of(const struct fs_space *space, uint64_t id)
 {
@@ -94,16 +118,19 @@ void fs_keys_stat_directory(struct fs_space *space, struct sfs_bytes prefix,
         st->st_gid = space->fs->gid;
         st->st_atim = st->st_mtim = st->st_ctim = fs_time(space->fs->begun);
     }
-    st->st_nlink = 1; /* the number of subdirectories is not kept: 1 says so */
+    st->st_nlink = 1; /* the number of subdirectories is not known */
     set_size(st, 0);
 }
 
 void fs_keys_stat_file(struct fs_file *file, struct stat *st)
 {
     struct fs_space *space = file->space;
+    blkcnt_t blocks = st->st_blocks;
+    bool asked = st->st_ino != 0;
     pthread_mutex_lock(&file->lock);
     if (file->record != NULL) {
         fs_keys_stat_record(space, file->record, st);
+        st->st_blocks = asked ? blocks : st->st_blocks;
     } else {
         st->st_ino = (ino_t)(file->node->id | (UINT64_C(1) << 62));
         st->st_mode = S_IFREG;
@@ -111,7 +138,7 @@ void fs_keys_stat_file(struct fs_file *file, struct stat *st)
         st->st_atim = st->st_mtim = st->st_ctim = fs_time(file->written);
     }
     if (file->loaded)
-        set_size(st, file->content.size);
+        set_content_size(st, &file->content);
     if (file->dirty.level != FS_CLEAN)
         st->st_mtim = fs_time(file->written);
     if (file->dirty.level != FS_CLEAN || file->unlinked)
@@ -139,18 +166,14 @@ void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
     if (node->ino == 0)
         node->ino = st->st_ino;
     st->st_ino = (ino_t)node->ino;
-    if (S_ISDIR(st->st_mode) && node->directory_time > fs_nanoseconds(st->st_mtim))
-        st->st_mtim = st->st_ctim = fs_time(node->directory_time);
+    if (S_ISDIR(st->st_mode) && node->directory_time != 0) {
+        int64_t time = node->directory_time;
+        if (time > fs_nanoseconds(st->st_mtim))
+            st->st_mtim = fs_time(time);
+        if (time > fs_nanoseconds(st->st_ctim))
+            st->st_ctim = fs_time(time);
+    }
     fs_nodes_unlock(call->fs->nodes);
-}
-
-void fs_keys_touch(struct fs_node *dir)
-{
-    struct fs *fs = dir->space->fs;
-    int64_t now = fs_now();
-    fs_nodes_lock(fs->nodes);
-    dir->directory_time = now;
-    fs_nodes_unlock(fs->nodes);
 }
 
 static int stat_directory(struct fs_call *call, struct fs_node *node, struct stat *st)
@@ -169,6 +192,8 @@ static int stat_directory(struct fs_call *call, struct fs_node *node, struct sta
     }
     if (code == 0)
         fs_keys_stat_directory(node->space, place.base, marker, st);
+    if (code == 0 && place.pieces == 0)
+        st->st_nlink = fs_keys_links(node, place.base);
     sfs_record_unref(marker);
     sfs_buffer_free(&base);
     sfs_buffer_free(&name);
@@ -194,6 +219,7 @@ static int stat_leaf(struct fs_call *call, struct fs_node *node, struct fs_file 
     if (code < 0)
         return code;
     fs_keys_stat_record(node->space, record, st);
+    fs_keys_stat_blocks(node->space, record, st);
     if (file != NULL) {
         fs_file_saw(file, record);
         fs_keys_stat_file(file, st);

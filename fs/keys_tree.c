@@ -22,8 +22,11 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
     entry->timeout = space->timeout;
     if (target->directory) {
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, &entry->st);
+        if (target->name.kind != FS_KIND_PIECE)
+            entry->st.st_nlink = fs_keys_links(node, sfs_buffer_bytes(&target->prefix));
     } else {
         fs_keys_stat_record(space, target->leaf, &entry->st);
+        fs_keys_stat_blocks(space, target->leaf, &entry->st);
         struct fs_file *file = fs_file_peek(node);
         if (file != NULL) {
             fs_file_saw(file, target->leaf);
@@ -201,7 +204,7 @@ int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
     fs_target_free(&target);
     if (code < 0)
         return code;
-    fs_keys_touch(dir);
+    fs_keys_touch(call, dir);
     return fs_keys_lookup(call, dir, name, entry);
 }
 
@@ -268,16 +271,26 @@ struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *na
     return file;
 }
 
+static void drop_kept(struct fs_file *file)
+{
+    pthread_mutex_lock(&file->lock);
+    fs_content_unkeep(&file->content);
+    fs_file_count(file);
+    pthread_mutex_unlock(&file->lock);
+}
+
 int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file)
 {
     if (file == NULL)
         return 0;
     fs_file_hold(file);
-    int code = fs_file_load(call, file, true);
+    int code = fs_file_keep(call, file);
     if (code == SFS_E_NOT_FOUND)
         code = 0;
-    if (code < 0)
+    if (code < 0) {
+        drop_kept(file);
         fs_file_let_go(file);
+    }
     return code;
 }
 
@@ -288,8 +301,11 @@ void fs_keys_finish_unlink(struct fs_file *file, bool done)
     if (done) {
         pthread_mutex_lock(&file->lock);
         file->unlinked = true;
+        file->content.below = 0;
         pthread_mutex_unlock(&file->lock);
         fs_node_moved(file->node);
+    } else {
+        drop_kept(file);
     }
     fs_file_let_go(file);
     fs_file_release(file);
@@ -327,7 +343,7 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
     if (code == 0) {
         fs_keys_remember(call, &target);
         fs_node_detach(call->fs, dir, name);
-        fs_keys_touch(dir);
+        fs_keys_touch(call, dir);
     }
     fs_target_free(&target);
     return code;

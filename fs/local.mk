@@ -2,12 +2,13 @@
 # The FUSE daemon: paths to storage calls. An archive that the storefs command and unit tests link.
 # Sources and headers:  libfs_la_SOURCES += fs/NAME.c fs/NAME.h
 libfs_la_SOURCES += \
-	fs/commit.c fs/dirty.c fs/errors.c fs/file.c fs/file.h fs/fs.h fs/generated.c fs/isolation.c \
-	fs/keys.h fs/keys_file.c fs/keys_list.c fs/keys_name.c fs/keys_rename.c fs/keys_stat.c \
+	fs/commit.c fs/content.c fs/content.h fs/errors.c fs/file.c fs/file.h fs/fs.h fs/generated.c fs/isolation.c \
+	fs/keys.h fs/keys_directory.c fs/keys_file.c fs/keys_list.c fs/keys_name.c fs/keys_rename.c fs/keys_stat.c \
 	fs/keys_tree.c fs/keys_xattr.c fs/mount.c fs/mount.h fs/node.c fs/node.h fs/notifier.c \
-	fs/operations.c fs/operations.h fs/operations_file.c fs/root.c fs/space.c
+	fs/operations.c fs/operations.h fs/operations_file.c fs/root.c fs/seek.c fs/space.c fs/stage.c
 libfs_la_SOURCES += \
 	fs/fields.h fs/fields_cache.c fs/fields_change.c fs/fields_commit.c fs/fields_leaf.c \
 	fs/fields_list.c fs/fields_path.c fs/fields_stat.c fs/fields_tree.c \
-	fs/admin.c fs/names.c fs/names.h fs/query.c fs/query.h fs/query_links.c fs/readme.c \
+	fs/admin.c fs/names.c fs/names.h fs/query.c fs/query.h fs/query_links.c fs/query_result.c \
+	fs/readme.c fs/indexes.c fs/indexes.h fs/views.c fs/views.h \
 	fs/tx.c fs/tx.h fs/tx_changes.c fs/tx_end.c fs/tx_files.c fs/tx_savepoints.c fs/tx_tree.c

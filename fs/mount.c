@@ -100,12 +100,15 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->read_only = options->read_only;
     fs->many_users = options->allow_other;
     fs->idle_ms = options->idle_ms != 0 ? options->idle_ms : IDLE_MS;
+    fs->query_ms = options->query_ms;
+    fs->temporary = options->temporary;
     fs->isolation = options->isolated ? options->isolation : SFS_SNAPSHOT;
     fs->space = fs_space_new(fs, mount->store, shared ? TIMEOUT_SHARED : TIMEOUT_EXCLUSIVE);
     fs->nodes = fs_nodes_new(fs);
     fs->errors = fs_errors_new();
     fs->transactions = fs_transactions_new(fs);
-    if (fs->space == NULL || fs->nodes == NULL || fs->errors == NULL || fs->transactions == NULL)
+    fs->touched = fs_touched_new();
+    if (fs->touched == NULL || fs->space == NULL || fs->nodes == NULL || fs->errors == NULL || fs->transactions == NULL)
         return sfs_fail_memory(error, "mount");
     return session_new(mount, options, error);
 }
@@ -118,6 +121,7 @@ static void take_down(struct mount *mount)
     if (fs->session != NULL)
         fuse_session_destroy(fs->session);
     fs_nodes_free(fs->nodes);
+    fs_touched_free(fs->touched);
     fs_errors_free(fs->errors);
     fs_space_unref(fs->space);
 }
@@ -144,6 +148,7 @@ static int drain(struct mount *mount, struct sfs_error *error)
 {
     struct fs_call call = {.fs = &mount->fs};
     int code = fs_file_commit_all(&call, mount->fs.space);
+    fs_keys_write_touched(&call);
     if (code < 0 && error != NULL)
         *error = call.error;
     return code;

@@ -16,6 +16,8 @@ struct fs_options {
     bool debug;    /* print every request to standard error (with -f) */
     bool isolated; /* `isolation` was asked for: a store that cannot give it is not mounted */
     enum sfs_isolation isolation; /* of new transactions; else snapshot */
+    uint64_t query_ms; /* that a query may take; 0: no limit */
+    const char *temporary; /* directory for sorts that memory does not hold; NULL: /tmp, else /var/tmp */
     uint64_t idle_ms; /* after which a transaction that is not used expires; 0: ten minutes */
 };
 

@@ -31,14 +31,24 @@ struct fs_node *fs_names_node(struct fs *fs, struct fs_node *dir, const char *na
     return node;
 }
 
-int fs_names_add(struct sfs_buffer *names, bool directory, struct sfs_bytes name)
+static int add_entry(struct sfs_buffer *names, char kind, struct sfs_bytes name)
 {
     if (sfs_buffer_reserve(names, name.size + 2) != 0)
         return SFS_E_NO_MEMORY;
-    int code = sfs_buffer_byte(names, directory ? 'd' : 'f');
+    int code = sfs_buffer_byte(names, kind);
     if (code == 0)
         code = sfs_buffer_add(names, name);
     return code == 0 ? sfs_buffer_byte(names, '\0') : code;
+}
+
+int fs_names_add(struct sfs_buffer *names, bool directory, struct sfs_bytes name)
+{
+    return add_entry(names, directory ? 'd' : 'f', name);
+}
+
+int fs_names_add_link(struct sfs_buffer *names, struct sfs_bytes name)
+{
+    return add_entry(names, 'l', name);
 }
 
 int fs_names_list_by(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list,
@@ -52,7 +62,7 @@ int fs_names_list_by(struct fs_call *call, struct fs_open *open, uint64_t offset
         const char *name = entry + 1;
         at += strlen(entry) + 1;
         struct fs_dirent dirent = {.name = name, .next = at + FIRST};
-        dirent.st.st_mode = *entry == 'd' ? S_IFDIR : S_IFREG;
+        dirent.st.st_mode = *entry == 'd' ? S_IFDIR : *entry == 'l' ? S_IFLNK : S_IFREG;
         dirent.st.st_ino = (ino_t)fs_node_ino(call->fs, open->node, name, ino(open, name));
         if (fs_list_add(list, &dirent))
             break;

@@ -12,6 +12,7 @@
 uint64_t fs_names_ino(const struct fs_node *dir, const char *name);
 /* Appends a name; NO_MEMORY. */
 int fs_names_add(struct sfs_buffer *names, bool directory, struct sfs_bytes name);
+int fs_names_add_link(struct sfs_buffer *names, struct sfs_bytes name);
 /* Lists open->text behind the dots; `ino` gives the number of a name. */
 int fs_names_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
 int fs_names_list_by(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list,

@@ -39,8 +39,10 @@ struct fs_node {
     _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told;
                                             0: not known, FS_REVISION_OTHER: surely not the latest */
     _Atomic uint64_t attribute_size;     /* the size that it was told with them */
+    _Atomic bool capable;   /* it was given capabilities through this mount */
     _Atomic uint64_t moved; /* by which change of names in its space it was moved or lost its name; 0: none */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
+    bool touched;           /* … and it is to be written to the marker */
     struct fs_file *file;   /* while open */
     UT_hash_handle by_id;   /* number -> node */
     UT_hash_handle by_name; /* (parent, name) -> node, while attached */

@@ -46,11 +46,12 @@ void fs_call_leave(struct fs_node *node)
     fs_space_leave(node->space);
 }
 
-/* What programs ask to learn whether it is there is no failure to keep; `ls -l` asks each file for
- * access control lists. */
+/* What programs ask to learn whether it is there is no failure to keep, nor is what they gave up;
+ * `ls -l` asks each file for access control lists. */
 static bool is_answer(const char *operation, int code)
 {
-    return code == SFS_E_NOT_FOUND || code == SFS_E_NO_ATTRIBUTE ||
+    return (code == SFS_E_NOT_FOUND && strcmp(operation, "read") != 0) || code == SFS_E_NO_ATTRIBUTE ||
+           code == SFS_E_CANCELLED ||
            (code == SFS_E_EXPIRED && strcmp(operation, "stat") == 0) ||
            (code == SFS_E_UNSUPPORTED && strcmp(operation, "getxattr") == 0);
 }
@@ -426,6 +427,8 @@ const struct fuse_lowlevel_ops fs_operations = {
     .create = fs_op_create,
     .read = fs_op_read,
     .write = fs_op_write,
+    .fallocate = fs_op_fallocate,
+    .lseek = fs_op_lseek,
     .flush = fs_op_flush,
     .fsync = fs_op_fsync,
     .release = fs_op_release,

@@ -41,6 +41,10 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
                 struct fuse_file_info *info);
 void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset,
                  struct fuse_file_info *info);
+void fs_op_fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, off_t size,
+                     struct fuse_file_info *info);
+void fs_op_lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence,
+                 struct fuse_file_info *info);
 void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info);
 void fs_op_fsync(fuse_req_t request, fuse_ino_t id, int datasync, struct fuse_file_info *info);
 void fs_op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct fs_open *handle(const struct fuse_file_info *info)
 {
@@ -145,6 +146,44 @@ void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t siz
         fs_reply_failure(&call, node, "write", NULL, code);
     else
         fuse_reply_write(request, size);
+}
+
+void fs_op_fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, off_t size,
+                     struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct fs_open *open = handle(info);
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = open->class->allocate != NULL
+                   ? open->class->allocate(&call, open, mode, (uint64_t)offset, (uint64_t)size)
+                   : fs_unsupported(&call, node, "fallocate");
+        fs_call_leave(node);
+    }
+    fs_reply_code(&call, node, "fallocate", NULL, code);
+}
+
+/* Only asked where data or holes are. Generated files have no size that their end could be at. */
+void fs_op_lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, struct fuse_file_info *info)
+{
+    struct fs_node *node;
+    struct fs_call call = fs_call_begin(request, id, &node);
+    struct fs_open *open = handle(info);
+    uint64_t found = 0;
+    int code = fs_call_enter(&call, node);
+    if (code == 0) {
+        code = open->class->seek != NULL
+                   ? open->class->seek(&call, open, (uint64_t)offset, whence == SEEK_DATA, &found)
+                   : fs_unsupported(&call, node, "lseek");
+        fs_call_leave(node);
+    }
+    if (code == SFS_E_NOT_FOUND)
+        fuse_reply_err(request, ENXIO);
+    else if (code < 0)
+        fs_reply_failure(&call, node, "lseek", NULL, code);
+    else
+        fuse_reply_lseek(request, (off_t)found);
 }
 
 void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)

@@ -5,8 +5,32 @@
 #include "fs/operations.h"
 #include "fs/query.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
+
+/* Takes one element more into account. */
+static void place_element(struct fs_query_place *place, struct sfs_bytes path, size_t at, size_t end)
+{
+    const char *data = path.data;
+    struct sfs_bytes element = sfs_bytes(data + at, end - at);
+    if (place->state == FS_QUERY_STAGES) {
+        place->before = sfs_bytes(data, at > 0 ? at - 1 : 0);
+        place->row = sfs_query_grammar_find(element);
+        place->argument = 0;
+        place->state = place->row != NULL && place->row->arguments > 0 ? FS_QUERY_ARGUMENT : FS_QUERY_SINK;
+        return;
+    }
+    if (place->row == NULL)
+        return;
+    if (place->argument == 0)
+        place->first = place->goes_on ? sfs_bytes(place->first.data, (size_t)(data + end - (const char *)place->first.data))
+                                      : element;
+    place->goes_on = sfs_query_goes_on(element);
+    if (!place->goes_on && ++place->argument == place->row->arguments) {
+        bool stage = place->row->sink == SFS_SINK_NONE;
+        place->state = stage ? FS_QUERY_STAGES : FS_QUERY_SINK;
+        place->stages += stage;
+    }
+}
 
 struct fs_query_place fs_query_place(struct sfs_bytes path)
 {
@@ -15,19 +39,7 @@ struct fs_query_place fs_query_place(struct sfs_bytes path)
     for (size_t at = 0; at < path.size; place.depth++) {
         const char *slash = memchr(data + at, '/', path.size - at);
         size_t end = slash != NULL ? (size_t)(slash - data) : path.size;
-        struct sfs_bytes element = sfs_bytes(data + at, end - at);
-        if (place.state == FS_QUERY_STAGES) {
-            place.before = sfs_bytes(data, at > 0 ? at - 1 : 0);
-            place.row = sfs_query_grammar_find(element);
-            place.argument = 0;
-            place.state = place.row != NULL && place.row->arguments > 0 ? FS_QUERY_ARGUMENT : FS_QUERY_SINK;
-        } else {
-            if (place.argument++ == 0)
-                place.first = element;
-            if (place.row != NULL && place.argument == place.row->arguments)
-                place.state =
-                    place.row->sink == SFS_SINK_NONE ? FS_QUERY_STAGES : FS_QUERY_SINK;
-        }
+        place_element(&place, path, at, end);
         at = end + 1;
     }
     if (place.state == FS_QUERY_STAGES)
@@ -56,15 +68,16 @@ static int query_stat(struct fs_call *call, struct fs_node *node, struct stat *s
 
 /* --- look-up --- */
 
-/* Whether the arguments so far can be one: those still missing are made up. */
-static int check_arguments(struct fs_call *call, const struct fs_query_place *place,
-                           const struct sfs_buffer *path)
+#define PATH_SIZE_MAX ((size_t)1 << 16) /* every directory on the way keeps its path */
+
+/* Whether the path can become a query: the `missing` arguments are made up. */
+static int check_path(struct fs_call *call, struct sfs_bytes path, unsigned missing)
 {
     struct sfs_buffer probe = {0};
     struct sfs_query *query = NULL;
     enum sfs_sink sink;
-    int code = sfs_buffer_add(&probe, sfs_buffer_bytes(path));
-    for (unsigned i = place->argument + 1; code == 0 && i < place->row->arguments; i++)
+    int code = sfs_buffer_add(&probe, path);
+    while (code == 0 && missing-- > 0)
         code = sfs_buffer_add(&probe, SFS_LITERAL("/0"));
     if (code < 0)
         code = sfs_fail_memory(&call->error, "mount");
@@ -76,11 +89,20 @@ static int check_arguments(struct fs_call *call, const struct fs_query_place *pl
 }
 
 static int check_name(struct fs_call *call, const struct fs_query_place *place, const char *name,
-                      const struct sfs_buffer *path)
+                      struct sfs_bytes path)
 {
+    const struct sfs_grammar *row = place->row;
+    if (path.size > PATH_SIZE_MAX)
+        return sfs_fail(&call->error, SFS_E_NAME_TOO_LONG, "query", "a query has at most %zu bytes",
+                        PATH_SIZE_MAX);
     if (place->state == FS_QUERY_ARGUMENT)
-        return check_arguments(call, place, path);
-    return sfs_query_grammar_find(sfs_string(name)) != NULL ? 0 : SFS_E_NOT_FOUND;
+        return sfs_query_goes_on(sfs_string(name))
+                   ? 0
+                   : check_path(call, path, row->arguments - place->argument - 1);
+    row = sfs_query_grammar_find(sfs_string(name));
+    if (row == NULL)
+        return SFS_E_NOT_FOUND;
+    return row->arguments > 0 ? 0 : check_path(call, path, 0);
 }
 
 static int path_below(struct fs_call *call, const struct fs_node *dir, const char *name,
@@ -103,7 +125,7 @@ static int query_lookup(struct fs_call *call, struct fs_node *dir, const char *n
         return is_directory(&place) ? fs_query_link_lookup(call, dir, name, entry) : SFS_E_NOT_DIRECTORY;
     int code = path_below(call, dir, name, &path);
     if (code == 0)
-        code = check_name(call, &place, name, &path);
+        code = check_name(call, &place, name, sfs_buffer_bytes(&path));
     if (code == 0) {
         entry->node = fs_names_node(call->fs, dir, name, &fs_query_class, dir->space, sfs_buffer_bytes(&path));
         entry->timeout = fs_query_timeout(dir->space);
@@ -116,23 +138,42 @@ static int query_lookup(struct fs_call *call, struct fs_node *dir, const char *n
 
 /* --- listing --- */
 
-/* Stages are listed in query/ itself only, so that what walks the tree comes to an end. */
-static int add_grammar(struct sfs_buffer *names, bool stages)
+/* Whether ls shows this directory, to complete an argument of a stage in query/ itself. */
+static bool is_shown_above(const struct fs_query_place *place)
 {
-    int code = 0;
-    for (const struct sfs_grammar *row = sfs_query_grammar(); code == 0 && row->name != NULL; row++) {
-        bool directory = row->arguments > 0 || row->sink == SFS_SINK_KEYS;
-        if (stages || row->arguments == 0)
-            code = fs_names_add(names, directory, sfs_string(row->name));
-    }
-    return code;
+    return place->stages == 1 && place->row->takes[place->row->arguments - 1] != SFS_ARGUMENT_TEXT;
 }
 
-#define COMPLETIONS_MAX 1000 /* what is listed to complete a name; any other can be named as well */
+/* 1 if what the rows are can be shown so, 0 if not. */
+static int can_end(struct fs_call *call, const struct fs_node *node, const struct sfs_grammar *row)
+{
+    struct sfs_buffer path = {0};
+    int code = row->arguments > 0 ? 0 : path_below(call, node, row->name, &path);
+    if (code == 0 && row->arguments == 0)
+        code = check_path(call, sfs_buffer_bytes(&path), 0);
+    sfs_buffer_free(&path);
+    return code == 0 ? 1 : code == SFS_E_INVALID ? 0 : code;
+}
+
+/* Stages are listed in query/ itself only, and nothing in what is listed there, so that what walks the tree
+ * comes to an end, and soon. */
+static int add_grammar(struct fs_call *call, const struct fs_node *node, const struct fs_query_place *place,
+                       struct sfs_buffer *names)
+{
+    for (const struct sfs_grammar *row = sfs_query_grammar(); row->name != NULL; row++) {
+        bool directory = row->arguments > 0 || row->sink == SFS_SINK_KEYS;
+        int shown = row->sink == SFS_SINK_NONE ? place->stages == 0 : can_end(call, node, row);
+        if (shown < 0)
+            return shown;
+        if (shown && fs_names_add(names, directory, sfs_string(row->name)) != 0)
+            return sfs_fail_memory(&call->error, "mount");
+    }
+    return 0;
+}
 
 struct visitor {
+    const struct sfs_grammar *row; /* of the stage or result that waits */
     struct sfs_buffer *names;
-    size_t count;
     bool complete;
     struct sfs_error *error;
 };
@@ -142,58 +183,93 @@ static int add_completion(void *context, struct sfs_bytes text)
     struct visitor *visitor = context;
     struct sfs_buffer name = {0};
     int code = sfs_path_escape(text, &name);
-    bool fits = visitor->count < COMPLETIONS_MAX && name.size <= SFS_PATH_NAME_MAX;
+    bool fits = name.size <= SFS_PATH_NAME_MAX;
     if (code == 0 && fits)
-        code = fs_names_add(visitor->names, true, sfs_buffer_bytes(&name));
+        code = fs_names_add(visitor->names, visitor->row->sink == SFS_SINK_NONE, sfs_buffer_bytes(&name));
     visitor->complete = visitor->complete && fits;
-    visitor->count++;
     sfs_buffer_free(&name);
     return code == 0 ? 0 : sfs_fail_memory(visitor->error, "mount");
+}
+
+/* The functions of a field: the results that take one have their names. */
+static int add_functions(void *context, struct sfs_bytes field)
+{
+    struct visitor *visitor = context;
+    struct sfs_buffer text = {0};
+    int code = 0;
+    for (const struct sfs_grammar *row = sfs_query_grammar(); code == 0 && row->name != NULL; row++) {
+        if (row->sink == SFS_SINK_NONE || row->arguments == 0)
+            continue;
+        text.size = 0;
+        if (sfs_buffer_printf(&text, "%s(", row->name) != 0 || sfs_buffer_add(&text, field) != 0 ||
+            sfs_buffer_byte(&text, ')') != 0)
+            code = sfs_fail_memory(visitor->error, "mount");
+        else
+            code = add_completion(context, sfs_buffer_bytes(&text));
+    }
+    sfs_buffer_free(&text);
+    return code;
 }
 
 /* A list does not silently stop short: it ends with this. */
 static int fail_incomplete(struct fs_call *call)
 {
     return sfs_fail(&call->error, SFS_E_TOO_LARGE, "query",
-                    "this list is not complete: it shows at most the first %d names that it found in "
-                    "the first 10000 keys; any other can be named all the same",
-                    COMPLETIONS_MAX);
+                    "this list is not complete: it shows what is in the first 10000 keys, and no name of over "
+                    "%d bytes; any other can be named all the same, and the values of a field that has an "
+                    "index are listed from that, up to 100000",
+                    SFS_PATH_NAME_MAX);
 }
 
-/* What can stand where `by` waits: the fields there are, the values of one. */
-static int add_completions(struct fs_call *call, struct fs_node *node,
-                           const struct fs_query_place *place, struct sfs_buffer *names,
-                           bool *ret_complete)
+/* What can stand where an argument is waited for. */
+static int complete(struct fs_call *call, struct sfs_storage *store, const struct sfs_query *query,
+                    const struct fs_query_place *place, struct visitor *visitor, bool *ret_complete)
 {
-    struct visitor visitor = {.names = names, .complete = true, .error = &call->error};
-    struct sfs_query *query = NULL;
     struct sfs_buffer field = {0};
-    enum sfs_sink sink;
-    bool complete = true;
-    int code = sfs_query_parse(place->before, &query, &sink, &call->error);
-    if (code == 0 && place->argument == 0)
-        code = sfs_query_fields(node->space->store, query, add_completion, &visitor, &complete,
+    int code = 0;
+    switch (place->row->takes[place->argument]) {
+    case SFS_ARGUMENT_FIELD:
+        return sfs_query_fields(store, query, add_completion, visitor, ret_complete, &call->error);
+    case SFS_ARGUMENT_FUNCTION:
+        code = add_completion(visitor, SFS_LITERAL("count"));
+        return code < 0 ? code
+                        : sfs_query_fields(store, query, add_functions, visitor, ret_complete, &call->error);
+    case SFS_ARGUMENT_VALUE:
+        if (sfs_query_argument(place->first, &field) != 0)
+            return sfs_fail_memory(&call->error, "mount");
+        code = sfs_query_values(store, query, sfs_buffer_bytes(&field), add_completion, visitor, ret_complete,
                                 &call->error);
-    else if (code == 0 && sfs_path_unescape(place->first, &field) != 0)
-        code = sfs_fail_memory(&call->error, "mount");
-    else if (code == 0)
-        code = sfs_query_values(node->space->store, query, sfs_buffer_bytes(&field), add_completion,
-                                &visitor, &complete, &call->error);
-    *ret_complete = complete && visitor.complete;
-    sfs_buffer_free(&field);
+        sfs_buffer_free(&field);
+        return code;
+    case SFS_ARGUMENT_TEXT:
+    case SFS_ARGUMENT_NONE:
+        break;
+    }
+    return 0;
+}
+
+static int add_completions(struct fs_call *call, struct fs_open *open, const struct fs_query_place *place)
+{
+    struct visitor visitor = {.row = place->row, .names = &open->text, .complete = true, .error = &call->error};
+    struct sfs_query *query = NULL;
+    enum sfs_sink sink;
+    bool all = true;
+    int code = fs_query_parse(call, place->before, &open->waiter, &query, &sink);
+    if (code == 0)
+        code = complete(call, open->node->space->store, query, place, &visitor, &all);
+    open->complete = all && visitor.complete;
     sfs_query_free(query);
     return code;
 }
 
-static int add_names(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names,
-                     bool *ret_complete)
+static int add_names(struct fs_call *call, struct fs_open *open)
 {
-    struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&node->text));
-    if (place.state == FS_QUERY_STAGES && add_grammar(names, node->text.size == 0) != 0)
-        return sfs_fail_memory(&call->error, "mount");
-    if (place.state == FS_QUERY_ARGUMENT && strcmp(place.row->name, "by") == 0)
-        return add_completions(call, node, &place, names, ret_complete);
-    return 0;
+    struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&open->node->text));
+    open->text.size = 0;
+    open->complete = true;
+    if (place.state == FS_QUERY_STAGES)
+        return is_shown_above(&place) ? 0 : add_grammar(call, open->node, &place, &open->text);
+    return place.goes_on ? 0 : add_completions(call, open, &place);
 }
 
 static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list)
@@ -201,10 +277,9 @@ static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offse
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&open->node->text));
     if (place.state == FS_QUERY_SINK)
         return fs_query_links_list(call, open, offset, list);
+    fs_waiter_begin(&open->waiter, call, false);
     if (offset == 0 || open->text.data == NULL) {
-        open->text.size = 0;
-        open->complete = true;
-        int code = add_names(call, open->node, &open->text, &open->complete);
+        int code = add_names(call, open);
         if (code < 0)
             return code;
     }
@@ -212,29 +287,10 @@ static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offse
     return code == 0 && !open->complete && list->used == 0 ? fail_incomplete(call) : code;
 }
 
-/* --- results --- */
-
-static int query_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
-                      struct fuse_file_info *info)
-{
-    struct sfs_query *query;
-    enum sfs_sink sink;
-    if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC)
-        return sfs_fail(&call->error, SFS_E_PERMISSION, "mount",
-                        "the result of a query cannot be written: write to keys/");
-    int code = sfs_query_parse(sfs_buffer_bytes(&node->text), &query, &sink, &call->error);
-    if (code < 0)
-        return code;
-    code = sfs_query_text(node->space->store, query, sink, &open->stream, &call->error);
-    sfs_query_free(query);
-    if (code == 0)
-        fs_open_generated(info);
-    return code;
-}
-
 static void query_release(struct fs_call *call, struct fs_open *open)
 {
     fs_query_links_release(open);
+    fs_query_result_release(open);
     fs_text_release(call, open);
 }
 
@@ -242,8 +298,8 @@ const struct fs_class fs_query_class = {
     .name = "query",
     .lookup = query_lookup,
     .stat = query_stat,
-    .open = query_open,
-    .read = fs_text_read,
+    .open = fs_query_result_open,
+    .read = fs_query_result_read,
     .list = query_list,
     .release = query_release,
 };

@@ -17,15 +17,31 @@ enum fs_query_state {
 /* Where a path has come to. Borrows from it. */
 struct fs_query_place {
     enum fs_query_state state;
-    const struct sfs_grammar *row; /* of the stage that waits, or of the result */
+    const struct sfs_grammar *row; /* of the stage that waits or came last, or of the result */
     unsigned argument;             /* which it waits for, from 0 */
+    bool goes_on;                  /* the last element is a piece of one: it ends in %+ */
+    unsigned stages;               /* complete ones */
     struct sfs_bytes before;       /* the complete stages */
-    struct sfs_bytes first;        /* the first argument of the stage that waits */
+    struct sfs_bytes first;        /* the elements of its first argument */
     size_t depth;                  /* elements */
 };
 struct fs_query_place fs_query_place(struct sfs_bytes path);
 /* The seconds that the kernel may keep what a query gave. */
 double fs_query_timeout(const struct fs_space *space);
+
+/* --- running one: query_result.c --- */
+/* The call waits from now on. `begun`: a part of the result was given, so that what is interrupted cannot
+ * begin anew. */
+void fs_waiter_begin(struct fs_waiter *waiter, struct fs_call *call, bool begun);
+/* sfs_query_parse(), with the mount's limits; interrupting the request that `waiter` has ends a run
+ * (CANCELLED). The waiter must outlive what is run. The caller frees the query. */
+int fs_query_parse(struct fs_call *call, struct sfs_bytes path, struct fs_waiter *waiter,
+                   struct sfs_query **ret_query, enum sfs_sink *ret_sink);
+int fs_query_result_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                         struct fuse_file_info *info);
+int fs_query_result_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,
+                         uint64_t offset, size_t *ret_size);
+void fs_query_result_release(struct fs_open *open);
 
 /* --- the links in a query's keys/: query_links.c --- */
 int fs_query_link_lookup(struct fs_call *call, struct fs_node *dir, const char *name,

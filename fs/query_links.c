@@ -35,16 +35,16 @@ void fs_query_links_release(struct fs_open *open)
     open->data = NULL;
 }
 
-static int links_new(struct fs_call *call, struct fs_node *dir, struct links **ret_links)
+static int links_new(struct fs_call *call, struct fs_open *open, struct links **ret_links)
 {
     struct sfs_query *query = NULL;
     enum sfs_sink sink;
-    struct sfs_storage *store = dir->space->store;
+    struct sfs_storage *store = open->node->space->store;
     struct links *links = calloc(1, sizeof(*links));
     if (links == NULL)
         return sfs_fail_memory(&call->error, "mount");
     links->position = FIRST;
-    int code = sfs_query_parse(sfs_buffer_bytes(&dir->text), &query, &sink, &call->error);
+    int code = fs_query_parse(call, sfs_buffer_bytes(&open->node->text), &open->waiter, &query, &sink);
     if (code == 0)
         code = sfs_query_keys(store, query, &links->rows, &call->error);
     if (code == 0)
@@ -157,9 +157,11 @@ static int key_of(struct fs_call *call, const char *name, struct sfs_buffer *key
 
 static int has_key(struct fs_call *call, struct fs_node *dir, struct sfs_bytes key)
 {
+    struct fs_waiter waiter;
     struct sfs_query *query;
     enum sfs_sink sink;
-    int code = sfs_query_parse(sfs_buffer_bytes(&dir->text), &query, &sink, &call->error);
+    fs_waiter_begin(&waiter, call, false);
+    int code = fs_query_parse(call, sfs_buffer_bytes(&dir->text), &waiter, &query, &sink);
     if (code < 0)
         return code;
     code = sfs_query_has(dir->space->store, query, key, &call->error);
@@ -267,7 +269,7 @@ static int go_to(struct fs_call *call, struct fs_open *open, uint64_t offset)
     if (links != NULL && links->position == offset)
         return 0;
     fs_query_links_release(open);
-    int code = links_new(call, open->node, &links);
+    int code = links_new(call, open, &links);
     if (code < 0)
         return code;
     open->data = links;
@@ -281,11 +283,14 @@ int fs_query_links_list(struct fs_call *call, struct fs_open *open, uint64_t off
 {
     if (offset == 0)
         fs_query_links_release(open); /* rewinddir(3): as it is now */
+    fs_waiter_begin(&open->waiter, call, false);
     if (fs_list_dots(open->node, offset, list) == 1)
         return 0;
     int code = go_to(call, open, offset < FIRST ? FIRST : offset);
     struct links *links = open->data;
     while (code == 0 && !links->ended)
         code = advance(call, open->node, links, list);
+    if (code == SFS_E_CANCELLED)
+        fs_query_links_release(open); /* whoever goes on asks for all of it again */
     return code < 0 ? code : 0;
 }

@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "fs/node.h"
@@ -12,8 +13,11 @@ static const char where[] =
     "keys/    the store: key user/1 is keys/user/1%s\n"
     "         Where `a` is a key and a directory too, its value is keys/a/%%value. An empty part of a key\n"
     "         is %%empty, `.` is %%dot, `..` is %%dotdot; a part over 255 bytes is cut into directories.\n"
-    "query/   each directory is a query (below); ls shows what can stand there\n"
+    "query/   each directory is a query (below)\n"
     "fields/  the same keys, JSON documents as trees: members are files and directories (below)\n"
+    "views/   queries kept by name: ln -s ../query/by/type/doc/keys views/docs\n"
+    "indexes/ mkdir indexes/FIELD (or FIELD,FIELD or unique:FIELD) makes an index, where the store has them;\n"
+    "         rmdir drops it. indexes/FIELD/stats has its numbers; while one is made, admin/stats.json\n"
     "tx/      transactions%s\n"
     "admin/   errors: the last 100, one JSON line each; stats.json: numbers\n\n";
 
@@ -26,8 +30,11 @@ static const char writing[] =
 
 static const char querying[] =
     "Queries: stages, left to right, each on the result of the one before; then a result. In a name\n"
-    "under query/, `/` is written %%2F and `%%` %%25. Example:\n"
-    "  cat 'query/where/age >= 21 and tags has \"x\"/order/age:desc/limit/10/values.ndjson'\n";
+    "under query/, `/` is written %%2F and `%%` %%25, and one that ends in %%+ goes on in the next. Example:\n"
+    "  cat 'query/where/age >= 21 and tags has \"x\"/order/age:desc/limit/10/values.ndjson'\n"
+    "ls shows what can stand where a field or value is waited for. Stages and results can be named in every\n"
+    "query, but in one that ls itself shows, as query/by/type/doc, it lists none: find and grep -r come to an end.\n"
+    "Interrupting a reader (^C) ends its query.%s\n";
 
 static const char documenting[] =
     "\nDocuments: fields/KEY/a/b is member b of member a of key KEY, fields/KEY/a/0 the first element of an\n"
@@ -76,9 +83,13 @@ static int add_store(struct fs_call *call, struct sfs_buffer *out)
                              yes(!call->fs->read_only), sfs_storage_key_max(store));
 }
 
-static int add_grammar(struct sfs_buffer *out)
+static int add_grammar(struct fs_call *call, struct sfs_buffer *out)
 {
-    int code = sfs_buffer_printf(out, querying);
+    char limit[80] = "";
+    if (call->fs->query_ms > 0)
+        snprintf(limit, sizeof(limit), " So does the limit of this mount: %" PRIu64 " seconds.",
+                 call->fs->query_ms / 1000);
+    int code = sfs_buffer_printf(out, querying, limit);
     for (const struct sfs_grammar *row = sfs_query_grammar(); code == 0 && row->name != NULL; row++)
         code = sfs_buffer_printf(out, "  %-34s %s\n", row->usage, row->summary);
     return code;
@@ -98,7 +109,7 @@ static int make_readme(struct fs_call *call, struct sfs_buffer *out)
     if (code == 0 && !call->fs->read_only)
         code = sfs_buffer_printf(out, writing);
     if (code == 0)
-        code = add_grammar(out);
+        code = add_grammar(call, out);
     if (code == 0)
         code = sfs_buffer_printf(out, documenting);
     if (code == 0 && transactions)

@@ -10,9 +10,11 @@ static const struct fs_fixed entries[] = {
     {"README", &fs_readme_class, S_IFREG | 0444, false},
     {"admin", &fs_admin_class, S_IFDIR | 0555, false},
     {"fields", &fs_fields_directory_class, S_IFDIR | 0755, true},
+    {"indexes", &fs_indexes_class, S_IFDIR | 0755, true},
     {"keys", &fs_keys_directory_class, S_IFDIR | 0755, true},
     {"query", &fs_query_class, S_IFDIR | 0555, true},
     {"tx", &fs_tx_root_class, S_IFDIR | 0755, false},
+    {"views", &fs_views_class, S_IFDIR | 0755, true},
     {NULL, NULL, 0, false},
 };
 

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* storefs index: lists, makes and drops indexes. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "storefs/index.h"
+#include "storefs/path.h"
 #include "tools/command.h"
 #include "tools/exit.h"
 #include "tools/message.h"
 #include "tools/progress.h"
 #include "tools/target.h"
+#include "tools/tree.h"
 
 #define UNIQUE 'u'
 
@@ -67,6 +74,95 @@ static int work(struct sfs_storage *store, const struct tool_call *call)
                                               : drop(store, fields);
 }
 
+/* --- through a mount: its directory indexes/ --- */
+
+/* The number behind `"name": ` in the file of numbers. */
+static uint64_t number_in(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    uint64_t number = 0;
+    return at && sscanf(at + strlen(name), "%" SCNu64, &number) == 1 ? number : 0;
+}
+
+static int show_mounted(int directory, const char *name, struct sfs_error *error)
+{
+    char text[4096];
+    struct sfs_buffer path = {0};
+    struct sfs_buffer plain = {0};
+    ssize_t size = -1;
+    int result = sfs_buffer_printf(&path, "%s/stats", name) || sfs_buffer_text(&path) ||
+                         sfs_path_unescape(sfs_string(name), &plain) || sfs_buffer_text(&plain)
+                     ? sfs_fail_memory(error, "index")
+                     : 0;
+    int file = result ? -1 : openat(directory, path.data, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        size = read(file, text, sizeof text - 1);
+        close(file);
+    }
+    if (size > 0) {
+        text[size] = '\0';
+        struct sfs_index_stats stats = {
+            .entries = number_in(text, "\"entries\": "),
+            .bytes = number_in(text, "\"bytes\": "),
+            .ready = strstr(text, "\"state\": \"ready\"") != NULL,
+            .done = number_in(text, "\"done\": "),
+            .total = number_in(text, "\"total\": "),
+        };
+        result = show(NULL, plain.data, &stats);
+    }
+    sfs_buffer_free(&path);
+    sfs_buffer_free(&plain);
+    return result;
+}
+
+static int list_mounted(int directory, struct sfs_error *error)
+{
+    DIR *listing = fdopendir(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const struct dirent *entry;
+    int result = listing ? 0 : sfs_fail_errno(error, errno, "index", "cannot list the indexes");
+    while (result == 0 && (errno = 0, entry = readdir(listing)) != NULL)
+        if (entry->d_name[0] != '.')
+            result = show_mounted(directory, entry->d_name, error);
+    if (result == 0 && errno != 0)
+        result = sfs_fail_errno(error, errno, "index", "cannot list the indexes");
+    if (listing)
+        closedir(listing);
+    return result;
+}
+
+/* Makes or drops one; the mount's sentence is kept with indexes/ itself. */
+static int change_mounted(int directory, const struct tool_call *call, struct sfs_error *error)
+{
+    bool adds = strcmp(call->words[1], "add") == 0;
+    struct tool_place place = {.directory = directory, .name = (char[]){"."}};
+    struct sfs_buffer name = {0};
+    struct stat status;
+    bool named = strncmp(call->words[2], "unique:", 7) == 0;
+    int result = 0;
+    if ((tool_given(call, UNIQUE) && !named && sfs_buffer_printf(&name, "unique:")) ||
+        sfs_path_escape(sfs_string(call->words[2]), &name) || sfs_buffer_text(&name))
+        result = sfs_fail_memory(error, "index");
+    else if (adds && fstatat(directory, name.data, &status, 0) == 0)
+        result = sfs_fail(error, SFS_E_EXISTS, "index", "there is an index '%s'", name.data);
+    else if (adds ? mkdirat(directory, name.data, 0777) : unlinkat(directory, name.data, AT_REMOVEDIR))
+        result = errno == ENOENT ? sfs_fail(error, SFS_E_NOT_FOUND, "index", "there is no index '%s'", name.data)
+                                 : tool_tree_fail(error, errno, &place, adds ? "cannot make" : "cannot drop");
+    sfs_buffer_free(&name);
+    return result;
+}
+
+static int work_mounted(const char *base, const struct tool_call *call, struct sfs_error *error)
+{
+    int directory = -1;
+    int result = tool_tree_open(base, "indexes", &directory, error);
+    if (result)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "index",
+                        "%s is in a transaction, which has the indexes of its mount", base);
+    result = call->count == 3 ? change_mounted(directory, call, error) : list_mounted(directory, error);
+    close(directory);
+    return result;
+}
+
 /* Whether the words are a call: TARGET, TARGET list, TARGET add FIELDS or TARGET drop FIELDS. */
 static bool is_call(const struct tool_call *call)
 {
@@ -80,17 +176,20 @@ static bool is_call(const struct tool_call *call)
 
 static int run(const struct tool_call *call)
 {
-    struct sfs_storage *store;
+    struct tool_target target;
     struct sfs_error error = {0};
     if (!is_call(call)) {
         tool_say("usage: storefs index TARGET [list | add FIELDS [--unique] | drop FIELDS]");
         return TOOL_USAGE;
     }
-    int result =
-        tool_store_open(&store, call->words[0], call->count == 3 ? 0 : SFS_OPEN_READ_ONLY, &error);
+    int result = tool_target_open(&target, call->words[0],
+                                  call->count == 3 ? 0 : SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);
-    return tool_store_close(store, work(store, call));
+    if (!target.base)
+        return tool_target_close(&target, work(target.store, call));
+    result = work_mounted(target.base, call, &error);
+    return tool_target_close(&target, result ? tool_fail(result, &error) : tool_output_end());
 }
 
 static const struct tool_option options[] = {

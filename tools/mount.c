@@ -207,6 +207,8 @@ static int run_job(struct job *job, const struct tool_call *call, struct sfs_err
         result = tool_uri_absolute(call->words[0], &job->uri, error);
     if (result)
         return result;
+    const char *temporary = getenv("TMPDIR");
+    job->options.temporary = temporary && *temporary == '/' ? temporary : NULL;
     return foreground ? serve(job, say_ready, error) : run_background(job, error);
 }
 
@@ -222,7 +224,9 @@ static int run(const struct tool_call *call)
 
 static const struct tool_option options[] = {
     {'o', NULL, "WORD[,…]",
-     "ro, rw, allow_other, nonempty, noexec, noatime, debug (with -f), isolation=LEVEL", true},
+     "ro, rw, allow_other, nonempty, noexec, noatime, debug (with -f), isolation=LEVEL, "
+     "tx-timeout=SECONDS, query-timeout=SECONDS",
+     true},
     {'f', "foreground", NULL, "stay in front until ^C or unmount", false},
     {FSTAB, "fstab", NULL, "let -o take the words of /etc/fstab, as mount.storefs does", false},
     {0},
@@ -235,7 +239,7 @@ const struct tool_command tool_mount_command = {
     .details =
         "Makes the store if there is none. Returns when the mount answers. A dead mount left at\n"
         "DIR by a killed process is cleared first. LEVEL is that of transactions: read-committed,\n"
-        "snapshot (else) or serializable.\n",
+        "snapshot (else) or serializable. Sorts that are too large for memory use TMPDIR.\n",
     .options = options,
     .words_min = 2,
     .words_max = 2,

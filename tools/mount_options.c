@@ -55,19 +55,32 @@ static int take_isolation(const char *word, size_t size, struct fs_options *opti
     return result ? result : 1;
 }
 
-/* tx-timeout=SECONDS: likewise. */
-static int take_timeout(const char *word, size_t size, struct fs_options *options, struct sfs_error *error)
+static const struct limit {
+    const char *prefix;
+    size_t member; /* of struct fs_options, in milliseconds */
+} limits[] = {
+    {"tx-timeout=", offsetof(struct fs_options, idle_ms)},
+    {"query-timeout=", offsetof(struct fs_options, query_ms)},
+};
+
+/* NAME=SECONDS: likewise. */
+static int take_limit(const char *word, size_t size, struct fs_options *options, struct sfs_error *error)
 {
-    const size_t prefix = sizeof "tx-timeout=" - 1;
-    uint64_t seconds = 0;
-    if (size < prefix || strncmp(word, "tx-timeout=", prefix) != 0)
+    const struct limit *limit = limits;
+    const struct limit *end = limits + sizeof limits / sizeof limits[0];
+    while (limit < end && strncmp(word, limit->prefix, strlen(limit->prefix)) != 0)
+        limit++;
+    size_t prefix = limit < end ? strlen(limit->prefix) : 0;
+    if (limit == end || size < prefix)
         return 0;
+    uint64_t seconds = 0;
     for (size_t i = prefix; i < size && word[i] >= '0' && word[i] <= '9' && seconds <= TIMEOUT_MAX; i++)
         seconds = seconds * 10 + (uint64_t)(word[i] - '0');
     if (strspn(word + prefix, "0123456789") != size - prefix || seconds == 0 || seconds > TIMEOUT_MAX)
         return sfs_fail(error, SFS_E_INVALID, "mount", "'%.*s' is no time limit: seconds, 1 to %d",
                         (int)(size - prefix < 64 ? size - prefix : 64), word + prefix, TIMEOUT_MAX);
-    options->idle_ms = seconds * 1000;
+    seconds *= 1000;
+    memcpy((char *)options + limit->member, &seconds, sizeof seconds);
     return 1;
 }
 
@@ -92,13 +105,14 @@ int tool_mount_options(const char *words, bool fstab, struct fs_options *ret_opt
         size_t size = strcspn(word, ",");
         int taken = take_isolation(word, size, &options, error);
         if (taken == 0)
-            taken = take_timeout(word, size, &options, error);
+            taken = take_limit(word, size, &options, error);
         if (taken < 0)
             return taken;
         if (size && !taken && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
             return sfs_fail(error, SFS_E_INVALID, "mount",
                             "unknown mount option '%.*s'; there are ro, rw, allow_other, nonempty, "
-                             "noexec, noatime, debug, isolation=LEVEL and tx-timeout=SECONDS",
+                            "noexec, noatime, debug, isolation=LEVEL, tx-timeout=SECONDS and "
+                            "query-timeout=SECONDS",
                             (int)size, word);
         word += size + (word[size] == ',');
     }

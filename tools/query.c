@@ -34,19 +34,17 @@ static int query_store(struct sfs_storage *store, const struct sfs_query *query,
     return result;
 }
 
-/* Walks to the directory of the result's file. */
-static int find_result(const char *base, const char *path, bool has_sink,
-                       struct tool_place *ret_place, struct sfs_error *error)
+/* Walks to the directory of the result's file, which `path` ends in; it is taken apart. */
+static int find_result(const char *base, char *path, struct tool_place *ret_place,
+                       struct sfs_error *error)
 {
     struct tool_place place = {.directory = -1};
     int result = tool_tree_open(base, "query", &place.directory, error);
-    char *copy = result ? NULL : strdup(path);
-    char *last = NULL;
     char *state = NULL;
-    for (char *part = copy ? strtok_r(copy, "/", &state) : NULL; !result && part;) {
+    for (char *part = result ? NULL : strtok_r(path, "/", &state); !result && part;) {
         char *next = strtok_r(NULL, "/", &state);
-        if (has_sink && !next) {
-            last = part;
+        if (!next) {
+            place.name = strdup(part);
             break;
         }
         int step = openat(place.directory, part, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -57,8 +55,6 @@ static int find_result(const char *base, const char *path, bool has_sink,
         place.directory = step < 0 ? place.directory : step;
         part = next;
     }
-    place.name = result ? NULL : strdup(last ? last : "values.ndjson");
-    free(copy);
     if (!result && !place.name)
         result = sfs_fail_memory(error, "query");
     if (result)
@@ -100,11 +96,18 @@ static int show_file(int descriptor, const struct tool_place *place, struct sfs_
     return 0;
 }
 
-static int query_mount(const char *base, const char *path, enum sfs_sink sink,
+/* By the path that the query is printed as: none of its elements is longer than a file name. */
+static int query_mount(const char *base, const struct sfs_query *query, enum sfs_sink sink,
                        struct sfs_error *error)
 {
     struct tool_place place;
-    int result = find_result(base, path, sink != SFS_SINK_NONE, &place, error);
+    struct sfs_buffer path = {0};
+    int result = sfs_query_print(query, sink, &path, error);
+    if (!result && sfs_buffer_text(&path))
+        result = sfs_fail_memory(error, "query");
+    if (!result)
+        result = find_result(base, path.data, &place, error);
+    sfs_buffer_free(&path);
     if (result)
         return result;
     int descriptor = openat(place.directory, place.name, O_RDONLY | O_CLOEXEC);
@@ -124,14 +127,17 @@ static int run_query(const struct tool_target *target, const char *path, struct 
 {
     struct sfs_query *query;
     enum sfs_sink sink;
+    const char *temporary = getenv("TMPDIR");
+    struct sfs_query_options options = {.directory = temporary && *temporary ? temporary : NULL};
     int result = sfs_query_parse(sfs_string(path), &query, &sink, error);
     if (result)
         return result;
-    if (target->base)
-        result = query_mount(target->base, path, sink, error);
-    else
-        result = query_store(target->store, query,
-                             sink == SFS_SINK_NONE ? SFS_SINK_VALUES_NDJSON : sink, error);
+    if (sink == SFS_SINK_NONE)
+        sink = SFS_SINK_VALUES_NDJSON;
+    result = sfs_query_configure(query, &options, error);
+    if (!result)
+        result = target->base ? query_mount(target->base, query, sink, error)
+                              : query_store(target->store, query, sink, error);
     sfs_query_free(query);
     return result;
 }
@@ -139,7 +145,7 @@ static int run_query(const struct tool_target *target, const char *path, struct 
 static int show_grammar(void)
 {
     for (const struct sfs_grammar *row = sfs_query_grammar(); row->name; row++)
-        printf("%-30s %s\n", row->usage, row->summary);
+        printf("%-34s %s\n", row->usage, row->summary);
     return tool_output_end();
 }
 

@@ -109,24 +109,6 @@ int sfs_sqlite_content_set(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
 
 /* --- stages --- */
 
-/* Fills `data` from the stage; what it does not give is an error, since the size is promised. */
-static int read_stage(struct sfs_stage *stage, uint64_t offset, char *data, size_t size,
-                      struct sfs_error *error)
-{
-    for (size_t filled = 0; filled < size;) {
-        size_t got = 0;
-        int code = stage->operations->read(stage, offset + filled, data + filled, size - filled,
-                                           &got, error);
-        if (code != 0)
-            return code;
-        if (got == 0)
-            return sfs_fail(error, SFS_E_IO, SFS_SQLITE_ORIGIN,
-                            "the staged value ended %zu bytes too early", size - filled);
-        filled += got;
-    }
-    return 0;
-}
-
 static int copy_large_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
                             struct sfs_sqlite_place *ret_place, char *data, struct sfs_error *error)
 {
@@ -137,7 +119,7 @@ static int copy_large_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
     for (uint64_t offset = 0; offset < stage->size && code == 0; part++) {
         uint64_t left = stage->size - offset;
         size_t size = left < (uint64_t)SFS_SQLITE_CHUNK ? (size_t)left : (size_t)SFS_SQLITE_CHUNK;
-        code = read_stage(stage, offset, data, size, error);
+        code = sfs_stage_read(stage, offset, data, size, error);
         if (code == 0)
             code = sfs_sqlite_chunks_add(run->transaction, place.content, part,
                                          (int64_t)run->run.sequence, sfs_bytes(data, size), error);
@@ -163,7 +145,7 @@ static int copy_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
         if (code == 0)
             code = copy_large_stage(run, stage, place, data, error);
     } else {
-        code = read_stage(stage, 0, data, room, error);
+        code = sfs_stage_read(stage, 0, data, room, error);
         if (code == 0)
             code = sfs_sqlite_content_set(run, sfs_bytes(data, room), place, error);
     }

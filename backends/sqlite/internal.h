@@ -387,6 +387,16 @@ int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place 
                             int64_t offset, struct sfs_bytes bytes, struct sfs_error *error);
 int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t size,
                           struct sfs_error *error);
+/* Zeros: chunks that lie inside are taken away. */
+int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t offset,
+                           int64_t size, struct sfs_error *error);
+/* The parts of a PATCH on a value of `old_size` bytes: into chunks, or into `data`. Its stage is
+ * spent. */
+int sfs_sqlite_parts_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                           int64_t old_size, const struct sfs_operation *operation,
+                           struct sfs_error *error);
+int sfs_sqlite_parts_copy(struct sfs_sqlite_run *run, int64_t old_size,
+                          const struct sfs_operation *operation, char *data, struct sfs_error *error);
 /* The pre-image of a record, and of a name that was free; nothing where no lease needs it. */
 int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_record *before,
                               struct sfs_error *error);
@@ -463,6 +473,13 @@ int sfs_sqlite_view_read(struct sfs_sqlite_view view, struct sfs_bytes name, uin
                          struct sfs_error *error);
 int sfs_sqlite_view_scan(struct sfs_sqlite_view view, struct sfs_range range, unsigned want,
                          struct sfs_cursor **ret_cursor, struct sfs_error *error);
+/* As sfs_data(), of a content in chunks with a value of `size` bytes. */
+int sfs_sqlite_chunks_data(struct sfs_sqlite_connection *connection, int64_t content, int64_t version,
+                           uint64_t size, uint64_t offset, struct sfs_extent *ret_extent,
+                           struct sfs_error *error);
+/* As sfs_data(). */
+int sfs_sqlite_view_data(struct sfs_sqlite_view view, struct sfs_bytes name, uint64_t offset,
+                         struct sfs_extent *ret_extent, struct sfs_error *error);
 int sfs_sqlite_sequence(struct sfs_storage *base, uint64_t *ret_sequence, struct sfs_error *error);
 
 /* --- the groups of operations, and what serves them --- */
@@ -489,6 +506,10 @@ void sfs_sqlite_feeds_notify(struct sfs_sqlite *store);
 /* 1 and the stage's content where it is one of this store that is kept in parts; 0: copy it. */
 int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *stage,
                              int64_t *ret_content, struct sfs_error *error);
+/* Bytes of a stage for a batch that is being executed; and that batch has taken what it needs of it. */
+int sfs_sqlite_stage_read(struct sfs_sqlite_run *run, struct sfs_stage *stage, uint64_t offset,
+                          void *data, size_t size, struct sfs_error *error);
+int sfs_sqlite_stage_used(struct sfs_sqlite_run *run, struct sfs_stage *stage, struct sfs_error *error);
 /* Its content belongs to a record now. */
 void sfs_sqlite_stage_spend(struct sfs_sqlite *store, struct sfs_stage *stage);
 

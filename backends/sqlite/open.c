@@ -101,11 +101,19 @@ static const struct sfs_time_operations time_operations = {
     .changes = sfs_sqlite_changes,
 };
 
+static int sqlite_data(struct sfs_storage *base, struct sfs_bytes name, uint64_t offset,
+                       struct sfs_extent *ret_extent, struct sfs_error *error)
+{
+    struct sfs_sqlite_view view = {.store = sfs_sqlite_of(base)};
+    return sfs_sqlite_view_data(view, name, offset, ret_extent, error);
+}
+
 static const struct sfs_override_operations override_operations = {
     .totals = sfs_sqlite_totals,
     .backup = sfs_sqlite_backup,
     .check = sfs_sqlite_check,
     .index = &sfs_sqlite_index_operations,
+    .data = sqlite_data,
 };
 
 static const struct sfs_storage_operations operations = {

@@ -24,6 +24,15 @@ static struct sfs_sqlite_connection *connection_of(struct sfs_sqlite_run *run)
     return run->transaction->connection;
 }
 
+/* From block, begun, size. */
+static void fill_chunk(struct chunk *chunk, const int64_t row[3], struct sfs_sqlite_place place)
+{
+    chunk->block = row[0];
+    chunk->begun = row[1];
+    chunk->since = row[1] > place.begun ? row[1] : place.begun;
+    chunk->size = row[2];
+}
+
 static int find_chunk(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t part,
                       struct chunk *ret_chunk, struct sfs_error *error)
 {
@@ -34,12 +43,8 @@ static int find_chunk(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
     if (found < 0)
         return found;
     *ret_chunk = (struct chunk){.content = place.content, .part = part, .exists = found == 1};
-    if (found == 1) {
-        ret_chunk->block = row[0];
-        ret_chunk->begun = row[1];
-        ret_chunk->since = row[1] > place.begun ? row[1] : place.begun;
-        ret_chunk->size = row[2];
-    }
+    if (found == 1)
+        fill_chunk(ret_chunk, row, place);
     return 0;
 }
 
@@ -47,6 +52,19 @@ static bool in_place(const struct sfs_sqlite_run *run, const struct chunk *chunk
 {
     return !sfs_sqlite_is_needed(run->transaction, chunk->since) ||
            chunk->begun == (int64_t)run->run.sequence;
+}
+
+/* Nothing shows it from now on; it goes as soon as no snapshot needs it. */
+static int end_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = connection_of(run);
+    int64_t sequence = (int64_t)run->run.sequence;
+    int64_t ended = sfs_sqlite_is_needed(run->transaction, chunk->since) ? sequence : 0;
+    int code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_END, error, 4, chunk->content, chunk->part,
+                              chunk->begun, sequence);
+    return code ? code
+                : sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 5, ended, chunk->content,
+                                 chunk->part, chunk->begun, chunk->since);
 }
 
 /* Gives the chunk this data: in place, or as a new version. */
@@ -58,13 +76,8 @@ static int set_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, stru
     int code = 0;
     if (chunk->exists && in_place(run, chunk))
         return sfs_sqlite_block_set(connection, chunk->block, data, error);
-    if (chunk->exists) {
-        code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_END, error, 4, chunk->content, chunk->part,
-                              chunk->begun, sequence);
-        if (code == 0)
-            code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 5, sequence,
-                                  chunk->content, chunk->part, chunk->begun, chunk->since);
-    }
+    if (chunk->exists)
+        code = end_chunk(run, chunk, error);
     if (code == 0)
         code = sfs_sqlite_chunks_add(run->transaction, chunk->content, chunk->part, sequence, data,
                                      error);
@@ -178,6 +191,56 @@ int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place pl
     return code;
 }
 
+/* Takes one chunk away: at once where only this batch knows it. */
+static int drop_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = connection_of(run);
+    if (chunk->begun != (int64_t)run->run.sequence)
+        return end_chunk(run, chunk, error);
+    int code = sfs_sqlite_run(connection, SFS_SQL_BLOCK_REMOVE, error, 1, chunk->block);
+    return code ? code
+                : sfs_sqlite_run(connection, SFS_SQL_CHUNK_REMOVE, error, 3, chunk->content,
+                                 chunk->part, chunk->begun);
+}
+
+/* Zeros in [from, to) of one chunk, which stays; `data` has room for it. */
+static int clear_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, int64_t from, int64_t to,
+                       char *data, struct sfs_error *error)
+{
+    int64_t end = to < chunk->size ? to : chunk->size;
+    if (from >= end)
+        return 0;
+    int code = read_chunk(run, chunk, data, error);
+    if (code != 0)
+        return code;
+    memset(data + from, 0, (size_t)(end - from));
+    return set_chunk(run, chunk, sfs_bytes(data, (size_t)chunk->size), error);
+}
+
+int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t offset,
+                           int64_t size, struct sfs_error *error)
+{
+    int64_t end = offset + size;
+    int64_t arguments[] = {place.content, offset / SFS_SQLITE_CHUNK, (end - 1) / SFS_SQLITE_CHUNK};
+    int64_t row[4];
+    int found = 0;
+    char *data = malloc((size_t)SFS_SQLITE_CHUNK);
+    int code = data ? 0 : sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    while (code == 0 && (found = sfs_sqlite_integers(connection_of(run), SFS_SQL_CHUNK_NEXT, arguments, 3,
+                                                     row, 4, error)) == 1) {
+        struct chunk chunk = {.content = place.content, .part = row[0], .exists = true};
+        fill_chunk(&chunk, row + 1, place);
+        int64_t begin = chunk.part * SFS_SQLITE_CHUNK;
+        int64_t from = offset > begin ? offset - begin : 0;
+        int64_t to = end - begin < SFS_SQLITE_CHUNK ? end - begin : SFS_SQLITE_CHUNK;
+        code = from == 0 && to >= chunk.size ? drop_chunk(run, &chunk, error)
+                                             : clear_chunk(run, &chunk, from, to, data, error);
+        arguments[1] = chunk.part + 1;
+    }
+    free(data);
+    return found < 0 ? found : code;
+}
+
 /* A value in one block becomes one in chunks. */
 static int convert(struct sfs_sqlite_run *run, int64_t size, struct sfs_sqlite_place *place,
                    struct sfs_error *error)
@@ -216,6 +279,8 @@ static int change_chunks(struct sfs_sqlite_run *run, struct sfs_sqlite_place pla
     struct sfs_bytes bytes = sfs_blob_bytes(operation->value);
     if (record->size < before->size)
         return sfs_sqlite_chunks_cut(run, place, (int64_t)record->size, error);
+    if (operation->kind == SFS_OPERATION_PATCH)
+        return sfs_sqlite_parts_write(run, place, (int64_t)before->size, operation, error);
     if (operation->kind == SFS_OPERATION_TRUNCATE || bytes.size == 0)
         return 0;
     return sfs_sqlite_chunks_write(run, place, (int64_t)offset_of(before, operation), bytes, error);
@@ -227,11 +292,15 @@ static int small_value(struct sfs_sqlite_run *run, struct sfs_sqlite_place place
                        const struct sfs_record *before, size_t size,
                        const struct sfs_operation *operation, char *data, struct sfs_error *error)
 {
-    const struct sfs_sqlite_row row = {.content = place.content, .chunked = true};
+    struct sfs_record head = {.size = before->size};
+    const struct sfs_sqlite_row row = {
+        .record = &head, .content = place.content, .chunked = place.chunked};
     struct sfs_bytes bytes = sfs_blob_bytes(operation->value);
     size_t kept = before->size < size ? (size_t)before->size : size;
     int code =
         sfs_sqlite_value_read(connection_of(run), &row, SFS_SQLITE_LATEST, 0, data, kept, error);
+    if (code == 0 && operation->kind == SFS_OPERATION_PATCH)
+        return sfs_sqlite_parts_copy(run, (int64_t)before->size, operation, data, error);
     if (code == 0 && operation->kind != SFS_OPERATION_TRUNCATE && bytes.size > 0)
         memcpy(data + offset_of(before, operation), bytes.data, bytes.size);
     return code;
@@ -277,7 +346,8 @@ int sfs_sqlite_patch(struct sfs_apply_run *base, const struct sfs_record *before
     int code = sfs_sqlite_place_of(run, id, &place, error);
     if (code != 0)
         return code;
-    if (!place.chunked && record->size < (uint64_t)SFS_SQLITE_LARGE)
+    /* A stage is read here, inside the transaction that may have to write the last of it. */
+    if (!place.chunked && record->size < (uint64_t)SFS_SQLITE_LARGE && !operation->stage)
         return SFS_E_UNSUPPORTED;
     code = sfs_sqlite_history_record(run, before, error);
     if (code == 0)

@@ -171,6 +171,35 @@ int sfs_sqlite_view_read(struct sfs_sqlite_view view, struct sfs_bytes name, uin
     return code;
 }
 
+static int data_of(struct lookup *lookup, const struct sfs_sqlite_row *row, uint64_t offset,
+                   struct sfs_extent *ret_extent, struct sfs_error *error)
+{
+    uint64_t size = row->record->size;
+    if (offset >= size)
+        return 0;
+    if (row->chunked)
+        return sfs_sqlite_chunks_data(lookup->connection, row->content, lookup->version, size, offset,
+                                      ret_extent, error);
+    *ret_extent = (struct sfs_extent){offset, size - offset};
+    return 1;
+}
+
+int sfs_sqlite_view_data(struct sfs_sqlite_view view, struct sfs_bytes name, uint64_t offset,
+                         struct sfs_extent *ret_extent, struct sfs_error *error)
+{
+    struct lookup lookup;
+    struct sfs_sqlite_row row;
+    int code = lookup_begin(&lookup, view, true, error);
+    if (code == 0)
+        code = lookup_row(&lookup, name, SFS_WANT_RECORD, &row, error);
+    if (code == 0) {
+        code = data_of(&lookup, &row, offset, ret_extent, error);
+        sfs_record_unref(row.record);
+    }
+    lookup_end(&lookup);
+    return code;
+}
+
 static int read_counters(struct sfs_storage *base, enum sfs_sqlite_sql sql, int64_t *ret, int count,
                          struct sfs_error *error)
 {

@@ -118,6 +118,11 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_CHUNK_FIND] = "SELECT block, begun, length(data) FROM chunk JOIN block USING (block)"
                            " WHERE content = ?1 AND part = ?2 AND ended = 9223372036854775807"
                            " ORDER BY begun DESC LIMIT 1",
+    [SFS_SQL_CHUNK_NEXT] = "SELECT part, block, begun, length(data) FROM chunk JOIN block USING (block)"
+                           " WHERE content = ?1 AND part BETWEEN ?2 AND ?3"
+                           " AND ended = 9223372036854775807 ORDER BY part LIMIT 1",
+    [SFS_SQL_CHUNKS_LIST] = "SELECT part FROM chunk WHERE content = ?1 AND part >= ?2"
+                            " AND begun <= ?3 AND ended > ?3 ORDER BY part",
     [SFS_SQL_CHUNK_ADD] = "INSERT INTO chunk(content, part, begun, ended, block)"
                           " VALUES(?1, ?2, ?3, 9223372036854775807, ?4)",
     [SFS_SQL_CHUNK_END] =

@@ -137,9 +137,8 @@ static int read_content(struct stage *stage, int64_t offset, void *data, size_t 
     return code;
 }
 
-/* Makes `part` the chunk that is held; `whole`: all of it will be written, what it holds is no
- * matter. */
-static int hold(struct stage *stage, int64_t part, bool whole, struct sfs_error *error)
+/* Makes `part` the chunk that is held. */
+static int hold(struct stage *stage, int64_t part, struct sfs_error *error)
 {
     if (stage->part == part)
         return 0;
@@ -150,10 +149,39 @@ static int hold(struct stage *stage, int64_t part, bool whole, struct sfs_error 
     int64_t begin = part * SFS_SQLITE_CHUNK;
     if (begin >= (int64_t)stage->stage.size)
         memset(stage->chunk, 0, (size_t)SFS_SQLITE_CHUNK);
-    else if (!whole)
+    else
         code = read_content(stage, begin, stage->chunk, (size_t)SFS_SQLITE_CHUNK, error);
     if (code == 0)
         stage->part = part;
+    return code;
+}
+
+struct whole_chunks {
+    struct stage *stage;
+    int64_t offset;
+    struct sfs_bytes bytes;
+};
+
+static int whole_work(struct sfs_sqlite_transaction *transaction, void *context,
+                      struct sfs_error *error)
+{
+    const struct whole_chunks *chunks = context;
+    struct sfs_sqlite_run run = run_of(transaction);
+    int code = renew(transaction, chunks->stage, error);
+    return code ? code
+                : sfs_sqlite_chunks_write(&run, place_of(chunks->stage), chunks->offset,
+                                          chunks->bytes, error);
+}
+
+/* Chunks that are written whole need not be held back: all of them are one transaction. */
+static int write_whole(struct stage *stage, uint64_t offset, struct sfs_bytes bytes,
+                       struct sfs_error *error)
+{
+    struct whole_chunks chunks = {stage, (int64_t)offset, bytes};
+    int code = flush(stage, error);
+    if (code == 0)
+        code = sfs_sqlite_transact(stage->store, whole_work, &chunks, error);
+    stage->part = -1;
     return code;
 }
 
@@ -165,13 +193,16 @@ static int write_chunks(struct stage *stage, uint64_t offset, struct sfs_bytes b
     while (left > 0) {
         size_t at = (size_t)(offset % (uint64_t)SFS_SQLITE_CHUNK);
         size_t room = (size_t)SFS_SQLITE_CHUNK - at;
-        size_t size = left < room ? left : room;
-        int code = hold(stage, (int64_t)(offset / (uint64_t)SFS_SQLITE_CHUNK),
-                        size == (size_t)SFS_SQLITE_CHUNK, error);
+        size_t whole = at == 0 ? left - left % (size_t)SFS_SQLITE_CHUNK : 0;
+        size_t size = whole > 0 ? whole : left < room ? left : room;
+        int code = whole > 0 ? write_whole(stage, offset, sfs_bytes(from, whole), error)
+                             : hold(stage, (int64_t)(offset / (uint64_t)SFS_SQLITE_CHUNK), error);
         if (code != 0)
             return code;
-        memcpy(stage->chunk + at, from, size);
-        stage->dirty = true;
+        if (whole == 0) {
+            memcpy(stage->chunk + at, from, size);
+            stage->dirty = true;
+        }
         from += size;
         offset += size;
         left -= size;
@@ -345,6 +376,38 @@ int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *base,
         return found < 0 ? found : code;
     *ret_content = stage->content;
     return 1;
+}
+
+static bool is_own(const struct sfs_sqlite_run *run, const struct sfs_stage *base)
+{
+    return base->operations == &stage_operations &&
+           ((const struct stage *)base)->store == run->transaction->store;
+}
+
+/* Through the transaction's own connection: what is held back may be written in it. */
+int sfs_sqlite_stage_read(struct sfs_sqlite_run *run, struct sfs_stage *base, uint64_t offset,
+                          void *data, size_t size, struct sfs_error *error)
+{
+    struct stage *stage = stage_of(base);
+    if (!is_own(run, base) || stage->content == 0)
+        return sfs_stage_read(base, offset, data, size, error);
+    int code = check_open(stage, error);
+    if (code == 0 && stage->dirty) {
+        struct sfs_sqlite_run own = run_of(run->transaction);
+        code = write_held(&own, stage, error);
+    }
+    const struct sfs_sqlite_row row = {.content = stage->content, .chunked = true};
+    return code ? code
+                : sfs_sqlite_value_read(run->transaction->connection, &row, SFS_SQLITE_LATEST,
+                                        (int64_t)offset, data, size, error);
+}
+
+int sfs_sqlite_stage_used(struct sfs_sqlite_run *run, struct sfs_stage *base, struct sfs_error *error)
+{
+    struct stage *stage = stage_of(base);
+    return is_own(run, base) && stage->content != 0
+               ? abandon_work(run->transaction, stage, error)
+               : 0;
 }
 
 void sfs_sqlite_stage_spend(struct sfs_sqlite *store, struct sfs_stage *base)

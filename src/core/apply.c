@@ -190,6 +190,7 @@ static sfs_apply_operation *const meanings[] = {
     [SFS_OPERATION_WRITE] = sfs_apply_patch,
     [SFS_OPERATION_APPEND] = sfs_apply_patch,
     [SFS_OPERATION_TRUNCATE] = sfs_apply_patch,
+    [SFS_OPERATION_PATCH] = sfs_apply_patch,
     [SFS_OPERATION_ATTRIBUTES] = apply_attributes,
     [SFS_OPERATION_XATTR] = apply_xattr,
     [SFS_OPERATION_DELETE] = apply_delete,

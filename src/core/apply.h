@@ -61,7 +61,7 @@ int sfs_apply_preconditions(struct sfs_apply_run *run, const struct sfs_batch *b
 typedef int sfs_apply_operation(struct sfs_apply_run *run, struct sfs_operation *operation,
                                 struct sfs_error *error);
 sfs_apply_operation sfs_apply_put;
-sfs_apply_operation sfs_apply_patch; /* WRITE, APPEND, TRUNCATE */
+sfs_apply_operation sfs_apply_patch; /* WRITE, APPEND, TRUNCATE, PATCH */
 sfs_apply_operation sfs_apply_rename;
 sfs_apply_operation sfs_apply_exchange;
 sfs_apply_operation sfs_apply_rename_prefix;

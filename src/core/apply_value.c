@@ -63,7 +63,7 @@ int sfs_apply_put(struct sfs_apply_run *run, struct sfs_operation *operation,
     return rc;
 }
 
-/* Where the bytes of a patch go, and the size of the value after it. */
+/* Where the bytes go that are written at one place, and the size of the value after it. */
 struct extent {
     uint64_t offset;
     struct sfs_bytes bytes;
@@ -80,6 +80,16 @@ static int find_extent(const struct sfs_operation *operation, uint64_t old_size,
         return sfs_fail(error, SFS_E_TOO_LARGE, "apply",
                         "a value cannot be larger than 2^63 - 1 bytes");
     uint64_t end = extent.offset + extent.bytes.size;
+    if (operation->kind == SFS_OPERATION_PATCH) {
+        uint64_t from = operation->flags & SFS_BATCH_AT_END ? old_size : 0;
+        if (operation->offset > VALUE_MAX - from)
+            return sfs_fail(error, SFS_E_TOO_LARGE, "apply",
+                            "a value cannot be larger than 2^63 - 1 bytes");
+        end = from + operation->offset;
+        extent.size = end > old_size ? end : old_size;
+        *ret_extent = extent;
+        return 0;
+    }
     bool kept =
         operation->kind != SFS_OPERATION_TRUNCATE && (extent.bytes.size == 0 || end < old_size);
     extent.size = kept ? old_size : end;
@@ -87,8 +97,23 @@ static int find_extent(const struct sfs_operation *operation, uint64_t old_size,
     return 0;
 }
 
-/* The whole value with the extent in it, zeros in the gap. */
-static int patch_blob(struct sfs_bytes old, const struct extent *extent, struct sfs_blob **ret_blob,
+static int write_part(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
+{
+    (void)error;
+    memcpy((char *)context + offset, bytes.data, bytes.size);
+    return 0;
+}
+
+static int zero_part(void *context, uint64_t offset, uint64_t size, struct sfs_error *error)
+{
+    (void)error;
+    memset((char *)context + offset, 0, (size_t)size);
+    return 0;
+}
+
+/* The whole value with the extent or the parts in it, zeros in the gap. */
+static int patch_blob(struct sfs_bytes old, const struct sfs_operation *operation,
+                      const struct extent *extent, struct sfs_blob **ret_blob,
                       struct sfs_error *error)
 {
     void *data;
@@ -104,22 +129,31 @@ static int patch_blob(struct sfs_bytes old, const struct extent *extent, struct 
         memcpy(data, old.data, kept);
     if (size > kept)
         memset((char *)data + kept, 0, size - kept);
-    if (extent->bytes.size)
+    if (operation->kind == SFS_OPERATION_PATCH) {
+        struct sfs_patch_target target = {.write = write_part, .zero = zero_part, .context = data};
+        int rc = sfs_patch_run(operation, old.size, &target, error);
+        if (rc) {
+            sfs_blob_unref(blob);
+            return rc;
+        }
+    } else if (extent->bytes.size) {
         memcpy((char *)data + extent->offset, extent->bytes.data, extent->bytes.size);
+    }
     *ret_blob = blob;
     return 0;
 }
 
 /* For values that the engine keeps in one piece: loads, changes and stores all of it. */
 static int patch_whole(struct sfs_apply_run *run, struct sfs_record *form,
-                       const struct extent *extent, struct sfs_error *error)
+                       const struct sfs_operation *operation, const struct extent *extent,
+                       struct sfs_error *error)
 {
     const struct sfs_record *before = NULL;
     int rc = sfs_apply_need(run, form->name, SFS_WANT_VALUE, &before, error);
     if (rc)
         return rc;
     struct sfs_blob *blob = NULL;
-    rc = patch_blob(sfs_record_value(before), extent, &blob, error);
+    rc = patch_blob(sfs_record_value(before), operation, extent, &blob, error);
     if (rc == 0) {
         form->blob = blob;
         if (!form->attributes.type_set && form->size < PATCH_TYPE_MAX)
@@ -161,8 +195,12 @@ static int patch_record(struct sfs_apply_run *run, const struct sfs_record *befo
     form.blob = NULL;
     form.size = extent.size;
     form.attributes.modified = form.attributes.changed = operation->time;
+    run->stage = operation->stage;
     rc = patch_in_engine(run, before, &form, operation, error);
-    return rc == SFS_E_UNSUPPORTED ? patch_whole(run, &form, &extent, error) : rc;
+    if (rc == SFS_E_UNSUPPORTED)
+        rc = patch_whole(run, &form, operation, &extent, error);
+    run->stage = NULL;
+    return rc;
 }
 
 int sfs_apply_patch(struct sfs_apply_run *run, struct sfs_operation *operation,

@@ -4,6 +4,7 @@
 libstorefs_la_SOURCES += src/core/record.c src/core/xattr.c src/core/xattr.h
 libstorefs_la_SOURCES += src/core/batch.c src/core/batch.h src/core/batch_add.c
 libstorefs_la_SOURCES += src/core/apply.c src/core/apply.h src/core/apply_require.c src/core/apply_value.c src/core/apply_name.c src/core/apply_index.c src/core/apply_unique.c
+libstorefs_la_SOURCES += src/core/patch.c
 libstorefs_la_SOURCES += src/core/storage.c src/core/storage.h src/core/derived.c src/core/check.c
 libstorefs_la_SOURCES += src/core/range.c src/core/range.h src/core/stage.c src/core/stage.h
 libstorefs_la_SOURCES += src/core/uri.c src/core/options.c src/core/path.c src/core/path_walk.c

@@ -33,6 +33,23 @@ int sfs_stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error 
     return rc ? rc : stage->operations->truncate(stage, size, error);
 }
 
+int sfs_stage_read(struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
+                   struct sfs_error *error)
+{
+    for (size_t filled = 0; filled < size;) {
+        size_t got = 0;
+        int rc = stage->operations->read(stage, offset + filled, (char *)data + filled,
+                                         size - filled, &got, error);
+        if (rc)
+            return rc;
+        if (got == 0)
+            return sfs_fail(error, SFS_E_IO, "stage", "the staged value ended %zu bytes too early",
+                            size - filled);
+        filled += got;
+    }
+    return 0;
+}
+
 uint64_t sfs_stage_size(const struct sfs_stage *stage)
 {
     return stage->size;

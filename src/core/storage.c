@@ -193,6 +193,28 @@ int sfs_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision
     return able->operations->read->read(able, name, revision, offset, data, size, ret_size, error);
 }
 
+int sfs_data(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
+             struct sfs_extent *ret_extent, struct sfs_error *error)
+{
+    const struct sfs_record *record;
+    int rc = check_name(store, name, error);
+    if (rc)
+        return rc;
+    struct sfs_storage *able =
+        sfs_storage_override(store, offsetof(struct sfs_override_operations, data), false);
+    if (able)
+        return able->operations->override->data(able, name, offset, ret_extent, error);
+    rc = sfs_get(store, name, SFS_WANT_RECORD, &record, error);
+    if (rc)
+        return rc;
+    uint64_t size = record->size;
+    sfs_record_unref(record);
+    if (offset >= size)
+        return 0;
+    *ret_extent = (struct sfs_extent){offset, size - offset};
+    return 1;
+}
+
 int sfs_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
              struct sfs_cursor **ret_cursor, struct sfs_error *error)
 {

@@ -224,6 +224,12 @@ static int metrics_check(struct sfs_storage *store, bool repair, sfs_report_func
     return sfs_check(store->below, repair, report, context, ret_found, ret_repaired, error);
 }
 
+static int metrics_data(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
+                        struct sfs_extent *ret_extent, struct sfs_error *error)
+{
+    return sfs_data(store->below, name, offset, ret_extent, error);
+}
+
 static int metrics_push_down(struct sfs_storage *store, const struct sfs_query *query,
                              struct sfs_push_down *ret_taken, struct sfs_error *error)
 {
@@ -319,6 +325,7 @@ static const struct sfs_override_operations override_operations = {
     .totals = metrics_totals,
     .backup = metrics_backup,
     .check = metrics_check,
+    .data = metrics_data,
     .push_down = metrics_push_down,
     .index = &index_operations,
 };

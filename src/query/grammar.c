@@ -89,37 +89,44 @@ SINK_FUNCTION(add_min, SFS_FUNCTION_MIN)
 SINK_FUNCTION(add_max, SFS_FUNCTION_MAX)
 SINK_FUNCTION(add_distinct, SFS_FUNCTION_DISTINCT)
 
+#define FIELD {SFS_ARGUMENT_FIELD}
+#define TEXT {SFS_ARGUMENT_TEXT}
+#define NOTHING {SFS_ARGUMENT_NONE}
 static const struct sfs_grammar grammar[] = {
-    {"by", 2, SFS_SINK_NONE, "by/FIELD/VALUE", "records whose FIELD equals VALUE", add_by},
-    {"where", 1, SFS_SINK_NONE, "where/EXPR", "records for which EXPR holds", add_where},
+    {"by", 2, SFS_SINK_NONE, "by/FIELD/VALUE", "records whose FIELD equals VALUE", add_by,
+     {SFS_ARGUMENT_FIELD, SFS_ARGUMENT_VALUE}},
+    {"where", 1, SFS_SINK_NONE, "where/EXPR", "records for which EXPR holds", add_where, TEXT},
     {"order", 1, SFS_SINK_NONE, "order/FIELD[:desc][,FIELD...]",
-     "sorted by these fields; ties keep the order they had", add_order},
-    {"limit", 1, SFS_SINK_NONE, "limit/N", "the first N records", add_limit},
-    {"offset", 1, SFS_SINK_NONE, "offset/N", "all but the first N records", add_offset},
+     "sorted by these fields; ties keep the order they had", add_order, FIELD},
+    {"limit", 1, SFS_SINK_NONE, "limit/N", "the first N records", add_limit, TEXT},
+    {"offset", 1, SFS_SINK_NONE, "offset/N", "all but the first N records", add_offset, TEXT},
     {"select", 1, SFS_SINK_NONE, "select/FIELD[,FIELD...]", "only these fields of each value",
-     add_select},
+     add_select, FIELD},
     {"group", 1, SFS_SINK_NONE, "group/FIELD[,FIELD...]",
-     "one row for all records with the same values", add_group},
+     "one row for all records with the same values", add_group, FIELD},
     {"aggregate", 1, SFS_SINK_NONE, "aggregate/count,sum(FIELD)...",
-     "one document of results, or one a group: count, sum, avg, min, max, distinct", add_aggregate},
-    {"keys", 0, SFS_SINK_KEYS, "keys", "symbolic links to the keys, in order", NULL},
+     "one document of results, or one a group: count, sum, avg, min, max, distinct", add_aggregate,
+     {SFS_ARGUMENT_FUNCTION}},
+    {"keys", 0, SFS_SINK_KEYS, "keys", "symbolic links to the keys, in order", NULL, NOTHING},
     {"values.json", 0, SFS_SINK_VALUES_JSON, "values.json",
-     "an array of {\"key\":...,\"value\":...}", NULL},
+     "an array of {\"key\":...,\"value\":...}", NULL, NOTHING},
     {"values.ndjson", 0, SFS_SINK_VALUES_NDJSON, "values.ndjson",
-     "one {\"key\":...,\"value\":...} a line, as import takes it", NULL},
+     "one {\"key\":...,\"value\":...} a line, as import takes it", NULL, NOTHING},
     {"values.csv", 0, SFS_SINK_VALUES_CSV, "values.csv", "a table for spreadsheets, the key first",
-     NULL},
-    {"count", 0, SFS_SINK_COUNT, "count", "the number of records; of groups a line each", NULL},
-    {"sum", 1, SFS_SINK_SUM, "sum/FIELD", "the exact sum of the numbers in FIELD", add_sum},
-    {"avg", 1, SFS_SINK_AVG, "avg/FIELD", "the average of the numbers in FIELD", add_avg},
-    {"min", 1, SFS_SINK_MIN, "min/FIELD", "the least value of FIELD", add_min},
-    {"max", 1, SFS_SINK_MAX, "max/FIELD", "the greatest value of FIELD", add_max},
+     NULL, NOTHING},
+    {"count", 0, SFS_SINK_COUNT, "count", "the number of records; of groups a line each", NULL,
+     NOTHING},
+    {"sum", 1, SFS_SINK_SUM, "sum/FIELD", "the exact sum of the numbers in FIELD", add_sum, FIELD},
+    {"avg", 1, SFS_SINK_AVG, "avg/FIELD", "the average of the numbers in FIELD", add_avg, FIELD},
+    {"min", 1, SFS_SINK_MIN, "min/FIELD", "the least value of FIELD", add_min, FIELD},
+    {"max", 1, SFS_SINK_MAX, "max/FIELD", "the greatest value of FIELD", add_max, FIELD},
     {"distinct", 1, SFS_SINK_DISTINCT, "distinct/FIELD",
-     "the different values of FIELD, in order; of groups how many", add_distinct},
-    {"explain", 0, SFS_SINK_EXPLAIN, "explain", "who does each stage, and how", NULL},
-    {NULL, 0, SFS_SINK_NONE, NULL, NULL, NULL},
+     "the different values of FIELD, in order; of groups how many", add_distinct, FIELD},
+    {"explain", 0, SFS_SINK_EXPLAIN, "explain", "who does each stage, and how", NULL, NOTHING},
+    {NULL, 0, SFS_SINK_NONE, NULL, NULL, NULL, NOTHING},
 };
 #define MOST_ARGUMENTS 2
+#define CUT_MARK SFS_LITERAL("%+")
 
 const struct sfs_grammar *sfs_query_grammar(void)
 {
@@ -180,17 +187,50 @@ static int fail_missing(const struct walk *walk, const struct sfs_grammar *row)
                     row->name, row->usage);
 }
 
+bool sfs_query_goes_on(struct sfs_bytes element)
+{
+    return element.size >= CUT_MARK.size &&
+           memcmp((const char *)element.data + element.size - CUT_MARK.size, CUT_MARK.data,
+                  CUT_MARK.size) == 0;
+}
+
+int sfs_query_argument(struct sfs_bytes elements, struct sfs_buffer *text)
+{
+    struct walk walk = {.path = elements};
+    struct sfs_buffer joined = {0};
+    struct sfs_bytes element;
+    int result = 0;
+    while (result == 0 && next_element(&walk, &element)) {
+        if (sfs_query_goes_on(element))
+            element.size -= CUT_MARK.size;
+        result = sfs_buffer_add(&joined, element);
+    }
+    if (result == 0)
+        result = sfs_path_unescape(sfs_buffer_bytes(&joined), text);
+    sfs_buffer_free(&joined);
+    return result;
+}
+
+/* Takes the elements of one argument from the walk. */
+static int take_argument(struct walk *walk, const struct sfs_grammar *row, struct sfs_buffer *text)
+{
+    const char *start = (const char *)walk->path.data + walk->at;
+    struct sfs_bytes element;
+    do {
+        if (!next_element(walk, &element) || element.size == 0)
+            return fail_missing(walk, row);
+    } while (sfs_query_goes_on(element));
+    size_t size = (size_t)((const char *)element.data - start) + element.size;
+    return sfs_query_argument(sfs_bytes(start, size), text) ? sfs_fail_memory(walk->error, "query") : 0;
+}
+
 static int add_stage(struct walk *walk, const struct sfs_grammar *row, struct sfs_query *query)
 {
     struct sfs_buffer texts[MOST_ARGUMENTS] = {{0}};
     struct sfs_bytes arguments[MOST_ARGUMENTS] = {{0}};
-    struct sfs_bytes element;
     int result = 0;
     for (unsigned i = 0; i < row->arguments && result == 0; i++) {
-        if (!next_element(walk, &element) || element.size == 0)
-            result = fail_missing(walk, row);
-        else if (sfs_path_unescape(element, &texts[i]))
-            result = sfs_fail_memory(walk->error, "query");
+        result = take_argument(walk, row, &texts[i]);
         arguments[i] = sfs_buffer_bytes(&texts[i]);
     }
     if (result == 0)

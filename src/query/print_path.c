@@ -5,12 +5,30 @@
 #include "query/stages.h"
 #include "storefs/path.h"
 
-/* Appends '/' and what the second buffer holds, escaped as one path element; empties that. */
+/* In elements that are file names, each but the last with the mark that it goes on. The last has three
+ * bytes or more, so it is not one that leads elsewhere. */
+static int add_pieces(struct sfs_buffer *out, struct sfs_bytes rest)
+{
+    int result = 0;
+    while (result == 0 && rest.size > SFS_PATH_NAME_MAX) {
+        result = sfs_buffer_append(out, rest.data, SFS_PATH_PIECE);
+        if (result == 0)
+            result = sfs_buffer_add(out, SFS_LITERAL("%+/"));
+        rest = sfs_bytes((const char *)rest.data + SFS_PATH_PIECE, rest.size - SFS_PATH_PIECE);
+    }
+    return result ? result : sfs_buffer_add(out, rest);
+}
+
+/* Appends '/' and what the second buffer holds, escaped as an argument; empties that. */
 static int add_element(struct sfs_buffer *out, struct sfs_buffer *element)
 {
+    struct sfs_buffer escaped = {0};
     int result = sfs_buffer_byte(out, '/');
     if (result == 0)
-        result = sfs_path_escape(sfs_buffer_bytes(element), out);
+        result = sfs_path_escape(sfs_buffer_bytes(element), &escaped);
+    if (result == 0)
+        result = add_pieces(out, sfs_buffer_bytes(&escaped));
+    sfs_buffer_free(&escaped);
     element->size = 0;
     return result;
 }

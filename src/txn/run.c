@@ -307,6 +307,40 @@ static int copy_value(struct sfs_txn_run *self, const struct sfs_record *before,
     return code;
 }
 
+static int write_part(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
+{
+    return sfs_txn_content_write(context, offset, bytes, error);
+}
+
+static int zero_part(void *context, uint64_t offset, uint64_t size, struct sfs_error *error)
+{
+    static const char zeros[65536];
+    int code = 0;
+    while (code == 0 && size > 0) {
+        size_t piece = size < sizeof(zeros) ? (size_t)size : sizeof(zeros);
+        code = sfs_txn_content_write(context, offset, sfs_bytes(zeros, piece), error);
+        offset += piece;
+        size -= piece;
+    }
+    return code;
+}
+
+/* The stage stays with the transaction, whose commit reads it again. */
+static int patch_parts(struct sfs_txn_run *self, const struct sfs_record *before,
+                       const struct sfs_operation *operation, struct sfs_txn_content *content,
+                       struct sfs_error *error)
+{
+    struct sfs_patch_target target = {.write = write_part, .zero = zero_part, .context = content};
+    struct sfs_txn_content *source;
+    struct sfs_operation own = *operation;
+    int code = operation->stage ? adopt_stage(self, &source, error) : 0;
+    if (code)
+        return code;
+    if (operation->stage)
+        own.stage = sfs_txn_content_stage(source);
+    return sfs_patch_run(&own, before->size, &target, error);
+}
+
 static int patch_content(struct sfs_txn_run *self, const struct sfs_record *before,
                          const struct sfs_record *record, const struct sfs_operation *operation,
                          struct sfs_txn_content *content, struct sfs_error *error)
@@ -314,7 +348,9 @@ static int patch_content(struct sfs_txn_run *self, const struct sfs_record *befo
     uint64_t kept = before->size < record->size ? before->size : record->size;
     uint64_t offset = operation->kind == SFS_OPERATION_APPEND ? before->size : operation->offset;
     int code = copy_value(self, before, kept, content, error);
-    if (code == 0 && operation->kind != SFS_OPERATION_TRUNCATE)
+    if (code == 0 && operation->kind == SFS_OPERATION_PATCH)
+        code = patch_parts(self, before, operation, content, error);
+    else if (code == 0 && operation->kind != SFS_OPERATION_TRUNCATE)
         code = sfs_txn_content_write(content, offset, sfs_blob_bytes(operation->value), error);
     if (code == 0)
         code = sfs_txn_content_truncate(content, record->size, error);
@@ -346,7 +382,7 @@ static int run_patch(struct sfs_apply_run *run, const struct sfs_record *before,
 {
     struct sfs_txn_run *self = txn_run_of(run);
     struct sfs_txn_content *content;
-    if (before->size < LARGE && record->size < LARGE)
+    if (before->size < LARGE && record->size < LARGE && !operation->stage)
         return sfs_fail(error, SFS_E_UNSUPPORTED, "transaction", "small values are changed whole");
     int code = sfs_txn_content_new(self->store, &content, error);
     if (code)

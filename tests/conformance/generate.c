@@ -179,12 +179,20 @@ static void add_patch(struct play *play)
     uint64_t reach = (record ? model_value(record).size : 0) + 50;
     size_t size = 0;
     char *value = a_value(play, &size);
-    switch (play_random(play, 3)) {
+    const struct sfs_part parts[] = {
+        {SFS_PART_BYTES, play_random(play, reach), size / 2, size / 3},
+        {SFS_PART_ZEROS, play_random(play, reach), play_random(play, 40), 0},
+    };
+    switch (play_random(play, 4)) {
     case 0:
         OK(sfs_batch_write(batch, key, play_random(play, reach), sfs_bytes(value, size), NULL));
         break;
     case 1:
         OK(sfs_batch_append(batch, key, sfs_bytes(value, size), NULL));
+        break;
+    case 2:
+        OK(sfs_batch_patch(batch, key, parts, 2, sfs_bytes(value, size), NULL,
+                           play_random(play, 2) ? SFS_BATCH_AT_END : 0, NULL));
         break;
     default:
         OK(sfs_batch_truncate(batch, key, play_random(play, reach), NULL));

@@ -74,6 +74,20 @@ static int do_put(struct model *model, const struct sfs_operation *operation, ui
     return 0;
 }
 
+static int write_part(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
+{
+    (void)error;
+    memcpy((char *)context + offset, bytes.data, bytes.size);
+    return 0;
+}
+
+static int zero_part(void *context, uint64_t offset, uint64_t size, struct sfs_error *error)
+{
+    (void)error;
+    memset((char *)context + offset, 0, (size_t)size);
+    return 0;
+}
+
 static int do_patch(struct model *model, const struct sfs_operation *operation, uint64_t *affected)
 {
     struct model_record *record = model_find(model, operation->name);
@@ -86,13 +100,19 @@ static int do_patch(struct model *model, const struct sfs_operation *operation, 
     if (operation->kind == SFS_OPERATION_APPEND)
         offset = old.size;
     size_t end = offset + change.size, size = old.size;
-    if (operation->kind == SFS_OPERATION_TRUNCATE || (change.size && end > size))
+    if (operation->kind == SFS_OPERATION_PATCH) {
+        end = operation->offset + (operation->flags & SFS_BATCH_AT_END ? old.size : 0);
+        size = end > old.size ? end : old.size;
+    } else if (operation->kind == SFS_OPERATION_TRUNCATE || (change.size && end > size))
         size = end;
     char *data = calloc(1, size + 1);
     assert_non_null(data);
     if (old.size && size)
         memcpy(data, old.data, old.size < size ? old.size : size);
-    if (change.size)
+    const struct sfs_patch_target target = {.write = write_part, .zero = zero_part, .context = data};
+    if (operation->kind == SFS_OPERATION_PATCH)
+        assert_int_equal(sfs_patch_run(operation, old.size, &target, NULL), 0);
+    else if (change.size)
         memcpy(data + offset, change.data, change.size);
     model_set_value(record, sfs_bytes(data, size));
     free(data);
@@ -341,6 +361,7 @@ int model_apply(struct model *model, const struct model_past *past, struct sfs_b
         [SFS_OPERATION_WRITE] = do_patch,
         [SFS_OPERATION_APPEND] = do_patch,
         [SFS_OPERATION_TRUNCATE] = do_patch,
+        [SFS_OPERATION_PATCH] = do_patch,
         [SFS_OPERATION_ATTRIBUTES] = do_attributes,
         [SFS_OPERATION_XATTR] = do_xattr,
         [SFS_OPERATION_DELETE] = do_delete,

@@ -175,6 +175,138 @@ static void large_value_moves(void **state)
     free(bytes);
 }
 
+#define PATCHES 12
+
+/* Random parts of all sources on a value of `size` bytes, which becomes at most `reach` long. */
+static size_t random_parts(unsigned *seed, size_t size, size_t reach, size_t sources,
+                           struct sfs_part *parts, char *value, const char *bytes, const char *staged)
+{
+    for (size_t i = 0; i < PATCHES; i++) {
+        struct sfs_part *part = &parts[i];
+        part->source = (enum sfs_part_source)(rand_r(seed) % 3);
+        part->size = (size_t)rand_r(seed) %
+                     (part->source == SFS_PART_ZEROS || sources > reach ? reach / 2 : sources);
+        part->offset = (size_t)rand_r(seed) % (reach - part->size);
+        part->from = part->source == SFS_PART_ZEROS ? 0 : (size_t)rand_r(seed) % (sources - part->size);
+        const char *from = part->source == SFS_PART_BYTES ? bytes : staged;
+        if (part->source == SFS_PART_ZEROS)
+            memset(value + part->offset, 0, part->size);
+        else
+            memcpy(value + part->offset, from + part->from, part->size);
+        size = part->offset + part->size > size ? part->offset + part->size : size;
+    }
+    return size;
+}
+
+/* `size` bytes become at most `reach`, in several patches from sources of `sources` bytes. */
+static void play_patches(struct fixture *f, size_t size, size_t reach, size_t sources, unsigned seed)
+{
+    struct sfs_part parts[PATCHES];
+    char *value = pattern(reach, 3), *bytes = pattern(sources, 4), *staged = pattern(sources, 5);
+    put(f, L("key"), sfs_bytes(value, size));
+    memset(value + size, 0, reach - size);
+    for (int round = 0; round < 3; round++) {
+        struct sfs_stage *stage = NULL;
+        OK(sfs_stage_open(f->store, &stage, NULL));
+        OK(sfs_stage_write(stage, 0, sfs_bytes(staged, sources), NULL));
+        size = random_parts(&seed, size, reach, sources, parts, value, bytes, staged);
+        OK(sfs_batch_patch(f->batch, L("key"), parts, PATCHES, sfs_bytes(bytes, sources), stage, 0, NULL));
+        APPLY_AFFECTING(f, 1);
+        sfs_stage_close(stage);
+        expect_bytes(f->store, L("key"), sfs_bytes(value, size));
+    }
+    free(value);
+    free(bytes);
+    free(staged);
+}
+
+static void value_is_patched_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    play_patches(f, 50, 900, 200, 1);
+    play_patches(f, 50, 900, MIB + 5, 2);
+    play_patches(f, 900000, 3 * MIB, 50000, 3);
+    play_patches(f, 3 * MIB + 7, 4 * MIB, MIB + 300000, 4);
+}
+
+static void parts_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    const struct sfs_part parts[] = {{SFS_PART_BYTES, 2, 3, 1}, {SFS_PART_ZEROS, 3, 1, 0}};
+    put(f, L("key"), L("ab"));
+    OK(sfs_batch_append(f->batch, L("key"), L("c"), NULL));
+    OK(sfs_batch_patch(f->batch, L("key"), parts, 2, L("1234"), NULL, SFS_BATCH_AT_END, NULL));
+    APPLY_AFFECTING(f, 1, 1);
+    expect_bytes(f->store, L("key"), L("abc\0\0" "2\0" "4"));
+    OK(sfs_batch_patch(f->batch, L("none"), parts, 2, L("1234"), NULL, 0, NULL));
+    apply_fails(f, SFS_E_NOT_FOUND);
+    expect_bytes(f->store, L("key"), L("abc\0\0" "2\0" "4"));
+}
+
+static void parts_reach_over_their_source(void **state)
+{
+    struct fixture *f = *state;
+    const struct sfs_part wrong[] = {{SFS_PART_BYTES, 0, 3, 1}, {SFS_PART_BYTES, 0, 1, 4},
+                                     {SFS_PART_STAGE, 0, 1, 0}, {SFS_PART_STAGE, 0, 3, UINT64_MAX - 1}};
+    const struct sfs_part far = {SFS_PART_ZEROS, INT64_MAX, 1, 0};
+    put(f, L("key"), L("ab"));
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(sfs_batch_patch(f->batch, L("key"), &wrong[i], 1, L("abc"), NULL, 0, NULL),
+                         SFS_E_INVALID);
+        sfs_batch_clear(f->batch);
+    }
+    assert_int_equal(sfs_batch_patch(f->batch, L("key"), &far, 1, L(""), NULL, 0, NULL),
+                     SFS_E_TOO_LARGE);
+    sfs_batch_clear(f->batch);
+}
+
+/* What is stored of the value covers all that is not zero, and nothing behind its end. */
+static void expect_data(struct fixture *f, const char *value, size_t size, uint64_t most)
+{
+    struct sfs_extent extent;
+    uint64_t at = 0, stored = 0;
+    int found;
+    while ((found = sfs_data(f->store, L("key"), at, &extent, NULL)) == 1) {
+        assert_true(extent.offset >= at && extent.size > 0 && extent.offset + extent.size <= size);
+        for (uint64_t i = at; i < extent.offset; i++)
+            assert_int_equal(value[i], 0);
+        at = extent.offset + extent.size;
+        stored += extent.size;
+    }
+    assert_int_equal(found, 0);
+    for (uint64_t i = at; i < size; i++)
+        assert_int_equal(value[i], 0);
+    assert_true(stored <= most);
+}
+
+static void data_is_where_something_is_stored(void **state)
+{
+    struct fixture *f = *state;
+    size_t size = 4 * MIB;
+    struct sfs_extent extent;
+    char *value = calloc(1, size);
+    assert_non_null(value);
+    assert_int_equal(sfs_data(f->store, L("key"), 0, &extent, NULL), SFS_E_NOT_FOUND);
+    put(f, L("key"), L("abc"));
+    assert_int_equal(sfs_data(f->store, L("key"), 1, &extent, NULL), 1);
+    assert_int_equal(extent.offset, 1);
+    assert_int_equal(extent.size, 2);
+    assert_int_equal(sfs_data(f->store, L("key"), 3, &extent, NULL), 0);
+    memcpy(value, "abc", 3);
+    OK(sfs_batch_truncate(f->batch, L("key"), size, NULL));
+    OK(sfs_batch_write(f->batch, L("key"), 3 * MIB, L("x"), NULL));
+    APPLY_AFFECTING(f, 1, 1);
+    value[3 * MIB] = 'x';
+    expect_data(f, value, size, size);
+    const struct sfs_part hole = {SFS_PART_ZEROS, 2 * MIB, 2 * MIB, 0};
+    OK(sfs_batch_patch(f->batch, L("key"), &hole, 1, L(""), NULL, 0, NULL));
+    APPLY_AFFECTING(f, 1);
+    value[3 * MIB] = 0;
+    expect_data(f, value, size, size);
+    expect_bytes(f->store, L("key"), sfs_bytes(value, size));
+    free(value);
+}
+
 const struct conformance_test stage_tests[] = {
     {"a stage is put", stage_is_put, 0},
     {"a stage has gaps of zeros", stage_has_gaps_of_zeros, 0},
@@ -183,5 +315,9 @@ const struct conformance_test stage_tests[] = {
     {"a large value is patched", large_value_is_patched, 0},
     {"a large value keeps its type", large_value_keeps_type, 0},
     {"a large value moves", large_value_moves, 0},
+    {"a value is patched in parts", value_is_patched_in_parts, 0},
+    {"parts at the end", parts_at_the_end, 0},
+    {"parts reach over their source", parts_reach_over_their_source, 0},
+    {"data is where something is stored", data_is_where_something_is_stored, 0},
     {0},
 };

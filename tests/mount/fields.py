@@ -137,6 +137,12 @@ os.unlink(f"{keys}/py")
 refuses(errno.ESTALE, os.close, held)
 assert not os.path.exists(f"{keys}/py")
 
+# Documents are directories here, which nobody counts; a program that trusts a count would pass over them.
+os.makedirs(f"{keys}/counted/inner")
+assert os.stat(f"{keys}/counted").st_nlink == 3 and os.stat(f"{fields}/counted").st_nlink == 1
+os.rmdir(f"{keys}/counted/inner")
+os.rmdir(f"{keys}/counted")
+
 # A directory that is gone, or no directory any more.
 put('{"a":{"b":{}},"c":[1]}')
 directory = os.open(member("a/b"), os.O_RDONLY)

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -520,6 +521,7 @@ static void prepare(char **argv)
 
 int main(int argc, char **argv)
 {
+    signal(SIGPIPE, SIG_IGN); /* a FIFO may have lost its reader: EPIPE, on both sides */
     static const struct {
         unsigned weight;
         void (*run)(void);

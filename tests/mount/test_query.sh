@@ -29,8 +29,23 @@ count sum avg min max distinct explain" "$(listed "$query")" "ls query"
     same "10 20 30 40 50" "$(listed "$query/by/age")" "the values of age"
     same "a%2Fb" "$(listed "$query/by/of")" "a value with a slash"
     same '"5"' "$(listed "$query/by/n")" "a text that looks like a number"
-    same "keys values.json values.ndjson values.csv count explain" "$(listed "$query/by/type/doc")" \
-        "deeper, results only"
+    same "keys values.json values.ndjson values.csv count sum avg min max distinct explain" \
+        "$(listed "$query/where/age > 30")" "deeper, results only"
+    same "values.json values.ndjson values.csv count sum avg min max distinct explain" \
+        "$(listed "$query/limit/3/group/type")" "groups have no keys"
+    same "" "$(listed "$query/by/type/doc")" "nothing in what is listed"
+    same "" "$(listed "$query/group/type")" "nothing in what is listed"
+    same "keys values.json values.ndjson values.csv count sum avg min max distinct explain" \
+        "$(listed "$query/by/type/doc/limit/2")" "but in what is not"
+    local stage
+    for stage in order select group sum avg min max distinct; do
+        same "age n name of type" "$(listed "$query/$stage")" "fields for $stage"
+        same "age name type" "$(listed "$query/where/age > 30/$stage")" "fields for $stage behind a filter"
+    done
+    same "count sum(age) avg(age) min(age) max(age) distinct(age)" \
+        "$(listed "$query/where/age > 30/select/age/aggregate")" "functions of the fields"
+    same "regular empty file" "$(stat -c %F "$query/sum/age")" "a result with an argument"
+    same "directory" "$(stat -c %F "$query/sum")" "is in a directory"
     same "40 50" "$(listed "$query/where/age > 30/by/age")" "the values behind a filter"
     same "" "$(listed "$query/where")" "where waits for an expression"
     same "0" "$(stat -c %s "$query/count")" "the size of a result"
@@ -38,7 +53,8 @@ count sum avg min max distinct explain" "$(listed "$query")" "ls query"
     works timeout 60 find "$query" -name no-such-name
     works timeout 60 du -s "$query"
     same "" "$(timeout 60 grep -rl no-such-text "$query")" "grep -r comes to an end"
-    same 13 "$(timeout 60 grep -rl n3 "$query" | wc -l)" "and finds what is there"
+    same "distinct/name values.csv values.json values.ndjson" \
+        "$(cd "$query" && timeout 60 grep -rl n3 . | sort | cut -c 3- | paste -sd ' ')" "and finds what is there"
 }
 
 results() {
@@ -102,6 +118,10 @@ refusals() {
     refuses "Invalid argument" ls "$mount/query/by/a["
     refuses "No such file" ls "$mount/query/nothing"
     refuses "No such file" ls "$mount/query/limit/1/nothing"
+    refuses "Invalid argument" ls "$mount/query/group/type/keys"
+    works grep -q 'group' <(tail -n 1 "$mount/admin/errors")
+    refuses "Invalid argument" cat "$mount/query/sum/a["
+    refuses "Not a directory" ls "$mount/query/sum/age/x"
     refuses "Not a directory" ls "$mount/query/count/x"
     refuses "Operation not permitted" bash -c 'echo x > "$0"' "$mount/query/count"
     refuses "Operation not permitted" mkdir "$mount/query/x"

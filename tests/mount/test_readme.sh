@@ -19,7 +19,7 @@ fail() {
 
 end() {
     cd /
-    for directory in "$MOUNT" "$work/notes" "$work/MOUNT"; do
+    for directory in "$MOUNT" "$MOUNT.indexed" "$work/notes" "$work/MOUNT"; do
         storefs status "$directory" > /dev/null 2>&1 && storefs unmount "$directory"
     done
 }

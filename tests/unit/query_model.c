@@ -236,10 +236,9 @@ bool model_matches(const struct model_expression *expression, const struct model
 
 /* --- stages --- */
 
-static const struct model_stage *sorting;
-
-static int compare_records(const void *left, const void *right)
+static int compare_records(const void *left, const void *right, void *context)
 {
+    const struct model_stage *sorting = context;
     const struct model_record *a = *(const struct model_record *const *)left;
     const struct model_record *b = *(const struct model_record *const *)right;
     for (size_t i = 0; i < sorting->keys; i++) {
@@ -256,9 +255,8 @@ void model_order(struct model_record **rows, size_t count, const struct model_st
 {
     for (size_t i = 0; i < count; i++)
         rows[i]->place = i;
-    sorting = stage;
     if (count > 0)
-        qsort(rows, count, sizeof(*rows), compare_records);
+        qsort_r(rows, count, sizeof(*rows), compare_records, (void *)stage);
 }
 
 static bool is_descending(const struct model_stage *stage)

@@ -249,6 +249,48 @@ static void test_find_one(void **state)
     sfs_query_free(query);
 }
 
+/* An argument of any length prints as file names, and is read from them as one. */
+static void test_pieces(void **state)
+{
+    (void)state;
+    struct sfs_error error;
+    for (size_t size = 1; size < 1100; size += size % 250 < 3 || size % 250 > 240 ? 1 : 60) {
+        struct sfs_query *query = NULL;
+        struct sfs_buffer value = {0}, path = {0}, twice = {0};
+        enum sfs_sink sink;
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(sfs_buffer_byte(&value, "./%x"[(i * 7 + size) % 4]), 0);
+        assert_int_equal(sfs_query_new(&query, &error), 0);
+        assert_int_equal(sfs_query_by(query, SFS_LITERAL("f"), sfs_buffer_bytes(&value), &error), 0);
+        assert_int_equal(sfs_query_print(query, SFS_SINK_COUNT, &path, &error), 0);
+        assert_int_equal(sfs_buffer_text(&path), 0);
+        size_t names = 0;
+        for (const char *name = path.data; name != NULL; names++) {
+            assert_true(strcspn(name, "/") > 0 && strcspn(name, "/") <= 255);
+            name = strchr(name, '/');
+            name = name != NULL ? name + 1 : NULL;
+        }
+        assert_true(size < 300 || names > 4);
+        struct sfs_query *same = parse(path.data, &sink);
+        assert_int_equal(sfs_query_stages(same), 1);
+        assert_int_equal(sfs_query_print(same, sink, &twice, &error), 0);
+        assert_true(sfs_bytes_equal(sfs_buffer_bytes(&path), sfs_buffer_bytes(&twice)));
+        sfs_query_free(query);
+        sfs_query_free(same);
+        sfs_buffer_free(&value);
+        sfs_buffer_free(&path);
+        sfs_buffer_free(&twice);
+    }
+    struct sfs_buffer text = {0};
+    assert_int_equal(sfs_query_argument(SFS_LITERAL("a%%+/2Fb%+/%+/c"), &text), 0);
+    assert_true(sfs_bytes_equal(sfs_buffer_bytes(&text), SFS_LITERAL("a/bc")));
+    sfs_buffer_free(&text);
+    struct sfs_query *none = NULL;
+    enum sfs_sink sink;
+    assert_int_equal(sfs_query_parse(SFS_LITERAL("by/f/a%+"), &none, &sink, &error), SFS_E_INVALID);
+    assert_non_null(strstr(error.message, "is not complete"));
+}
+
 /* --- conditions --- */
 
 static void expect_condition(struct sfs_condition *condition, const char *expected)
@@ -508,7 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_texts),      TEST(test_paths),   TEST(test_results), TEST(test_find_one),
-        TEST(test_conditions), TEST(test_view),    TEST(test_memory),  TEST(test_limits),
+        TEST(test_pieces),     TEST(test_conditions), TEST(test_view),    TEST(test_memory),  TEST(test_limits),
         TEST(test_full_disk),  TEST(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,8 +26,11 @@ _storefs_query() {
     done
     if [[ -d $root/query/$directory ]]; then
         mapfile -t COMPREPLY < <(timeout 2 ls -- "$root/query/$directory" 2> /dev/null |
-            sed "s|^|$directory|" | grep -F -e "$3" | head -n 200)
-    else
+            awk -v before="$directory" -v typed="$3" 'index(before $0, typed) == 1 { print before $0 }' |
+            head -n 200)
+    fi
+    # Where a stage is complete others and results can follow, though they are not listed.
+    if [[ ${#COMPREPLY[@]} -eq 0 && (! -d $root/query/$directory || -e $root/query/${directory}explain) ]]; then
         _storefs_words "$("$1" query --grammar 2> /dev/null | sed "s|[ /].*||; s|^|$directory|")" "$3"
     fi
     compopt -o nospace +o filenames
@@ -52,7 +55,7 @@ _storefs() {
         return
     fi
     if [[ $command == mount && $prev == -o ]]; then
-        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable\ntx-timeout=' "$cur"
+        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable\ntx-timeout=\nquery-timeout=' "$cur"
         return
     fi
     if [[ $command == exec && $prev == --isolation ]]; then

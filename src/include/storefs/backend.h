@@ -61,6 +61,9 @@ struct sfs_override_operations {
                  uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
     /* As sfs_exists(): for transactions, which note less than for a scan. */
     int (*exists)(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error);
+    /* As sfs_data(). */
+    int (*data)(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
+                struct sfs_extent *ret_extent, struct sfs_error *error);
     /* Query push-down: see storefs/query.h. */
     int (*push_down)(struct sfs_storage *store, const struct sfs_query *query,
                      struct sfs_push_down *ret_taken, struct sfs_error *error);
@@ -143,6 +146,7 @@ enum sfs_operation_kind {
     SFS_OPERATION_WRITE,
     SFS_OPERATION_APPEND,
     SFS_OPERATION_TRUNCATE,
+    SFS_OPERATION_PATCH,
     SFS_OPERATION_ATTRIBUTES,
     SFS_OPERATION_XATTR,
     SFS_OPERATION_DELETE,
@@ -158,10 +162,10 @@ struct sfs_operation {
     unsigned flags;                   /* enum sfs_batch_flags; XATTR: enum sfs_xattr_flags */
     int64_t time;                     /* when it was added */
     struct sfs_bytes name;            /* also: from, a, range.from */
-    struct sfs_bytes target;          /* to, b, range.to, the extended attribute's name */
-    struct sfs_blob *value;           /* PUT (never NULL without a stage), WRITE, APPEND, XATTR (NULL: remove) */
-    struct sfs_stage *stage;          /* PUT of a stage */
-    uint64_t offset;                  /* WRITE; TRUNCATE: the size */
+    struct sfs_bytes target;          /* to, b, range.to, the extended attribute's name; PATCH: its parts */
+    struct sfs_blob *value;           /* PUT (never NULL without a stage), WRITE, APPEND, PATCH, XATTR (NULL: remove) */
+    struct sfs_stage *stage;          /* PUT of a stage; PATCH (NULL: none) */
+    uint64_t offset;                  /* WRITE; TRUNCATE: the size; PATCH: the end of the furthest part */
     struct sfs_attributes attributes; /* those in mask; of PUT also the type found from the content */
     unsigned mask;
     uint64_t affected;                /* set by apply */
@@ -393,7 +397,7 @@ struct sfs_apply_operations {
     int (*lease)(struct sfs_apply_run *run, uint64_t lease, struct sfs_error *error); /* 0, EXPIRED */
 
     /* Optional. */
-    /* WRITE, APPEND or TRUNCATE on a value that the engine keeps in chunks; `record` is the new form
+    /* WRITE, APPEND, TRUNCATE or PATCH on a value that the engine keeps in chunks; `record` is the new form
      * (size, times, no blob; type as before unless the engine sets it). UNSUPPORTED: do it whole. */
     int (*patch)(struct sfs_apply_run *run, const struct sfs_record *before,
                  const struct sfs_record *record, const struct sfs_operation *operation,
@@ -459,6 +463,20 @@ SFS_API int sfs_apply_run(struct sfs_apply_run *run, struct sfs_batch *batch, st
  */
 SFS_API int sfs_index_build(struct sfs_apply_run *run, const struct sfs_index *index, uint64_t most,
                             struct sfs_buffer *after, uint64_t *ret_seen, struct sfs_error *error);
+
+/* What receives the parts of a PATCH, in their order. Each is `context` of its own. */
+struct sfs_patch_target {
+    int (*read)(void *context, struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
+                struct sfs_error *error); /* NULL: the stage is asked itself */
+    int (*write)(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error);
+    int (*zero)(void *context, uint64_t offset, uint64_t size, struct sfs_error *error);
+    void *context;
+};
+/* Hands over the parts of a PATCH on a value of `old_size` bytes. What comes from a stage comes in pieces
+ * of at most SFS_PATCH_PIECE bytes that end at multiples of it. */
+#define SFS_PATCH_PIECE (UINT64_C(256) << 10)
+SFS_API int sfs_patch_run(const struct sfs_operation *operation, uint64_t old_size,
+                          const struct sfs_patch_target *target, struct sfs_error *error);
 
 /* --- an engine in memory: the copy-on-write ordered tree, for backends that hold everything there --- */
 

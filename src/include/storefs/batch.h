@@ -65,6 +65,26 @@ SFS_API int sfs_batch_append(struct sfs_batch *batch, struct sfs_bytes name, str
 SFS_API int sfs_batch_truncate(struct sfs_batch *batch, struct sfs_bytes name, uint64_t size,
                                struct sfs_error *error);
 
+/* Where the bytes of a part come from. */
+enum sfs_part_source {
+    SFS_PART_BYTES, /* the bytes given with the patch */
+    SFS_PART_STAGE, /* the stage given with it */
+    SFS_PART_ZEROS, /* nowhere: it reads as zeros, and an engine that can stores nothing for it */
+};
+struct sfs_part {
+    enum sfs_part_source source;
+    uint64_t offset; /* in the value */
+    uint64_t size;
+    uint64_t from; /* in the source */
+};
+/* As many sfs_batch_write() in one, in their order, with bytes that need not be in memory: a value is
+ * changed in a thousand places as one operation. The parts are copied, `stage` may be NULL, or is as of
+ * sfs_batch_put_stage() and in no other operation of the batch. flags: SFS_BATCH_AT_END: offsets count
+ * from the end that the value has when the batch is applied. INVALID: a part reaches over its source. */
+SFS_API int sfs_batch_patch(struct sfs_batch *batch, struct sfs_bytes name,
+                            const struct sfs_part *parts, size_t count, struct sfs_bytes bytes,
+                            struct sfs_stage *stage, unsigned flags, struct sfs_error *error);
+
 /* Updates attributes in `mask` (not KIND) of a record that exists (NOT_FOUND); changed becomes the operation's
  * time unless it is in the mask. */
 SFS_API int sfs_batch_attributes(struct sfs_batch *batch, struct sfs_bytes name,
@@ -78,6 +98,7 @@ SFS_API int sfs_batch_xattr(struct sfs_batch *batch, struct sfs_bytes name, stru
 enum sfs_batch_flags {
     SFS_BATCH_MUST_EXIST = 1, /* delete: NOT_FOUND where there is nothing */
     SFS_BATCH_NO_REPLACE = 2, /* rename: EXISTS where the target is taken */
+    SFS_BATCH_AT_END = 4,     /* patch: offsets count from the end */
 };
 /* Deletes one record; without MUST_EXIST its absence is no error. */
 SFS_API int sfs_batch_delete(struct sfs_batch *batch, struct sfs_bytes name, unsigned flags,

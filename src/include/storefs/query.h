@@ -101,6 +101,14 @@ enum sfs_sink {
     SFS_SINK_MAX,
     SFS_SINK_DISTINCT,      /* the different values in order, a line each; of groups how many */
 };
+/* What a path element behind a name is, for whoever completes one. */
+enum sfs_argument {
+    SFS_ARGUMENT_NONE,
+    SFS_ARGUMENT_TEXT,     /* an expression, a number: nothing to choose from */
+    SFS_ARGUMENT_FIELD,    /* a field, or a list that may be one field */
+    SFS_ARGUMENT_VALUE,    /* a value of the field before it */
+    SFS_ARGUMENT_FUNCTION, /* a list that may be `count`, or NAME(FIELD) with the name of a sink of a field */
+};
 struct sfs_grammar {
     const char *name;       /* "by" */
     unsigned arguments;     /* path elements behind the name */
@@ -108,10 +116,18 @@ struct sfs_grammar {
     const char *usage;      /* "by/FIELD/VALUE" */
     const char *summary;    /* one line */
     int (*add)(struct sfs_query *query, const struct sfs_bytes *arguments, struct sfs_error *error);
+    enum sfs_argument takes[2]; /* each argument; NONE behind the last */
 };
 SFS_API const struct sfs_grammar *sfs_query_grammar(void); /* static storage */
 /* The row of this name, or NULL. */
 SFS_API const struct sfs_grammar *sfs_query_grammar_find(struct sfs_bytes name);
+/*
+ * An argument may be longer than a file name: an element that ends in "%+" goes on in the next one. True of
+ * such an element. Pure, thread-safe.
+ */
+SFS_API bool sfs_query_goes_on(struct sfs_bytes element);
+/* Appends the text of an argument that is written in `elements` ("a%2F%+/b" is "a/b"). NO_MEMORY. */
+SFS_API int sfs_query_argument(struct sfs_bytes elements, struct sfs_buffer *text);
 /* A path of escaped elements ("by/type/doc/where/n%2Fa >= 1/count") to a query and its sink (NONE
  * where the path ends after a stage). "sum/FIELD" becomes a last stage, the aggregate. The query is the
  * caller's to free. INVALID names the element; NO_MEMORY. */

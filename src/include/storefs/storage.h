@@ -75,6 +75,15 @@ SFS_API int sfs_get(struct sfs_storage *store, struct sfs_bytes name, unsigned w
 SFS_API int sfs_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
                      uint64_t offset, void *data, size_t size, size_t *ret_size,
                      struct sfs_error *error);
+struct sfs_extent {
+    uint64_t offset;
+    uint64_t size;
+};
+/* 1 and the first run of a value's bytes from `offset` on for which the store keeps something, 0: there is
+ * none; what lies between runs reads as zeros. A store that keeps no account of that has one run, the whole
+ * value. NOT_FOUND. */
+SFS_API int sfs_data(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
+                     struct sfs_extent *ret_extent, struct sfs_error *error);
 /*
  * A cursor over the records of a range, ascending. Outside a snapshot it shows each record as it is
  * when reached: it holds no lock and pins nothing. The range is copied. INVALID where its bounds are
@@ -125,6 +134,9 @@ SFS_API int sfs_stage_open(struct sfs_storage *store, struct sfs_stage **ret_sta
 SFS_API int sfs_stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
                             struct sfs_error *error);
 SFS_API int sfs_stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error);
+/* Reads exactly `size` bytes of what was written; a stage that has less is an error (IO). */
+SFS_API int sfs_stage_read(struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
+                           struct sfs_error *error);
 /* What was written so far, in bytes. */
 SFS_API uint64_t sfs_stage_size(const struct sfs_stage *stage);
 /* Abandons what no batch has put; NULL allowed. */

@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# indexes/: made, used, looked at and dropped with mkdir, cat and rmdir; what unique ones refuse.
+. "$srcdir/tests/mount/lib.sh"
+
+ROWS=200000
+
+number() {
+    jq ".$2" "$1/stats"
+}
+
+basics() {
+    local mount=$1 indexes=$1/indexes i
+    for i in $(seq 12); do
+        echo "{\"type\":\"doc\",\"n\":$i,\"mail\":\"m$i\",\"a\":{\"b\":$i},\"odd/name\":$i}" > "$mount/keys/d$i"
+    done
+    same "" "$(ls "$indexes")" "none at first"
+    works mkdir "$indexes/type" "$indexes/a.b" "$indexes/type,n" "$indexes/unique:mail" "$indexes/\"odd%2Fname\""
+    same "\"odd%2Fname\" a.b type type,n unique:mail" "$(ls "$indexes" | LC_ALL=C sort | paste -sd ' ')" "their names"
+    same stats "$(ls "$indexes/type")" "what one holds"
+    same "directory 755 regular empty file 444" \
+        "$(stat -c '%F %a' "$indexes/type" "$indexes/type/stats" | paste -sd ' ')" "kinds"
+    same '"ready" false true' \
+        "$(number "$indexes/type" state) $(number "$indexes/type" unique) $(number "$indexes/unique:mail" unique)" "stats"
+    same "12 0 0 12 12" "$(jq '.entries, .hits, .inexact, .done, .total' "$indexes/type/stats" | paste -sd ' ')" "numbers"
+    works grep -q 'index a.b' "$mount/query/by/a.b/2/explain"
+    same 1 "$(cat "$mount/query/by/\"odd%2Fname\"/2/count")" "an index on a field with a slash"
+    same '"\"odd/name\""' "$(number "$indexes/\"odd%2Fname\"" name)" "its name"
+    same 1 "$(number "$indexes/\"odd%2Fname\"" hits)" "hits"
+    same 5 "$(jq '.indexes | length' "$mount/admin/stats.json")" "in admin/stats.json"
+    refuses "File exists" mkdir "$indexes/type"
+    works stat "$indexes/mail"
+    refuses "File exists" mkdir "$indexes/unique:type"
+    works grep -q "there is an index 'type'" <(tail -n 1 "$mount/admin/errors")
+    refuses "Invalid argument" mkdir "$indexes/a["
+    works grep -q "column 3" <(tail -n 1 "$mount/admin/errors")
+    refuses "File name too long" mkdir "$indexes/$(printf 'n%.0s' $(seq 300))"
+    refuses "No such file" stat "$indexes/none"
+    refuses "No such file" stat "$indexes/type/none"
+    refuses "No such file" rmdir "$indexes/none"
+    refuses "Operation not permitted" bash -c 'echo x > "$0"' "$indexes/x"
+    refuses "Operation not permitted" bash -c 'echo x > "$0"' "$indexes/type/stats"
+    refuses "Is a directory" rm "$indexes/type"
+    refuses "Operation not permitted" mv "$indexes/type" "$indexes/n"
+    works rmdir "$indexes/type" "$indexes/type,n"
+    refuses "No such file" stat "$indexes/type"
+    works "$STOREFS" index "$mount" add "$(printf 'n%.0s' $(seq 255))"
+    mkdir "$mount/tx/t"
+    refuses "No such file" stat "$mount/tx/t/indexes"
+    refuses "is in a transaction" "$STOREFS" index "$mount/tx/t"
+    rmdir "$mount/tx/t"
+}
+
+# A shell does not report the error of close(2); cp does.
+store() {
+    printf '%s\n' "$1" > "$TMPDIR/value"
+    cp "$TMPDIR/value" "$2"
+}
+
+unique() {
+    local mount=$1
+    refuses "File exists" store '{"mail":"m1"}' "$mount/keys/other"
+    works grep -q "unique:mail" <(tail -n 1 "$mount/admin/errors")
+    works grep -q "'other'" <(tail -n 1 "$mount/admin/errors")
+    works grep -q "'d1'" <(tail -n 1 "$mount/admin/errors")
+    refuses "No such file" cat "$mount/keys/other"
+    refuses "File exists" store '{"mail":"m1"}' "$mount/keys/d2"
+    works grep -q "unique:mail" <(getfattr --absolute-names --only-values -n user.storefs.error "$mount/keys/d2")
+    same '"m2"' "$(jq .mail "$mount/keys/d2")" "the value that was"
+    works store '{"mail":"none"}' "$mount/keys/d2"
+    refuses "File exists" mkdir "$mount/indexes/unique:type"
+    works grep -q "'d1' and 'd10'" <(tail -n 1 "$mount/admin/errors")
+}
+
+command() {
+    local mount=$1
+    same "a.b	12" "$("$STOREFS" index "$mount" list | grep '^a.b' | cut -f 1,2)" "the list by the command"
+    works "$STOREFS" index "$mount" add n
+    refuses "there is an index 'n'" "$STOREFS" index "$mount" add n
+    refuses "which the index 'unique:type' lets only one key hold" "$STOREFS" index "$mount" add type --unique
+    refuses "column 3" "$STOREFS" index "$mount" add 'a['
+    works "$STOREFS" index "$mount" add a,mail --unique
+    works stat "$mount/indexes/unique:a,mail"
+    works "$STOREFS" index "$mount" drop n
+    refuses "there is no index 'n'" "$STOREFS" index "$mount" drop n
+    refuses "No such file" stat "$mount/indexes/n"
+}
+
+# The values of a field are all listed, and at once; a build shows its progress and can be stopped.
+large() {
+    local mount=$TMPDIR/large seen=0 begun took
+    python3 - "$ROWS" > "$TMPDIR/large.ndjson" <<'PYTHON'
+import sys
+for i in range(int(sys.argv[1])):
+    print('{"key":"d/%06d","value":{"n":%d,"m":%d,"x":"%s"}}' % (i, i % 50, i % 20000, "y" * 200))
+PYTHON
+    works "$STOREFS" import "memory:?snapshot=$TMPDIR/large.mem" "$TMPDIR/large.ndjson"
+    up "memory:?snapshot=$TMPDIR/large.mem" "$mount"
+    refuses "File too large" ls "$mount/query/by/m"
+    works grep -q 'has an index' <(tail -n 1 "$mount/admin/errors")
+    mkdir "$mount/indexes/m,n,x" &
+    while kill -0 $! 2> /dev/null; do
+        jq -e '.indexes[] | select(.state == "building" and .done < .total)' "$mount/admin/stats.json" \
+            > /dev/null 2>&1 && seen=1
+    done
+    wait $! || fail "the index was not made"
+    same "1 $ROWS" "$seen $(number "$mount/indexes/m,n,x" entries)" "its progress was seen"
+    begun=$(date +%s%N)
+    same 20000 "$(ls -U "$mount/query/by/m" | wc -l)" "all values are listed"
+    took=$((($(date +%s%N) - begun) / 1000000))
+    echo "20000 values of $ROWS keys were listed in $took ms"
+    works mkdir "$mount/indexes/n"
+    begun=$(date +%s%N)
+    same 50 "$(ls -U "$mount/query/by/n" | wc -l)" "fifty values are listed"
+    took=$((($(date +%s%N) - begun) / 1000000))
+    [ "$took" -lt 1000 ] || fail "a listing from an index took $took ms"
+    rmdir "$mount/indexes/n" "$mount/indexes/m,n,x"
+    mkdir "$mount/indexes/x,n,m" > /dev/null 2>&1 &
+    until jq -e '.indexes[] | select(.state == "building")' "$mount/admin/stats.json" > /dev/null 2>&1 ||
+        ! kill -0 $! 2> /dev/null; do :; done
+    kill -TERM $!
+    wait $!
+    same "143 " "$? $(ls "$mount/indexes")" "a build that was interrupted leaves no index"
+    down "$mount"
+}
+
+for backend in memory json; do
+    echo "--- $backend"
+    mount=$TMPDIR/$backend.mnt
+    uri="json:$TMPDIR/store.json"
+    [ "$backend" = memory ] && uri="memory:?snapshot=$TMPDIR/store.memory"
+    up "$uri" "$mount"
+    basics "$mount"
+    unique "$mount"
+    command "$mount"
+    down "$mount"
+    up "$uri" "$mount" -o ro
+    works stat "$mount/indexes/unique:mail"
+    refuses "Read-only" mkdir "$mount/indexes/new"
+    down "$mount"
+done
+large
+finish
