@@ -386,8 +386,14 @@ static int merge(struct index_cursor *self, const struct sfs_sqlite_index_look *
     struct sfs_buffer work = {0};
     const struct sfs_tree *entries = &look->past.entries;
     size_t at = 0, most = rows->count + FETCH_MOST;
-    const struct sfs_sqlite_index_entry *entry = past_next(self, entries, &self->place, &work);
-    int code = 0;
+    const struct sfs_sqlite_index_entry *entry = NULL;
+    /* Room for any place, so that looking for one cannot fail. */
+    int code = sfs_buffer_reserve(&work, self->place.key.size + self->place.name.size +
+                                             SFS_INDEX_KEY_MAX + SFS_KEY_MAX + 3)
+                   ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN)
+                   : 0;
+    if (code == 0)
+        entry = past_next(self, entries, &self->place, &work);
     self->size = 0;
     while (code == 0 && merged.count < most && self->size < FETCH_BYTES) {
         struct row *row = at < rows->count ? &rows->list[at] : NULL;

@@ -123,8 +123,9 @@ static int create(struct sfs_memory_engine *engine, struct sfs_bytes name,
         result = sfs_memory_change_indexes(engine, begin, &creation, false, error);
     if (!result) {
         result = build(engine, &creation, progress, context, saved, error);
-        /* Where even this needs memory that is not there the index stays, never ready. */
-        if (result)
+        /* The file may have its name already. Where even this needs memory that is not there the index
+         * stays, never ready. */
+        if (result && sfs_memory_change_indexes(engine, drop, &id, saved, NULL))
             (void)sfs_memory_change_indexes(engine, drop, &id, false, NULL);
     }
     sfs_buffer_free(&creation.after);
