@@ -17,10 +17,11 @@ static void check(struct sfs_storage *store, struct sfs_storage *plain, const ch
                   const char *sink, bool covered)
 {
     char path[300];
-    char expected[8000];
     snprintf(path, sizeof(path), "%s/%s", query, sink);
-    snprintf(expected, sizeof(expected), "%s", text(plain, path));
+    char *expected = strdup(text(plain, path));
+    assert_non_null(expected);
     assert_string_equal(text(store, path), expected);
+    free(expected);
     if (is_covered(store, query) != covered)
         fail_msg("%s: %s by an index alone", query, covered ? "not" : "");
 }
