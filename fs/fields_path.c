@@ -101,8 +101,10 @@ static bool is_index(const char *name)
 int fs_field_name(struct sfs_bytes member, struct sfs_bytes piece, struct sfs_buffer *name)
 {
     struct sfs_buffer escaped = {0};
-    if (sfs_path_escape(member, &escaped) != 0)
+    if (sfs_path_escape(member, &escaped) != 0) {
+        sfs_buffer_free(&escaped);
         return SFS_E_NO_MEMORY;
+    }
     struct sfs_bytes rest = sfs_buffer_bytes(&escaped);
     int code = sfs_bytes_starts(rest, piece) ? 0 : SFS_E_NOT_FOUND;
     /* Each piece before was cut because more than a name was left. */

@@ -7,7 +7,7 @@ mount=$TMPDIR/mnt
 up "sqlite:$TMPDIR/store.sqlite" "$mount"
 cd "$mount" || exit 1
 
-same 'README admin fields keys query tx ' "$(ls | tr '\n' ' ')" 'the root'
+same 'README admin fields indexes keys query tx views ' "$(ls | tr '\n' ' ')" 'the root'
 works ls -l admin tx query
 works stat README admin/stats.json
 
