@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# stage: gcc
 # What each isolation level keeps away, seen from shells: two or three of them on a mount of each backend, and on
 # two mounts by two daemons of one sqlite store.
 . "$srcdir/tests/mount/lib.sh"

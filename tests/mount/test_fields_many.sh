@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# stage: gcc
 # fields/ with many writers: two shells that change different members of one document, from one mount and from two,
 # lose nothing; what is open when a mount is told to stop is committed.
 . "$srcdir/tests/mount/lib.sh"
