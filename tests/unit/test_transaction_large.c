@@ -5,6 +5,7 @@
  */
 #include <malloc.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -26,12 +27,15 @@ void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_reallocarray(void *memory, size_t count, size_t size);
 void __wrap_free(void *memory);
 
-static long long live, most;
+static _Atomic long long live, most; /* the store's housekeeper allocates too */
 
 static void *add(void *memory)
 {
-    live += memory ? (long long)malloc_usable_size(memory) : 0;
-    most = live > most ? live : most;
+    long long size = memory ? (long long)malloc_usable_size(memory) : 0;
+    long long now = atomic_fetch_add(&live, size) + size;
+    long long before = most;
+    while (now > before && !atomic_compare_exchange_weak(&most, &before, now))
+        ;
     return memory;
 }
 
@@ -192,7 +196,8 @@ static void test_many_keys(void **state)
     for (int level = SFS_READ_COMMITTED; level <= SFS_SERIALIZABLE; level++) {
         struct sfs_transaction *transaction = begin_at(f->store, (enum sfs_isolation)level);
         struct sfs_storage *t = inside(transaction);
-        long long before = most = live;
+        long long before = live;
+        most = before;
         double begun = seconds();
         rename_prefix(t, "directory/", "another/");
         double renamed = seconds();
