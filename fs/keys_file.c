@@ -47,8 +47,8 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
     return 0;
 }
 
-/* The node that has the name now which this one had last, with one look-up more; EXPIRED where that is no
- * file any more. */
+/* The node that has the name now which this one had last, with one look-up more; EXPIRED where that
+ * is no file any more. */
 static int find_successor(struct fs_call *call, struct fs_node *node, struct fs_node **ret_node)
 {
     struct sfs_buffer base = {0}, name = {0};
@@ -73,7 +73,8 @@ static int find_successor(struct fs_call *call, struct fs_node *node, struct fs_
     else if (code == 0)
         fs_node_forget(call->fs, entry.node->id, 1);
     return fits ? 0
-                : sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the file was removed while it was opened");
+                : sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                           "the file was removed while it was opened");
 }
 
 static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
@@ -88,10 +89,10 @@ static bool has_name(struct fs_call *call, const struct fs_node *node)
 }
 
 /*
- * Between the kernel's look-up and its open another file was renamed over this one. The kernel tries a
- * second time, but where a file is replaced again and again that is too late as well, and the program
- * would be told ESTALE, which no other file system tells it: the handle is one of the file that has the
- * name now. It reads past the kernel's pages, which are the old file's.
+ * Between the kernel's look-up and its open another file was renamed over this one. The kernel
+ * tries a second time, but where a file is replaced again and again that is too late as well, and
+ * the program would be told ESTALE, which no other file system tells it: the handle is one of the
+ * file that has the name now. It reads past the kernel's pages, which are the old file's.
  */
 static int open_successor(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                           struct fuse_file_info *info)

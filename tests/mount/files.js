@@ -6,6 +6,8 @@
 //   node files.js run DIRECTORY    several writers and readers at once; prints what is there at the end
 //   node files.js show DIRECTORY   prints what is there: the same, if nothing was lost
 //
+// Each writer saves ROUNDS times (12, or what the environment says).
+//
 // What a writer saves says who wrote it and when, and each part of it follows from another one, so
 // that every reader can tell whether it sees one save, whole, and not an older one than before.
 'use strict';
@@ -15,7 +17,7 @@ const { fork } = require('child_process');
 
 const WRITERS = 3;
 const READERS = 2;
-const ROUNDS = 12;
+const ROUNDS = Number(process.env.ROUNDS || 12);
 
 function save(file, content) {
     fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -150,7 +152,7 @@ function write(directory, writer) {
         back.load(own_index(directory, writer));
         expect(back.entities.size === 3 * round + writer + 1, 'the own index is another one');
         own.set(`round/${round}`, { writer, text: 'x'.repeat(round * 50) });
-        if (round > 4)
+        if (round > 4) // keeps four
             expect(own.delete(`round/${round - 4}`), 'a key of the own store is gone');
         expect(new JSONStore(own.file).cache.size === Math.min(round, 4), 'the own store differs');
         save(shared_store(directory), Object.fromEntries([['writer', writer], ['round', round],
