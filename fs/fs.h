@@ -198,6 +198,8 @@ struct fs_dirent {
 int fs_list_add(struct fs_list *list, const struct fs_dirent *entry);
 
 /* --- spaces: space.c --- */
+/* Whether others than this mount can change what the store holds. */
+bool fs_is_shared(const struct sfs_storage *store);
 /* With names and attributes that the kernel keeps for `timeout` seconds. */
 struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double timeout);
 struct fs_space *fs_space_ref(struct fs_space *space);

@@ -47,6 +47,74 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
     return 0;
 }
 
+/* The node that has the name now which this one had last, with one look-up more; EXPIRED where that
+ * is no file any more. */
+static int find_successor(struct fs_call *call, struct fs_node *node, struct fs_node **ret_node)
+{
+    struct sfs_buffer base = {0}, name = {0};
+    struct sfs_place place;
+    struct fs_entry entry = {0};
+    int code = fs_keys_place(call, node->parent, &base, &place);
+    if (code == 0 && node->kind == FS_KIND_OWN)
+        code = sfs_buffer_add(&name, SFS_LITERAL(SFS_PATH_VALUE));
+    else if (code == 0)
+        code = sfs_path_encode(place, sfs_buffer_bytes(&node->text), &name);
+    if (code >= 0)
+        code = sfs_buffer_text(&name);
+    if (code == 0)
+        code = fs_keys_lookup(call, node->parent, name.data, &entry);
+    sfs_buffer_free(&base);
+    sfs_buffer_free(&name);
+    if (code == SFS_E_NO_MEMORY)
+        return sfs_fail_memory(&call->error, "mount");
+    bool fits = code == 0 && entry.node->class == node->class && entry.node->space == node->space;
+    if (fits)
+        *ret_node = entry.node;
+    else if (code == 0)
+        fs_node_forget(call->fs, entry.node->id, 1);
+    return fits ? 0
+                : sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                           "the file was removed while it was opened");
+}
+
+static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                     struct fuse_file_info *info);
+
+static bool has_name(struct fs_call *call, const struct fs_node *node)
+{
+    fs_nodes_lock(call->fs->nodes);
+    bool named = node->name != NULL;
+    fs_nodes_unlock(call->fs->nodes);
+    return named;
+}
+
+/*
+ * Between the kernel's look-up and its open another file was renamed over this one. The kernel
+ * tries a second time, but where a file is replaced again and again that is too late as well, and
+ * the program would be told ESTALE, which no other file system tells it: the handle is one of the
+ * file that has the name now. It reads past the kernel's pages, which are the old file's.
+ */
+static int open_successor(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                          struct fuse_file_info *info)
+{
+    struct fs_node *successor = NULL, *asked = open->node;
+    int code = find_successor(call, node, &successor);
+    if (code != 0)
+        return code;
+    code = keys_open(call, successor, open, info);
+    if (code == 0) {
+        if (open->node == asked) /* else that one was replaced, too */
+            open->node = successor;
+        /* The kernel's pages of that node have not been dropped. */
+        atomic_store(&successor->page_revision, 0);
+        atomic_store(&successor->attribute_revision, FS_REVISION_OTHER);
+        info->keep_cache = 0;
+        info->direct_io = 1;
+    }
+    fs_node_forget(call->fs, successor->id, 1);
+    return code;
+}
+
 static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                      struct fuse_file_info *info)
 {
@@ -60,7 +128,8 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
     code = open_existing(call, node, file, open, info);
     if (code < 0) {
         fs_file_release(file);
-        return code;
+        bool replaced = code == SFS_E_EXPIRED && !writes && !has_name(call, node);
+        return replaced ? open_successor(call, node, open, info) : code;
     }
     file->handles++;
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;

@@ -93,7 +93,7 @@ static int check_isolation(struct mount *mount, const struct fs_options *options
 static int build(struct mount *mount, const struct fs_options *options, struct sfs_error *error)
 {
     struct fs *fs = &mount->fs;
-    bool shared = (sfs_storage_capabilities(mount->store) & SFS_CAN_SHARE) != 0;
+    bool shared = fs_is_shared(mount->store);
     fs->uid = getuid();
     fs->gid = getgid();
     fs->begun = fs_now();

@@ -7,6 +7,11 @@
 
 #include "fs/fields.h"
 
+bool fs_is_shared(const struct sfs_storage *store)
+{
+    return (sfs_storage_capabilities(store) & (SFS_CAN_SHARE | SFS_CAN_CHANGE_OUTSIDE)) != 0;
+}
+
 struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double timeout)
 {
     struct fs_space *space = calloc(1, sizeof(*space));
@@ -21,7 +26,7 @@ struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double t
     space->store = store;
     space->timeout = timeout;
     space->attribute_timeout = timeout;
-    space->shared = (sfs_storage_capabilities(store) & SFS_CAN_SHARE) != 0;
+    space->shared = fs_is_shared(store);
     space->salt = atomic_fetch_add(&fs->next_salt, 1) << 48;
     space->references = 1;
     pthread_mutex_init(&space->lock, NULL);

@@ -28,7 +28,7 @@ struct stack {
     struct sfs_storage *(*top)(struct sfs_storage *below);
 };
 
-#define STACK_BACKENDS 5
+#define STACK_BACKENDS 6
 #define STACK_KINDS 5
 #define STACK_COUNT (STACK_BACKENDS * STACK_KINDS)
 /* The table; static storage. */
@@ -50,6 +50,8 @@ int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
 struct fixture *fixture_new(const struct stack *stack);
 void fixture_free(struct fixture *fixture);
+/* Removes a file, or a directory with all that is below it, if it is there. */
+void fixture_remove(const char *path);
 /* Closes the store and opens it again; not for transactions. */
 void fixture_reopen(struct fixture *fixture);
 /* The same URI opened a second time, under the same layers. */

@@ -46,6 +46,56 @@ WRAP(int, -1, mkostemp64, (char *path, int flags), (path, flags))
 WRAP(char *, NULL, realpath, (const char *path, char *resolved), (path, resolved))
 WRAP(int, -1, eventfd, (unsigned count, int flags), (count, flags))
 WRAP(int, -1, inotify_init1, (int flags), (flags))
+WRAP(ssize_t, -1, pread, (int fd, void *data, size_t size, off_t at), (fd, data, size, at))
+WRAP(ssize_t, -1, pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+WRAP(ssize_t, -1, pread64, (int fd, void *data, size_t size, off_t at), (fd, data, size, at))
+WRAP(ssize_t, -1, pwrite64, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+WRAP(int, -1, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to))
+WRAP(int, -1, unlinkat, (int fd, const char *name, int flags), (fd, name, flags))
+WRAP(int, -1, mkdirat, (int fd, const char *name, mode_t mode), (fd, name, mode))
+WRAP(int, -1, symlinkat, (const char *to, int fd, const char *name), (to, fd, name))
+WRAP(int, -1, fstatat, (int fd, const char *name, struct stat *status, int flags),
+     (fd, name, status, flags))
+WRAP(int, -1, fstatat64, (int fd, const char *name, struct stat *status, int flags),
+     (fd, name, status, flags))
+WRAP(int, -1, futimens, (int fd, const struct timespec times[2]), (fd, times))
+WRAP(int, -1, utimensat, (int fd, const char *name, const struct timespec times[2], int flags),
+     (fd, name, times, flags))
+WRAP(ssize_t, -1, readlinkat, (int fd, const char *name, char *to, size_t size),
+     (fd, name, to, size))
+WRAP(int, -1, ftruncate, (int fd, off_t size), (fd, size))
+WRAP(int, -1, ftruncate64, (int fd, off_t size), (fd, size))
+WRAP(int, -1, syncfs, (int fd), (fd))
+
+int __real_openat(int fd, const char *path, int flags, ...);
+int __wrap_openat(int fd, const char *path, int flags, ...);
+int __real_openat64(int fd, const char *path, int flags, ...);
+int __wrap_openat64(int fd, const char *path, int flags, ...);
+
+static int openat_through(int (*real)(int, const char *, int, ...), int fd, const char *path,
+                          int flags, va_list rest)
+{
+    int mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, int) : 0;
+    return fails() ? -1 : real(fd, path, flags, mode);
+}
+
+int __wrap_openat(int fd, const char *path, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    int opened = openat_through(__real_openat, fd, path, flags, rest);
+    va_end(rest);
+    return opened;
+}
+
+int __wrap_openat64(int fd, const char *path, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    int opened = openat_through(__real_openat64, fd, path, flags, rest);
+    va_end(rest);
+    return opened;
+}
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);

@@ -25,6 +25,14 @@ tests_fault_test_disk_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 fault_wrapped_files = -Wl,--wrap=write,--wrap=read,--wrap=fsync,--wrap=rename,--wrap=fchmod \
 	-Wl,--wrap=flock,--wrap=fstat,--wrap=fstat64,--wrap=stat,--wrap=stat64,--wrap=realpath \
 	-Wl,--wrap=mkostemp,--wrap=mkostemp64,--wrap=open,--wrap=open64,--wrap=eventfd \
-	-Wl,--wrap=inotify_init1
+	-Wl,--wrap=inotify_init1,--wrap=pread,--wrap=pwrite,--wrap=pread64,--wrap=pwrite64 \
+	-Wl,--wrap=renameat,--wrap=unlinkat,--wrap=mkdirat,--wrap=symlinkat,--wrap=fstatat \
+	-Wl,--wrap=fstatat64,--wrap=futimens,--wrap=utimensat,--wrap=readlinkat,--wrap=ftruncate \
+	-Wl,--wrap=ftruncate64,--wrap=syncfs,--wrap=openat,--wrap=openat64
 tests_fault_test_files_SOURCES = tests/fault/test_files.c tests/fault/inject_files.c $(fault_rig)
 tests_fault_test_files_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_files)
+fault_tests += tests/fault/test_dir_crash
+tests_fault_test_dir_crash_SOURCES = tests/fault/test_dir_crash.c $(conformance_fixture) \
+	tests/fault/no_sync.c
+tests_fault_test_dir_crash_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=renameat,--wrap=unlinkat,--wrap=mkdirat,--wrap=write

@@ -49,7 +49,7 @@ static void remove_second(const struct fixture *f)
     char path[512];
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
         snprintf(path, sizeof(path), "%s/second%s", f->directory, endings[i]);
-        unlink(path);
+        fixture_remove(path);
     }
 }
 
@@ -90,7 +90,7 @@ static void settle_backup(struct fixture *f, int code)
     char path[512];
     snprintf(path, sizeof(path), "%s/copy", f->directory);
     assert_int_equal(access(path, F_OK) == 0, code == 0);
-    unlink(path);
+    fixture_remove(path);
     snprintf(path, sizeof(path), "%s/copy.attrs", f->directory);
     unlink(path);
 }

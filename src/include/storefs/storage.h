@@ -29,6 +29,7 @@ enum sfs_capability {
     SFS_CAN_SHARE = 1 << 2,       /* other processes may have the same store open */
     SFS_CAN_PERSIST = 1 << 3,     /* content outlives the process */
     SFS_CAN_PUSH_DOWN = 1 << 4,   /* evaluates query stages itself */
+    SFS_CAN_CHANGE_OUTSIDE = 1 << 5, /* programs that know nothing of the store can change its content */
 };
 
 enum sfs_open_flags {
@@ -37,8 +38,8 @@ enum sfs_open_flags {
 };
 
 /*
- * Opens the store that a URI names: "memory:", "json:PATH", "sqlite:PATH", or a bare path, which is
- * sqlite; "?name=value&name=value" behind it are options, an unknown one is refused by name
+ * Opens the store that a URI names: "memory:", "json:PATH", "dir:PATH", "sqlite:PATH", or a bare path,
+ * which is sqlite; "?name=value&name=value" behind it are options, an unknown one is refused by name
  * (INVALID). %XX escapes in PATH and in values. Errors: INVALID, NOT_FOUND (no CREATE), NOT_A_STORE,
  * TOO_NEW, CORRUPT, BUSY (another process holds it), PERMISSION, NO_SPACE, IO, UNSUPPORTED (unknown
  * scheme; the sentence lists those there are).

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* The log's entries as bytes, and back, with every length checked. */
+#include <xxhash.h>
+
+#include "form.h"
+
+#define FORMAT 1
+static const char magic[8] = {'S', 'F', 'S', 'D', 'I', 'R', '\r', '\n'};
+
+struct field {
+    uint64_t number;
+    size_t width;
+};
+
+static int add_fields(struct sfs_buffer *out, const struct field *fields, size_t count)
+{
+    int result = 0;
+    for (size_t i = 0; i < count && !result; i++) {
+        unsigned char bytes[8];
+        for (size_t j = 0; j < fields[i].width; j++)
+            bytes[j] = (unsigned char)(fields[i].number >> (8 * j));
+        result = sfs_buffer_append(out, bytes, fields[i].width);
+    }
+    return result;
+}
+#define ADD(out, ...)                                                                              \
+    add_fields(out, (const struct field[]){__VA_ARGS__},                                           \
+               sizeof((const struct field[]){__VA_ARGS__}) / sizeof(struct field))
+
+int sfs_dir_form_head(struct sfs_buffer *out)
+{
+    int result = sfs_buffer_append(out, magic, sizeof(magic));
+    return result ? result : ADD(out, {FORMAT, 4});
+}
+
+static int add_record(const struct sfs_dir_item *item, struct sfs_buffer *out)
+{
+    const struct sfs_record *record = item->record;
+    const struct sfs_attributes *a = &record->attributes;
+    const struct sfs_dir_print *print = &item->print;
+    int result =
+        ADD(out, {record->name.size, 4}, {record->xattrs.size, 4}, {record->size, 8},
+            {record->revision, 8}, {a->id, 8}, {(uint64_t)a->kind, 1}, {(uint64_t)a->type, 1},
+            {a->type_set, 1}, {a->mode, 4}, {a->uid, 4}, {a->gid, 4}, {a->device, 8},
+            {(uint64_t)a->created, 8}, {(uint64_t)a->accessed, 8}, {(uint64_t)a->modified, 8},
+            {(uint64_t)a->changed, 8}, {print->inode, 8}, {print->size, 8},
+            {(uint64_t)print->modified, 8}, {print->mode, 4});
+    if (result == 0)
+        result = sfs_buffer_add(out, record->name);
+    return result ? result : sfs_buffer_add(out, record->xattrs);
+}
+
+static int add_step(const struct sfs_dir_step *step, struct sfs_buffer *out)
+{
+    int result = ADD(out, {(uint64_t)step->action, 1}, {step->temporary, 8}, {step->inode, 8},
+                     {step->replaced, 8}, {step->from.size, 4});
+    if (result == 0)
+        result = sfs_buffer_add(out, sfs_buffer_bytes(&step->from));
+    return result ? result : add_record(step->item, out);
+}
+
+int sfs_dir_form_entry(const struct sfs_dir_entry *entry, const struct sfs_dir_steps *steps,
+                       struct sfs_buffer *out)
+{
+    struct sfs_buffer payload = {0};
+    int result = ADD(&payload, {(uint64_t)entry->type, 1}, {entry->sequence, 8},
+                     {entry->last_id, 8}, {entry->last_temporary, 8});
+    if (result == 0 && steps)
+        result = ADD(&payload, {steps->count, 8});
+    for (size_t i = 0; steps && result == 0 && i < steps->count; i++)
+        result = add_step(&steps->steps[i], &payload);
+    if (result == 0)
+        result = ADD(out, {payload.size, 8}, {XXH3_64bits(payload.data, payload.size), 8});
+    if (result == 0)
+        result = sfs_buffer_add(out, sfs_buffer_bytes(&payload));
+    sfs_buffer_free(&payload);
+    return result;
+}
+
+/* --- reading --- */
+
+struct reader {
+    const unsigned char *at;
+    size_t left;
+    bool failed;
+};
+
+static struct sfs_bytes take(struct reader *reader, uint64_t size)
+{
+    if (reader->failed || size > reader->left) {
+        reader->failed = true;
+        return (struct sfs_bytes){0};
+    }
+    struct sfs_bytes bytes = sfs_bytes(reader->at, (size_t)size);
+    reader->at += size;
+    reader->left -= (size_t)size;
+    return bytes;
+}
+
+static uint64_t number(struct reader *reader, size_t width)
+{
+    struct sfs_bytes bytes = take(reader, width);
+    uint64_t value = 0;
+    for (size_t i = bytes.size; i-- > 0;)
+        value = value << 8 | ((const unsigned char *)bytes.data)[i];
+    return value;
+}
+
+int sfs_dir_form_check_head(struct sfs_bytes file, const char *path, struct sfs_error *error)
+{
+    struct reader reader = {file.data, file.size, false};
+    struct sfs_bytes begin = take(&reader, sizeof(magic));
+    uint64_t version = number(&reader, 4);
+    if (reader.failed || memcmp(begin.data, magic, sizeof(magic)) != 0)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_DIR_ORIGIN,
+                        "'%s' was not written by storefs; it is left as it is", path);
+    if (version > FORMAT)
+        return sfs_fail(error, SFS_E_TOO_NEW, SFS_DIR_ORIGIN,
+                        "'%s' has format %llu, and this version of storefs reads up to %d", path,
+                        (unsigned long long)version, FORMAT);
+    return 0;
+}
+
+static int fail_corrupt(const char *what, struct sfs_error *error)
+{
+    return sfs_fail(
+        error, SFS_E_CORRUPT, SFS_DIR_ORIGIN,
+        "the log of the store is damaged: %s (its values are sound: they are the files; "
+        "?recover=1 sets the log aside)",
+        what);
+}
+
+static bool is_sound(const struct sfs_record *record)
+{
+    const struct sfs_attributes *a = &record->attributes;
+    return (unsigned)a->kind <= SFS_KIND_BLOCK && (unsigned)a->type <= SFS_TYPE_JSON &&
+           a->id != 0 && sfs_name_check(record->name, NULL) == 0 &&
+           sfs_xattr_check(record->xattrs, NULL) == 0;
+}
+
+static int read_item(struct reader *reader, struct sfs_dir_item **ret_item, struct sfs_error *error)
+{
+    struct sfs_record form = {0};
+    struct sfs_attributes *a = &form.attributes;
+    struct sfs_dir_print print;
+    uint64_t name = number(reader, 4), xattrs = number(reader, 4);
+    form.size = number(reader, 8);
+    form.revision = number(reader, 8);
+    a->id = number(reader, 8);
+    a->kind = (enum sfs_kind)number(reader, 1);
+    a->type = (enum sfs_type)number(reader, 1);
+    a->type_set = number(reader, 1) != 0;
+    a->mode = (uint32_t)number(reader, 4);
+    a->uid = (uint32_t)number(reader, 4);
+    a->gid = (uint32_t)number(reader, 4);
+    a->device = number(reader, 8);
+    a->created = (int64_t)number(reader, 8);
+    a->accessed = (int64_t)number(reader, 8);
+    a->modified = (int64_t)number(reader, 8);
+    a->changed = (int64_t)number(reader, 8);
+    print.inode = number(reader, 8);
+    print.size = number(reader, 8);
+    print.modified = (int64_t)number(reader, 8);
+    print.mode = (uint32_t)number(reader, 4);
+    form.name = take(reader, name);
+    form.xattrs = take(reader, xattrs);
+    if (reader->failed || !is_sound(&form))
+        return fail_corrupt("a record makes no sense", error);
+    const struct sfs_record *record =
+        sfs_record_new(form.name, form.revision, form.size, a, form.xattrs, NULL);
+    struct sfs_dir_item *item = record ? sfs_dir_item_new(record, &print) : NULL;
+    sfs_record_unref(record);
+    if (!item)
+        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    *ret_item = item;
+    return 0;
+}
+
+static int read_step(struct reader *reader, struct sfs_dir_steps *steps, struct sfs_error *error)
+{
+    struct sfs_dir_step step = {.action = (enum sfs_dir_action)number(reader, 1)};
+    step.temporary = number(reader, 8);
+    step.inode = number(reader, 8);
+    step.replaced = number(reader, 8);
+    struct sfs_bytes from = take(reader, number(reader, 4));
+    if (reader->failed || (unsigned)step.action > SFS_DIR_DROP ||
+        (from.size && sfs_name_check(from, NULL)))
+        return fail_corrupt("a step makes no sense", error);
+    if (sfs_buffer_add(&step.from, from))
+        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    int code = read_item(reader, &step.item, error);
+    if (code) {
+        sfs_buffer_free(&step.from);
+        return code;
+    }
+    return sfs_dir_steps_add(steps, step, error);
+}
+
+static int read_payload(struct sfs_bytes payload, struct sfs_dir_entry *ret_entry,
+                        struct sfs_dir_steps *steps, struct sfs_error *error)
+{
+    struct reader reader = {payload.data, payload.size, false};
+    struct sfs_dir_entry entry = {.type = (enum sfs_dir_entry_type)number(&reader, 1)};
+    entry.sequence = number(&reader, 8);
+    entry.last_id = number(&reader, 8);
+    entry.last_temporary = number(&reader, 8);
+    uint64_t count = entry.type == SFS_DIR_ENTRY_COMMIT ? number(&reader, 8) : 0;
+    int code = 0;
+    for (uint64_t i = 0; code == 0 && i < count; i++)
+        code = read_step(&reader, steps, error);
+    if (code == 0 && (reader.failed || reader.left ||
+                      (entry.type != SFS_DIR_ENTRY_COMMIT && entry.type != SFS_DIR_ENTRY_DONE)))
+        code = fail_corrupt("an entry makes no sense", error);
+    if (code == 0)
+        *ret_entry = entry;
+    return code;
+}
+
+int sfs_dir_form_read(struct sfs_bytes rest, struct sfs_dir_entry *ret_entry,
+                      struct sfs_dir_steps *steps, size_t *ret_size, struct sfs_error *error)
+{
+    struct reader reader = {rest.data, rest.size, false};
+    uint64_t size = number(&reader, 8), hash = number(&reader, 8);
+    bool last = reader.failed || size >= reader.left;
+    struct sfs_bytes payload = take(&reader, size);
+    if (reader.failed)
+        return 0;
+    if (XXH3_64bits(payload.data, payload.size) != hash)
+        return last ? 0 : fail_corrupt("the checksum of an entry does not fit", error);
+    int code = read_payload(payload, ret_entry, steps, error);
+    if (code)
+        return code;
+    *ret_size = SFS_DIR_ENTRY_HEAD + payload.size;
+    return 1;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* The log: what is known of the files. An entry that is whole is a commit. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "form.h"
+#include "util/file.h"
+
+#define LOG_NAME "log"
+#define LOG_NEXT "log.next"
+#define COMPACT_MIN (UINT64_C(1) << 18) /* smaller logs are left as they are, bytes */
+#define COMPACT_RATIO 4
+#define LIVE_ITEM 200 /* a guess, bytes */
+
+static int fail_log(const struct sfs_dir_store *store, const char *what, struct sfs_error *error)
+{
+    return sfs_fail_errno(error, errno, SFS_DIR_ORIGIN, "%s the log of '%s'", what, store->path);
+}
+
+static struct sfs_dir_entry entry_of(const struct sfs_dir_store *store,
+                                     enum sfs_dir_entry_type type, uint64_t sequence)
+{
+    return (struct sfs_dir_entry){type, sequence, store->last_id, atomic_load(&store->temporary)};
+}
+
+/* --- reading --- */
+
+static int put_steps(struct sfs_dir_store *store, const struct sfs_dir_steps *steps,
+                     struct sfs_error *error)
+{
+    for (size_t i = 0; i < steps->count; i++) {
+        const struct sfs_dir_step *step = &steps->steps[i];
+        struct sfs_bytes name = step->item->record->name;
+        int result = step->action == SFS_DIR_DROP ? sfs_tree_remove(&store->tree, name)
+                                                  : sfs_tree_insert(&store->tree, name, step->item);
+        if (result < 0)
+            return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    }
+    return 0;
+}
+
+static void raise_counters(struct sfs_dir_store *store, const struct sfs_dir_entry *entry)
+{
+    if (entry->sequence > store->sequence)
+        store->sequence = store->used_sequence = entry->sequence;
+    if (entry->last_id > store->last_id)
+        store->last_id = entry->last_id;
+    if (entry->last_temporary > atomic_load(&store->temporary))
+        atomic_store(&store->temporary, entry->last_temporary);
+}
+
+static int read_entries(struct sfs_dir_store *store, struct sfs_bytes file, struct sfs_error *error)
+{
+    size_t at = SFS_DIR_HEAD_SIZE;
+    int code;
+    do {
+        struct sfs_dir_steps steps = {0};
+        struct sfs_dir_entry entry = {0};
+        struct sfs_bytes rest = sfs_bytes((const char *)file.data + at, file.size - at);
+        size_t size = 0;
+        code = rest.size ? sfs_dir_form_read(rest, &entry, &steps, &size, error) : 0;
+        if (code == 1 && put_steps(store, &steps, error))
+            code = SFS_E_NO_MEMORY;
+        if (code == 1) {
+            raise_counters(store, &entry);
+            sfs_dir_steps_free(&store->pending);
+            store->pending = steps;
+            at += size;
+        } else {
+            sfs_dir_steps_free(&steps);
+        }
+    } while (code == 1);
+    store->log_size = at;
+    return code;
+}
+
+static int read_log(struct sfs_dir_store *store, struct sfs_error *error)
+{
+    struct sfs_buffer file = {0};
+    struct stat status;
+    size_t got = 0;
+    if (fstat(store->log, &status))
+        return fail_log(store, "cannot look at", error);
+    size_t size = (size_t)status.st_size;
+    if (sfs_buffer_reserve(&file, size + 1))
+        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    int code = sfs_read_full(store->log, file.data, size, store->path, &got, error);
+    file.size = got;
+    if (code == 0)
+        code = sfs_dir_form_check_head(sfs_buffer_bytes(&file), store->path, error);
+    if (code == 0)
+        code = read_entries(store, sfs_buffer_bytes(&file), error);
+    sfs_buffer_free(&file);
+    return code;
+}
+
+/* --- writing --- */
+
+static int write_at(struct sfs_dir_store *store, int fd, struct sfs_bytes bytes, uint64_t offset,
+                    struct sfs_error *error)
+{
+    if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
+        return fail_log(store, "cannot write", error);
+    return sfs_write_all(fd, bytes, store->path, error);
+}
+
+/* A new log with the steps, in place of the present one (if there is one). */
+static int write_new(struct sfs_dir_store *store, const struct sfs_dir_steps *steps, bool sync,
+                     struct sfs_error *error)
+{
+    struct sfs_buffer out = {0};
+    struct sfs_dir_entry commit = entry_of(store, SFS_DIR_ENTRY_COMMIT, store->used_sequence);
+    struct sfs_dir_entry done = entry_of(store, SFS_DIR_ENTRY_DONE, store->used_sequence);
+    int code = 0, fd = -1;
+    if (sfs_dir_form_head(&out) || (steps->count && sfs_dir_form_entry(&commit, steps, &out)) ||
+        sfs_dir_form_entry(&done, NULL, &out))
+        code = sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    if (code == 0) {
+        fd = openat(store->control, LOG_NEXT, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        code = fd < 0 ? fail_log(store, "cannot make", error) : 0;
+    }
+    if (code == 0)
+        code = sfs_write_all(fd, sfs_buffer_bytes(&out), store->path, error);
+    if (code == 0 && sync)
+        code = sfs_dir_sync_fd(store, fd, error);
+    if (code == 0 && renameat(store->control, LOG_NEXT, store->control, LOG_NAME))
+        code = fail_log(store, "cannot replace", error);
+    if (code == 0 && sync)
+        code = sfs_dir_sync_fd(store, store->control, error);
+    if (code == 0) {
+        if (store->log >= 0)
+            close(store->log);
+        store->log = fd;
+        store->log_size = store->log_live = out.size;
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    sfs_buffer_free(&out);
+    return code;
+}
+
+static int make_log(struct sfs_dir_store *store, struct sfs_error *error)
+{
+    const struct sfs_dir_steps none = {0};
+    return write_new(store, &none, true, error);
+}
+
+int sfs_dir_log_open(struct sfs_dir_store *store, bool create, struct sfs_error *error)
+{
+    bool writes = !store->storage.read_only;
+    store->log =
+        openat(store->control, LOG_NAME, (writes ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
+    if (store->log < 0 && errno == ENOENT)
+        return create ? make_log(store, error) : 0;
+    if (store->log < 0)
+        return fail_log(store, "cannot open", error);
+    int code = read_log(store, error);
+    store->log_live = store->tree.count * LIVE_ITEM;
+    return code;
+}
+
+/* Where an entry could not be written for sure, there must be none. */
+static void take_back(struct sfs_dir_store *store)
+{
+    store->log_broken = ftruncate(store->log, (off_t)store->log_size) != 0;
+}
+
+int sfs_dir_log_append(struct sfs_dir_store *store, const struct sfs_dir_steps *steps,
+                       uint64_t sequence, bool sync, struct sfs_error *error)
+{
+    struct sfs_buffer out = {0};
+    struct sfs_dir_entry entry = entry_of(store, SFS_DIR_ENTRY_COMMIT, sequence);
+    if (store->log_broken)
+        take_back(store);
+    if (store->log_broken)
+        return fail_log(store, "an earlier write failed, and it cannot be taken back in", error);
+    if (sfs_dir_form_entry(&entry, steps, &out)) {
+        sfs_buffer_free(&out);
+        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    }
+    int code = write_at(store, store->log, sfs_buffer_bytes(&out), store->log_size, error);
+    if (code == 0 && sync)
+        code = sfs_dir_sync_fd(store, store->log, error);
+    if (code)
+        take_back(store);
+    else
+        store->log_size += out.size;
+    sfs_buffer_free(&out);
+    return code;
+}
+
+void sfs_dir_log_done(struct sfs_dir_store *store)
+{
+    struct sfs_buffer out = {0};
+    struct sfs_dir_entry entry = entry_of(store, SFS_DIR_ENTRY_DONE, store->sequence);
+    if (!store->log_broken && sfs_dir_form_entry(&entry, NULL, &out) == 0) {
+        if (write_at(store, store->log, sfs_buffer_bytes(&out), store->log_size, NULL))
+            take_back(store);
+        else
+            store->log_size += out.size;
+    }
+    sfs_buffer_free(&out);
+}
+
+/* --- what it holds --- */
+
+static int add_step(struct sfs_dir_steps *steps, enum sfs_dir_action action,
+                    struct sfs_dir_item *item, struct sfs_error *error)
+{
+    struct sfs_dir_step step = {.action = action, .item = sfs_dir_item_ref(item)};
+    return sfs_dir_steps_add(steps, step, error);
+}
+
+int sfs_dir_log_unsaved(struct sfs_dir_store *store, struct sfs_dir_steps *steps,
+                        struct sfs_error *error)
+{
+    struct sfs_tree_cursor cursor = sfs_tree_seek(&store->unsaved, (struct sfs_bytes){0});
+    struct sfs_dir_item *noted;
+    int code = 0;
+    while (code == 0 && (noted = sfs_tree_next(&cursor))) {
+        struct sfs_dir_item *item = sfs_tree_find(&store->tree, noted->record->name);
+        /* A name that is gone without our doing: its file must not be looked for. */
+        code = item ? add_step(steps, SFS_DIR_KNOWN, item, error)
+                    : add_step(steps, SFS_DIR_DROP, noted, error);
+    }
+    return code;
+}
+
+int sfs_dir_log_compact(struct sfs_dir_store *store, struct sfs_error *error)
+{
+    struct sfs_dir_steps steps = {0};
+    struct sfs_tree_cursor cursor = sfs_tree_seek(&store->tree, (struct sfs_bytes){0});
+    struct sfs_dir_item *item;
+    int code = 0;
+    if (store->log_size < COMPACT_MIN || store->log_size / COMPACT_RATIO < store->log_live)
+        return 0;
+    while (code == 0 && (item = sfs_tree_next(&cursor)))
+        code = add_step(&steps, SFS_DIR_KNOWN, item, error);
+    if (code == 0)
+        code = write_new(store, &steps, store->options.fsync, error);
+    sfs_dir_steps_free(&steps);
+    return code;
+}
