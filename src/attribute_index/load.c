@@ -12,15 +12,36 @@ struct reader {
     struct sfs_inverted *inverted;
     struct sfs_buffer text;  /* a name or an id, decoded */
     struct sfs_buffer value; /* a value, canonical */
+    bool marked;             /* something was wrong */
     struct sfs_error *error;
 };
 
-static int wrong(struct reader *reader, const char *what, struct sfs_json member)
+static int wrong(struct reader *reader, const char *what, struct sfs_bytes name)
 {
+    char shown[100];
     return sfs_fail(reader->error, SFS_E_NOT_A_STORE, SFS_ATTRIBUTE_ORIGIN,
-                    "'%s' is no attribute index: Invalid data structure: %s%s%.*s", reader->name, what,
-                    member.text.size ? " " : "", (int)(member.text.size < 100 ? member.text.size : 100),
-                    member.text.size ? (const char *)member.text.data : "");
+                    "'%s' is no attribute index: Invalid data structure: %s%s%s%s", reader->name, what,
+                    name.size ? " '" : "", name.size ? sfs_name_show(name, shown, sizeof(shown)) : "",
+                    name.size ? "'" : "");
+}
+
+/* What is wrong counts only if no later member of the same name takes its place, so it is marked and
+ * looked for at the end. */
+static void mark(struct reader *reader, struct sfs_term *term, bool is_wrong)
+{
+    term->mark = is_wrong;
+    reader->marked = reader->marked || is_wrong;
+}
+
+/* Whether a list has strings only. */
+static bool has_strings(struct sfs_json list)
+{
+    struct sfs_json_cursor cursor = sfs_json_begin(list);
+    struct sfs_json element;
+    while (sfs_json_next_element(&cursor, &element))
+        if (element.type != SFS_JSON_STRING)
+            return false;
+    return list.type == SFS_JSON_ARRAY;
 }
 
 static int decode(struct reader *reader, struct sfs_json string)
@@ -44,15 +65,13 @@ static int read_value(struct reader *reader, struct sfs_json member)
     return result ? sfs_attribute_fail(reader->error, result) : 1;
 }
 
-static int read_ids(struct reader *reader, uint32_t pair, struct sfs_json ids, struct sfs_json member)
+static int read_ids(struct reader *reader, uint32_t pair, struct sfs_json ids)
 {
-    if (ids.type != SFS_JSON_ARRAY)
-        return wrong(reader, "no list of ids for the value", member);
+    bool is_wrong = !has_strings(ids);
+    mark(reader, &reader->inverted->pairs.items[pair], is_wrong);
     struct sfs_json_cursor cursor = sfs_json_begin(ids);
     struct sfs_json id;
-    while (sfs_json_next_element(&cursor, &id)) {
-        if (id.type != SFS_JSON_STRING)
-            return wrong(reader, "an id that is no string for the value", member);
+    while (!is_wrong && sfs_json_next_element(&cursor, &id)) {
         int result = decode(reader, id);
         if (!result)
             result = sfs_attribute_fail(
@@ -88,7 +107,7 @@ static int read_values(struct reader *reader, uint32_t attribute, struct sfs_jso
                                     sfs_inverted_pair(reader->inverted, attribute,
                                                       sfs_buffer_bytes(&reader->value), true, &pair));
         if (!result)
-            result = read_ids(reader, pair, ids, member);
+            result = read_ids(reader, pair, ids);
     }
     return result < 0 ? result : 0;
 }
@@ -112,29 +131,28 @@ static int read_index(struct reader *reader, struct sfs_json index)
     uint32_t attribute = 0;
     int result = 0;
     while (!result && sfs_json_next_member(&cursor, &member, &values)) {
-        if (values.type != SFS_JSON_OBJECT)
-            return wrong(reader, "no object of values for the attribute", member);
         result = decode(reader, member);
         if (!result)
             result = sfs_attribute_fail(reader->error,
                                         sfs_inverted_attribute(reader->inverted,
                                                                sfs_buffer_bytes(&reader->text), true,
                                                                &attribute));
-        if (!result)
-            result = read_attribute(reader, attribute, values);
+        if (!result) {
+            bool is_wrong = values.type != SFS_JSON_OBJECT;
+            mark(reader, &reader->inverted->attributes.items[attribute], is_wrong);
+            result = is_wrong ? 0 : read_attribute(reader, attribute, values);
+        }
     }
     return result;
 }
 
-static int read_entity(struct reader *reader, uint32_t id, struct sfs_json entries, struct sfs_json member)
+static int read_entity(struct reader *reader, uint32_t id, struct sfs_json entries)
 {
-    if (entries.type != SFS_JSON_ARRAY)
-        return wrong(reader, "no list of attributes for the entity", member);
+    bool is_wrong = !has_strings(entries);
+    mark(reader, &reader->inverted->ids.items[id], is_wrong);
     struct sfs_json_cursor cursor = sfs_json_begin(entries);
     struct sfs_json entry;
-    while (sfs_json_next_element(&cursor, &entry)) {
-        if (entry.type != SFS_JSON_STRING)
-            return wrong(reader, "an attribute that is no string for the entity", member);
+    while (!is_wrong && sfs_json_next_element(&cursor, &entry)) {
         int result = decode(reader, entry);
         if (!result)
             result = sfs_attribute_fail(
@@ -159,7 +177,7 @@ static int read_entities(struct reader *reader, struct sfs_json entities)
                                         sfs_inverted_entity(reader->inverted,
                                                             sfs_buffer_bytes(&reader->text), true, &id));
         if (!result)
-            result = read_entity(reader, id, entries, member);
+            result = read_entity(reader, id, entries);
     }
     return result;
 }
@@ -203,7 +221,7 @@ static int check_version(struct reader *reader, struct sfs_json version)
 static int check_structure(struct reader *reader, struct sfs_json document,
                            const struct members *members)
 {
-    static const struct sfs_json nothing;
+    static const struct sfs_bytes nothing;
     if (document.type != SFS_JSON_OBJECT)
         return wrong(reader, "it is no object", nothing);
     if (sfs_json_string_equals(members->layout, SFS_LITERAL("postings")))
@@ -218,6 +236,32 @@ static int check_structure(struct reader *reader, struct sfs_json document,
     return members->entities.text.size == 0 || members->entities.type == SFS_JSON_OBJECT
                ? 0
                : wrong(reader, "its member \"entityAttributes\" is no object", nothing);
+}
+
+static const struct sfs_term *find_marked(const struct sfs_terms *terms)
+{
+    for (uint32_t i = 1; i < terms->used; i++)
+        if (terms->items[i].mark)
+            return &terms->items[i];
+    return NULL;
+}
+
+static int check_marks(struct reader *reader)
+{
+    const struct {
+        const struct sfs_terms *terms;
+        const char *what;
+    } kinds[] = {
+        {&reader->inverted->attributes, "what stands for the attribute is no object:"},
+        {&reader->inverted->pairs, "no list of ids is what the index has for"},
+        {&reader->inverted->ids, "no list of attributes is what stands for the entity"},
+    };
+    for (size_t i = 0; reader->marked && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const struct sfs_term *term = find_marked(kinds[i].terms);
+        if (term)
+            return wrong(reader, kinds[i].what, sfs_bytes(term->text, term->size));
+    }
+    return 0;
 }
 
 static int parse(struct sfs_bytes text, const char *name, struct sfs_json *ret_document,
@@ -247,6 +291,8 @@ int sfs_document_read(struct sfs_bytes text, const char *name, struct sfs_invert
         result = read_index(&reader, members.index);
     if (!result)
         result = read_entities(&reader, members.entities);
+    if (!result)
+        result = check_marks(&reader);
     if (!result)
         result = sfs_attribute_fail(error, sfs_terms_reorder(&inverted->attributes,
                                                              &inverted->attribute_list, 0));

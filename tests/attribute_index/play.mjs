@@ -7,7 +7,9 @@ import { AttributeIndex } from './reference.mjs';
 const directory = process.argv[2];
 const time = () => new Date('2026-01-31T09:00:00.123Z');
 const index = new AttributeIndex(time);
-const valueOf = (json) => (json === 'undefined' ? [undefined] : json === undefined ? [] : [JSON.parse(json)]);
+// A value is what JSON can hold: 1e400 is null.
+const parse = (json) => JSON.parse(JSON.stringify(JSON.parse(json)));
+const valueOf = (json) => (json === 'undefined' ? [undefined] : json === undefined ? [] : [parse(json)]);
 
 const play = {
   add: (op) => index.add(op.entity, op.attribute, ...valueOf(op.json)),

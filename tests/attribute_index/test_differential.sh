@@ -5,7 +5,7 @@
 set -u
 play=$builddir/tests/attribute_index/play
 scripts=$srcdir/tests/attribute_index
-seeds=6 operations=600 failures=0
+seeds=3 operations=400 failures=0
 [ "${STOREFS_TEST_SCALE:-}" = full ] && seeds=200
 first=${STOREFS_TEST_SEED:-1}
 
