@@ -7,6 +7,8 @@
 #include "util/place.h"
 
 #define FILE_MAX ((size_t)1 << 40)
+#define FILE_PIECE ((size_t)1 << 20)
+#define STORE_PIECE ((size_t)32 << 20) /* more goes through a stage, which costs a second copy */
 
 /* A path, or a key for sentences, as a C string. */
 static int text_of(struct sfs_bytes where, char **ret_text, struct sfs_error *error)
@@ -30,7 +32,7 @@ static int save_file(const struct sfs_inverted *inverted, int64_t time, const ch
                      struct sfs_error *error)
 {
     struct sfs_replacement replacement;
-    struct sfs_document_sink sink = {write_piece, &replacement};
+    struct sfs_document_sink sink = {write_piece, &replacement, FILE_PIECE};
     struct sfs_buffer last = {0};
     int result = sfs_place_make_parents(path, error);
     if (!result)
@@ -87,7 +89,7 @@ int sfs_document_store(struct sfs_storage *store, struct sfs_bytes key,
 {
     static const struct sfs_apply_options durable = {.durable = true};
     struct staged staged = {.store = store};
-    struct sfs_document_sink sink = {stage_piece, &staged};
+    struct sfs_document_sink sink = {stage_piece, &staged, STORE_PIECE};
     struct sfs_buffer last = {0};
     int result = sfs_document_write(inverted, time, &sink, &last, error);
     if (!result)

@@ -107,6 +107,7 @@ int sfs_set_end(struct sfs_set_builder *builder, int code, struct sfs_attribute_
 struct sfs_document_sink {
     int (*take)(void *context, struct sfs_bytes bytes, struct sfs_error *error);
     void *context;
+    size_t piece; /* bytes, or a little more */
 };
 /* Writes the document; the last piece, which is all of a small one, stays in `buffer`. `time` in ns. */
 int sfs_document_write(const struct sfs_inverted *inverted, int64_t time,

@@ -11,8 +11,6 @@
 #include "util/clock.h"
 #include "util/json.h"
 
-#define PIECE ((size_t)1 << 20)
-
 struct writer {
     const struct sfs_inverted *inverted;
     const struct sfs_document_sink *sink;
@@ -27,7 +25,7 @@ static int put(struct writer *writer, struct sfs_bytes text)
 
 static int flush(struct writer *writer)
 {
-    if (writer->buffer->size < PIECE)
+    if (writer->buffer->size < writer->sink->piece)
         return 0;
     int result = writer->sink->take(writer->sink->context, sfs_buffer_bytes(writer->buffer), writer->error);
     writer->buffer->size = 0;

@@ -134,7 +134,7 @@ export class AttributeIndex {
     }
     let found;
     for (const { attribute, operator = 'equals', value } of criteria) {
-      const ids = this.match(attribute, operator, value);
+      const ids = operator === 'equals' ? this.find(attribute, value) : this.match(attribute, operator, value);
       if (!found) found = ids;
       else if (combinator === 'OR') for (const id of ids) found.add(id);
       else found = new Set([...found].filter((id) => ids.has(id)));
