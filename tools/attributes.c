@@ -74,7 +74,8 @@ static int open_place(struct tool_attributes *attributes, const char *text, unsi
     const char *file = plain_file(text);
     struct tool_target target;
     if (file)
-        return sfs_buffer_printf(&attributes->path, "%s", file) || sfs_buffer_text(&attributes->path)
+        return sfs_buffer_printf(&attributes->path, "%s", file) ||
+                       sfs_buffer_text(&attributes->path)
                    ? out_of_memory(error)
                    : 0;
     int result = tool_target_open(&target, text, flags, error);
@@ -94,9 +95,10 @@ static int choose_layout(struct tool_attributes *attributes, struct sfs_error *e
     enum sfs_attribute_layout found;
     bool wanted = attributes->layout == TOOL_LAYOUT_POSTINGS;
     if (!attributes->store)
-        return wanted ? sfs_fail(error, SFS_E_INVALID, "attributes",
-                                 "a plain file holds a document: the layout of postings needs a store")
-                      : 0;
+        return wanted
+                   ? sfs_fail(error, SFS_E_INVALID, "attributes",
+                              "a plain file holds a document: the layout of postings needs a store")
+                   : 0;
     int result = sfs_attribute_index_layout(attributes->store, attributes->key, &found, error);
     if (result == SFS_E_NOT_FOUND) {
         attributes->postings = wanted;
@@ -104,9 +106,10 @@ static int choose_layout(struct tool_attributes *attributes, struct sfs_error *e
     }
     attributes->postings = !result && found == SFS_ATTRIBUTES_POSTINGS;
     if (!result && attributes->layout != TOOL_LAYOUT_ANY && wanted != attributes->postings)
-        return sfs_fail(error, SFS_E_EXISTS, "attributes",
-                        "the index has the layout %s: 'storefs attributes TARGET convert' changes it",
-                        attributes->postings ? "postings" : "document");
+        return sfs_fail(
+            error, SFS_E_EXISTS, "attributes",
+            "the index has the layout %s: 'storefs attributes TARGET convert' changes it",
+            attributes->postings ? "postings" : "document");
     return result;
 }
 
@@ -142,8 +145,8 @@ static int find_layout(const char *name, enum tool_layout *ret_layout, struct sf
                                                   : TOOL_LAYOUT_DOCUMENT;
     if (!name || *ret_layout == TOOL_LAYOUT_POSTINGS || strcmp(name, "document") == 0)
         return 0;
-    return sfs_fail(error, SFS_E_INVALID, "attributes", "there is no layout '%s': document or postings",
-                    name);
+    return sfs_fail(error, SFS_E_INVALID, "attributes",
+                    "there is no layout '%s': document or postings", name);
 }
 
 /* --- what can be done --- */
@@ -174,8 +177,8 @@ static int add(struct tool_attributes *attributes, int count, char **words, stru
     (void)count;
     int result = read_value(words[2], &value, error);
     if (!result)
-        result = sfs_attribute_index_add(attributes->index, sfs_string(words[0]), sfs_string(words[1]),
-                                         sfs_buffer_bytes(&value), error);
+        result = sfs_attribute_index_add(attributes->index, sfs_string(words[0]),
+                                         sfs_string(words[1]), sfs_buffer_bytes(&value), error);
     sfs_buffer_free(&value);
     return result;
 }
@@ -188,18 +191,20 @@ static int take_away(struct tool_attributes *attributes, int count, char **words
         return sfs_attribute_index_remove_entity(attributes->index, sfs_string(words[0]), error);
     int result = count == 3 ? read_value(words[2], &value, error) : 0;
     if (!result)
-        result = sfs_attribute_index_remove(attributes->index, sfs_string(words[0]), sfs_string(words[1]),
-                                            sfs_buffer_bytes(&value), error);
+        result = sfs_attribute_index_remove(attributes->index, sfs_string(words[0]),
+                                            sfs_string(words[1]), sfs_buffer_bytes(&value), error);
     sfs_buffer_free(&value);
     return result;
 }
 
-static int list(struct tool_attributes *attributes, int count, char **words, struct sfs_error *error)
+static int list(struct tool_attributes *attributes, int count, char **words,
+                struct sfs_error *error)
 {
     struct sfs_attribute_set set;
-    return print_set(count ? sfs_attribute_index_values(attributes->index, sfs_string(words[0]), &set, error)
-                           : sfs_attribute_index_attributes(attributes->index, &set, error),
-                     &set);
+    return print_set(
+        count ? sfs_attribute_index_values(attributes->index, sfs_string(words[0]), &set, error)
+              : sfs_attribute_index_attributes(attributes->index, &set, error),
+        &set);
 }
 
 static int statistics(struct tool_attributes *attributes, int count, char **words,
@@ -210,8 +215,8 @@ static int statistics(struct tool_attributes *attributes, int count, char **word
     (void)words;
     int result = sfs_attribute_index_statistics(attributes->index, &all, error);
     if (!result)
-        printf("entities\t%" PRIu64 "\nattributes\t%" PRIu64 "\nvalues\t%" PRIu64 "\npairs\t%" PRIu64
-               "\npairs per entity\t%.6g\n",
+        printf("entities\t%" PRIu64 "\nattributes\t%" PRIu64 "\nvalues\t%" PRIu64
+               "\npairs\t%" PRIu64 "\npairs per entity\t%.6g\n",
                all.entities, all.attributes, all.values, all.pairs, all.pairs_per_entity);
     return result;
 }
@@ -240,7 +245,8 @@ static int read_criterion(const char *word, struct sfs_buffer own[2],
     return result;
 }
 
-static int find(struct tool_attributes *attributes, int count, char **words, struct sfs_error *error)
+static int find(struct tool_attributes *attributes, int count, char **words,
+                struct sfs_error *error)
 {
     struct sfs_attribute_set set;
     size_t number = (size_t)count;
@@ -266,13 +272,14 @@ static int convert(struct tool_attributes *attributes, const char *name, struct 
     enum tool_layout layout;
     int result = find_layout(name, &layout, error);
     if (!result && !attributes->store)
-        result = sfs_fail(error, SFS_E_UNSUPPORTED, "attributes",
-                          "only the index in a store has another layout: name the store by its URI");
+        result =
+            sfs_fail(error, SFS_E_UNSUPPORTED, "attributes",
+                     "only the index in a store has another layout: name the store by its URI");
     if (!result)
-        result = sfs_attribute_index_convert(attributes->store, attributes->key,
-                                             layout == TOOL_LAYOUT_POSTINGS ? SFS_ATTRIBUTES_POSTINGS
-                                                                            : SFS_ATTRIBUTES_DOCUMENT,
-                                             error);
+        result = sfs_attribute_index_convert(
+            attributes->store, attributes->key,
+            layout == TOOL_LAYOUT_POSTINGS ? SFS_ATTRIBUTES_POSTINGS : SFS_ATTRIBUTES_DOCUMENT,
+            error);
     return result;
 }
 
@@ -282,7 +289,8 @@ static const struct verb {
     int words_max; /* -1: any number */
     bool changes;
     bool makes; /* makes an index where there is none */
-    int (*run)(struct tool_attributes *attributes, int count, char **words, struct sfs_error *error);
+    int (*run)(struct tool_attributes *attributes, int count, char **words,
+               struct sfs_error *error);
 } verbs[] = {
     {"statistics", 0, 0, false, false, statistics},
     {"build", 0, 1, true, true, tool_attributes_build},
@@ -299,7 +307,8 @@ static const struct verb *find_verb(const struct tool_call *call)
     int count = call->count > 2 ? call->count - 2 : 0;
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (strcmp(verbs[i].name, name) == 0)
-            return count >= verbs[i].words_min && (verbs[i].words_max < 0 || count <= verbs[i].words_max)
+            return count >= verbs[i].words_min &&
+                           (verbs[i].words_max < 0 || count <= verbs[i].words_max)
                        ? &verbs[i]
                        : NULL;
     return NULL;
@@ -317,7 +326,8 @@ static int work(struct tool_attributes *attributes, const struct verb *verb,
     if (!result)
         result = load(attributes, !verb->makes, error);
     if (!result)
-        result = verb->run(attributes, call->count > 2 ? call->count - 2 : 0, call->words + 2, error);
+        result =
+            verb->run(attributes, call->count > 2 ? call->count - 2 : 0, call->words + 2, error);
     if (!result && verb->changes)
         result = save(attributes, error);
     return result;
@@ -351,7 +361,8 @@ static int run(const struct tool_call *call)
 
 static const struct tool_option options[] = {
     {'k', "key", "KEY", "the key of the index in the store (attributes)", false},
-    {'l', "layout", "LAYOUT", "of an index that is made: document (the default) or postings", false},
+    {'l', "layout", "LAYOUT", "of an index that is made: document (the default) or postings",
+     false},
     {'a', "any", NULL, "find: entities that satisfy any criterion, not all", false},
     {0},
 };
@@ -362,14 +373,18 @@ const struct tool_command tool_attributes_command = {
              "remove ENTITY [ATTRIBUTE [VALUE]] | find CRITERION... | list [ATTRIBUTE] | "
              "convert LAYOUT]",
     .summary = "Keep an index of entities by their attributes, and search it",
-    .details =
-        "TARGET is a store's URI, any path in a mount, or a plain file that holds the index as one\n"
-        "JSON document: file:PATH, or a path that ends in .json. A line that build reads is an entity,\n"
-        "{\"id\":…,\"type\":…,\"name\":…,\"metadata\":{…}}. VALUE is JSON, text that is none is a string,\n"
-        "and undefined is another value than null. A CRITERION is ATTRIBUTE (it exists),\n"
-        "ATTRIBUTE=VALUE, ATTRIBUTE*=TEXT (contains) or ATTRIBUTE^=TEXT (starts with). convert gives\n"
-        "the index of a store the other layout: one document, or postings that are read and changed\n"
-        "one by one.\n",
+    .details = "TARGET is a store's URI, any path in a mount, or a plain file that holds the index "
+               "as one\n"
+               "JSON document: file:PATH, or a path that ends in .json. A line that build reads is "
+               "an entity,\n"
+               "{\"id\":…,\"type\":…,\"name\":…,\"metadata\":{…}}. VALUE is JSON, text that is "
+               "none is a string,\n"
+               "and undefined is another value than null. A CRITERION is ATTRIBUTE (it exists),\n"
+               "ATTRIBUTE=VALUE, ATTRIBUTE*=TEXT (contains) or ATTRIBUTE^=TEXT (starts with). "
+               "convert gives\n"
+               "the index of a store the other layout: one document, or postings that are read and "
+               "changed\n"
+               "one by one.\n",
     .options = options,
     .words_min = 1,
     .words_max = -1,

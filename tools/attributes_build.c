@@ -46,11 +46,12 @@ static int add_group(struct builder *builder, struct sfs_error *error)
         return 0;
     if (sfs_buffer_byte(&builder->group, ']'))
         return sfs_fail_memory(error, "attributes");
-    int result =
-        sfs_attribute_index_entities(builder->index, sfs_buffer_bytes(&builder->group), NULL, error);
+    int result = sfs_attribute_index_entities(builder->index, sfs_buffer_bytes(&builder->group),
+                                              NULL, error);
     builder->group.size = 0;
     if (!result && tool_progress_step(&builder->progress, builder->done, 0))
-        result = sfs_fail(error, SFS_E_CANCELLED, "attributes", "stopped at line %" PRIu64, builder->line);
+        result = sfs_fail(error, SFS_E_CANCELLED, "attributes", "stopped at line %" PRIu64,
+                          builder->line);
     return result;
 }
 
@@ -64,7 +65,8 @@ static int add_line(struct builder *builder, struct sfs_bytes line, struct sfs_e
     if (line.size == 0)
         return 0;
     if (sfs_type_of(line) != SFS_TYPE_JSON)
-        return sfs_fail(error, SFS_E_INVALID, "attributes", "line %" PRIu64 " is not JSON", builder->line);
+        return sfs_fail(error, SFS_E_INVALID, "attributes", "line %" PRIu64 " is not JSON",
+                        builder->line);
     struct sfs_buffer *group = &builder->group;
     if (sfs_buffer_byte(group, group->size ? ',' : '[') || sfs_buffer_add(group, line))
         return sfs_fail_memory(error, "attributes");
@@ -84,8 +86,8 @@ static int read_lines(struct builder *builder, FILE *file, struct sfs_error *err
         errno = 0;
     }
     if (!result && ferror(file))
-        result = sfs_fail_errno(error, errno, "attributes", "the entities cannot be read behind line %" PRIu64,
-                                builder->line);
+        result = sfs_fail_errno(error, errno, "attributes",
+                                "the entities cannot be read behind line %" PRIu64, builder->line);
     free(line);
     return result ? result : add_group(builder, error);
 }

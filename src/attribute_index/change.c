@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changes of postings: the records that are concerned are read once, changed in memory, and written as
- * one batch, provided that the head still has the revision that was read first. Where it has not,
- * everything is done anew.
+ * Changes of postings: the records that are concerned are read once, changed in memory, and written
+ * as one batch, provided that the head still has the revision that was read first. Where it has
+ * not, everything is done anew.
  */
 #include <stdlib.h>
 
@@ -348,7 +348,8 @@ static int remove_entry(struct change *change, struct sfs_bytes id, struct cache
     if (!result)
         result = fail(change, sfs_json_string_decode(entry->value, &value));
     if (!result && entry->posted)
-        result = unpost(change, id, sfs_buffer_bytes(&attribute), sfs_buffer_bytes(&value), entry->chunk);
+        result = unpost(change, id, sfs_buffer_bytes(&attribute), sfs_buffer_bytes(&value),
+                        entry->chunk);
     sfs_buffer_free(&attribute);
     sfs_buffer_free(&value);
     return result ? result : cut(change, entity, entry);
@@ -392,8 +393,9 @@ static int remove_meant(struct change *change, struct sfs_bytes id, struct cache
     struct sfs_buffer name = {0}, value = {0};
     struct sfs_posting_entry meant;
     int result = split(change, entry, &name, &value);
-    if (result == 1 && sfs_entry_find(&entity->posting.list, sfs_buffer_bytes(&name),
-                                      sfs_buffer_bytes(&value), &meant) &&
+    if (result == 1 &&
+        sfs_entry_find(&entity->posting.list, sfs_buffer_bytes(&name), sfs_buffer_bytes(&value),
+                       &meant) &&
         !meant.listed)
         result = remove_entry(change, id, entity, &meant);
     else
@@ -473,8 +475,9 @@ static int add_record(struct change *change, const struct cached *record, struct
         return record->stored ? sfs_batch_delete(batch, key, 0, change->error) : 0;
     change->text.size = 0;
     int result = fail(change, sfs_posting_write(&record->posting, &change->text));
-    return result ? result
-                  : sfs_batch_put(batch, key, sfs_buffer_bytes(&change->text), NULL, 0, change->error);
+    return result
+               ? result
+               : sfs_batch_put(batch, key, sfs_buffer_bytes(&change->text), NULL, 0, change->error);
 }
 
 /* The number of records that are written or removed, or an error. */
@@ -506,9 +509,11 @@ static int commit(struct change *change, bool durable)
         change->text.size = 0;
         result = fail(change, sfs_head_write(&change->head, &change->text));
         if (!result)
-            result = sfs_batch_require_revision(batch, change->key, change->head.revision, change->error);
+            result = sfs_batch_require_revision(batch, change->key, change->head.revision,
+                                                change->error);
         if (!result)
-            result = sfs_batch_put(batch, change->key, sfs_buffer_bytes(&change->text), NULL, 0, change->error);
+            result = sfs_batch_put(batch, change->key, sfs_buffer_bytes(&change->text), NULL, 0,
+                                   change->error);
         if (!result)
             result = sfs_apply(change->store, batch, &options, NULL, change->error);
     }
@@ -527,8 +532,9 @@ static bool was_overtaken(const struct change *change, int code)
            head.revision != change->head.revision;
 }
 
-int sfs_postings_apply(struct sfs_attribute_index *index, const struct sfs_attribute_change *changes,
-                       size_t count, struct sfs_error *error)
+int sfs_postings_apply(struct sfs_attribute_index *index,
+                       const struct sfs_attribute_change *changes, size_t count,
+                       struct sfs_error *error)
 {
     for (unsigned retry = 1;; retry++) {
         struct change change = {

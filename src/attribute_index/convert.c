@@ -20,7 +20,8 @@ int sfs_attribute_index_layout(struct sfs_storage *store, struct sfs_bytes key,
     sfs_buffer_free(&value);
     if (!postings && !document)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_ATTRIBUTE_ORIGIN,
-                        "the key '%s' holds no attribute index", sfs_name_show(key, shown, sizeof(shown)));
+                        "the key '%s' holds no attribute index",
+                        sfs_name_show(key, shown, sizeof(shown)));
     *ret_layout = postings ? SFS_ATTRIBUTES_POSTINGS : SFS_ATTRIBUTES_DOCUMENT;
     return 0;
 }
@@ -62,7 +63,8 @@ int sfs_attribute_index_convert(struct sfs_storage *store, struct sfs_bytes key,
 {
     enum sfs_attribute_layout old;
     if (layout != SFS_ATTRIBUTES_DOCUMENT && layout != SFS_ATTRIBUTES_POSTINGS)
-        return sfs_fail(error, SFS_E_INVALID, SFS_ATTRIBUTE_ORIGIN, "there is no layout %d", (int)layout);
+        return sfs_fail(error, SFS_E_INVALID, SFS_ATTRIBUTE_ORIGIN, "there is no layout %d",
+                        (int)layout);
     int result = sfs_attribute_index_layout(store, key, &old, error);
     if (result || old == layout)
         return result;

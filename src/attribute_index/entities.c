@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Entities as objects: `type`, `name` and the members of `metadata` of each become its attributes. */
+/* Entities as objects: `type`, `name` and the members of `metadata` of each become its attributes.
+ */
 #include <stdlib.h>
 
 #include "attribute_index/index.h"
@@ -88,8 +89,9 @@ static int add_metadata(struct gatherer *gatherer, struct sfs_json metadata)
     struct sfs_buffer ordered = {0};
     struct sfs_json name, value;
     int result = sfs_js_canonical(metadata, &ordered);
-    struct sfs_json_cursor cursor =
-        result ? (struct sfs_json_cursor){0} : sfs_json_begin(sfs_json_view(sfs_buffer_bytes(&ordered)));
+    struct sfs_json_cursor cursor = result
+                                        ? (struct sfs_json_cursor){0}
+                                        : sfs_json_begin(sfs_json_view(sfs_buffer_bytes(&ordered)));
     while (!result && sfs_json_next_member(&cursor, &name, &value))
         result = add(gatherer, name, value);
     sfs_buffer_free(&ordered);
@@ -142,7 +144,8 @@ int sfs_attribute_index_entities(struct sfs_attribute_index *index, struct sfs_b
     struct sfs_json_problem problem;
     if (!sfs_json_parse(json, &array, &problem))
         return sfs_fail(error, SFS_E_INVALID, SFS_ATTRIBUTE_ORIGIN,
-                        "the entities are not JSON: byte %zu: %s", problem.offset + 1, problem.reason);
+                        "the entities are not JSON: byte %zu: %s", problem.offset + 1,
+                        problem.reason);
     if (array.type != SFS_JSON_ARRAY)
         return sfs_fail(error, SFS_E_INVALID, SFS_ATTRIBUTE_ORIGIN,
                         "the entities are no array, but %s", sfs_json_type_name(array.type));

@@ -71,7 +71,8 @@ static int stage_piece(void *context, struct sfs_bytes bytes, struct sfs_error *
 {
     struct staged *staged = context;
     int result = staged->stage ? 0 : sfs_stage_open(staged->store, &staged->stage, error);
-    return result ? result : sfs_stage_write(staged->stage, sfs_stage_size(staged->stage), bytes, error);
+    return result ? result
+                  : sfs_stage_write(staged->stage, sfs_stage_size(staged->stage), bytes, error);
 }
 
 static int add_to_batch(struct staged *staged, struct sfs_bytes key, struct sfs_bytes last,
@@ -108,13 +109,15 @@ static int save_key(const struct sfs_attribute_index *index, const struct sfs_in
     int result = sfs_batch_new(&batch, error);
     if (result)
         return result;
-    result = sfs_document_store(index->store, key, inverted, index->now(index->context), batch, error);
+    result =
+        sfs_document_store(index->store, key, inverted, index->now(index->context), batch, error);
     sfs_batch_free(batch);
     return result;
 }
 
-int sfs_document_fetch(struct sfs_storage *store, struct sfs_bytes key, struct sfs_inverted *inverted,
-                       uint64_t *ret_revision, struct sfs_error *error)
+int sfs_document_fetch(struct sfs_storage *store, struct sfs_bytes key,
+                       struct sfs_inverted *inverted, uint64_t *ret_revision,
+                       struct sfs_error *error)
 {
     const struct sfs_record *record = NULL;
     char shown[200];
@@ -134,7 +137,8 @@ int sfs_document_fetch(struct sfs_storage *store, struct sfs_bytes key, struct s
 
 /* --- either --- */
 
-/* The head of the postings themselves is no place for a document: that is what converting is for. */
+/* The head of the postings themselves is no place for a document: that is what converting is for.
+ */
 static int check_place(const struct sfs_attribute_index *index, struct sfs_bytes where,
                        struct sfs_error *error)
 {
@@ -159,9 +163,8 @@ int sfs_attribute_index_save(struct sfs_attribute_index *index, struct sfs_bytes
     if (!result)
         result = index->layout->get(index, &own, &inverted, error);
     if (!result)
-        result = index->store
-                     ? save_key(index, inverted, where, error)
-                     : save_file(inverted, index->now(index->context), name, error);
+        result = index->store ? save_key(index, inverted, where, error)
+                              : save_file(inverted, index->now(index->context), name, error);
     sfs_inverted_free(&own);
     free(name);
     return result;

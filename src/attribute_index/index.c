@@ -134,7 +134,8 @@ int sfs_attribute_index_add(struct sfs_attribute_index *index, struct sfs_bytes 
     if (value.size == 0)
         return sfs_fail(error, SFS_E_INVALID, SFS_ATTRIBUTE_ORIGIN,
                         "the value is missing: JSON, or undefined");
-    return change(index, (struct sfs_attribute_change){SFS_CHANGE_ADD, entity, attribute, value}, error);
+    return change(index, (struct sfs_attribute_change){SFS_CHANGE_ADD, entity, attribute, value},
+                  error);
 }
 
 int sfs_attribute_index_remove(struct sfs_attribute_index *index, struct sfs_bytes entity,
@@ -148,7 +149,8 @@ int sfs_attribute_index_remove(struct sfs_attribute_index *index, struct sfs_byt
 int sfs_attribute_index_remove_entity(struct sfs_attribute_index *index, struct sfs_bytes entity,
                                       struct sfs_error *error)
 {
-    return change(index, (struct sfs_attribute_change){.kind = SFS_CHANGE_REMOVE_ENTITY, .entity = entity},
+    return change(index,
+                  (struct sfs_attribute_change){.kind = SFS_CHANGE_REMOVE_ENTITY, .entity = entity},
                   error);
 }
 

@@ -3,9 +3,9 @@
 #define SFS_ATTRIBUTE_INDEX_INDEX_H
 
 /*
- * What the files of the attribute index share: an index, and what a layout has to be able to do. The
- * public calls (index.c, entities.c, search.c) check what they are given and make values canonical;
- * a layout sees only what is right. One thread at a time, as the index.
+ * What the files of the attribute index share: an index, and what a layout has to be able to do.
+ * The public calls (index.c, entities.c, search.c) check what they are given and make values
+ * canonical; a layout sees only what is right. One thread at a time, as the index.
  */
 #include "attribute_index/inverted.h"
 #include "storefs/attribute_index.h"
@@ -28,7 +28,8 @@ struct sfs_criterion {
     struct sfs_bytes attribute;
     struct sfs_buffer value; /* EQUALS: canonical; CONTAINS, STARTS_WITH: as a string */
 };
-/* 1 if a value (canonical text) passes, 0 if not, or NO_MEMORY. `scratch` is a buffer to work in. */
+/* 1 if a value (canonical text) passes, 0 if not, or NO_MEMORY. `scratch` is a buffer to work in.
+ */
 int sfs_criterion_test(const struct sfs_criterion *criterion, struct sfs_bytes value,
                        struct sfs_buffer *scratch);
 
@@ -46,8 +47,8 @@ struct sfs_attribute_layout_operations {
     int (*apply)(struct sfs_attribute_index *index, const struct sfs_attribute_change *changes,
                  size_t count, struct sfs_error *error);
     /*
-     * Prepares a search: gives the terms whose numbers `match` finds, and ends it. `match` adds the ids
-     * of one criterion. A search is begun anew while `end` answers 1: what it read was changed.
+     * Prepares a search: gives the terms whose numbers `match` finds, and ends it. `match` adds the
+     * ids of one criterion. A search is begun anew while `end` answers 1: what it read was changed.
      */
     int (*begin)(struct sfs_attribute_index *index, struct sfs_terms **ret_terms,
                  struct sfs_error *error);
@@ -109,7 +110,8 @@ struct sfs_document_sink {
     void *context;
     size_t piece; /* bytes, or a little more */
 };
-/* Writes the document; the last piece, which is all of a small one, stays in `buffer`. `time` in ns. */
+/* Writes the document; the last piece, which is all of a small one, stays in `buffer`. `time` in
+ * ns. */
 int sfs_document_write(const struct sfs_inverted *inverted, int64_t time,
                        const struct sfs_document_sink *sink, struct sfs_buffer *buffer,
                        struct sfs_error *error);

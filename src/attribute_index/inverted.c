@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Changes of the inverted index in memory: what can fail comes first, and then everything is linked. */
+/* Changes of the inverted index in memory: what can fail comes first, and then everything is
+ * linked. */
 #include "attribute_index/inverted.h"
 
 #include "attribute_index/edges.h"
@@ -233,7 +234,8 @@ int sfs_inverted_remove(struct sfs_inverted *inverted, struct sfs_bytes id,
     return 0;
 }
 
-/* The edge to the pair that an entry means, if that is another: a file may write values otherwise. */
+/* The edge to the pair that an entry means, if that is another: a file may write values otherwise.
+ */
 static int meant_edge(struct sfs_inverted *inverted, uint32_t id, uint32_t pair, uint32_t *ret_edge)
 {
     struct sfs_buffer value = {0};

@@ -3,10 +3,11 @@
 #define SFS_ATTRIBUTE_INDEX_INVERTED_H
 
 /*
- * The inverted index in memory: attributes, pairs "ATTRIBUTE:VALUE" (a value is its canonical JSON text,
- * or `undefined`), ids of entities, and edges between pairs and ids. An edge says of one pair and one
- * id whether the index lists the id, whether the entity lists the pair, or both, which a file that
- * was not written by us need not have alike. Everything is kept in the order in which it came.
+ * The inverted index in memory: attributes, pairs "ATTRIBUTE:VALUE" (a value is its canonical JSON
+ * text, or `undefined`), ids of entities, and edges between pairs and ids. An edge says of one pair
+ * and one id whether the index lists the id, whether the entity lists the pair, or both, which a
+ * file that was not written by us need not have alike. Everything is kept in the order in which it
+ * came.
  *
  * That two pairs never have the same text, though names may hold colons: of two values' texts one
  * never is the end of the other behind a colon (its quotes and brackets would not match).
@@ -57,8 +58,8 @@ void sfs_inverted_free(struct sfs_inverted *inverted);
 /* Adds the pair to the entity, and the entity to the pair. NO_MEMORY, TOO_LARGE. */
 int sfs_inverted_add(struct sfs_inverted *inverted, struct sfs_bytes id, struct sfs_bytes attribute,
                      struct sfs_bytes value);
-/* Removes one pair of an entity, or with an empty value all of the attribute; nothing where there is
- * none. NO_MEMORY. */
+/* Removes one pair of an entity, or with an empty value all of the attribute; nothing where there
+ * is none. NO_MEMORY. */
 int sfs_inverted_remove(struct sfs_inverted *inverted, struct sfs_bytes id,
                         struct sfs_bytes attribute, struct sfs_bytes value);
 /* Removes an entity and every pair that it lists. NO_MEMORY. */
@@ -77,8 +78,8 @@ static inline struct sfs_bytes sfs_pair_value(const struct sfs_inverted *inverte
 }
 
 /*
- * The text of a pair taken apart: the one colon behind which stands a value. `value` (appended to) is
- * its canonical text. 1, or 0 where it is no such text, or NO_MEMORY.
+ * The text of a pair taken apart: the one colon behind which stands a value. `value` (appended to)
+ * is its canonical text. 1, or 0 where it is no such text, or NO_MEMORY.
  */
 int sfs_entry_split(struct sfs_bytes entry, struct sfs_bytes *ret_attribute,
                     struct sfs_buffer *value);

@@ -37,7 +37,8 @@ static int add_escaped(struct sfs_bytes text, size_t limit, struct sfs_buffer *o
 int sfs_part_add(struct sfs_bytes text, struct sfs_buffer *out)
 {
     size_t begin = out->size;
-    int result = text.size ? add_escaped(text, PART_MAX, out) : sfs_buffer_add(out, SFS_LITERAL("%."));
+    int result =
+        text.size ? add_escaped(text, PART_MAX, out) : sfs_buffer_add(out, SFS_LITERAL("%."));
     if (result || out->size - begin <= PART_MAX)
         return result;
     XXH128_hash_t hash = XXH3_128bits(text.data, text.size);
@@ -95,7 +96,8 @@ int sfs_postings_clear(struct sfs_bytes key, struct sfs_batch *batch, struct sfs
     int result = sfs_posting_key(key, "", &prefix);
     if (!result)
         result = sfs_range_prefix(sfs_buffer_bytes(&prefix), &end, &range);
-    result = result ? sfs_attribute_fail(error, result) : sfs_batch_clear_range(batch, range, error);
+    result =
+        result ? sfs_attribute_fail(error, result) : sfs_batch_clear_range(batch, range, error);
     sfs_buffer_free(&prefix);
     sfs_buffer_free(&end);
     return result;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading a document as the original does: JSON.parse, then index and entityAttributes as they stand. Of
- * members with one name the last counts, at the place of the first.
+ * Reading a document as the original does: JSON.parse, then index and entityAttributes as they
+ * stand. Of members with one name the last counts, at the place of the first.
  */
 #include "attribute_index/index.h"
 #include "util/js_value.h"
@@ -20,13 +20,14 @@ static int wrong(struct reader *reader, const char *what, struct sfs_bytes name)
 {
     char shown[100];
     return sfs_fail(reader->error, SFS_E_NOT_A_STORE, SFS_ATTRIBUTE_ORIGIN,
-                    "'%s' is no attribute index: Invalid data structure: %s%s%s%s", reader->name, what,
-                    name.size ? " '" : "", name.size ? sfs_name_show(name, shown, sizeof(shown)) : "",
+                    "'%s' is no attribute index: Invalid data structure: %s%s%s%s", reader->name,
+                    what, name.size ? " '" : "",
+                    name.size ? sfs_name_show(name, shown, sizeof(shown)) : "",
                     name.size ? "'" : "");
 }
 
-/* What is wrong counts only if no later member of the same name takes its place, so it is marked and
- * looked for at the end. */
+/* What is wrong counts only if no later member of the same name takes its place, so it is marked
+ * and looked for at the end. */
 static void mark(struct reader *reader, struct sfs_term *term, bool is_wrong)
 {
     term->mark = is_wrong;
@@ -91,7 +92,8 @@ static bool comes_first(const struct sfs_buffer *name)
 }
 
 /* Those of an attribute's values that JavaScript sees first, or the others. */
-static int read_values(struct reader *reader, uint32_t attribute, struct sfs_json values, bool first)
+static int read_values(struct reader *reader, uint32_t attribute, struct sfs_json values,
+                       bool first)
 {
     struct sfs_json_cursor cursor = sfs_json_begin(values);
     struct sfs_json member, ids;
@@ -103,9 +105,9 @@ static int read_values(struct reader *reader, uint32_t attribute, struct sfs_jso
         result = first && !may_be ? 0 : read_value(reader, member);
         if (result <= 0 || first != (may_be && comes_first(&reader->text)))
             continue;
-        result = sfs_attribute_fail(reader->error,
-                                    sfs_inverted_pair(reader->inverted, attribute,
-                                                      sfs_buffer_bytes(&reader->value), true, &pair));
+        result = sfs_attribute_fail(
+            reader->error, sfs_inverted_pair(reader->inverted, attribute,
+                                             sfs_buffer_bytes(&reader->value), true, &pair));
         if (!result)
             result = read_ids(reader, pair, ids);
     }
@@ -120,8 +122,9 @@ static int read_attribute(struct reader *reader, uint32_t attribute, struct sfs_
     if (result)
         return result;
     struct sfs_term *term = &reader->inverted->attributes.items[attribute];
-    return sfs_attribute_fail(reader->error, sfs_terms_reorder(&reader->inverted->pairs, &term->members,
-                                                               (size_t)term->size + 1));
+    return sfs_attribute_fail(
+        reader->error,
+        sfs_terms_reorder(&reader->inverted->pairs, &term->members, (size_t)term->size + 1));
 }
 
 static int read_index(struct reader *reader, struct sfs_json index)
@@ -135,8 +138,8 @@ static int read_index(struct reader *reader, struct sfs_json index)
         if (!result)
             result = sfs_attribute_fail(reader->error,
                                         sfs_inverted_attribute(reader->inverted,
-                                                               sfs_buffer_bytes(&reader->text), true,
-                                                               &attribute));
+                                                               sfs_buffer_bytes(&reader->text),
+                                                               true, &attribute));
         if (!result) {
             bool is_wrong = values.type != SFS_JSON_OBJECT;
             mark(reader, &reader->inverted->attributes.items[attribute], is_wrong);
@@ -173,9 +176,9 @@ static int read_entities(struct reader *reader, struct sfs_json entities)
     while (!result && sfs_json_next_member(&cursor, &member, &entries)) {
         result = decode(reader, member);
         if (!result)
-            result = sfs_attribute_fail(reader->error,
-                                        sfs_inverted_entity(reader->inverted,
-                                                            sfs_buffer_bytes(&reader->text), true, &id));
+            result = sfs_attribute_fail(
+                reader->error,
+                sfs_inverted_entity(reader->inverted, sfs_buffer_bytes(&reader->text), true, &id));
         if (!result)
             result = read_entity(reader, id, entries);
     }
@@ -273,7 +276,8 @@ static int parse(struct sfs_bytes text, const char *name, struct sfs_json *ret_d
         return 0;
     sfs_json_place(text, problem.offset, &line, &column);
     return sfs_fail(error, SFS_E_CORRUPT, SFS_ATTRIBUTE_ORIGIN,
-                    "'%s' is not JSON: line %zu, column %zu: %s", name, line, column, problem.reason);
+                    "'%s' is not JSON: line %zu, column %zu: %s", name, line, column,
+                    problem.reason);
 }
 
 int sfs_document_read(struct sfs_bytes text, const char *name, struct sfs_inverted *inverted,
@@ -294,11 +298,11 @@ int sfs_document_read(struct sfs_bytes text, const char *name, struct sfs_invert
     if (!result)
         result = check_marks(&reader);
     if (!result)
-        result = sfs_attribute_fail(error, sfs_terms_reorder(&inverted->attributes,
-                                                             &inverted->attribute_list, 0));
+        result = sfs_attribute_fail(
+            error, sfs_terms_reorder(&inverted->attributes, &inverted->attribute_list, 0));
     if (!result)
-        result = sfs_attribute_fail(error,
-                                    sfs_terms_reorder(&inverted->ids, &inverted->entity_list, 0));
+        result =
+            sfs_attribute_fail(error, sfs_terms_reorder(&inverted->ids, &inverted->entity_list, 0));
     sfs_buffer_free(&reader.text);
     sfs_buffer_free(&reader.value);
     return result;

@@ -23,9 +23,10 @@ int sfs_posting_get(struct sfs_storage *store, struct sfs_bytes key, enum sfs_po
         return result;
     if (kind != SFS_POSTING_CHUNK && !sfs_bytes_equal(sfs_buffer_bytes(&posting.name), name)) {
         sfs_posting_free(&posting);
-        return sfs_fail(error, SFS_E_UNSUPPORTED, SFS_ATTRIBUTE_ORIGIN,
-                        "'%s' cannot be told apart from another name as long: use the layout document",
-                        sfs_name_show(name, shown, sizeof(shown)));
+        return sfs_fail(
+            error, SFS_E_UNSUPPORTED, SFS_ATTRIBUTE_ORIGIN,
+            "'%s' cannot be told apart from another name as long: use the layout document",
+            sfs_name_show(name, shown, sizeof(shown)));
     }
     *ret_posting = posting;
     return 1;
@@ -42,8 +43,9 @@ static int visit_record(const struct sfs_record *record, enum sfs_posting_kind k
     return result;
 }
 
-int sfs_postings_scan(struct sfs_storage *store, struct sfs_bytes prefix, enum sfs_posting_kind kind,
-                      sfs_posting_visit *visit, void *context, struct sfs_error *error)
+int sfs_postings_scan(struct sfs_storage *store, struct sfs_bytes prefix,
+                      enum sfs_posting_kind kind, sfs_posting_visit *visit, void *context,
+                      struct sfs_error *error)
 {
     struct sfs_cursor *cursor = NULL;
     const struct sfs_record *record = NULL;
@@ -106,8 +108,9 @@ static int by_ordinal(const void *a, const void *b)
     return (left->ordinal > right->ordinal) - (left->ordinal < right->ordinal);
 }
 
-static int gather_all(struct sfs_storage *store, struct sfs_bytes prefix, enum sfs_posting_kind kind,
-                      struct gathered *gathered, struct sfs_error *error)
+static int gather_all(struct sfs_storage *store, struct sfs_bytes prefix,
+                      enum sfs_posting_kind kind, struct gathered *gathered,
+                      struct sfs_error *error)
 {
     int result = sfs_postings_scan(store, prefix, kind, gather, gathered, error);
     if (!result && gathered->count > 1)
@@ -115,8 +118,9 @@ static int gather_all(struct sfs_storage *store, struct sfs_bytes prefix, enum s
     return result;
 }
 
-int sfs_postings_names(struct sfs_storage *store, struct sfs_bytes prefix, enum sfs_posting_kind kind,
-                       struct sfs_attribute_set *ret_set, struct sfs_error *error)
+int sfs_postings_names(struct sfs_storage *store, struct sfs_bytes prefix,
+                       enum sfs_posting_kind kind, struct sfs_attribute_set *ret_set,
+                       struct sfs_error *error)
 {
     struct gathered gathered = {0};
     struct sfs_set_builder builder = {0};
@@ -145,7 +149,8 @@ static int visit_list(void *context, struct sfs_posting *posting, struct sfs_err
         visit->id.size = 0;
         result = sfs_attribute_fail(error, sfs_json_string_decode(element, &visit->id));
         if (!result)
-            result = visit->visitor->id(visit->visitor->context, sfs_buffer_bytes(&visit->id), error);
+            result =
+                visit->visitor->id(visit->visitor->context, sfs_buffer_bytes(&visit->id), error);
     }
     return result;
 }
@@ -154,14 +159,14 @@ static int visit_pair(struct sfs_storage *store, struct sfs_bytes key, struct sf
                       struct id_visit *visit, struct sfs_error *error)
 {
     struct sfs_buffer prefix = {0};
-    int result = visit->visitor->pair
-                     ? visit->visitor->pair(visit->visitor->context, sfs_buffer_bytes(&pair->name), error)
-                     : 0;
+    int result = visit->visitor->pair ? visit->visitor->pair(visit->visitor->context,
+                                                             sfs_buffer_bytes(&pair->name), error)
+                                      : 0;
     if (!result && pair->last > 0) {
         result = sfs_attribute_fail(error, sfs_chunk_key(key, pair->ordinal, UINT64_MAX, &prefix));
         if (!result)
-            result = sfs_postings_scan(store, sfs_buffer_bytes(&prefix), SFS_POSTING_CHUNK, visit_list,
-                                       visit, error);
+            result = sfs_postings_scan(store, sfs_buffer_bytes(&prefix), SFS_POSTING_CHUNK,
+                                       visit_list, visit, error);
     }
     sfs_buffer_free(&prefix);
     return result ? result : visit_list(visit, pair, error);
@@ -177,14 +182,15 @@ static int gather_pairs(struct sfs_storage *store, struct sfs_bytes key, struct 
     bool one = criterion && criterion->test == SFS_TEST_EQUALS;
     int result = sfs_attribute_key(key, attribute, &name);
     result = result ? sfs_attribute_fail(error, result)
-                    : sfs_posting_get(store, sfs_buffer_bytes(&name), SFS_POSTING_ATTRIBUTE, attribute,
-                                      &found, error);
+                    : sfs_posting_get(store, sfs_buffer_bytes(&name), SFS_POSTING_ATTRIBUTE,
+                                      attribute, &found, error);
     sfs_posting_free(&found);
     if (result == 1) {
         struct sfs_bytes value = one ? sfs_buffer_bytes(&criterion->value) : (struct sfs_bytes){0};
         result = sfs_attribute_fail(error, sfs_value_key(key, attribute, value, &name));
         if (!result && one) {
-            result = sfs_posting_get(store, sfs_buffer_bytes(&name), SFS_POSTING_VALUE, value, &found, error);
+            result = sfs_posting_get(store, sfs_buffer_bytes(&name), SFS_POSTING_VALUE, value,
+                                     &found, error);
             if (result == 1)
                 result = gather(gathered, &found, error);
             sfs_posting_free(&found);
@@ -271,7 +277,8 @@ static int attributes(struct sfs_attribute_index *index, struct sfs_attribute_se
                       struct sfs_error *error)
 {
     struct sfs_buffer prefix = {0};
-    int result = sfs_attribute_fail(error, sfs_posting_key(sfs_buffer_bytes(&index->key), "a/", &prefix));
+    int result =
+        sfs_attribute_fail(error, sfs_posting_key(sfs_buffer_bytes(&index->key), "a/", &prefix));
     if (!result)
         result = sfs_postings_names(index->store, sfs_buffer_bytes(&prefix), SFS_POSTING_ATTRIBUTE,
                                     ret_set, error);
@@ -283,11 +290,11 @@ static int values(struct sfs_attribute_index *index, struct sfs_bytes attribute,
                   struct sfs_attribute_set *ret_set, struct sfs_error *error)
 {
     struct sfs_buffer prefix = {0};
-    int result = sfs_attribute_fail(
-        error, sfs_value_key(sfs_buffer_bytes(&index->key), attribute, (struct sfs_bytes){0}, &prefix));
+    int result = sfs_attribute_fail(error, sfs_value_key(sfs_buffer_bytes(&index->key), attribute,
+                                                         (struct sfs_bytes){0}, &prefix));
     if (!result)
-        result = sfs_postings_names(index->store, sfs_buffer_bytes(&prefix), SFS_POSTING_VALUE, ret_set,
-                                    error);
+        result = sfs_postings_names(index->store, sfs_buffer_bytes(&prefix), SFS_POSTING_VALUE,
+                                    ret_set, error);
     sfs_buffer_free(&prefix);
     return result;
 }
@@ -319,8 +326,8 @@ static int get(struct sfs_attribute_index *index, struct sfs_inverted *own,
 static int put(struct sfs_attribute_index *index, struct sfs_inverted *inverted,
                struct sfs_error *error)
 {
-    return sfs_postings_put_all(index->store, sfs_buffer_bytes(&index->key), inverted, 0, index->durable,
-                                error);
+    return sfs_postings_put_all(index->store, sfs_buffer_bytes(&index->key), inverted, 0,
+                                index->durable, error);
 }
 
 const struct sfs_attribute_layout_operations sfs_layout_postings = {

@@ -37,9 +37,9 @@ static bool read_entry(struct sfs_json element, struct sfs_posting_entry *ret_en
     *ret_entry = entry;
     if (element.type == SFS_JSON_STRING)
         return true;
-    if (!sfs_json_next_element(&cursor, &entry.attribute) || entry.attribute.type != SFS_JSON_STRING ||
-        !sfs_json_next_element(&cursor, &entry.value) || entry.value.type != SFS_JSON_STRING ||
-        !sfs_json_next_element(&cursor, &chunk))
+    if (!sfs_json_next_element(&cursor, &entry.attribute) ||
+        entry.attribute.type != SFS_JSON_STRING || !sfs_json_next_element(&cursor, &entry.value) ||
+        entry.value.type != SFS_JSON_STRING || !sfs_json_next_element(&cursor, &chunk))
         return false;
     entry.posted = chunk.type != SFS_JSON_NULL;
     if (entry.posted && !number_of(chunk, &entry.chunk))
@@ -56,8 +56,8 @@ bool sfs_entry_next(struct sfs_json_cursor *cursor, struct sfs_posting_entry *re
     return sfs_json_next_element(cursor, &element) && read_entry(element, ret_entry);
 }
 
-bool sfs_entry_find(const struct sfs_buffer *list, struct sfs_bytes attribute, struct sfs_bytes value,
-                    struct sfs_posting_entry *ret_entry)
+bool sfs_entry_find(const struct sfs_buffer *list, struct sfs_bytes attribute,
+                    struct sfs_bytes value, struct sfs_posting_entry *ret_entry)
 {
     struct sfs_json_cursor cursor = sfs_json_begin(sfs_json_view(sfs_buffer_bytes(list)));
     struct sfs_posting_entry entry;
@@ -120,7 +120,8 @@ void sfs_list_cut(struct sfs_buffer *list, struct sfs_json element)
     list->size -= to - from;
 }
 
-bool sfs_list_find(const struct sfs_buffer *list, struct sfs_bytes text, struct sfs_json *ret_element)
+bool sfs_list_find(const struct sfs_buffer *list, struct sfs_bytes text,
+                   struct sfs_json *ret_element)
 {
     struct sfs_json_cursor cursor = sfs_json_begin(sfs_json_view(sfs_buffer_bytes(list)));
     struct sfs_json element;
@@ -152,10 +153,12 @@ static int read_members(struct sfs_json record, struct sfs_posting *posting)
     struct sfs_json name, value;
     bool numbers = sfs_json_member(record, SFS_LITERAL("ordinal"), &value) &&
                    number_of(value, &posting->ordinal);
-    if (!numbers || !sfs_json_member(record, SFS_LITERAL("name"), &name) || name.type != SFS_JSON_STRING)
+    if (!numbers || !sfs_json_member(record, SFS_LITERAL("name"), &name) ||
+        name.type != SFS_JSON_STRING)
         return 0;
     if (posting->kind != SFS_POSTING_ENTITY &&
-        !(sfs_json_member(record, SFS_LITERAL("count"), &value) && number_of(value, &posting->count)))
+        !(sfs_json_member(record, SFS_LITERAL("count"), &value) &&
+          number_of(value, &posting->count)))
         return 0;
     if (posting->kind == SFS_POSTING_VALUE &&
         !(sfs_json_member(record, SFS_LITERAL("last"), &value) && number_of(value, &posting->last)))
@@ -211,7 +214,8 @@ int sfs_posting_write(const struct sfs_posting *posting, struct sfs_buffer *out)
         bool empty = sfs_list_is_empty(&posting->list);
         result = sfs_buffer_add(out, SFS_LITERAL(",\"list\":"));
         if (!result)
-            result = sfs_buffer_add(out, empty ? SFS_LITERAL("[]") : sfs_buffer_bytes(&posting->list));
+            result =
+                sfs_buffer_add(out, empty ? SFS_LITERAL("[]") : sfs_buffer_bytes(&posting->list));
     }
     return result ? result : sfs_buffer_byte(out, '}');
 }
@@ -230,7 +234,8 @@ static bool read_head(struct sfs_json record, struct sfs_posting_head *head)
     };
     struct sfs_json value;
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-        if (!sfs_json_member(record, members[i].name, &value) || !number_of(value, members[i].number))
+        if (!sfs_json_member(record, members[i].name, &value) ||
+            !number_of(value, members[i].number))
             return false;
     return true;
 }
@@ -251,13 +256,14 @@ static int parse_head(struct sfs_bytes text, struct sfs_bytes key, struct sfs_po
         !sfs_json_string_equals(value, SFS_LITERAL("1.0.0")))
         return sfs_fail(error, SFS_E_TOO_NEW, SFS_ATTRIBUTE_ORIGIN,
                         "the index at '%s' is of another version than \"1.0.0\"", shown);
-    return read_head(record, head) ? 0
-                                   : sfs_fail(error, SFS_E_CORRUPT, SFS_ATTRIBUTE_ORIGIN,
-                                              "the head of the attribute index at '%s' is damaged", shown);
+    return read_head(record, head)
+               ? 0
+               : sfs_fail(error, SFS_E_CORRUPT, SFS_ATTRIBUTE_ORIGIN,
+                          "the head of the attribute index at '%s' is damaged", shown);
 }
 
-int sfs_head_read(struct sfs_storage *store, struct sfs_bytes key, struct sfs_posting_head *ret_head,
-                  struct sfs_error *error)
+int sfs_head_read(struct sfs_storage *store, struct sfs_bytes key,
+                  struct sfs_posting_head *ret_head, struct sfs_error *error)
 {
     const struct sfs_record *record = NULL;
     struct sfs_posting_head head = {.next = 1};
@@ -279,5 +285,6 @@ int sfs_head_write(const struct sfs_posting_head *head, struct sfs_buffer *out)
                              "{\"layout\":\"postings\",\"version\":\"1.0.0\",\"entities\":%" PRIu64
                              ",\"attributes\":%" PRIu64 ",\"values\":%" PRIu64 ",\"pairs\":%" PRIu64
                              ",\"next\":%" PRIu64 "}",
-                             head->entities, head->attributes, head->values, head->pairs, head->next);
+                             head->entities, head->attributes, head->values, head->pairs,
+                             head->next);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Searching: what criteria mean, and how their ids come together. Layouts only find those of one. */
+/* Searching: what criteria mean, and how their ids come together. Layouts only find those of one.
+ */
 #include <stdlib.h>
 
 #include "attribute_index/index.h"
@@ -78,8 +79,9 @@ int sfs_criterion_test(const struct sfs_criterion *criterion, struct sfs_bytes v
     if (criterion->test == SFS_TEST_EQUALS)
         return sfs_bytes_equal(value, part);
     scratch->size = 0;
-    int result = sfs_bytes_equal(value, SFS_UNDEFINED) ? sfs_buffer_add(scratch, value)
-                                                       : sfs_js_string(sfs_json_view(value), scratch);
+    int result = sfs_bytes_equal(value, SFS_UNDEFINED)
+                     ? sfs_buffer_add(scratch, value)
+                     : sfs_js_string(sfs_json_view(value), scratch);
     if (result)
         return result;
     struct sfs_bytes text = sfs_buffer_bytes(scratch);
@@ -184,7 +186,8 @@ static int gather(const struct sfs_found *found, struct sfs_attribute_set *ret_s
     return sfs_set_end(&builder, sfs_attribute_fail(error, result), ret_set, error);
 }
 
-static int run(const struct search *search, struct sfs_attribute_set *ret_set, struct sfs_error *error)
+static int run(const struct search *search, struct sfs_attribute_set *ret_set,
+               struct sfs_error *error)
 {
     const struct sfs_attribute_layout_operations *layout = search->index->layout;
     struct sfs_attribute_set set = {0};
@@ -214,8 +217,8 @@ int sfs_attribute_index_find(struct sfs_attribute_index *index, struct sfs_bytes
                              struct sfs_bytes value, struct sfs_attribute_set *ret_ids,
                              struct sfs_error *error)
 {
-    struct sfs_criterion criterion = {
-        .test = value.size ? SFS_TEST_EQUALS : SFS_TEST_EXISTS, .attribute = attribute};
+    struct sfs_criterion criterion = {.test = value.size ? SFS_TEST_EQUALS : SFS_TEST_EXISTS,
+                                      .attribute = attribute};
     struct search search = {.index = index, .criteria = &criterion, .count = 1};
     int result = sfs_attribute_value(value, &criterion.value, error);
     if (!result)

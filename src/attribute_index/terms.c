@@ -162,7 +162,8 @@ void sfs_terms_unlink(struct sfs_terms *terms, struct sfs_list *list, uint32_t n
     list->count--;
 }
 
-static bool index_of(const struct sfs_terms *terms, uint32_t number, size_t skip, uint32_t *ret_index)
+static bool index_of(const struct sfs_terms *terms, uint32_t number, size_t skip,
+                     uint32_t *ret_index)
 {
     struct sfs_bytes text = sfs_term_text(terms, number);
     const char *name = (const char *)text.data + skip;

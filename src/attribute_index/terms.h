@@ -5,8 +5,8 @@
 /*
  * Terms: strings that are kept once and named by a number, 1 and up (0 is none). A table finds the
  * number of a string; numbers of removed strings are used again. Terms stand in doubly linked lists
- * of numbers, so that order is kept, and taking one out costs nothing. (Numbers of 4 bytes instead of
- * pointers and one array instead of a node each are what makes a million entities fit: see
+ * of numbers, so that order is kept, and taking one out costs nothing. (Numbers of 4 bytes instead
+ * of pointers and one array instead of a node each are what makes a million entities fit: see
  * doc/decisions/attribute-index-layouts.md.) One thread at a time.
  */
 #include <stdbool.h>
@@ -26,10 +26,10 @@ struct sfs_term {
     char *text; /* owned; NULL: the number is free */
     uint32_t size;
     uint32_t hash;
-    uint32_t chain; /* the next of the same bucket; of a free number: the next free one */
-    uint32_t owner; /* of a pair in the index: its attribute */
-    uint32_t uses;  /* edges that refer to it */
-    uint32_t mark;  /* the last search that met it */
+    uint32_t chain;  /* the next of the same bucket; of a free number: the next free one */
+    uint32_t owner;  /* of a pair in the index: its attribute */
+    uint32_t uses;   /* edges that refer to it */
+    uint32_t mark;   /* the last search that met it */
     uint32_t before; /* in the list that it stands in, if it is present */
     uint32_t after;
     struct sfs_list members; /* of an attribute: pairs; of others: edges */
@@ -68,8 +68,8 @@ void sfs_terms_link(struct sfs_terms *terms, struct sfs_list *list, uint32_t num
 void sfs_terms_unlink(struct sfs_terms *terms, struct sfs_list *list, uint32_t number);
 
 /*
- * The order in which a JavaScript object has the terms of a list: those whose text, without its first
- * `skip` bytes, is an array index, by number, then the others as they stand in the list.
+ * The order in which a JavaScript object has the terms of a list: those whose text, without its
+ * first `skip` bytes, is an array index, by number, then the others as they stand in the list.
  */
 struct sfs_term_order {
     struct sfs_term_place {

@@ -25,8 +25,8 @@ struct collector {
 static int collect_pair(void *context, struct sfs_bytes value, struct sfs_error *error)
 {
     struct collector *collector = context;
-    return sfs_attribute_fail(error, sfs_inverted_pair(collector->inverted, collector->attribute, value,
-                                                       false, &collector->pair));
+    return sfs_attribute_fail(error, sfs_inverted_pair(collector->inverted, collector->attribute,
+                                                       value, false, &collector->pair));
 }
 
 static int collect_id(void *context, struct sfs_bytes id, struct sfs_error *error)
@@ -55,8 +55,8 @@ static int collect_entity(void *context, struct sfs_posting *posting, struct sfs
     struct sfs_posting_entry entry;
     if (posting->ordinal == 0)
         return 0;
-    int result =
-        sfs_inverted_entity(collector->inverted, sfs_buffer_bytes(&posting->name), false, &place.id);
+    int result = sfs_inverted_entity(collector->inverted, sfs_buffer_bytes(&posting->name), false,
+                                     &place.id);
     if (!result)
         result = sfs_buffer_append(&collector->places, &place, sizeof(place));
     while (!result && sfs_entry_next(&cursor, &entry)) {
@@ -64,7 +64,8 @@ static int collect_entity(void *context, struct sfs_posting *posting, struct sfs
             continue;
         result = entry_text(&entry, &collector->text);
         if (!result)
-            result = sfs_inverted_list(collector->inverted, place.id, sfs_buffer_bytes(&collector->text));
+            result = sfs_inverted_list(collector->inverted, place.id,
+                                       sfs_buffer_bytes(&collector->text));
     }
     return sfs_attribute_fail(error, result);
 }
@@ -98,10 +99,12 @@ static int collect_attributes(struct sfs_storage *store, struct sfs_bytes key,
     struct sfs_buffer prefix = {0};
     int result = sfs_attribute_fail(error, sfs_posting_key(key, "a/", &prefix));
     if (!result)
-        result = sfs_postings_names(store, sfs_buffer_bytes(&prefix), SFS_POSTING_ATTRIBUTE, &names, error);
+        result = sfs_postings_names(store, sfs_buffer_bytes(&prefix), SFS_POSTING_ATTRIBUTE, &names,
+                                    error);
     for (size_t i = 0; i < names.count && !result; i++) {
-        result = sfs_attribute_fail(error, sfs_inverted_attribute(collector->inverted, names.items[i],
-                                                                  false, &collector->attribute));
+        result =
+            sfs_attribute_fail(error, sfs_inverted_attribute(collector->inverted, names.items[i],
+                                                             false, &collector->attribute));
         if (!result)
             result = sfs_postings_visit(store, key, names.items[i], NULL, &visitor, error);
     }
@@ -110,8 +113,8 @@ static int collect_attributes(struct sfs_storage *store, struct sfs_bytes key,
     return result;
 }
 
-static int collect_all(struct sfs_storage *store, struct sfs_bytes key, struct sfs_inverted *inverted,
-                       struct sfs_error *error)
+static int collect_all(struct sfs_storage *store, struct sfs_bytes key,
+                       struct sfs_inverted *inverted, struct sfs_error *error)
 {
     struct collector collector = {.inverted = inverted};
     struct sfs_buffer prefix = {0};
@@ -119,8 +122,8 @@ static int collect_all(struct sfs_storage *store, struct sfs_bytes key, struct s
     if (!result)
         result = sfs_attribute_fail(error, sfs_posting_key(key, "e/", &prefix));
     if (!result)
-        result = sfs_postings_scan(store, sfs_buffer_bytes(&prefix), SFS_POSTING_ENTITY, collect_entity,
-                                   &collector, error);
+        result = sfs_postings_scan(store, sfs_buffer_bytes(&prefix), SFS_POSTING_ENTITY,
+                                   collect_entity, &collector, error);
     if (!result)
         order_entities(&collector);
     sfs_buffer_free(&prefix);
@@ -130,8 +133,9 @@ static int collect_all(struct sfs_storage *store, struct sfs_bytes key, struct s
 }
 
 /* All of one state, where the store can give one. */
-int sfs_postings_get_all(struct sfs_storage *store, struct sfs_bytes key, struct sfs_inverted *inverted,
-                         uint64_t *ret_revision, struct sfs_error *error)
+int sfs_postings_get_all(struct sfs_storage *store, struct sfs_bytes key,
+                         struct sfs_inverted *inverted, uint64_t *ret_revision,
+                         struct sfs_error *error)
 {
     struct sfs_storage *snapshot = NULL;
     struct sfs_posting_head head = {0};
@@ -207,11 +211,11 @@ static int put_ids(struct putter *putter, uint32_t pair, struct sfs_posting *val
         if (!result)
             result = sfs_attribute_fail(
                 putter->error,
-                sfs_json_string_encode(sfs_term_text(&inverted->ids, inverted->edges.items[edge].id),
-                                       &putter->text));
+                sfs_json_string_encode(
+                    sfs_term_text(&inverted->ids, inverted->edges.items[edge].id), &putter->text));
         if (!result)
-            result = sfs_attribute_fail(putter->error,
-                                        sfs_list_add(&value->list, sfs_buffer_bytes(&putter->text)));
+            result = sfs_attribute_fail(
+                putter->error, sfs_list_add(&value->list, sfs_buffer_bytes(&putter->text)));
         putter->chunks[edge] = (uint32_t)value->last;
     }
     return result;
@@ -247,7 +251,8 @@ static int put_attribute(struct putter *putter, uint32_t number)
         .kind = SFS_POSTING_ATTRIBUTE, .ordinal = putter->head.next++, .count = pairs->count};
     int result = sfs_attribute_fail(putter->error, sfs_buffer_add(&attribute.name, name));
     if (!result)
-        result = sfs_attribute_fail(putter->error, sfs_attribute_key(putter->key, name, &putter->name));
+        result =
+            sfs_attribute_fail(putter->error, sfs_attribute_key(putter->key, name, &putter->name));
     if (!result)
         result = put_record(putter, &attribute);
     sfs_posting_free(&attribute);
@@ -256,7 +261,8 @@ static int put_attribute(struct putter *putter, uint32_t number)
     return result;
 }
 
-/* An entry of a document that is in no pair of the index: as a pair, if writing that gives its text. */
+/* An entry of a document that is in no pair of the index: as a pair, if writing that gives its
+ * text. */
 static int add_loose(struct putter *putter, struct sfs_bytes text, struct sfs_buffer *list)
 {
     struct sfs_buffer value = {0};
@@ -339,7 +345,8 @@ static int put_head(struct putter *putter, bool durable)
     putter->text.size = 0;
     int result = sfs_attribute_fail(putter->error, sfs_head_write(&putter->head, &putter->text));
     if (!result)
-        result = sfs_batch_require_revision(putter->batch, putter->key, putter->head.revision, putter->error);
+        result = sfs_batch_require_revision(putter->batch, putter->key, putter->head.revision,
+                                            putter->error);
     if (!result)
         result = sfs_batch_put(putter->batch, putter->key, sfs_buffer_bytes(&putter->text), NULL, 0,
                                putter->error);

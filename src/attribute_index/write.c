@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The document, as JSON.stringify(…, null, 2) writes it. It goes out in pieces, so that it need not be
- * in memory a second time.
+ * The document, as JSON.stringify(…, null, 2) writes it. It goes out in pieces, so that it need not
+ * be in memory a second time.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,8 @@ static int flush(struct writer *writer)
 {
     if (writer->buffer->size < writer->sink->piece)
         return 0;
-    int result = writer->sink->take(writer->sink->context, sfs_buffer_bytes(writer->buffer), writer->error);
+    int result =
+        writer->sink->take(writer->sink->context, sfs_buffer_bytes(writer->buffer), writer->error);
     writer->buffer->size = 0;
     return result;
 }
@@ -38,7 +39,8 @@ static int put_line(struct writer *writer, bool *first, int depth)
     static const char blanks[] = ",\n          ";
     bool comma = !*first;
     *first = false;
-    return sfs_buffer_append(writer->buffer, blanks + !comma, 1 + (size_t)comma + (size_t)depth * 2);
+    return sfs_buffer_append(writer->buffer, blanks + !comma,
+                             1 + (size_t)comma + (size_t)depth * 2);
 }
 
 /* A string literal. Nearly all text needs no other escapes than those of quotes. */
@@ -95,7 +97,8 @@ static int write_pair(struct writer *writer, uint32_t pair)
     int result = put(writer, SFS_LITERAL("["));
     uint32_t edge = inverted->pairs.items[pair].members.first;
     for (; edge && !result; edge = inverted->edges.items[edge].after_id)
-        result = put_element(writer, &empty, 4, sfs_term_text(&inverted->ids, inverted->edges.items[edge].id));
+        result = put_element(writer, &empty, 4,
+                             sfs_term_text(&inverted->ids, inverted->edges.items[edge].id));
     return result ? result : put_end(writer, empty, 3, "]");
 }
 
@@ -133,7 +136,8 @@ static int write_entity(struct writer *writer, uint32_t id)
     return result ? result : put_end(writer, empty, 2, "]");
 }
 
-static int write_all(struct writer *writer, const struct sfs_terms *terms, const struct sfs_list *list,
+static int write_all(struct writer *writer, const struct sfs_terms *terms,
+                     const struct sfs_list *list,
                      int (*write)(struct writer *writer, uint32_t number))
 {
     struct sfs_term_order order;
@@ -163,10 +167,11 @@ static int write_metadata(struct writer *writer, int64_t time)
     gmtime_r(&seconds, &parts);
     size_t size = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
     snprintf(text + size, sizeof(text) - size, ".%03dZ", (int)(rest / SFS_NS_PER_MS));
-    return sfs_buffer_printf(writer->buffer,
-                             ",\n  \"metadata\": {\n    \"createdAt\": \"%s\",\n    \"lastModified\": \"%s\",\n"
-                             "    \"entityCount\": %u\n  }\n}",
-                             text, text, writer->inverted->entity_list.count);
+    return sfs_buffer_printf(
+        writer->buffer,
+        ",\n  \"metadata\": {\n    \"createdAt\": \"%s\",\n    \"lastModified\": \"%s\",\n"
+        "    \"entityCount\": %u\n  }\n}",
+        text, text, writer->inverted->entity_list.count);
 }
 
 int sfs_document_write(const struct sfs_inverted *inverted, int64_t time,
@@ -177,7 +182,8 @@ int sfs_document_write(const struct sfs_inverted *inverted, int64_t time,
     struct writer writer = {inverted, sink, buffer, &failure};
     int result = put(&writer, SFS_LITERAL("{\n  \"version\": \"1.0.0\",\n  \"index\": "));
     if (!result)
-        result = write_all(&writer, &inverted->attributes, &inverted->attribute_list, write_attribute);
+        result =
+            write_all(&writer, &inverted->attributes, &inverted->attribute_list, write_attribute);
     if (!result)
         result = put(&writer, SFS_LITERAL(",\n  \"entityAttributes\": "));
     if (!result)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers as JavaScript writes them. Fifteen digits are kept by every double, so a decimal number of
- * no more is its own shortest text; others are read and printed with 15, 16 and 17 digits until they
- * read back as the same double. What strtod and snprintf get and give holds no decimal point that the
- * locale could change.
+ * Numbers as JavaScript writes them. Fifteen digits are kept by every double, so a decimal number
+ * of no more is its own shortest text; others are read and printed with 15, 16 and 17 digits until
+ * they read back as the same double. What strtod and snprintf get and give holds no decimal point
+ * that the locale could change.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,8 @@
 #include "util/js_value.h"
 #include "util/json_number.h"
 
-/* More digits never change which double is nearest, if whether others than 0 follow is remembered. */
+/* More digits never change which double is nearest, if whether others than 0 follow is remembered.
+ */
 #define DIGITS_MAX 800
 #define SAFE_DIGITS 15
 #define SAFE_EXPONENT 290
@@ -145,7 +146,8 @@ size_t sfs_js_double(double number, char ret_text[SFS_JS_NUMBER_MAX])
 static int64_t exponent_of(const struct sfs_json_number *number)
 {
     int64_t exponent = 0;
-    for (const char *at = number->exponent; at < number->exponent_end && exponent < EXPONENT_MAX; at++)
+    for (const char *at = number->exponent; at < number->exponent_end && exponent < EXPONENT_MAX;
+         at++)
         exponent = exponent * 10 + (*at - '0');
     return number->shift + (number->exponent_negative ? -exponent : exponent);
 }

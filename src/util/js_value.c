@@ -96,7 +96,8 @@ static size_t drop_duplicates(struct member *members, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        bool same = kept > 0 && sfs_json_string_compare(members[kept - 1].name, members[i].name) == 0;
+        bool same =
+            kept > 0 && sfs_json_string_compare(members[kept - 1].name, members[i].name) == 0;
         if (same)
             members[kept - 1].value = members[i].value;
         else

@@ -14,8 +14,8 @@
 /* The longest text of a number: "-1.2345678901234567e-308" has 24 bytes. */
 #define SFS_JS_NUMBER_MAX 32
 
-/* Writes the text that JavaScript has for a finite number (the shortest digits that read back as the
- * same double, the closest of those; -0 is 0) and returns its length. */
+/* Writes the text that JavaScript has for a finite number (the shortest digits that read back as
+ * the same double, the closest of those; -0 is 0) and returns its length. */
 size_t sfs_js_double(double number, char ret_text[SFS_JS_NUMBER_MAX]);
 /* The same for the text of a JSON number. Returns 0 where it is too large for a double. */
 size_t sfs_js_number(struct sfs_bytes json, char ret_text[SFS_JS_NUMBER_MAX]);
@@ -25,22 +25,23 @@ size_t sfs_js_number(struct sfs_bytes json, char ret_text[SFS_JS_NUMBER_MAX]);
 bool sfs_js_is_index(struct sfs_bytes name, uint32_t *ret_number);
 
 /*
- * Appends JSON.stringify(JSON.parse(value)): no white space; numbers as above, one that is too large
- * is null; strings with only the escapes that are needed; members that are numbers first and
+ * Appends JSON.stringify(JSON.parse(value)): no white space; numbers as above, one that is too
+ * large is null; strings with only the escapes that are needed; members that are numbers first and
  * ascending, of duplicates the last value at the first's place. NO_MEMORY; `out` is as it was then.
  */
 int sfs_js_canonical(struct sfs_json value, struct sfs_buffer *out) SFS_MUST_CHECK;
 
-/* Appends String(value) for text that sfs_js_canonical() wrote: a string's own text, elements of arrays
- * joined with commas (null is nothing there), "[object Object]". NO_MEMORY; `out` is as it was then. */
+/* Appends String(value) for text that sfs_js_canonical() wrote: a string's own text, elements of
+ * arrays joined with commas (null is nothing there), "[object Object]". NO_MEMORY; `out` is as it
+ * was then. */
 int sfs_js_string(struct sfs_json canonical, struct sfs_buffer *out) SFS_MUST_CHECK;
 
 /* Whether text is what a JavaScript string can be written as: UTF-8 or WTF-8 in which no two
  * surrogates make a pair. */
 bool sfs_js_is_text(struct sfs_bytes text);
 
-/* text.includes(part) and text.startsWith(part): by UTF-16 units, so that half of a pair is found in
- * the whole. Both must be sfs_js_is_text(). */
+/* text.includes(part) and text.startsWith(part): by UTF-16 units, so that half of a pair is found
+ * in the whole. Both must be sfs_js_is_text(). */
 bool sfs_js_includes(struct sfs_bytes text, struct sfs_bytes part);
 bool sfs_js_starts(struct sfs_bytes text, struct sfs_bytes part);
 

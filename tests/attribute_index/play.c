@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plays a script of operations on an attribute index and prints a line for each, as play.mjs does with
- * the reference in JavaScript.
+ * Plays a script of operations on an attribute index and prints a line for each, as play.mjs does
+ * with the reference in JavaScript.
  *
  * Usage: play file|document|postings DIRECTORY [URI] < SCRIPT
- *   file: plain files in DIRECTORY; document, postings: keys of the store, whose saved documents are
- *   copied to DIRECTORY, where the reference saves its own.
+ *   file: plain files in DIRECTORY; document, postings: keys of the store, whose saved documents
+ * are copied to DIRECTORY, where the reference saves its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,8 +83,8 @@ static int print_set(int code, struct sfs_attribute_set *set)
 static int save(struct sfs_buffer *name, struct sfs_error *error)
 {
     struct sfs_buffer path = path_of(name), value = {0};
-    int code = sfs_attribute_index_save(attributes, store ? sfs_buffer_bytes(name) : sfs_buffer_bytes(&path),
-                                        error);
+    int code = sfs_attribute_index_save(
+        attributes, store ? sfs_buffer_bytes(name) : sfs_buffer_bytes(&path), error);
     if (!code && store)
         code = sfs_get_value(store, sfs_buffer_bytes(name), &value, error);
     if (!code && store)
@@ -97,8 +97,8 @@ static int save(struct sfs_buffer *name, struct sfs_error *error)
 static int load(struct sfs_buffer *name, struct sfs_error *error)
 {
     struct sfs_buffer path = path_of(name);
-    int code = sfs_attribute_index_load(attributes, store ? sfs_buffer_bytes(name) : sfs_buffer_bytes(&path),
-                                        error);
+    int code = sfs_attribute_index_load(
+        attributes, store ? sfs_buffer_bytes(name) : sfs_buffer_bytes(&path), error);
     sfs_buffer_free(&path);
     return code;
 }
@@ -127,9 +127,11 @@ static int convert(struct sfs_error *error)
     if (postings) {
         sfs_attribute_index_free(attributes);
         attributes = NULL;
-        code = sfs_attribute_index_convert(store, SFS_LITERAL("index"), SFS_ATTRIBUTES_DOCUMENT, error);
+        code = sfs_attribute_index_convert(store, SFS_LITERAL("index"), SFS_ATTRIBUTES_DOCUMENT,
+                                           error);
         if (!code)
-            code = sfs_attribute_index_convert(store, SFS_LITERAL("index"), SFS_ATTRIBUTES_POSTINGS, error);
+            code = sfs_attribute_index_convert(store, SFS_LITERAL("index"), SFS_ATTRIBUTES_POSTINGS,
+                                               error);
         open_index();
     } else {
         code = save(&name, error);
@@ -169,8 +171,8 @@ static int search(struct operation *op)
             sfs_buffer_bytes(&own[0]), sfs_buffer_bytes(&own[1]), named ? own[2].data : NULL};
     }
     check(sfs_buffer_text(&op->combinator), &(struct sfs_error){.message = "text"});
-    int code = print_set(sfs_attribute_index_search(attributes, criteria, count, op->combinator.data, &set,
-                                                    &op->error),
+    int code = print_set(sfs_attribute_index_search(attributes, criteria, count,
+                                                    op->combinator.data, &set, &op->error),
                          &set);
     for (size_t i = 0; i < 24; i++)
         sfs_buffer_free(&texts[i]);
@@ -180,7 +182,8 @@ static int search(struct operation *op)
 static int entities(struct operation *op)
 {
     uint64_t count = 0;
-    int code = sfs_attribute_index_entities(attributes, sfs_buffer_bytes(&op->value), &count, &op->error);
+    int code =
+        sfs_attribute_index_entities(attributes, sfs_buffer_bytes(&op->value), &count, &op->error);
     if (!code)
         printf("%llu\n", (unsigned long long)count);
     return code ? code : 1;

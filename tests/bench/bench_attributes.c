@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The attribute index: adding, saving, loading and finding, as bench_attributes.mjs does the same in
- * JavaScript; the same document saved through stores beside a plain file; postings; and a value set in
- * the memory store beside one written durably to a file. Prints the median of the rounds in ms.
+ * The attribute index: adding, saving, loading and finding, as bench_attributes.mjs does the same
+ * in JavaScript; the same document saved through stores beside a plain file; postings; and a value
+ * set in the memory store beside one written durably to a file. Prints the median of the rounds in
+ * ms.
  *
  * Usage: bench_attributes [ENTITIES [ROUNDS [URI…]]]      (10000, 5, memory:)
  * In a URI DIRECTORY stands for an empty directory, which is removed: sqlite:DIRECTORY/store.
@@ -68,9 +69,11 @@ static void report(const char *title)
     memset(tasks, 0, sizeof(tasks));
 }
 
-static void add(struct sfs_attribute_index *index, const char *id, const char *name, const char *value)
+static void add(struct sfs_attribute_index *index, const char *id, const char *name,
+                const char *value)
 {
-    check(sfs_attribute_index_add(index, sfs_string(id), sfs_string(name), sfs_string(value), &error));
+    check(sfs_attribute_index_add(index, sfs_string(id), sfs_string(name), sfs_string(value),
+                                  &error));
 }
 
 static void fill(struct sfs_attribute_index *index)
@@ -90,12 +93,15 @@ static void fill(struct sfs_attribute_index *index)
 
 static void search(struct sfs_attribute_index *index)
 {
-    const struct sfs_attribute_criterion both[] = {{SFS_LITERAL("type"), SFS_LITERAL("\"type-3\""), NULL},
-                                                   {SFS_LITERAL("flag"), SFS_LITERAL("true"), NULL}};
-    const struct sfs_attribute_criterion part = {SFS_LITERAL("name"), SFS_LITERAL("\"777\""), "contains"};
+    const struct sfs_attribute_criterion both[] = {
+        {SFS_LITERAL("type"), SFS_LITERAL("\"type-3\""), NULL},
+        {SFS_LITERAL("flag"), SFS_LITERAL("true"), NULL}};
+    const struct sfs_attribute_criterion part = {SFS_LITERAL("name"), SFS_LITERAL("\"777\""),
+                                                 "contains"};
     struct sfs_attribute_set set;
     double begin = now();
-    check(sfs_attribute_index_find(index, SFS_LITERAL("type"), SFS_LITERAL("\"type-3\""), &set, &error));
+    check(sfs_attribute_index_find(index, SFS_LITERAL("type"), SFS_LITERAL("\"type-3\""), &set,
+                                   &error));
     took("find type", begin);
     sfs_attribute_set_free(&set);
     begin = now();
@@ -168,7 +174,8 @@ static void run_store(const char *uri)
     sfs_attribute_index_free(plain);
     sfs_attribute_index_free(stored);
     double begin = now();
-    check(sfs_attribute_index_convert(store, SFS_LITERAL("index"), SFS_ATTRIBUTES_POSTINGS, &error));
+    check(
+        sfs_attribute_index_convert(store, SFS_LITERAL("index"), SFS_ATTRIBUTES_POSTINGS, &error));
     took("convert to postings", begin);
     const struct sfs_attribute_options options = {.layout = SFS_ATTRIBUTES_POSTINGS,
                                                   .key = SFS_LITERAL("index")};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Scenarios of the attribute index: in memory, as a document, as postings, from one to the other. */
+/* Scenarios of the attribute index: in memory, as a document, as postings, from one to the other.
+ */
 #include "storefs/attribute_index.h"
 #include "tests/fault/rig.h"
 
@@ -18,7 +19,8 @@ static int64_t fixed_time(void *context)
 static int make(struct fixture *f, enum sfs_attribute_layout layout,
                 struct sfs_attribute_index **ret_index, struct sfs_error *error)
 {
-    const struct sfs_attribute_options options = {.layout = layout, .key = L("i"), .now = fixed_time};
+    const struct sfs_attribute_options options = {
+        .layout = layout, .key = L("i"), .now = fixed_time};
     return sfs_attribute_index_new(ret_index, f->store, &options, error);
 }
 
@@ -42,8 +44,8 @@ static int search(struct sfs_attribute_index *index, struct sfs_error *error)
 
 static int change(struct sfs_attribute_index *index, struct sfs_error *error)
 {
-    static const char entities[] =
-        "[{\"id\":\"1\",\"type\":{\"b\":1,\"a\":[\"\\u0041\"],\"b\":2},\"metadata\":{\"n\":1.50,\"s\":\"x\"}}]";
+    static const char entities[] = "[{\"id\":\"1\",\"type\":{\"b\":1,\"a\":[\"\\u0041\"],\"b\":2},"
+                                   "\"metadata\":{\"n\":1.50,\"s\":\"x\"}}]";
     uint64_t count = 0;
     int code = sfs_attribute_index_entities(index, sfs_string(entities), &count, error);
     THEN(sfs_attribute_index_add(index, L("2"), L("n"), L("2"), error));
@@ -88,8 +90,9 @@ static int postings(struct fixture *f, struct sfs_error *error)
 /* A document that was not written by us, so that every kind of entry is met. */
 static int convert(struct fixture *f, struct sfs_error *error)
 {
-    static const char foreign[] = "{\"index\":{\"a\":{\"1.0\":[\"x\",\"y\"],\"no\":[]}},\"entityAttributes\":"
-                                  "{\"x\":[\"a:1\",\"a:1.0\",\"junk\"],\"z\":[\"a:2\"]}}";
+    static const char foreign[] =
+        "{\"index\":{\"a\":{\"1.0\":[\"x\",\"y\"],\"no\":[]}},\"entityAttributes\":"
+        "{\"x\":[\"a:1\",\"a:1.0\",\"junk\"],\"z\":[\"a:2\"]}}";
     struct sfs_attribute_index *index = NULL;
     int code = sfs_set(f->store, L("i"), sfs_string(foreign), error);
     THEN(sfs_attribute_index_convert(f->store, L("i"), SFS_ATTRIBUTES_POSTINGS, error));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* JavaScript's numbers and strings, and the attribute index: what it refuses, documents, chunks, threads. */
+/* JavaScript's numbers and strings, and the attribute index: what it refuses, documents, chunks,
+ * threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,8 +82,9 @@ static void test_numbers(void **state)
 static void test_members(void **state)
 {
     (void)state;
-    expect_canonical("{\"b\":1,\"10\":2,\"2\":3,\"01\":4,\"4294967294\":5,\"4294967295\":6,\"b\":7}",
-                     "{\"2\":3,\"10\":2,\"4294967294\":5,\"b\":7,\"01\":4,\"4294967295\":6}");
+    expect_canonical(
+        "{\"b\":1,\"10\":2,\"2\":3,\"01\":4,\"4294967294\":5,\"4294967295\":6,\"b\":7}",
+        "{\"2\":3,\"10\":2,\"4294967294\":5,\"b\":7,\"01\":4,\"4294967295\":6}");
     expect_canonical(" [ {\"\\u0031\" : [] , \"a\":{}} , \"\\/\\u0041\\ud83d\\ude00\\ud83d\" ] ",
                      "[{\"1\":[],\"a\":{}},\"/A\xf0\x9f\x98\x80\\ud83d\"]");
     struct sfs_buffer deep = {0}, out = {0};
@@ -99,8 +101,14 @@ static void test_members(void **state)
 static void test_strings(void **state)
 {
     static const char *const cases[][2] = {
-        {"null", "null"}, {"true", "true"}, {"1.5", "1.5"}, {"\"a\\n\"", "a\n"}, {"{\"a\":1}", "[object Object]"},
-        {"[1,[2,[]],null,\"x\",{\"a\":[]},[[],3]]", "1,2,,,x,[object Object],,3"}, {"[]", ""}, {"[null]", ""},
+        {"null", "null"},
+        {"true", "true"},
+        {"1.5", "1.5"},
+        {"\"a\\n\"", "a\n"},
+        {"{\"a\":1}", "[object Object]"},
+        {"[1,[2,[]],null,\"x\",{\"a\":[]},[[],3]]", "1,2,,,x,[object Object],,3"},
+        {"[]", ""},
+        {"[null]", ""},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -109,9 +117,12 @@ static void test_strings(void **state)
         assert_true(sfs_bytes_equal(sfs_buffer_bytes(&out), sfs_string(cases[i][1])));
         sfs_buffer_free(&out);
     }
-    struct sfs_bytes face = L("a\xf0\x9f\x98\x80z"), high = L("\xed\xa0\xbd"), low = L("\xed\xb8\x80");
-    assert_true(sfs_js_includes(face, high) && sfs_js_includes(face, low) && sfs_js_includes(face, none));
-    assert_true(sfs_js_includes(face, L("\xed\xb8\x80z")) && sfs_js_starts(face, L("a\xed\xa0\xbd")));
+    struct sfs_bytes face = L("a\xf0\x9f\x98\x80z"), high = L("\xed\xa0\xbd"),
+                     low = L("\xed\xb8\x80");
+    assert_true(sfs_js_includes(face, high) && sfs_js_includes(face, low) &&
+                sfs_js_includes(face, none));
+    assert_true(sfs_js_includes(face, L("\xed\xb8\x80z")) &&
+                sfs_js_starts(face, L("a\xed\xa0\xbd")));
     assert_false(sfs_js_includes(face, L("\xed\xb8\x81")) || sfs_js_starts(face, high));
     assert_false(sfs_js_includes(L("ab"), L("abc")));
     assert_true(sfs_js_is_text(high) && sfs_js_is_text(L("\xed\xb8\x80\xed\xa0\xbd")));
@@ -136,10 +147,12 @@ static struct sfs_attribute_index *make(struct sfs_storage *store, enum sfs_attr
     return index;
 }
 
-static void add(struct sfs_attribute_index *index, const char *id, const char *name, const char *value)
+static void add(struct sfs_attribute_index *index, const char *id, const char *name,
+                const char *value)
 {
     assert_int_equal(
-        sfs_attribute_index_add(index, sfs_string(id), sfs_string(name), sfs_string(value), &error), 0);
+        sfs_attribute_index_add(index, sfs_string(id), sfs_string(name), sfs_string(value), &error),
+        0);
 }
 
 static size_t count(struct sfs_attribute_index *index, const char *name, struct sfs_bytes value)
@@ -161,7 +174,8 @@ static void expect(int code, int wanted, const char *sentence)
 static void test_refusals(void **state)
 {
     const struct sfs_attribute_options other = {.layout = (enum sfs_attribute_layout)7};
-    const struct sfs_attribute_options postings = {.layout = SFS_ATTRIBUTES_POSTINGS, .key = L("k")};
+    const struct sfs_attribute_options postings = {.layout = SFS_ATTRIBUTES_POSTINGS,
+                                                   .key = L("k")};
     struct sfs_attribute_index *index = make(NULL, SFS_ATTRIBUTES_DOCUMENT), *made;
     struct sfs_attribute_set set;
     uint64_t number = 7;
@@ -169,19 +183,30 @@ static void test_refusals(void **state)
     (void)state;
     expect(sfs_attribute_index_new(&made, NULL, &other, &error), SFS_E_INVALID, "no layout 7");
     expect(sfs_attribute_index_new(&made, NULL, &postings, &error), SFS_E_INVALID, "needs a store");
-    expect(sfs_attribute_index_add(index, none, L("a"), L("1"), &error), SFS_E_INVALID, "the entity id is missing");
-    expect(sfs_attribute_index_add(index, L("e"), none, L("1"), &error), SFS_E_INVALID, "the attribute name is missing");
-    expect(sfs_attribute_index_add(index, L("e"), L("a"), none, &error), SFS_E_INVALID, "the value is missing");
-    expect(sfs_attribute_index_add(index, L("e"), L("a"), L("{"), &error), SFS_E_INVALID, "neither JSON nor undefined");
-    expect(sfs_attribute_index_add(index, L("\xff"), L("a"), L("1"), &error), SFS_E_INVALID, "not UTF-8");
-    expect(sfs_attribute_index_search(index, &criterion, 1, "AND", &set, &error), SFS_E_INVALID, "'like'");
+    expect(sfs_attribute_index_add(index, none, L("a"), L("1"), &error), SFS_E_INVALID,
+           "the entity id is missing");
+    expect(sfs_attribute_index_add(index, L("e"), none, L("1"), &error), SFS_E_INVALID,
+           "the attribute name is missing");
+    expect(sfs_attribute_index_add(index, L("e"), L("a"), none, &error), SFS_E_INVALID,
+           "the value is missing");
+    expect(sfs_attribute_index_add(index, L("e"), L("a"), L("{"), &error), SFS_E_INVALID,
+           "neither JSON nor undefined");
+    expect(sfs_attribute_index_add(index, L("\xff"), L("a"), L("1"), &error), SFS_E_INVALID,
+           "not UTF-8");
+    expect(sfs_attribute_index_search(index, &criterion, 1, "AND", &set, &error), SFS_E_INVALID,
+           "'like'");
     criterion.test = NULL;
-    expect(sfs_attribute_index_search(index, &criterion, 1, "and", &set, &error), SFS_E_INVALID, "'and'");
+    expect(sfs_attribute_index_search(index, &criterion, 1, "and", &set, &error), SFS_E_INVALID,
+           "'and'");
     criterion.attribute = none;
-    expect(sfs_attribute_index_search(index, &criterion, 1, NULL, &set, &error), SFS_E_INVALID, "criterion 1 is missing");
-    expect(sfs_attribute_index_entities(index, L("{}"), &number, &error), SFS_E_INVALID, "no array, but object");
-    expect(sfs_attribute_index_entities(index, L("["), &number, &error), SFS_E_INVALID, "not JSON: byte 2");
-    expect(sfs_attribute_index_save(index, none, &error), SFS_E_INVALID, "the place of the document");
+    expect(sfs_attribute_index_search(index, &criterion, 1, NULL, &set, &error), SFS_E_INVALID,
+           "criterion 1 is missing");
+    expect(sfs_attribute_index_entities(index, L("{}"), &number, &error), SFS_E_INVALID,
+           "no array, but object");
+    expect(sfs_attribute_index_entities(index, L("["), &number, &error), SFS_E_INVALID,
+           "not JSON: byte 2");
+    expect(sfs_attribute_index_save(index, none, &error), SFS_E_INVALID,
+           "the place of the document");
     expect(sfs_attribute_index_load(index, L("/none/here"), &error), SFS_E_NOT_FOUND, "/none/here");
     assert_int_equal(number, 7);
     assert_int_equal(sfs_attribute_index_search(index, NULL, 0, NULL, &set, &error), 0);
@@ -193,10 +218,13 @@ static void test_refusals(void **state)
 }
 
 static const char document[] =
-    "{\n  \"version\": \"1.0.0\",\n  \"index\": {\n    \"a\": {\n      \"1\": [\n        \"e\"\n      ],\n"
-    "      \"undefined\": [\n        \"e\"\n      ]\n    }\n  },\n  \"entityAttributes\": {\n    \"e\": [\n"
+    "{\n  \"version\": \"1.0.0\",\n  \"index\": {\n    \"a\": {\n      \"1\": [\n        \"e\"\n   "
+    "   ],\n"
+    "      \"undefined\": [\n        \"e\"\n      ]\n    }\n  },\n  \"entityAttributes\": {\n    "
+    "\"e\": [\n"
     "      \"a:undefined\",\n      \"a:1\"\n    ]\n  },\n  \"metadata\": {\n"
-    "    \"createdAt\": \"2026-01-31T09:00:00.000Z\",\n    \"lastModified\": \"2026-01-31T09:00:00.000Z\",\n"
+    "    \"createdAt\": \"2026-01-31T09:00:00.000Z\",\n    \"lastModified\": "
+    "\"2026-01-31T09:00:00.000Z\",\n"
     "    \"entityCount\": 1\n  }\n}";
 
 static void test_file(void **state)
@@ -240,7 +268,8 @@ static void test_loading(void **state)
         {"{\"index\":{\"a\":7}}", SFS_E_NOT_A_STORE, "the attribute is no object: 'a'"},
         {"{\"index\":{\"a\":{\"1\":{}}}}", SFS_E_NOT_A_STORE, "for 'a:1'"},
         {"{\"index\":{\"a\":{\"1\":[1]}}}", SFS_E_NOT_A_STORE, "for 'a:1'"},
-        {"{\"index\":{},\"entityAttributes\":[]}", SFS_E_NOT_A_STORE, "\"entityAttributes\" is no object"},
+        {"{\"index\":{},\"entityAttributes\":[]}", SFS_E_NOT_A_STORE,
+         "\"entityAttributes\" is no object"},
         {"{\"index\":{},\"entityAttributes\":{\"e\":[null]}}", SFS_E_NOT_A_STORE, "the entity 'e'"},
         {"{\"index\":{},\"version\":\"1.1.0\"}", SFS_E_TOO_NEW, "version \"1.1.0\""},
         {"{\"index\":{},\"version\":1}", SFS_E_TOO_NEW, "version 1"},
@@ -257,7 +286,9 @@ static void test_loading(void **state)
         expect(sfs_attribute_index_load(index, L("bad"), &error), cases[i].code, cases[i].sentence);
         assert_int_equal(count(index, "a", L("1")), 1);
     }
-    assert_int_equal(sfs_set(store, L("good"), L("{\"index\":{\"a\":7,\"a\":{\"2\":5,\"2\":[\"x\"]}}}"), &error), 0);
+    assert_int_equal(
+        sfs_set(store, L("good"), L("{\"index\":{\"a\":7,\"a\":{\"2\":5,\"2\":[\"x\"]}}}"), &error),
+        0);
     assert_int_equal(sfs_attribute_index_load(index, L("good"), &error), 0);
     assert_int_equal(count(index, "a", L("2")), 1);
     sfs_attribute_index_free(index);
@@ -282,7 +313,8 @@ static void test_chunks(void **state)
         add(index, id, "type", "\"x\"");
     }
     const struct sfs_record *record;
-    assert_int_equal(sfs_get(store, L("index.postings/v/type/\"x\""), SFS_WANT_RECORD, &record, &error), 0);
+    assert_int_equal(
+        sfs_get(store, L("index.postings/v/type/\"x\""), SFS_WANT_RECORD, &record, &error), 0);
     assert_true(record->size < SFS_CHUNK_BYTES + 200);
     sfs_record_unref(record);
     assert_int_equal(sfs_attribute_index_find(index, L("type"), L("\"x\""), &set, &error), 0);
@@ -295,11 +327,13 @@ static void test_chunks(void **state)
     for (int i = 0; i < IDS - 1; i++) {
         snprintf(id, sizeof(id), "entity-%d", i);
         assert_int_equal(i % 2 ? sfs_attribute_index_remove_entity(index, sfs_string(id), &error)
-                               : sfs_attribute_index_remove(index, sfs_string(id), L("type"), L("\"x\""), &error),
+                               : sfs_attribute_index_remove(index, sfs_string(id), L("type"),
+                                                            L("\"x\""), &error),
                          0);
     }
     assert_int_equal(count(index, "type", none), 1);
-    assert_int_equal(sfs_attribute_index_remove(index, L("entity-2999"), L("type"), none, &error), 0);
+    assert_int_equal(sfs_attribute_index_remove(index, L("entity-2999"), L("type"), none, &error),
+                     0);
     assert_int_equal(sfs_size(store, &size, &error), 0);
     assert_int_equal(size, 1); /* the head */
     sfs_attribute_index_free(index);
@@ -313,11 +347,15 @@ static void test_damage(void **state)
         const char *text;
         int code;
     } cases[] = {
-        {"index.postings/v/a/1", "{\"name\":\"1\",\"ordinal\":2,\"count\":1,\"last\":0,\"list\":[7]}", SFS_E_CORRUPT},
-        {"index.postings/v/a/1", "{\"name\":\"2\",\"ordinal\":2,\"count\":1,\"last\":0,\"list\":[]}", SFS_E_UNSUPPORTED},
-        {"index.postings/v/a/1", "{\"name\":\"1\",\"ordinal\":2,\"count\":1,\"last\":0,\"list\":[]}", SFS_E_CORRUPT},
+        {"index.postings/v/a/1",
+         "{\"name\":\"1\",\"ordinal\":2,\"count\":1,\"last\":0,\"list\":[7]}", SFS_E_CORRUPT},
+        {"index.postings/v/a/1",
+         "{\"name\":\"2\",\"ordinal\":2,\"count\":1,\"last\":0,\"list\":[]}", SFS_E_UNSUPPORTED},
+        {"index.postings/v/a/1",
+         "{\"name\":\"1\",\"ordinal\":2,\"count\":1,\"last\":0,\"list\":[]}", SFS_E_CORRUPT},
         {"index.postings/v/a/1", "half", SFS_E_CORRUPT},
-        {"index.postings/e/e", "{\"name\":\"e\",\"ordinal\":2,\"list\":[[\"a\",\"1\",-1]]}", SFS_E_CORRUPT},
+        {"index.postings/e/e", "{\"name\":\"e\",\"ordinal\":2,\"list\":[[\"a\",\"1\",-1]]}",
+         SFS_E_CORRUPT},
         {"index.postings/e/e", "{\"name\":\"e\",\"ordinal\":2,\"list\":[[\"a\"]]}", SFS_E_CORRUPT},
         {"index", "{\"layout\":\"postings\",\"version\":\"1.0.0\"}", SFS_E_CORRUPT},
         {"index", "{\"layout\":\"postings\",\"version\":\"3\"}", SFS_E_TOO_NEW},
@@ -327,11 +365,13 @@ static void test_damage(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sfs_storage *store;
         struct sfs_attribute_index *made;
-        const struct sfs_attribute_options options = {.layout = SFS_ATTRIBUTES_POSTINGS, .key = L("index")};
+        const struct sfs_attribute_options options = {.layout = SFS_ATTRIBUTES_POSTINGS,
+                                                      .key = L("index")};
         assert_int_equal(sfs_open(&store, "memory:", SFS_OPEN_CREATE, &error), 0);
         struct sfs_attribute_index *index = make(store, SFS_ATTRIBUTES_POSTINGS);
         add(index, "e", "a", "1");
-        assert_int_equal(sfs_set(store, sfs_string(cases[i].key), sfs_string(cases[i].text), &error), 0);
+        assert_int_equal(
+            sfs_set(store, sfs_string(cases[i].key), sfs_string(cases[i].text), &error), 0);
         assert_int_equal(sfs_attribute_index_remove_entity(index, L("e"), &error), cases[i].code);
         if (cases[i].code == SFS_E_NOT_A_STORE)
             assert_int_equal(sfs_attribute_index_new(&made, store, &options, &error), SFS_E_EXISTS);
@@ -357,7 +397,8 @@ static void test_long_names(void **state)
     name.data[4999] = 'h';
     assert_int_equal(count(index, name.data, L("1")), 1);
     assert_int_equal(sfs_attribute_index_save(index, L("document"), &error), 0);
-    expect(sfs_attribute_index_save(index, L("index"), &error), SFS_E_INVALID, "where the postings are");
+    expect(sfs_attribute_index_save(index, L("index"), &error), SFS_E_INVALID,
+           "where the postings are");
     sfs_attribute_index_free(index);
     assert_int_equal(sfs_close(store, &error), 0);
     sfs_buffer_free(&name);
@@ -373,7 +414,8 @@ struct worker {
 static void *work(void *context)
 {
     struct worker *worker = context;
-    const struct sfs_attribute_options options = {.layout = SFS_ATTRIBUTES_POSTINGS, .key = L("index")};
+    const struct sfs_attribute_options options = {.layout = SFS_ATTRIBUTES_POSTINGS,
+                                                  .key = L("index")};
     struct sfs_attribute_index *index = NULL;
     struct sfs_error failure;
     char id[32];
@@ -381,9 +423,10 @@ static void *work(void *context)
     for (int i = 0; i < 60 && !worker->failed; i++) {
         struct sfs_attribute_set set = {0};
         snprintf(id, sizeof(id), "%d-%d", worker->number, i);
-        worker->failed = worker->number < 2
-                             ? sfs_attribute_index_add(index, sfs_string(id), L("a"), L("1"), &failure)
-                             : sfs_attribute_index_find(index, L("a"), none, &set, &failure);
+        worker->failed =
+            worker->number < 2
+                ? sfs_attribute_index_add(index, sfs_string(id), L("a"), L("1"), &failure)
+                : sfs_attribute_index_find(index, L("a"), none, &set, &failure);
         sfs_attribute_set_free(&set);
     }
     sfs_attribute_index_free(index);
@@ -419,10 +462,11 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_members), cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_file),    cmocka_unit_test(test_loading),
-        cmocka_unit_test(test_chunks),   cmocka_unit_test(test_damage),  cmocka_unit_test(test_long_names),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_members),
+        cmocka_unit_test(test_strings),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_file),       cmocka_unit_test(test_loading),
+        cmocka_unit_test(test_chunks),     cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_long_names), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
