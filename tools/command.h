@@ -82,5 +82,6 @@ extern const struct tool_command tool_backup_command;
 extern const struct tool_command tool_fsck_command;
 extern const struct tool_command tool_exec_command;
 extern const struct tool_command tool_index_command;
+extern const struct tool_command tool_attributes_command;
 
 #endif

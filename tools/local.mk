@@ -14,7 +14,8 @@ storefs_SOURCES += \
 	tools/progress.c tools/progress.h tools/new_file.c tools/new_file.h \
 	tools/mount.c tools/mount_options.c tools/mount_options.h tools/unmount.c tools/status.c \
 	tools/get.c tools/set.c tools/rm.c tools/ls.c tools/query.c \
-	tools/import.c tools/export.c tools/backup.c tools/fsck.c tools/exec.c tools/index.c
+	tools/import.c tools/export.c tools/backup.c tools/fsck.c tools/exec.c tools/index.c \
+	tools/attributes.c tools/attributes.h tools/attributes_build.c
 
 EXTRA_DIST += tools/quickstart
 completionsdir = $(datadir)/bash-completion/completions

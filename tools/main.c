@@ -23,6 +23,7 @@ static const struct tool_command *const commands[] = {
     &tool_import_command, &tool_export_command,
     &tool_backup_command, &tool_fsck_command,
     &tool_exec_command,   &tool_index_command,
+    &tool_attributes_command,
     NULL,
 };
 
@@ -39,10 +40,10 @@ static int help(void)
     puts("usage: storefs COMMAND ...\n\n"
          "Mounts a store of keys and values as files, and works on stores.\n\nCommands:");
     for (size_t i = 0; commands[i]; i++)
-        printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
     puts("\nStores (URI):");
     for (const struct sfs_backend_info *row = sfs_backends(); row->scheme; row++)
-        printf("  %-9s %s\n", row->scheme, row->summary);
+        printf("  %-10s %s\n", row->scheme, row->summary);
     puts("\nA path without a scheme is an sqlite store. 'storefs COMMAND --help' explains a "
          "command,\n"
          "'man storefs' everything. 'storefs --version' prints the version.");

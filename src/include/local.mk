@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What programs may use of libstorefs, one header an idea; backend.h is for implementers only.
 # Public headers, installed as <storefs/NAME.h>:  storefsinclude_HEADERS += src/include/storefs/NAME.h
+storefsinclude_HEADERS += src/include/storefs/attribute_index.h
 storefsinclude_HEADERS += src/include/storefs/batch.h
 storefsinclude_HEADERS += src/include/storefs/bytes.h
 storefsinclude_HEADERS += src/include/storefs/error.h

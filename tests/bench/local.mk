@@ -14,3 +14,6 @@ tests_bench_bench_query_SOURCES = tests/bench/bench_query.c
 tests_bench_bench_query_LDADD = libstorefs.la $(SQLITE_LIBS)
 bench_programs += tests/bench/bench_history
 tests_bench_bench_history_SOURCES = tests/bench/bench_history.c
+bench_programs += tests/bench/bench_attributes
+tests_bench_bench_attributes_SOURCES = tests/bench/bench_attributes.c
+EXTRA_DIST += tests/bench/bench_attributes.mjs

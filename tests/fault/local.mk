@@ -7,7 +7,7 @@ fault_tests += tests/fault/test_fault_layer
 tests_fault_test_fault_layer_SOURCES = tests/fault/test_fault_layer.c $(conformance_fixture)
 fault_rig = $(conformance_fixture) tests/fault/inject.h tests/fault/inject.c tests/fault/rig.h \
 	tests/fault/rig.c tests/fault/no_sync.c tests/fault/scenarios_reading.c tests/fault/scenarios_writing.c \
-	tests/fault/scenarios_keeping.c
+	tests/fault/scenarios_keeping.c tests/fault/scenarios_attributes.c
 fault_wrapped_memory = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
 	-Wl,--wrap=strdup,--wrap=strndup,--wrap=realpath
 fault_tests += tests/fault/test_allocations tests/fault/test_engine_allocations

@@ -290,7 +290,7 @@ static void play_table(void **state)
     }
 }
 
-#define TABLES 3
+#define TABLES 4
 int rig_run(const char *program, const struct rig_plan *plans, size_t count)
 {
     static const struct {
@@ -298,7 +298,8 @@ int rig_run(const char *program, const struct rig_plan *plans, size_t count)
         const struct scenario *table;
     } tables[TABLES] = {{"reading", scenarios_reading},
                         {"writing", scenarios_writing},
-                        {"keeping", scenarios_keeping}};
+                        {"keeping", scenarios_keeping},
+                        {"attributes", scenarios_attributes}};
     static struct place places[TABLES * STACK_BACKENDS * 8];
     static struct CMUnitTest tests[TABLES * STACK_BACKENDS * 8];
     static char names[TABLES * STACK_BACKENDS * 8][80];

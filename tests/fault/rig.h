@@ -29,6 +29,7 @@ struct scenario {
 extern const struct scenario scenarios_reading[];
 extern const struct scenario scenarios_writing[];
 extern const struct scenario scenarios_keeping[];
+extern const struct scenario scenarios_attributes[];
 
 /* What is made to fail, and what may come of it. */
 struct rig_plan {

@@ -16,3 +16,7 @@ tests_fuzz_fuzz_sort_key_LDFLAGS = $(fuzz_ldflags)
 fuzz_programs += tests/fuzz/fuzz_query
 tests_fuzz_fuzz_query_SOURCES = tests/fuzz/fuzz_query.c
 tests_fuzz_fuzz_query_LDFLAGS = $(fuzz_ldflags)
+fuzz_programs += tests/fuzz/fuzz_attributes
+tests_fuzz_fuzz_attributes_SOURCES = tests/fuzz/fuzz_attributes.c
+tests_fuzz_fuzz_attributes_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/corpus/attributes/document.json tests/fuzz/corpus/attributes/foreign.json

@@ -133,3 +133,5 @@ tests_unit_test_sqlite_indexes_SOURCES = tests/unit/test_sqlite_indexes.c \
 tests_unit_test_sqlite_indexes_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 unit_tests += tests/unit/test_dir
 tests_unit_test_dir_SOURCES = tests/unit/test_dir.c tests/fault/no_sync.c $(conformance_fixture)
+unit_tests += tests/unit/test_attribute_index
+tests_unit_test_attribute_index_SOURCES = tests/unit/test_attribute_index.c

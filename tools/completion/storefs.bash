@@ -87,6 +87,14 @@ _storefs() {
             _storefs_words "$(timeout 2 ls -- "${words[2]}/query/by" 2> /dev/null)" "$cur"
         fi
         ;;
+    attributes:3) _storefs_words $'statistics\nbuild\nadd\nremove\nfind\nlist\nconvert' "$cur" ;;
+    attributes:4)
+        case ${words[3]} in
+        convert) _storefs_words $'document\npostings' "$cur" ;;
+        find | list) _storefs_words "$(timeout 2 "$program" attributes "${words[2]}" list 2> /dev/null)" "$cur" ;;
+        build) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+        esac
+        ;;
     query:3) _storefs_query "$program" "${words[2]}" "$cur" ;;
     *)
         compopt -o filenames

@@ -3,6 +3,7 @@
 #define STOREFS_STOREFS_H
 
 /* Everything a program needs; include the single headers where less will do. */
+#include "storefs/attribute_index.h"
 #include "storefs/bulk.h"
 #include "storefs/condition.h"
 #include "storefs/index.h"
