@@ -22,4 +22,5 @@ libstorefs_la_SOURCES += backends/sqlite/transaction.c backends/sqlite/write.c
 libstorefs_la_SOURCES += backends/sqlite/index.c backends/sqlite/index.h
 libstorefs_la_SOURCES += backends/sqlite/index_apply.c backends/sqlite/index_build.c
 libstorefs_la_SOURCES += backends/sqlite/index_count.c backends/sqlite/index_past.c
-libstorefs_la_SOURCES += backends/sqlite/index_scan.c
+libstorefs_la_SOURCES += backends/sqlite/index_cursor.h backends/sqlite/index_scan.c
+libstorefs_la_SOURCES += backends/sqlite/index_walk.c backends/sqlite/visitor.c

@@ -67,6 +67,8 @@ int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,
         code = sfs_sqlite_file_check(connection, error);
     if (code == 0)
         code = set_up(connection, reader, error);
+    if (code == 0)
+        code = sfs_sqlite_visitor_set_up(connection, error);
     if (code != 0) {
         sfs_sqlite_disconnect(connection);
         return code;

@@ -28,7 +28,25 @@
 
 struct sfs_sqlite;
 
+/* What the indexes were at one state: the newest that a snapshot asked about (index.c). */
+struct sfs_sqlite_known {
+    int64_t sequence;
+    struct sfs_index_set *set; /* NULL: nothing is known */
+    struct sfs_index_stats *stats; /* of each in the set */
+};
+
 /* --- connections (connection.c) --- */
+
+/*
+ * Who takes the rows that a statement goes over, one by one inside SQLite, in place of being given
+ * each: a call of storefs_entry(K) or storefs_row(columns) in the statement's condition is false, and
+ * the statement goes on, while `take` returns 0.
+ */
+struct sfs_sqlite_visitor {
+    int (*take)(void *context, sqlite3_value **values); /* NULL: nobody */
+    void *context;
+    int code; /* what it returned last: above 0 enough, below 0 an error */
+};
 
 struct sfs_sqlite_connection {
     sqlite3 *db;
@@ -38,8 +56,16 @@ struct sfs_sqlite_connection {
     bool hasty;                         /* which then ends after LOG_PATIENCE */
     int log_tried;                      /* pages of the log when it was last asked to begin anew */
     bool full;                          /* commits wait for the disk */
+    struct sfs_sqlite_visitor visitor;
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
 };
+/* Gives the connection the functions (visitor.c). */
+int sfs_sqlite_visitor_set_up(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Runs the statement, which is bound, to its end (0), or until `take` returns something else: that;
+ * its row is the present one then, and the caller resets it; or an error. */
+int sfs_sqlite_visit(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
+                     int (*take)(void *context, sqlite3_value **values), void *context,
+                     struct sfs_error *error);
 
 struct sfs_sqlite_options {
     int synchronous;       /* 0 normal, 1 full */
@@ -122,6 +148,7 @@ struct sfs_sqlite {
     pthread_mutex_t indexes_mutex; /* guards these two */
     struct sfs_index_set *indexes; /* as of the commit … (index.c) */
     int64_t indexes_version;       /* … that last changed the set */
+    struct sfs_sqlite_known known; /* under the same mutex */
 
     pthread_mutex_t feed_mutex;
     struct sfs_sqlite_feed *feeds;
@@ -212,6 +239,16 @@ struct sfs_sqlite_row {
 /* The record in the statement's present row. With SFS_WANT_VALUE its value as of `version`. */
 int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
                    int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error);
+/* Where a row's columns are: those of a statement's present row, or the arguments of a function. */
+struct sfs_sqlite_fields {
+    sqlite3_stmt *statement;
+    sqlite3_value **values; /* NULL: the statement's */
+};
+struct sfs_bytes sfs_sqlite_field(struct sfs_sqlite_fields fields, int at);
+/* As sfs_sqlite_row(). */
+int sfs_sqlite_row_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
+                      unsigned want, int64_t version, struct sfs_sqlite_row *ret_row,
+                      struct sfs_error *error);
 /* Where a value lies, and since when. */
 struct sfs_sqlite_place {
     int64_t content; /* 0: an empty value */
