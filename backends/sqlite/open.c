@@ -281,7 +281,7 @@ static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_erro
 {
     bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
     store->open_flags = SQLITE_OPEN_READWRITE;
-    int code = sfs_sqlite_connect(store, false, &store->writer, error);
+    int code = sfs_sqlite_connect(store, SFS_SQLITE_WRITES, &store->writer, error);
     if (code != 0)
         return code;
     int there = sfs_sqlite_schema_check(store->writer, error);

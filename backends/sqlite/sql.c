@@ -77,7 +77,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_LEASE_GIVE_UP] = "DELETE FROM lease WHERE NOT contents AND sequence < ?1",
 
     [SFS_SQL_GET] = "SELECT " COLUMNS ", " DATA " FROM record WHERE name = ?1",
-    [SFS_SQL_SCAN] = "SELECT " COLUMNS ", " DATA " FROM record WHERE " IN_RANGE
+    [SFS_SQL_SCAN] = "SELECT " COLUMNS ", data FROM record LEFT JOIN block ON block ="
+                     " CASE WHEN ?9 THEN content END WHERE " IN_RANGE
                      " AND (kind = 0 OR NOT ?3) ORDER BY name LIMIT ?4",
     [SFS_SQL_HISTORY_GET] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
                             " WHERE name = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 1",
