@@ -44,11 +44,26 @@ struct index_cursor {
     bool exhausted;
 };
 
+static inline int sfs_sqlite_set_bytes(struct sfs_buffer *buffer, struct sfs_bytes bytes,
+                                       struct sfs_error *error)
+{
+    buffer->size = 0;
+    return sfs_buffer_add(buffer, bytes) ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN) : 0;
+}
+
+static inline int sfs_sqlite_place_set(struct place *place, struct sfs_bytes key,
+                                       struct sfs_bytes name, bool within, struct sfs_error *error)
+{
+    int code = sfs_sqlite_set_bytes(&place->key, key, error);
+    if (code == 0)
+        code = sfs_sqlite_set_bytes(&place->name, name, error);
+    place->within = within;
+    return code;
+}
+
 /* The next entry as the cursor's `next` gives it. */
 int sfs_sqlite_index_next(struct sfs_index_cursor *cursor, struct sfs_index_row *ret_row,
                           struct sfs_error *error);
-int sfs_sqlite_place_set(struct place *place, struct sfs_bytes key, struct sfs_bytes name,
-                         bool within, struct sfs_error *error);
 /* The cursor's `walk` (index_walk.c). */
 int sfs_sqlite_index_walk(struct sfs_index_cursor *cursor, struct sfs_bytes to,
                           sfs_index_visit *visit, void *context, struct sfs_error *error);

@@ -65,22 +65,6 @@ static void reverse(struct rows *rows, size_t from)
     }
 }
 
-static int set_bytes(struct sfs_buffer *buffer, struct sfs_bytes bytes, struct sfs_error *error)
-{
-    buffer->size = 0;
-    return sfs_buffer_add(buffer, bytes) ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN) : 0;
-}
-
-int sfs_sqlite_place_set(struct place *place, struct sfs_bytes key, struct sfs_bytes name,
-                         bool within, struct sfs_error *error)
-{
-    int code = set_bytes(&place->key, key, error);
-    if (code == 0)
-        code = set_bytes(&place->name, name, error);
-    place->within = within;
-    return code;
-}
-
 /* --- the present entries --- */
 
 struct fetching {
@@ -589,9 +573,9 @@ int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *
                                   .want = want,
                                   .descending = descending,
                                   .fetch = FETCH_FIRST};
-    int code = set_bytes(&self->from, range.from, error);
+    int code = sfs_sqlite_set_bytes(&self->from, range.from, error);
     if (code == 0)
-        code = set_bytes(&self->to, range.to, error);
+        code = sfs_sqlite_set_bytes(&self->to, range.to, error);
     if (code == 0)
         code = sfs_sqlite_place_set(&self->place, descending ? range.to : range.from,
                                     (struct sfs_bytes){0}, false, error);
