@@ -73,6 +73,7 @@ struct fs {
     struct fs_nodes *nodes;
     struct fs_errors *errors;
     struct fs_notifier *notifier;
+    struct fs_index_builds *index_builds;
     struct fs_transactions *transactions;
     struct fs_space *space; /* of keys/ and query/ */
     const char *uri;

@@ -173,13 +173,6 @@ static int root_lookup(struct fs_call *call, struct fs_node *dir, const char *na
     return code;
 }
 
-static int stop_if_interrupted(void *context, uint64_t done, uint64_t total)
-{
-    (void)done;
-    (void)total;
-    return fuse_req_interrupted(context);
-}
-
 static int root_make(struct fs_call *call, struct fs_node *dir, const char *name,
                      const struct fs_make *make, struct fs_entry *entry)
 {
@@ -193,8 +186,7 @@ static int root_make(struct fs_call *call, struct fs_node *dir, const char *name
                         SFS_PATH_NAME_MAX);
     int code = name_of(call, name, &text);
     if (code == 0)
-        code = sfs_index_create(dir->space->store, sfs_buffer_bytes(&text), stop_if_interrupted,
-                                call->request, &call->error);
+        code = fs_index_build(call, dir->space->store, sfs_buffer_bytes(&text));
     sfs_buffer_free(&text);
     return code == 0 ? root_lookup(call, dir, name, entry) : code;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fs/indexes.h"
 #include "fs/keys.h"
 
 #define THREADS_MAX 32
@@ -108,7 +109,9 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->errors = fs_errors_new();
     fs->transactions = fs_transactions_new(fs);
     fs->touched = fs_touched_new();
-    if (fs->touched == NULL || fs->space == NULL || fs->nodes == NULL || fs->errors == NULL || fs->transactions == NULL)
+    fs->index_builds = fs_index_builds_new();
+    if (fs->touched == NULL || fs->index_builds == NULL || fs->space == NULL || fs->nodes == NULL ||
+        fs->errors == NULL || fs->transactions == NULL)
         return sfs_fail_memory(error, "mount");
     return session_new(mount, options, error);
 }
@@ -116,6 +119,7 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
 static void take_down(struct mount *mount)
 {
     struct fs *fs = &mount->fs;
+    fs_index_builds_free(fs->index_builds);
     fs_notifier_free(fs->notifier);
     fs_transactions_free(fs->transactions);
     if (fs->session != NULL)

@@ -17,7 +17,7 @@ static const char where[] =
     "fields/  the same keys, JSON documents as trees: members are files and directories (below)\n"
     "views/   queries kept by name: ln -s ../query/by/type/doc/keys views/docs\n"
     "indexes/ mkdir indexes/FIELD (or FIELD,FIELD or unique:FIELD) makes an index, where the store has them;\n"
-    "         rmdir drops it. indexes/FIELD/stats has its numbers; while one is made, admin/stats.json\n"
+    "         rmdir drops it. indexes/FIELD/stats has its numbers, also while it is made\n"
     "tx/      transactions%s\n"
     "admin/   errors: the last 100, one JSON line each; stats.json: numbers\n\n";
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "storefs/index.h"
@@ -38,6 +39,14 @@ static int list(struct sfs_storage *store)
     return result ? tool_fail(result, &error) : tool_output_end();
 }
 
+static int fail(int result, const struct sfs_error *error)
+{
+    if (!tool_interrupted())
+        return tool_fail(result, error);
+    tool_say("stopped; there is no index");
+    return TOOL_SIGNAL + tool_interrupted();
+}
+
 static int add(struct sfs_storage *store, const char *fields, bool unique)
 {
     struct tool_progress progress;
@@ -51,11 +60,7 @@ static int add(struct sfs_storage *store, const char *fields, bool unique)
         sfs_index_create(store, sfs_buffer_bytes(&name), tool_progress_step, &progress, &error);
     tool_progress_end(&progress);
     sfs_buffer_free(&name);
-    if (result && tool_interrupted()) {
-        tool_say("stopped; there is no index");
-        return TOOL_SIGNAL + tool_interrupted();
-    }
-    return result ? tool_fail(result, &error) : TOOL_OK;
+    return result ? fail(result, &error) : TOOL_OK;
 }
 
 static int drop(struct sfs_storage *store, const char *fields)
@@ -84,33 +89,45 @@ static uint64_t number_in(const char *text, const char *name)
     return at && sscanf(at + strlen(name), "%" SCNu64, &number) == 1 ? number : 0;
 }
 
-static int show_mounted(int directory, const char *name, struct sfs_error *error)
+/* The numbers of the index of this file name: 1, 0 where there is none, or an error. */
+static int read_stats(int directory, const char *name, struct sfs_index_stats *ret_stats,
+                      struct sfs_error *error)
 {
     char text[4096];
     struct sfs_buffer path = {0};
-    struct sfs_buffer plain = {0};
     ssize_t size = -1;
-    int result = sfs_buffer_printf(&path, "%s/stats", name) || sfs_buffer_text(&path) ||
-                         sfs_path_unescape(sfs_string(name), &plain) || sfs_buffer_text(&plain)
-                     ? sfs_fail_memory(error, "index")
-                     : 0;
-    int file = result ? -1 : openat(directory, path.data, O_RDONLY | O_CLOEXEC);
+    if (sfs_buffer_printf(&path, "%s/stats", name) || sfs_buffer_text(&path)) {
+        sfs_buffer_free(&path);
+        return sfs_fail_memory(error, "index");
+    }
+    int file = openat(directory, path.data, O_RDONLY | O_CLOEXEC);
+    sfs_buffer_free(&path);
     if (file >= 0) {
         size = read(file, text, sizeof text - 1);
         close(file);
     }
-    if (size > 0) {
-        text[size] = '\0';
-        struct sfs_index_stats stats = {
-            .entries = number_in(text, "\"entries\": "),
-            .bytes = number_in(text, "\"bytes\": "),
-            .ready = strstr(text, "\"state\": \"ready\"") != NULL,
-            .done = number_in(text, "\"done\": "),
-            .total = number_in(text, "\"total\": "),
-        };
+    if (size <= 0)
+        return 0;
+    text[size] = '\0';
+    *ret_stats = (struct sfs_index_stats){
+        .entries = number_in(text, "\"entries\": "),
+        .bytes = number_in(text, "\"bytes\": "),
+        .ready = strstr(text, "\"state\": \"ready\"") != NULL,
+        .done = number_in(text, "\"done\": "),
+        .total = number_in(text, "\"total\": "),
+    };
+    return 1;
+}
+
+static int show_mounted(int directory, const char *name, struct sfs_error *error)
+{
+    struct sfs_index_stats stats;
+    struct sfs_buffer plain = {0};
+    int result = sfs_path_unescape(sfs_string(name), &plain) || sfs_buffer_text(&plain)
+                     ? sfs_fail_memory(error, "index")
+                     : read_stats(directory, name, &stats, error);
+    if (result > 0)
         result = show(NULL, plain.data, &stats);
-    }
-    sfs_buffer_free(&path);
     sfs_buffer_free(&plain);
     return result;
 }
@@ -130,23 +147,62 @@ static int list_mounted(int directory, struct sfs_error *error)
     return result;
 }
 
+/* The mount goes on with the building when mkdir has returned; interrupted, it is to leave it. */
+static int wait_until_ready(int directory, const char *name, struct sfs_error *error)
+{
+    struct tool_progress progress;
+    struct sfs_index_stats stats = {.ready = false};
+    int result = 1;
+    tool_progress_begin(&progress, "records");
+    while (result > 0 && !stats.ready) {
+        result = read_stats(directory, name, &stats, error);
+        if (result == 0) {
+            result = sfs_fail(error, SFS_E_IO, "index",
+                              "the index '%s' was not made: admin/errors of the mount has the reason", name);
+        } else if (result > 0 && !stats.ready && tool_progress_step(&progress, stats.done, stats.total)) {
+            (void)unlinkat(directory, name, AT_REMOVEDIR);
+            result = sfs_fail(error, SFS_E_CANCELLED, "index", "stopped");
+        } else if (result > 0 && !stats.ready) {
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        }
+    }
+    tool_progress_end(&progress);
+    return result < 0 ? result : 0;
+}
+
+static int add_mounted(int directory, const char *name, struct sfs_error *error)
+{
+    struct tool_place place = {.directory = directory, .name = (char[]){"."}};
+    struct stat status;
+    if (fstatat(directory, name, &status, 0) == 0)
+        return sfs_fail(error, SFS_E_EXISTS, "index", "there is an index '%s'", name);
+    if (mkdirat(directory, name, 0777) == 0)
+        return wait_until_ready(directory, name, error);
+    return errno == ENOENT ? sfs_fail(error, SFS_E_NOT_FOUND, "index", "there is no index '%s'", name)
+                           : tool_tree_fail(error, errno, &place, "cannot make");
+}
+
+static int drop_mounted(int directory, const char *name, struct sfs_error *error)
+{
+    struct tool_place place = {.directory = directory, .name = (char[]){"."}};
+    if (unlinkat(directory, name, AT_REMOVEDIR) == 0)
+        return 0;
+    return errno == ENOENT ? sfs_fail(error, SFS_E_NOT_FOUND, "index", "there is no index '%s'", name)
+                           : tool_tree_fail(error, errno, &place, "cannot drop");
+}
+
 /* Makes or drops one; the mount's sentence is kept with indexes/ itself. */
 static int change_mounted(int directory, const struct tool_call *call, struct sfs_error *error)
 {
     bool adds = strcmp(call->words[1], "add") == 0;
-    struct tool_place place = {.directory = directory, .name = (char[]){"."}};
     struct sfs_buffer name = {0};
-    struct stat status;
     bool named = strncmp(call->words[2], "unique:", 7) == 0;
-    int result = 0;
+    int result;
     if ((tool_given(call, UNIQUE) && !named && sfs_buffer_printf(&name, "unique:")) ||
         sfs_path_escape(sfs_string(call->words[2]), &name) || sfs_buffer_text(&name))
         result = sfs_fail_memory(error, "index");
-    else if (adds && fstatat(directory, name.data, &status, 0) == 0)
-        result = sfs_fail(error, SFS_E_EXISTS, "index", "there is an index '%s'", name.data);
-    else if (adds ? mkdirat(directory, name.data, 0777) : unlinkat(directory, name.data, AT_REMOVEDIR))
-        result = errno == ENOENT ? sfs_fail(error, SFS_E_NOT_FOUND, "index", "there is no index '%s'", name.data)
-                                 : tool_tree_fail(error, errno, &place, adds ? "cannot make" : "cannot drop");
+    else
+        result = (adds ? add_mounted : drop_mounted)(directory, name.data, error);
     sfs_buffer_free(&name);
     return result;
 }
@@ -189,7 +245,7 @@ static int run(const struct tool_call *call)
     if (!target.base)
         return tool_target_close(&target, work(target.store, call));
     result = work_mounted(target.base, call, &error);
-    return tool_target_close(&target, result ? tool_fail(result, &error) : tool_output_end());
+    return tool_target_close(&target, result ? fail(result, &error) : tool_output_end());
 }
 
 static const struct tool_option options[] = {

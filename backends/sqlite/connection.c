@@ -36,9 +36,11 @@ static int wait_for_lock(void *context, int count)
 }
 
 /* Readers share what the option gives for pages: with mmap they hold few of their own. */
-static int set_up(struct sfs_sqlite_connection *connection, bool reader, struct sfs_error *error)
+static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use use,
+                  struct sfs_error *error)
 {
     const struct sfs_sqlite_options *options = &connection->store->options;
+    bool reader = use != SFS_SQLITE_WRITES;
     uint64_t cache = options->cache / 1024 / (reader ? SFS_SQLITE_READERS : 1);
     char sql[512];
     sqlite3_busy_handler(connection->db, wait_for_lock, connection);
@@ -48,18 +50,20 @@ static int set_up(struct sfs_sqlite_connection *connection, bool reader, struct 
              "PRAGMA journal_size_limit = 67108864;"
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
              "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s; PRAGMA query_only = %d;",
-             (unsigned long long)(cache < 256 ? 256 : cache), (unsigned long long)options->mmap,
+             (unsigned long long)(cache < 256 ? 256 : cache),
+             use == SFS_SQLITE_SCANS ? 0 : (unsigned long long)options->mmap,
              options->synchronous ? "FULL" : "NORMAL", reader);
     return sfs_sqlite_execute(connection, sql, error);
 }
 
-int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,
+int sfs_sqlite_connect(struct sfs_sqlite *store, enum sfs_sqlite_use use,
                        struct sfs_sqlite_connection **ret_connection, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = calloc(1, sizeof(*connection));
     if (!connection)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
     connection->store = store;
+    connection->scans = use == SFS_SQLITE_SCANS;
     int result = sqlite3_open_v2(store->uri, &connection->db,
                                  store->open_flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
     int code = 0;
@@ -68,7 +72,9 @@ int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,
     if (code == 0)
         code = sfs_sqlite_file_check(connection, error);
     if (code == 0)
-        code = set_up(connection, reader, error);
+        code = set_up(connection, use, error);
+    if (code == 0)
+        code = sfs_sqlite_visitor_set_up(connection, error);
     if (code != 0) {
         sfs_sqlite_disconnect(connection);
         return code;
@@ -89,23 +95,47 @@ void sfs_sqlite_disconnect(struct sfs_sqlite_connection *connection)
 
 /* --- the pool --- */
 
-int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
-                           struct sfs_error *error)
+/* Takes an idle one for this use out of the list, or of the list's others `any`. NULL. */
+static struct sfs_sqlite_connection *find_idle(struct sfs_sqlite *store, bool scans, bool any)
 {
-    pthread_mutex_lock(&store->pool_mutex);
-    while (!store->idle && store->readers >= SFS_SQLITE_READERS)
-        pthread_cond_wait(&store->pool_free, &store->pool_mutex);
-    struct sfs_sqlite_connection *connection = store->idle;
+    struct sfs_sqlite_connection **link = &store->idle;
+    while (*link && (*link)->scans != scans && !any)
+        link = &(*link)->next;
+    struct sfs_sqlite_connection *connection = *link;
     if (connection)
-        store->idle = connection->next;
-    else
-        store->readers++;
+        *link = connection->next;
+    return connection;
+}
+
+/* NULL: one more may be opened, and is counted already. */
+static struct sfs_sqlite_connection *wait_for_idle(struct sfs_sqlite *store, bool scans)
+{
+    struct sfs_sqlite_connection *connection;
+    pthread_mutex_lock(&store->pool_mutex);
+    for (;;) {
+        bool more = store->readers < SFS_SQLITE_READERS;
+        connection = find_idle(store, scans, false);
+        if (!connection && !more)
+            connection = find_idle(store, scans, true);
+        if (connection || more)
+            break;
+        pthread_cond_wait(&store->pool_free, &store->pool_mutex);
+    }
+    store->readers += !connection;
     pthread_mutex_unlock(&store->pool_mutex);
+    return connection;
+}
+
+static int take(struct sfs_sqlite *store, bool scans, struct sfs_sqlite_connection **ret_connection,
+                struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = wait_for_idle(store, scans);
     if (connection) {
         *ret_connection = connection;
         return 0;
     }
-    int code = sfs_sqlite_connect(store, true, ret_connection, error);
+    int code = sfs_sqlite_connect(store, scans ? SFS_SQLITE_SCANS : SFS_SQLITE_READS,
+                                  ret_connection, error);
     if (code != 0) {
         pthread_mutex_lock(&store->pool_mutex);
         store->readers--;
@@ -113,6 +143,18 @@ int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connectio
         pthread_mutex_unlock(&store->pool_mutex);
     }
     return code;
+}
+
+int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
+                           struct sfs_error *error)
+{
+    return take(store, false, ret_connection, error);
+}
+
+int sfs_sqlite_scanner_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
+                            struct sfs_error *error)
+{
+    return take(store, store->options.mmap > 0, ret_connection, error);
 }
 
 int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,

@@ -276,14 +276,64 @@ static int read_past_set(struct sfs_sqlite_view view, struct sfs_index_set **ret
     return 0;
 }
 
-/* Reads it, and keeps it unless somebody else just did. */
+static struct sfs_index_stats *copy_stats(const struct sfs_index_stats *stats, size_t count)
+{
+    struct sfs_index_stats *copy = malloc(count * sizeof(*copy));
+    if (copy)
+        memcpy(copy, stats, count * sizeof(*copy));
+    return copy;
+}
+
+/* The next snapshot of this very state need not read it. Where there is no memory it has to. */
+static void note_known(struct sfs_sqlite *store, int64_t sequence, struct sfs_index_set *set,
+                       const struct sfs_index_stats *stats)
+{
+    struct sfs_sqlite_known known = {sequence, sfs_index_set_ref(set),
+                                     copy_stats(stats, set->count)};
+    pthread_mutex_lock(&store->indexes_mutex);
+    if (known.stats && (!store->known.set || store->known.sequence < sequence)) {
+        struct sfs_sqlite_known old = store->known;
+        store->known = known;
+        known = old;
+    }
+    pthread_mutex_unlock(&store->indexes_mutex);
+    sfs_sqlite_index_known_clear(&known);
+}
+
+void sfs_sqlite_index_known_clear(struct sfs_sqlite_known *known)
+{
+    sfs_index_set_unref(known->set);
+    free(known->stats);
+    *known = (struct sfs_sqlite_known){.set = NULL};
+}
+
+/* What is known of the state: NULL, nothing, or as read_past_set() gives it. */
+static struct sfs_index_set *find_known_state(struct sfs_sqlite *store, int64_t sequence,
+                                              struct sfs_index_stats **ret_stats)
+{
+    struct sfs_index_set *set = NULL;
+    pthread_mutex_lock(&store->indexes_mutex);
+    const struct sfs_sqlite_known *known = &store->known;
+    if (known->set && known->sequence == sequence)
+        *ret_stats = copy_stats(known->stats, known->set->count);
+    if (*ret_stats)
+        set = sfs_index_set_ref(known->set);
+    pthread_mutex_unlock(&store->indexes_mutex);
+    return set;
+}
+
+/* Finds it, and keeps it unless somebody else just did. */
 static int learn_set(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
                      struct sfs_index_set **ret_set, struct sfs_error *error)
 {
     struct sfs_index_stats *stats = NULL;
-    int code = read_past_set(view, ret_set, &stats, error);
+    *ret_set = find_known_state(view.store, view.hold->sequence, &stats);
+    bool known = *ret_set != NULL;
+    int code = known ? 0 : read_past_set(view, ret_set, &stats, error);
     if (code)
         return code;
+    if (stats && !known)
+        note_known(view.store, view.hold->sequence, *ret_set, stats);
     pthread_mutex_lock(&pasts->mutex);
     if (!pasts->set_known) {
         pasts->set = sfs_index_set_ref(*ret_set);

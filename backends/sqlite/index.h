@@ -42,6 +42,8 @@ int sfs_sqlite_index_row(struct sfs_sqlite_connection *connection, const struct 
                          struct sfs_sqlite_index_row *ret_row, struct sfs_error *error);
 int sfs_sqlite_index_gone(const struct sfs_index *index, struct sfs_error *error);
 
+void sfs_sqlite_index_known_clear(struct sfs_sqlite_known *known);
+
 /* --- what a batch changes (index_apply.c) --- */
 
 /* Writes what was counted; or only forgets it, where the batch is rolled back. */

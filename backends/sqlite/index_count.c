@@ -62,7 +62,6 @@ static int count_unchanged(const struct sfs_sqlite_index_look *look, const struc
     int code = begin(look, SFS_SQL_INDEX_RECORDS, index, range, &statement, error);
     if (code)
         return code;
-    sqlite3_bind_zeroblob(statement, 3, 0);
     sqlite3_bind_int64(statement, 9, 0);
     while (count < most && (found = sfs_sqlite_step(look->connection, statement, error)) == 1)
         count += is_unchanged(look, statement);

@@ -5,7 +5,7 @@
  * over, and what they were is merged in. What was read ahead of the present state is dropped when
  * this process commits.
  */
-#include "backends/sqlite/index.h"
+#include "backends/sqlite/index_cursor.h"
 
 #include <stdlib.h>
 
@@ -13,45 +13,6 @@
 #define FETCH_MOST 256
 #define FETCH_BYTES ((uint64_t)1024 * 1024) /* of values */
 #define PASSED_OVER 4096                    /* rows in one fetch that do not show */
-
-/* Where an entry is in the index, or a gap is: entries that are left come behind it. */
-struct place {
-    struct sfs_buffer key;
-    struct sfs_buffer name;
-    bool within; /* descending: others of this K may be left, behind `name`; else only smaller Ks */
-};
-
-struct row {
-    size_t at; /* K and the name, in `bytes` */
-    size_t key_size;
-    size_t name_size;
-    const struct sfs_record *record;
-};
-
-struct rows {
-    struct row *list;
-    size_t count;
-    size_t room;
-    struct sfs_buffer bytes;
-};
-
-struct index_cursor {
-    struct sfs_index_cursor cursor;
-    struct sfs_sqlite_view view;
-    struct sfs_sqlite_pasts *pasts;
-    const struct sfs_index *index;
-    unsigned want;
-    bool descending;
-    struct sfs_buffer from;
-    struct sfs_buffer to; /* empty: no bound */
-    struct place place;   /* where the next fetch goes on */
-    struct rows rows;
-    size_t at;
-    size_t fetch;
-    uint64_t size;    /* of the values fetched */
-    uint64_t commits; /* of the store when it was fetched */
-    bool exhausted;
-};
 
 /* --- rows --- */
 
@@ -104,28 +65,14 @@ static void reverse(struct rows *rows, size_t from)
     }
 }
 
-static int set_bytes(struct sfs_buffer *buffer, struct sfs_bytes bytes, struct sfs_error *error)
-{
-    buffer->size = 0;
-    return sfs_buffer_add(buffer, bytes) ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN) : 0;
-}
-
-static int set_place(struct place *place, struct sfs_bytes key, struct sfs_bytes name, bool within,
-                     struct sfs_error *error)
-{
-    int code = set_bytes(&place->key, key, error);
-    if (code == 0)
-        code = set_bytes(&place->name, name, error);
-    place->within = within;
-    return code;
-}
-
 /* --- the present entries --- */
 
 struct fetching {
     struct index_cursor *self;
     const struct sfs_sqlite_index_look *look;
     sqlite3_stmt *statement;
+    sqlite3_value **values; /* of the row, where the statement shows it (visitor.c) */
+    struct sfs_error *error;
     bool ended;          /* the index was dropped since the snapshot */
     bool joined;         /* the record is in the row */
     size_t passed;       /* rows read, whether they show or not */
@@ -134,14 +81,19 @@ struct fetching {
     struct place reached;
 };
 
+static struct sfs_sqlite_fields fields_of(const struct fetching *fetching)
+{
+    return (struct sfs_sqlite_fields){fetching->statement, fetching->values};
+}
+
 static struct sfs_bytes row_key(const struct fetching *fetching)
 {
-    return sfs_sqlite_column(fetching->statement, fetching->joined ? SFS_SQLITE_COLUMN_KEY : 0);
+    return sfs_sqlite_field(fields_of(fetching), fetching->joined ? SFS_SQLITE_COLUMN_KEY : 0);
 }
 
 static struct sfs_bytes row_name(const struct fetching *fetching)
 {
-    return sfs_sqlite_column(fetching->statement, fetching->joined ? SFS_SQLITE_COLUMN_KEY + 1 : 1);
+    return sfs_sqlite_field(fields_of(fetching), fetching->joined ? SFS_SQLITE_COLUMN_KEY + 1 : 1);
 }
 
 static bool is_full(const struct fetching *fetching)
@@ -190,10 +142,10 @@ static int damaged(const struct fetching *fetching, struct sfs_error *error)
 static bool is_gone(const struct fetching *fetching)
 {
     return fetching->joined &&
-           (sqlite3_column_type(fetching->statement, 0) == SQLITE_NULL ||
+           (sfs_sqlite_field(fields_of(fetching), SFS_SQLITE_COLUMN_NAME).size == 0 ||
             (fetching->ended &&
              !sfs_bytes_equal(row_name(fetching),
-                              sfs_sqlite_column(fetching->statement, SFS_SQLITE_COLUMN_NAME))));
+                              sfs_sqlite_field(fields_of(fetching), SFS_SQLITE_COLUMN_NAME))));
 }
 
 /* Adds the entry in the statement's row, unless its name has changed since the snapshot. */
@@ -209,8 +161,8 @@ static int add_entry(struct fetching *fetching, struct sfs_error *error)
     if (is_gone(fetching))
         return fetching->ended ? 0 : damaged(fetching, error);
     if (!(self->want & SFS_WANT_NAMES)) {
-        int code = sfs_sqlite_row(fetching->look->connection, fetching->statement, self->want,
-                                  fetching->look->version, &row, error);
+        int code = sfs_sqlite_row_of(fetching->look->connection, fields_of(fetching), self->want,
+                                     fetching->look->version, &row, error);
         if (code)
             return code;
         self->size += self->want & SFS_WANT_VALUE ? row.record->size : 0;
@@ -218,30 +170,40 @@ static int add_entry(struct fetching *fetching, struct sfs_error *error)
     return add_row(&self->rows, row_key(fetching), row_name(fetching), row.record, error);
 }
 
+/* 1 it is full, which is noted. */
+static int add_and_look(struct fetching *fetching, struct sfs_error *error)
+{
+    int code = add_entry(fetching, error);
+    if (code || !is_full(fetching))
+        return code;
+    code = sfs_sqlite_place_set(&fetching->reached, row_key(fetching), row_name(fetching), true,
+                                error);
+    return code ? code : 1;
+}
+
+static int take_row(void *context, sqlite3_value **values)
+{
+    struct fetching *fetching = context;
+    fetching->values = values;
+    int code = add_and_look(fetching, fetching->error);
+    fetching->values = NULL;
+    return code;
+}
+
 /* Adds rows until it is full: 1, or the statement ends: 0. */
 static int add_entries(struct fetching *fetching, struct sfs_error *error)
 {
-    int found;
-    while ((found = sfs_sqlite_step(fetching->look->connection, fetching->statement, error)) == 1) {
-        int code = add_entry(fetching, error);
-        if (code == 0 && is_full(fetching))
-            code =
-                set_place(&fetching->reached, row_key(fetching), row_name(fetching), true, error);
-        if (code || is_full(fetching)) {
-            sqlite3_reset(fetching->statement);
-            return code ? code : 1;
-        }
-    }
-    return found;
-}
-
-static int fetch_ascending(struct fetching *fetching, struct sfs_error *error)
-{
-    struct index_cursor *self = fetching->self;
-    int code = begin(fetching, choose(fetching, SFS_SQL_INDEX_NAMES, SFS_SQL_INDEX_RECORDS),
-                     sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
-                     sfs_buffer_bytes(&self->to), error);
-    return code ? code : add_entries(fetching, error);
+    struct sfs_sqlite_connection *connection = fetching->look->connection;
+    int code = 0, found = 0;
+    fetching->error = error;
+    if (fetching->joined)
+        code = sfs_sqlite_visit(connection, fetching->statement, take_row, fetching, error);
+    while (code == 0 && !fetching->joined &&
+           (found = sfs_sqlite_step(connection, fetching->statement, error)) == 1)
+        code = add_and_look(fetching, error);
+    if (code)
+        sqlite3_reset(fetching->statement);
+    return code ? code : found;
 }
 
 /* What is left of the K that the place is within. */
@@ -249,9 +211,22 @@ static int fetch_group(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
     int code =
-        begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_GROUP_RECORDS),
+        begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_FETCH_GROUP),
               sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
               (struct sfs_bytes){0}, error);
+    return code ? code : add_entries(fetching, error);
+}
+
+static int fetch_ascending(struct fetching *fetching, struct sfs_error *error)
+{
+    struct index_cursor *self = fetching->self;
+    struct sfs_bytes at = sfs_buffer_bytes(&self->place.key), to = sfs_buffer_bytes(&self->to);
+    if (to.size > 0 && sfs_bytes_compare(at, to) >= 0)
+        return 0;
+    int code = fetch_group(fetching, error);
+    if (code == 0)
+        code = begin(fetching, choose(fetching, SFS_SQL_INDEX_NAMES, SFS_SQL_INDEX_FETCH), at,
+                     (struct sfs_bytes){0}, to, error);
     return code ? code : add_entries(fetching, error);
 }
 
@@ -271,7 +246,8 @@ static int add_descending(struct fetching *fetching, struct sfs_error *error)
         fetching->group_passed = 0;
     }
     if (fetching->group_passed == 0)
-        code = set_place(reached, row_key(fetching), (struct sfs_bytes){0}, false, error);
+        code =
+            sfs_sqlite_place_set(reached, row_key(fetching), (struct sfs_bytes){0}, false, error);
     if (code == 0 && (fetching->group_passed >= self->fetch ||
                       (fetching->group_passed > 0 && self->size >= FETCH_BYTES))) {
         cut_rows(&self->rows, fetching->group);
@@ -410,8 +386,9 @@ static int merge(struct index_cursor *self, const struct sfs_sqlite_index_look *
             break;
         }
         if (code == 0)
-            code = set_place(&self->place, key_of(&merged, &merged.list[merged.count - 1]),
-                             name_of(&merged, &merged.list[merged.count - 1]), true, error);
+            code =
+                sfs_sqlite_place_set(&self->place, key_of(&merged, &merged.list[merged.count - 1]),
+                                     name_of(&merged, &merged.list[merged.count - 1]), true, error);
         if (code == 0 && past)
             entry = past_next(self, entries, &self->place, &work);
     }
@@ -419,8 +396,8 @@ static int merge(struct index_cursor *self, const struct sfs_sqlite_index_look *
     if (!all) {
         self->exhausted = false;
         code = code ? code
-                    : set_place(reached, sfs_buffer_bytes(&self->place.key),
-                                sfs_buffer_bytes(&self->place.name), true, error);
+                    : sfs_sqlite_place_set(reached, sfs_buffer_bytes(&self->place.key),
+                                           sfs_buffer_bytes(&self->place.name), true, error);
     }
     cut_rows(rows, 0);
     free(rows->list);
@@ -488,8 +465,8 @@ static int drop_old(struct index_cursor *self, struct sfs_error *error)
         self->commits == atomic_load(&self->view.store->commits))
         return 0;
     const struct row *shown = &self->rows.list[self->at - 1];
-    int code = set_place(&self->place, key_of(&self->rows, shown), name_of(&self->rows, shown),
-                         true, error);
+    int code = sfs_sqlite_place_set(&self->place, key_of(&self->rows, shown),
+                                    name_of(&self->rows, shown), true, error);
     if (code)
         return code;
     cut_rows(&self->rows, 0);
@@ -499,8 +476,8 @@ static int drop_old(struct index_cursor *self, struct sfs_error *error)
     return 0;
 }
 
-static int index_next(struct sfs_index_cursor *base, struct sfs_index_row *ret_row,
-                      struct sfs_error *error)
+int sfs_sqlite_index_next(struct sfs_index_cursor *base, struct sfs_index_row *ret_row,
+                          struct sfs_error *error)
 {
     struct index_cursor *self = (struct index_cursor *)base;
     int code = drop_old(self, error);
@@ -551,7 +528,13 @@ static int index_seek(struct sfs_index_cursor *base, struct sfs_bytes key, struc
     self->at = 0;
     self->fetch = FETCH_FIRST / 4;
     self->exhausted = self->descending && key.size == 0;
-    return set_place(&self->place, key, (struct sfs_bytes){0}, false, error);
+    return sfs_sqlite_place_set(&self->place, key, (struct sfs_bytes){0}, false, error);
+}
+
+static void index_expect(struct sfs_index_cursor *base, uint64_t count)
+{
+    struct index_cursor *self = (struct index_cursor *)base;
+    self->fetch = count < 1 ? 1 : count < FETCH_MOST ? (size_t)count : FETCH_MOST;
 }
 
 static void index_close(struct sfs_index_cursor *base)
@@ -573,8 +556,13 @@ int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *
                           unsigned want, struct sfs_index_cursor **ret_cursor,
                           struct sfs_error *error)
 {
-    static const struct sfs_index_cursor_operations operations = {index_next, index_seek,
-                                                                  index_close};
+    static const struct sfs_index_cursor_operations operations = {
+        .next = sfs_sqlite_index_next,
+        .seek = index_seek,
+        .expect = index_expect,
+        .walk = sfs_sqlite_index_walk,
+        .close = index_close,
+    };
     struct index_cursor *self = calloc(1, sizeof(*self));
     if (!self)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
@@ -585,12 +573,12 @@ int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *
                                   .want = want,
                                   .descending = descending,
                                   .fetch = FETCH_FIRST};
-    int code = set_bytes(&self->from, range.from, error);
+    int code = sfs_sqlite_set_bytes(&self->from, range.from, error);
     if (code == 0)
-        code = set_bytes(&self->to, range.to, error);
+        code = sfs_sqlite_set_bytes(&self->to, range.to, error);
     if (code == 0)
-        code = set_place(&self->place, descending ? range.to : range.from, (struct sfs_bytes){0},
-                         false, error);
+        code = sfs_sqlite_place_set(&self->place, descending ? range.to : range.from,
+                                    (struct sfs_bytes){0}, false, error);
     if (code) {
         index_close(&self->cursor);
         return code;

@@ -28,7 +28,25 @@
 
 struct sfs_sqlite;
 
+/* What the indexes were at one state: the newest that a snapshot asked about (index.c). */
+struct sfs_sqlite_known {
+    int64_t sequence;
+    struct sfs_index_set *set;     /* NULL: nothing is known */
+    struct sfs_index_stats *stats; /* of each in the set */
+};
+
 /* --- connections (connection.c) --- */
+
+/*
+ * Who takes the rows that a statement goes over, one by one inside SQLite, in place of being given
+ * each: a call of storefs_entry(K) or storefs_row(columns) in the statement's condition is false,
+ * and the statement goes on, while `take` returns 0.
+ */
+struct sfs_sqlite_visitor {
+    int (*take)(void *context, sqlite3_value **values); /* NULL: nobody */
+    void *context;
+    int code; /* what it returned last: above 0 enough, below 0 an error */
+};
 
 struct sfs_sqlite_connection {
     sqlite3 *db;
@@ -40,8 +58,17 @@ struct sfs_sqlite_connection {
     bool claimed;                       /* … and is (turn.c) */
     int log_tried;                      /* pages of the log when it was last asked to begin anew */
     bool full;                          /* commits wait for the disk */
+    bool scans;                         /* it is for long scans */
+    struct sfs_sqlite_visitor visitor;
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
 };
+/* Gives the connection the functions (visitor.c). */
+int sfs_sqlite_visitor_set_up(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Runs the statement, which is bound, to its end (0), or until `take` returns something else: that;
+ * its row is the present one then, and the caller resets it; or an error. */
+int sfs_sqlite_visit(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
+                     int (*take)(void *context, sqlite3_value **values), void *context,
+                     struct sfs_error *error);
 
 struct sfs_sqlite_options {
     int synchronous;       /* 0 normal, 1 full */
@@ -125,6 +152,7 @@ struct sfs_sqlite {
     pthread_mutex_t indexes_mutex; /* guards these two */
     struct sfs_index_set *indexes; /* as of the commit … (index.c) */
     int64_t indexes_version;       /* … that last changed the set */
+    struct sfs_sqlite_known known; /* under the same mutex */
 
     pthread_mutex_t feed_mutex;
     struct sfs_sqlite_feed *feeds;
@@ -145,14 +173,24 @@ int64_t sfs_sqlite_turn_wait(struct sfs_sqlite_connection *connection, int64_t w
 /* The wait is over, however it ended. */
 void sfs_sqlite_turn_end(struct sfs_sqlite_connection *connection);
 
-/* Opens one connection and sets it up; a reader refuses to write. */
-int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,
+/* What a connection is for. Readers refuse to write; those of long scans do not map the file, which
+ * would make all they pass count as memory of the process, and use each page once. */
+enum sfs_sqlite_use {
+    SFS_SQLITE_WRITES,
+    SFS_SQLITE_READS,
+    SFS_SQLITE_SCANS,
+};
+/* Opens one connection and sets it up. */
+int sfs_sqlite_connect(struct sfs_sqlite *store, enum sfs_sqlite_use use,
                        struct sfs_sqlite_connection **ret_connection, struct sfs_error *error);
 void sfs_sqlite_disconnect(struct sfs_sqlite_connection *connection);
 /* Takes a read connection out of the pool, waits where all are in use; gives it back. No statement
  * may be left active then: it would pin the write-ahead log. */
 int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
                            struct sfs_error *error);
+/* The same for a piece of a long scan. */
+int sfs_sqlite_scanner_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,
+                            struct sfs_error *error);
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection);
 /*
  * For one short read: the write connection, if nobody writes and this thread made the last commit.
@@ -226,6 +264,16 @@ struct sfs_sqlite_row {
 /* The record in the statement's present row. With SFS_WANT_VALUE its value as of `version`. */
 int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
                    int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error);
+/* Where a row's columns are: those of a statement's present row, or the arguments of a function. */
+struct sfs_sqlite_fields {
+    sqlite3_stmt *statement;
+    sqlite3_value **values; /* NULL: the statement's */
+};
+struct sfs_bytes sfs_sqlite_field(struct sfs_sqlite_fields fields, int at);
+/* As sfs_sqlite_row(). */
+int sfs_sqlite_row_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
+                      unsigned want, int64_t version, struct sfs_sqlite_row *ret_row,
+                      struct sfs_error *error);
 /* Where a value lies, and since when. */
 struct sfs_sqlite_place {
     int64_t content; /* 0: an empty value */
@@ -402,15 +450,16 @@ int sfs_sqlite_chunks_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place 
 int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t size,
                           struct sfs_error *error);
 /* Zeros: chunks that lie inside are taken away. */
-int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t offset,
-                           int64_t size, struct sfs_error *error);
+int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                           int64_t offset, int64_t size, struct sfs_error *error);
 /* The parts of a PATCH on a value of `old_size` bytes: into chunks, or into `data`. Its stage is
  * spent. */
 int sfs_sqlite_parts_write(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
                            int64_t old_size, const struct sfs_operation *operation,
                            struct sfs_error *error);
 int sfs_sqlite_parts_copy(struct sfs_sqlite_run *run, int64_t old_size,
-                          const struct sfs_operation *operation, char *data, struct sfs_error *error);
+                          const struct sfs_operation *operation, char *data,
+                          struct sfs_error *error);
 /* The pre-image of a record, and of a name that was free; nothing where no lease needs it. */
 int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_record *before,
                               struct sfs_error *error);
@@ -488,9 +537,9 @@ int sfs_sqlite_view_read(struct sfs_sqlite_view view, struct sfs_bytes name, uin
 int sfs_sqlite_view_scan(struct sfs_sqlite_view view, struct sfs_range range, unsigned want,
                          struct sfs_cursor **ret_cursor, struct sfs_error *error);
 /* As sfs_data(), of a content in chunks with a value of `size` bytes. */
-int sfs_sqlite_chunks_data(struct sfs_sqlite_connection *connection, int64_t content, int64_t version,
-                           uint64_t size, uint64_t offset, struct sfs_extent *ret_extent,
-                           struct sfs_error *error);
+int sfs_sqlite_chunks_data(struct sfs_sqlite_connection *connection, int64_t content,
+                           int64_t version, uint64_t size, uint64_t offset,
+                           struct sfs_extent *ret_extent, struct sfs_error *error);
 /* As sfs_data(). */
 int sfs_sqlite_view_data(struct sfs_sqlite_view view, struct sfs_bytes name, uint64_t offset,
                          struct sfs_extent *ret_extent, struct sfs_error *error);
@@ -520,10 +569,12 @@ void sfs_sqlite_feeds_notify(struct sfs_sqlite *store);
 /* 1 and the stage's content where it is one of this store that is kept in parts; 0: copy it. */
 int sfs_sqlite_stage_content(struct sfs_sqlite_run *run, struct sfs_stage *stage,
                              int64_t *ret_content, struct sfs_error *error);
-/* Bytes of a stage for a batch that is being executed; and that batch has taken what it needs of it. */
+/* Bytes of a stage for a batch that is being executed; and that batch has taken what it needs of
+ * it. */
 int sfs_sqlite_stage_read(struct sfs_sqlite_run *run, struct sfs_stage *stage, uint64_t offset,
                           void *data, size_t size, struct sfs_error *error);
-int sfs_sqlite_stage_used(struct sfs_sqlite_run *run, struct sfs_stage *stage, struct sfs_error *error);
+int sfs_sqlite_stage_used(struct sfs_sqlite_run *run, struct sfs_stage *stage,
+                          struct sfs_error *error);
 /* Its content belongs to a record now. */
 void sfs_sqlite_stage_spend(struct sfs_sqlite *store, struct sfs_stage *stage);
 

@@ -46,6 +46,7 @@ static void free_store(struct sfs_sqlite *store)
     pthread_mutex_destroy(&store->feed_mutex);
     pthread_mutex_destroy(&store->indexes_mutex);
     sfs_index_set_unref(store->indexes);
+    sfs_sqlite_index_known_clear(&store->known);
     sfs_sqlite_pool_free(store);
     sfs_sqlite_positions_free(store);
     sfs_sqlite_prune_free(store);
@@ -282,7 +283,7 @@ static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_erro
 {
     bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
     store->open_flags = SQLITE_OPEN_READWRITE;
-    int code = sfs_sqlite_connect(store, false, &store->writer, error);
+    int code = sfs_sqlite_connect(store, SFS_SQLITE_WRITES, &store->writer, error);
     if (code != 0)
         return code;
     int there = sfs_sqlite_schema_check(store->writer, error);
@@ -358,7 +359,7 @@ static struct sfs_sqlite *new_store(void)
     sfs_sqlite_owner_self(store->owner, sizeof(store->owner));
     store->turn = -1;
     store->options = (struct sfs_sqlite_options){
-        .cache = UINT64_C(64) << 20, .mmap = UINT64_C(32) << 20, .busy_timeout = 5000};
+        .cache = UINT64_C(64) << 20, .mmap = UINT64_C(256) << 20, .busy_timeout = 5000};
     return store;
 }
 
@@ -424,7 +425,7 @@ const struct sfs_backend sfs_sqlite_backend = {
              .summary = "one SQLite database file, which several processes may share",
              .options =
                  "synchronous=normal|full (whether every commit waits for the disk); "
-                 "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 32M); "
+                 "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
                  "busy-timeout=MS (how long to wait for another process's lock, 5000)"},
     .open = sqlite_open,
 };

@@ -25,21 +25,35 @@ enum column {
     XATTRS
 };
 
-static struct sfs_attributes attributes_of(sqlite3_stmt *row)
+static int64_t integer(struct sfs_sqlite_fields row, int at)
+{
+    return row.values ? sqlite3_value_int64(row.values[at])
+                      : sqlite3_column_int64(row.statement, at);
+}
+
+struct sfs_bytes sfs_sqlite_field(struct sfs_sqlite_fields row, int at)
+{
+    if (!row.values)
+        return sfs_sqlite_column(row.statement, at);
+    const void *data = sqlite3_value_blob(row.values[at]);
+    return sfs_bytes(data, data ? (size_t)sqlite3_value_bytes(row.values[at]) : 0);
+}
+
+static struct sfs_attributes attributes_of(struct sfs_sqlite_fields row)
 {
     return (struct sfs_attributes){
-        .id = (uint64_t)sqlite3_column_int64(row, ID),
-        .kind = (enum sfs_kind)sqlite3_column_int(row, KIND),
-        .type = (enum sfs_type)sqlite3_column_int(row, TYPE),
-        .type_set = sqlite3_column_int(row, TYPE_SET) != 0,
-        .mode = (uint32_t)sqlite3_column_int64(row, MODE),
-        .uid = (uint32_t)sqlite3_column_int64(row, UID),
-        .gid = (uint32_t)sqlite3_column_int64(row, GID),
-        .device = (uint64_t)sqlite3_column_int64(row, DEVICE),
-        .created = sqlite3_column_int64(row, CREATED),
-        .accessed = sqlite3_column_int64(row, ACCESSED),
-        .modified = sqlite3_column_int64(row, MODIFIED),
-        .changed = sqlite3_column_int64(row, CHANGED),
+        .id = (uint64_t)integer(row, ID),
+        .kind = (enum sfs_kind)integer(row, KIND),
+        .type = (enum sfs_type)integer(row, TYPE),
+        .type_set = integer(row, TYPE_SET) != 0,
+        .mode = (uint32_t)integer(row, MODE),
+        .uid = (uint32_t)integer(row, UID),
+        .gid = (uint32_t)integer(row, GID),
+        .device = (uint64_t)integer(row, DEVICE),
+        .created = integer(row, CREATED),
+        .accessed = integer(row, ACCESSED),
+        .modified = integer(row, MODIFIED),
+        .changed = integer(row, CHANGED),
     };
 }
 
@@ -52,12 +66,12 @@ static int damaged(struct sfs_sqlite_connection *connection, struct sfs_bytes na
 }
 
 /* The whole value of the present row. NULL stays NULL for an empty one. */
-static int value_of(struct sfs_sqlite_connection *connection, sqlite3_stmt *row,
+static int value_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields row,
                     const struct sfs_sqlite_row *place, int64_t version, struct sfs_bytes name,
                     int64_t size, struct sfs_blob **ret_blob, struct sfs_error *error)
 {
     void *data;
-    struct sfs_bytes stored = sfs_sqlite_column(row, SFS_SQLITE_COLUMN_DATA);
+    struct sfs_bytes stored = sfs_sqlite_field(row, SFS_SQLITE_COLUMN_DATA);
     if (size == 0)
         return 0;
     if (!place->chunked && stored.size != (size_t)size)
@@ -78,30 +92,37 @@ static int value_of(struct sfs_sqlite_connection *connection, sqlite3_stmt *row,
     return 0;
 }
 
-int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
-                   int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error)
+int sfs_sqlite_row_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
+                      unsigned want, int64_t version, struct sfs_sqlite_row *ret_row,
+                      struct sfs_error *error)
 {
-    struct sfs_bytes name = sfs_sqlite_column(statement, NAME);
-    struct sfs_attributes attributes = attributes_of(statement);
-    int64_t size = sqlite3_column_int64(statement, SIZE);
-    struct sfs_sqlite_row row = {.content = sqlite3_column_int64(statement, CONTENT),
-                                 .chunked = sqlite3_column_int(statement, CHUNKED) != 0};
+    struct sfs_bytes name = sfs_sqlite_field(fields, NAME);
+    struct sfs_attributes attributes = attributes_of(fields);
+    int64_t size = integer(fields, SIZE);
+    struct sfs_sqlite_row row = {.content = integer(fields, CONTENT),
+                                 .chunked = integer(fields, CHUNKED) != 0};
     struct sfs_blob *blob = NULL;
     if (size < 0 || name.size == 0)
         return damaged(connection, name, "wrong size or name in the record", error);
     if (want & SFS_WANT_VALUE) {
-        int code = value_of(connection, statement, &row, version, name, size, &blob, error);
+        int code = value_of(connection, fields, &row, version, name, size, &blob, error);
         if (code != 0)
             return code;
     }
-    row.record =
-        sfs_record_new(name, (uint64_t)sqlite3_column_int64(statement, REVISION), (uint64_t)size,
-                       &attributes, sfs_sqlite_column(statement, XATTRS), blob);
+    row.record = sfs_record_new(name, (uint64_t)integer(fields, REVISION), (uint64_t)size,
+                                &attributes, sfs_sqlite_field(fields, XATTRS), blob);
     sfs_blob_unref(blob);
     if (!row.record)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
     *ret_row = row;
     return 0;
+}
+
+int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
+                   int64_t version, struct sfs_sqlite_row *ret_row, struct sfs_error *error)
+{
+    struct sfs_sqlite_fields fields = {statement, NULL};
+    return sfs_sqlite_row_of(connection, fields, want, version, ret_row, error);
 }
 
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,

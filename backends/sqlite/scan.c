@@ -210,7 +210,8 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     scan->commits = atomic_load(&scan->view.store->commits);
     int code = scan->view.hold ? sfs_sqlite_hold_use(scan->view.hold, error) : 0;
     if (code == 0)
-        code = sfs_sqlite_reader_take(scan->view.store, &connection, error);
+        code = (scan->fetch < FETCH_MOST ? sfs_sqlite_reader_take : sfs_sqlite_scanner_take)(
+            scan->view.store, &connection, error);
     if (code != 0)
         return code;
     code = (scan->view.hold ? read_merged : read_present)(scan, connection, error);

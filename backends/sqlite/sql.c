@@ -12,16 +12,18 @@
     "revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7, type = ?8, type_set = ?9,"   \
     " mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14, accessed = ?15,"              \
     " modified = ?16, changed = ?17, xattrs = ?18, begun = ?19"
-/* Entries of index ?1 behind (?2, ?3) and below K ?4; of one K; and from the last below ?4 on. */
+/* Entries of index ?1 behind K ?2 and below ?4; of one K behind ?3; and from the last below ?4 on.
+ * (With both in one, (K, name) > (?2, ?3), SQLite compares each row with it.) */
 #define ENTRY "entry_key, entry_name"
 /* Joined with the block once for all rows: a subquery would open its table anew for each. */
-#define ENTRY_RECORD                                                                               \
-    COLUMNS ", data, " ENTRY " FROM entry LEFT JOIN record ON id = record_id"                      \
-            " LEFT JOIN block ON block = CASE WHEN ?9 THEN content END"
-#define FORWARD                                                                                    \
-    "index_id = ?1 AND (entry_key, entry_name) > (?2, ?3) AND entry_key < ?4"                      \
-    " ORDER BY entry_key, entry_name"
-#define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3 ORDER BY entry_name"
+#define JOINED                                                                                     \
+    " FROM entry LEFT JOIN record ON id = record_id"                                               \
+    " LEFT JOIN block ON block = CASE WHEN ?9 THEN content END"
+#define ENTRY_RECORD COLUMNS ", data, " ENTRY JOINED
+#define BEHIND "index_id = ?1 AND entry_key > ?2 AND entry_key < ?4"
+#define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3"
+#define TAKEN " AND storefs_row(" COLUMNS ", data, " ENTRY ")"
+#define ASCENDING " ORDER BY entry_key, entry_name"
 #define BACKWARD                                                                                   \
     "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name "    \
     "DESC"
@@ -75,7 +77,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_LEASE_GIVE_UP] = "DELETE FROM lease WHERE NOT contents AND sequence < ?1",
 
     [SFS_SQL_GET] = "SELECT " COLUMNS ", " DATA " FROM record WHERE name = ?1",
-    [SFS_SQL_SCAN] = "SELECT " COLUMNS ", " DATA " FROM record WHERE " IN_RANGE
+    [SFS_SQL_SCAN] = "SELECT " COLUMNS ", data FROM record LEFT JOIN block ON block ="
+                     " CASE WHEN ?9 THEN content END WHERE " IN_RANGE
                      " AND (kind = 0 OR NOT ?3) ORDER BY name LIMIT ?4",
     [SFS_SQL_HISTORY_GET] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
                             " WHERE name = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 1",
@@ -268,16 +271,22 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_INDEX_MOVE] = "UPDATE entry SET entry_name = ?4 WHERE index_id = ?1"
                            " AND entry_key = ?2 AND entry_name = ?3",
     [SFS_SQL_INDEX_EMPTY] = "DELETE FROM entry WHERE index_id = ?1",
-    [SFS_SQL_INDEX_NAMES] = "SELECT " ENTRY " FROM entry WHERE " FORWARD,
-    [SFS_SQL_INDEX_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " FORWARD,
-    [SFS_SQL_INDEX_GROUP_NAMES] = "SELECT " ENTRY " FROM entry WHERE " GROUP,
-    [SFS_SQL_INDEX_GROUP_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " GROUP,
+    [SFS_SQL_INDEX_NAMES] = "SELECT " ENTRY " FROM entry WHERE " BEHIND ASCENDING,
+    [SFS_SQL_INDEX_RECORDS] = "SELECT " ENTRY_RECORD " WHERE index_id = ?1 AND entry_key >= ?2"
+                              " AND entry_key < ?4" ASCENDING,
+    [SFS_SQL_INDEX_GROUP_NAMES] = "SELECT " ENTRY " FROM entry WHERE " GROUP ASCENDING,
+    [SFS_SQL_INDEX_FETCH_GROUP] = "SELECT 1" JOINED " WHERE " GROUP TAKEN ASCENDING,
+    [SFS_SQL_INDEX_FETCH] = "SELECT 1" JOINED " WHERE " BEHIND TAKEN ASCENDING,
     [SFS_SQL_INDEX_BACK_NAMES] = "SELECT " ENTRY " FROM entry WHERE " BACKWARD,
     [SFS_SQL_INDEX_BACK_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " BACKWARD,
     [SFS_SQL_INDEX_COUNT] =
         "SELECT count(*) FROM entry WHERE index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4",
     [SFS_SQL_INDEX_COUNT_MOST] = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE index_id = ?1"
                                  " AND entry_key >= ?2 AND entry_key < ?4 LIMIT ?5)",
+    [SFS_SQL_INDEX_WALK_GROUP] = "SELECT " ENTRY " FROM entry WHERE " GROUP
+                                 " AND storefs_entry(entry_key)" ASCENDING,
+    [SFS_SQL_INDEX_WALK] = "SELECT " ENTRY " FROM entry WHERE index_id = ?1 AND entry_key > ?2"
+                           " AND storefs_entry(entry_key)" ASCENDING,
     [SFS_SQL_INDEX_HISTORY] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
                               " WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
 };

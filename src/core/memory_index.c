@@ -315,7 +315,8 @@ static void index_close(struct sfs_index_cursor *base)
     free(self);
 }
 
-static const struct sfs_index_cursor_operations operations = {index_next, index_seek, index_close};
+static const struct sfs_index_cursor_operations operations = {
+    .next = index_next, .seek = index_seek, .close = index_close};
 
 int sfs_memory_index_scan(struct sfs_storage *store, sfs_memory_source *source,
                           const struct sfs_index *index, struct sfs_range range, bool descending,

@@ -13,7 +13,7 @@
 #include "query/sort_key_form.h"
 #include "storefs/backend.h"
 
-/* A group of more entries is counted in the index, where that is enough. */
+/* A group of more entries is counted in the index, where that is enough, or walked over. */
 #define SKIP_AFTER 32
 
 /* What a function looks at. */
@@ -33,6 +33,7 @@ struct groups {
     uint64_t *distinct;
     bool counts; /* somebody sees how many members there are */
     bool reads;  /* a function looks at more than the number of entries */
+    bool last;   /* … and the only field behind the prefix is the index's last */
     /* the group that is being read */
     bool begun;
     bool any;
@@ -44,6 +45,7 @@ struct groups {
     struct sfs_buffer scratch;
     struct sfs_buffer from;
     struct sfs_buffer to;
+    struct sfs_error *error; /* of the walk that is under way */
 };
 
 /* --- one entry --- */
@@ -144,24 +146,50 @@ static int skip(struct groups *self, struct sfs_error *error)
 
 /* --- groups --- */
 
-/* One entry of the group; its pieces before the prefix's end are found. */
+/* Takes one entry into account; its pieces before the prefix's end are found. */
+static int take(struct groups *self, struct sfs_bytes key, struct sfs_error *error)
+{
+    self->count++;
+    self->seen++;
+    if (!self->reads)
+        return 0;
+    int result = 0;
+    if (self->last && key.size > self->prefix.size)
+        self->entries.pieces[self->cover.prefix] =
+            sfs_bytes((const char *)key.data + self->prefix.size, key.size - self->prefix.size);
+    else
+        result =
+            sfs_entries_split(&self->entries, key, self->cover.prefix, self->prefix.size, error);
+    return result ? result : watch_entry(self, error);
+}
+
+static int walk_entry(void *context, struct sfs_bytes key)
+{
+    struct groups *self = context;
+    int result = sfs_guard_check(self->entries.guard, self->error);
+    return result ? result : take(self, key, self->error);
+}
+
+/* Takes the entries that the group still has in this range. */
+static int walk(struct groups *self, struct sfs_error *error)
+{
+    self->error = error;
+    return sfs_entries_walk(&self->entries, sfs_buffer_bytes(&self->prefix), &self->to, walk_entry,
+                            self, error);
+}
+
+/* One entry of the group, and all the rest of it where that is many. */
 static int add(struct groups *self, struct sfs_bytes key, struct sfs_error *error)
 {
-    int result = 0;
     if (self->range != self->entries.range)
         self->seen = 0;
     self->range = self->entries.range;
-    self->count++;
-    self->seen++;
-    if (self->reads) {
-        result =
-            sfs_entries_split(&self->entries, key, self->cover.prefix, self->prefix.size, error);
-        if (result == 0)
-            result = watch_entry(self, error);
-    }
-    if (result == 0 && self->cover.skipped && self->seen == SKIP_AFTER)
-        result = skip(self, error);
-    return result;
+    int result = take(self, key, error);
+    if (result || self->seen != SKIP_AFTER)
+        return result;
+    if (self->cover.skipped)
+        return skip(self, error);
+    return sfs_entries_can_walk(&self->entries) ? walk(self, error) : 0;
 }
 
 /* Keeps what the group's Ks begin with; the pieces then point into it. */
@@ -306,6 +334,7 @@ int sfs_cover_cursor(struct sfs_storage *store, const struct sfs_plan *plan,
         return sfs_fail_memory(error, "query");
     self->cursor.operations = &operations;
     self->cover = cover;
+    self->last = cover.prefix + 1 == plan->index->field_count;
     self->entries = sfs_entries_begin(store, plan, cover.fields, guard);
     sfs_group_rows_init(&self->rows, plan->group, plan->aggregate);
     int result = make_watches(self, plan->index, error);

@@ -46,7 +46,8 @@ int sfs_entries_split(struct sfs_entries *entries, struct sfs_bytes key, size_t 
     const char *data = key.data;
     for (; at < entries->fields; at++) {
         struct sfs_bytes rest = sfs_bytes(data + offset, key.size - offset);
-        size_t size = sfs_sort_key_size(rest);
+        bool last = at + 1 == entries->plan->index->field_count;
+        size_t size = last ? rest.size : sfs_sort_key_size(rest);
         if (size == 0)
             return sfs_fail(error, SFS_E_CORRUPT, "query", "index '%s' has an entry that is none",
                             entries->plan->index->name);
@@ -63,6 +64,22 @@ int sfs_entries_skip(struct sfs_entries *entries, struct sfs_bytes key, struct s
     close_range(entries);
     entries->range++;
     return 0;
+}
+
+bool sfs_entries_can_walk(const struct sfs_entries *entries)
+{
+    return entries->cursor && entries->cursor->operations->walk;
+}
+
+int sfs_entries_walk(struct sfs_entries *entries, struct sfs_bytes prefix, struct sfs_buffer *to,
+                     sfs_index_visit *visit, void *context, struct sfs_error *error)
+{
+    to->size = 0;
+    if (sfs_buffer_add(to, prefix))
+        return sfs_fail_memory(error, "query");
+    sfs_index_key_behind(to);
+    return entries->cursor->operations->walk(entries->cursor, sfs_buffer_bytes(to), visit, context,
+                                             error);
 }
 
 int sfs_entries_part(const struct sfs_entries *entries, struct sfs_bytes prefix,

@@ -30,6 +30,12 @@ int sfs_entries_split(struct sfs_entries *entries, struct sfs_bytes key, size_t 
                       struct sfs_error *error);
 /* Leaves out the rest of the range up to `key`, all of it where `key` is empty. */
 int sfs_entries_skip(struct sfs_entries *entries, struct sfs_bytes key, struct sfs_error *error);
+/* Whether the entries of the range that is being read can be walked over. */
+bool sfs_entries_can_walk(const struct sfs_entries *entries);
+/* Shows the Ks of those that are left of it and begin with `prefix` to `visit`, as `walk` of the
+ * cursor does; the next step shows the first that does not. `to` is scratch. */
+int sfs_entries_walk(struct sfs_entries *entries, struct sfs_bytes prefix, struct sfs_buffer *to,
+                     sfs_index_visit *visit, void *context, struct sfs_error *error);
 /* The part of the range that is being read whose Ks begin with `prefix`, from `prefix` and `first`
  * on; the buffers hold it. NO_MEMORY. */
 int sfs_entries_part(const struct sfs_entries *entries, struct sfs_bytes prefix,

@@ -8,8 +8,6 @@
 #include "storefs/backend.h"
 #include "util/clock.h"
 
-#define ASK_EVERY 256
-
 void sfs_guard_begin(struct sfs_guard *guard, const struct sfs_query_options *options)
 {
     *guard = (struct sfs_guard){.options = *options};
@@ -21,7 +19,7 @@ void sfs_guard_begin(struct sfs_guard *guard, const struct sfs_query_options *op
         __builtin_add_overflow(sfs_clock_monotonic(), limit, &guard->deadline);
 }
 
-static int ask(const struct sfs_guard *guard, struct sfs_error *error)
+int sfs_guard_ask(const struct sfs_guard *guard, struct sfs_error *error)
 {
     const struct sfs_query_options *options = &guard->options;
     if (options->cancelled && options->cancelled(options->context))
@@ -31,11 +29,6 @@ static int ask(const struct sfs_guard *guard, struct sfs_error *error)
                         "the query took longer than its limit of %llu ms",
                         (unsigned long long)options->time_ms);
     return 0;
-}
-
-int sfs_guard_check(struct sfs_guard *guard, struct sfs_error *error)
-{
-    return guard->steps++ % ASK_EVERY ? 0 : ask(guard, error);
 }
 
 struct guarded {

@@ -290,6 +290,7 @@ static void take(struct sfs_plan *plan, const struct wish *wish, struct offer *o
         plan->streamed = offer->streamed;
     }
     plan->rows = offer->rows;
+    plan->wanted = examined(wish, offer);
     plan->total = wish->keys;
     offer->ranges = (struct sfs_plan_ranges){0};
 }

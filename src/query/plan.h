@@ -58,11 +58,12 @@ struct sfs_plan {
     const struct sfs_query_stage *group;
     const struct sfs_query_stage *aggregate;
     size_t done;
-    size_t bound;   /* GROUPS: this many fields of the index have one value in each range */
-    bool streamed;  /* GROUPS: one after the other, in place of in a table */
-    bool exact;     /* all that is in the ranges passes the filters, and nothing else */
-    uint64_t rows;  /* entries in the ranges, or so many that it does not matter */
-    uint64_t total; /* keys in the store */
+    size_t bound;    /* GROUPS: this many fields of the index have one value in each range */
+    bool streamed;   /* GROUPS: one after the other, in place of in a table */
+    bool exact;      /* all that is in the ranges passes the filters, and nothing else */
+    uint64_t rows;   /* entries in the ranges, or so many that it does not matter */
+    uint64_t wanted; /* of them, about how many will be read */
+    uint64_t total;  /* keys in the store */
 };
 
 /* Chooses. `store` is what will be read: a snapshot where there are any. NO_MEMORY, and the errors

@@ -20,6 +20,12 @@ static int open_from(struct sfs_storage *store, const struct sfs_plan *plan, siz
                                                    ret_cursor, error);
 }
 
+static void expect(struct sfs_index_cursor *cursor, uint64_t count)
+{
+    if (cursor->operations->expect)
+        cursor->operations->expect(cursor, count);
+}
+
 int sfs_plan_open_range(struct sfs_storage *store, const struct sfs_plan *plan, size_t at,
                         unsigned want, struct sfs_index_cursor **ret_cursor,
                         struct sfs_error *error)
@@ -67,6 +73,7 @@ static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, u
         free(self);
         return result;
     }
+    expect(self->below, plan->wanted);
     *ret_cursor = &self->cursor;
     return 0;
 }
@@ -77,7 +84,7 @@ static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, u
 #define HELD_MOST (UINT64_C(4) << 20)
 
 struct name {
-    size_t at; /* in `bytes` */
+    size_t at; /* in `bytes`, where there is no record */
     size_t size;
     const struct sfs_record *record; /* NULL: to be looked up */
 };
@@ -108,7 +115,7 @@ static int add_name(struct names *self, const struct sfs_index_row *row)
         self->room = room;
     }
     struct name name = {self->bytes.size, row->name.size, NULL};
-    if (sfs_buffer_add(&self->bytes, row->name))
+    if (!row->record && sfs_buffer_add(&self->bytes, row->name))
         return SFS_E_NO_MEMORY;
     if (row->record) {
         name.record = sfs_record_ref(row->record);
@@ -153,13 +160,16 @@ static int collect_part(struct names *self, size_t at, struct reached *reached,
                            &cursor, error);
     if (result)
         return result;
+    expect(cursor, self->plan->rows);
     while ((result = cursor->operations->next(cursor, &row, error)) > 0) {
         if (reached->key.size && !is_behind(&row, reached))
             continue;
-        bool full = holds && self->held >= HELD_MOST;
-        if (full)
+        if (holds && self->held >= HELD_MOST)
             break;
-        if (add_name(self, &row) || (holds && set_reached(reached, &row))) {
+        int failed = add_name(self, &row);
+        if (failed == 0 && holds && self->held >= HELD_MOST)
+            failed = set_reached(reached, &row);
+        if (failed) {
             result = sfs_fail_memory(error, "query");
             break;
         }
@@ -180,17 +190,19 @@ static int collect_range(struct names *self, size_t at, struct sfs_error *error)
     return result;
 }
 
+static struct sfs_bytes bytes_of(const struct name *name, const char *bytes)
+{
+    return name->record ? name->record->name : sfs_bytes(bytes + name->at, name->size);
+}
+
 static struct sfs_bytes name_at(const struct names *self, size_t at)
 {
-    return sfs_bytes(self->bytes.data + self->list[at].at, self->list[at].size);
+    return bytes_of(&self->list[at], self->bytes.data);
 }
 
 static int compare_names(const void *a, const void *b, void *context)
 {
-    const struct name *x = a;
-    const struct name *y = b;
-    const char *bytes = context;
-    return sfs_bytes_compare(sfs_bytes(bytes + x->at, x->size), sfs_bytes(bytes + y->at, y->size));
+    return sfs_bytes_compare(bytes_of(a, context), bytes_of(b, context));
 }
 
 static int collect(struct names *self, struct sfs_error *error)

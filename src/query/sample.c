@@ -85,16 +85,13 @@ static struct sfs_value *own_value(struct sample *sample)
     return result ? NULL : own;
 }
 
-/* Inserts the value whose form is made, unless it is there. What cannot be a name, or is one too
- * many, leaves the sample incomplete. */
-static int insert(struct sample *sample, const struct sfs_value *value)
+/* Inserts the value whose form is made, at the place that was found for it. What cannot be a name, or
+ * is one too many, leaves the sample incomplete. */
+static int insert(struct sample *sample, size_t index)
 {
-    size_t index = 0;
-    bool found = false;
     int fits = form_fits(sample);
-    int result = fits < 0 ? fits : find(sample, value, &index, &found);
-    if (result || (fits && found))
-        return result;
+    if (fits < 0)
+        return fits;
     if (!fits || sample->count == SAMPLE_VALUES) {
         sample->complete = false;
         return 0;
@@ -112,11 +109,16 @@ static int insert(struct sample *sample, const struct sfs_value *value)
 static int add_value(struct sample *sample, struct sfs_subject *subject)
 {
     struct sfs_value value = sfs_field_value(&sample->field, subject);
+    size_t index = 0;
+    bool found = false;
     if (value.kind == SFS_VALUE_MISSING)
         return 0;
+    int result = find(sample, &value, &index, &found);
+    if (result || found)
+        return result;
     sample->form.size = 0;
-    int result = sfs_value_form(&value, &sample->form);
-    return result ? result : insert(sample, &value);
+    result = sfs_value_form(&value, &sample->form);
+    return result ? result : insert(sample, index);
 }
 
 static int add_name(struct sample *sample, struct sfs_json name)
@@ -125,6 +127,8 @@ static int add_name(struct sample *sample, struct sfs_json name)
     struct sfs_json_step step = {.kind = SFS_JSON_STEP_NAME};
     struct sfs_field field = {.steps = &step, .count = 1};
     struct sfs_value text = {.kind = SFS_VALUE_TEXT};
+    size_t index = 0;
+    bool found = false;
     sample->form.size = 0;
     int result = sfs_json_string_decode(name, &decoded);
     step.name = sfs_buffer_bytes(&decoded);
@@ -132,7 +136,9 @@ static int add_name(struct sample *sample, struct sfs_json name)
         result = sfs_field_print(&field, &sample->form);
     text.is.text = sfs_buffer_bytes(&sample->form);
     if (result == 0)
-        result = insert(sample, &text);
+        result = find(sample, &text, &index, &found);
+    if (result == 0 && !found)
+        result = insert(sample, index);
     sfs_buffer_free(&decoded);
     return result;
 }

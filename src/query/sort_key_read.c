@@ -260,6 +260,7 @@ size_t sfs_sort_key_size(struct sfs_bytes rest)
 __extension__ typedef unsigned __int128 unsigned_wide;
 
 #define PLACES_MAX 20
+#define PLACES_NARROW 18
 
 /* What the digits count, of which `digits` were read, as an integer of `places` digits. */
 static bool place(unsigned_wide number, int digits, int places, uint64_t *ret_number)
@@ -280,11 +281,18 @@ static bool place(unsigned_wide number, int digits, int places, uint64_t *ret_nu
 static bool read_magnitude(struct sfs_sort_key_reader *reader, uint64_t *ret_number)
 {
     int places = take(reader) - SFS_SORT_KEY_EXPONENT;
-    unsigned_wide number = 0;
+    uint64_t first = 0; /* digits that fit in 64 bits, and nearly always are all */
     int digits = 0;
     int byte = 1;
     if (places < 1 || places > PLACES_MAX)
         return false;
+    for (; (byte & 1) && digits < PLACES_NARROW; digits += 2) {
+        byte = take(reader);
+        if (byte < 0 || byte > 199)
+            return false;
+        first = first * 100 + (unsigned)byte / 2;
+    }
+    unsigned_wide number = first;
     for (; byte & 1; digits += 2) {
         byte = take(reader);
         if (byte < 0 || byte > 199 || digits == PLACES_MAX)

@@ -136,6 +136,13 @@ static int merged_seek(struct sfs_index_cursor *cursor, struct sfs_bytes key,
     return 0;
 }
 
+static void merged_expect(struct sfs_index_cursor *cursor, uint64_t count)
+{
+    struct merged *self = (struct merged *)cursor;
+    if (self->below->operations->expect)
+        self->below->operations->expect(self->below, count);
+}
+
 static void merged_close(struct sfs_index_cursor *cursor)
 {
     struct merged *self = (struct merged *)cursor;
@@ -150,8 +157,8 @@ int sfs_txn_index_scan(const struct sfs_txn_view *view, struct sfs_txn_indexes *
                        const struct sfs_index *index, struct sfs_range range, bool descending,
                        unsigned want, struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
 {
-    static const struct sfs_index_cursor_operations operations = {merged_next, merged_seek,
-                                                                  merged_close};
+    static const struct sfs_index_cursor_operations operations = {
+        .next = merged_next, .seek = merged_seek, .expect = merged_expect, .close = merged_close};
     const struct sfs_txn_index_entries *entries = NULL;
     struct sfs_storage *able;
     const struct sfs_index_operations *base = sfs_txn_index_base(view, &able);

@@ -22,6 +22,7 @@ struct tracker {
     struct sfs_txn_predicate *predicate; /* borrowed from the recorder */
     struct sfs_bounds bounds;
     struct sfs_plan plan;       /* `below` may refer to it and to `view` */
+    bool ordered;               /* the rows come in the order asked for, and are noted as a whole */
     struct sfs_storage *view;   /* NULL: below is a scan */
     struct sfs_cursor *below;
 };
@@ -57,7 +58,8 @@ static int tracker_next(struct sfs_cursor *cursor, const struct sfs_record **ret
     while (found > 0 && !sfs_range_has(range, record->name));
     if (found < 0)
         return found;
-    int failed = found > 0 ? sfs_txn_reads_query_upto(reads, self->predicate, record->name, error)
+    int failed = self->ordered ? 0
+                 : found > 0 ? sfs_txn_reads_query_upto(reads, self->predicate, record->name, error)
                            : sfs_txn_reads_query_end(reads, self->predicate, range.to, error);
     if (failed)
         return failed;
@@ -86,6 +88,17 @@ static size_t leading_filters(const struct sfs_query *query)
     return count;
 }
 
+static bool is_order(const struct sfs_query *query, size_t at)
+{
+    return at < query->count && query->stages[at]->kind == SFS_QUERY_ORDER;
+}
+
+static int open_view(struct tracker *self, struct sfs_error *error)
+{
+    return self->view ? 0
+                      : sfs_txn_unrecorded_new(self->transaction, &self->writes, &self->view, error);
+}
+
 /* Reads the rows from an index, in order of names, where that is better. What is noted is the same. */
 static int open_index(struct tracker *self, size_t stages, struct sfs_error *error)
 {
@@ -93,12 +106,41 @@ static int open_index(struct tracker *self, size_t stages, struct sfs_error *err
     filters.count = stages;
     if (!sfs_plan_able(self->transaction->snapshot))
         return 0;
-    int code = sfs_txn_unrecorded_new(self->transaction, &self->writes, &self->view, error);
+    int code = open_view(self, error);
     if (code == 0)
         code = sfs_plan_make(self->view, &filters, &self->plan, error);
     if (code || !self->plan.index)
         return code;
     return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE, &self->below, error);
+}
+
+/* Notes what an order looks at: all that the filters leave. */
+static int note_whole(struct tracker *self, size_t stages, struct sfs_error *error)
+{
+    struct sfs_txn_reads *reads = &self->transaction->recorder->reads;
+    struct sfs_range range = sfs_bounds_range(&self->bounds);
+    if (stages == 0)
+        return sfs_txn_reads_range(reads, range, error);
+    int code = sfs_txn_reads_query(reads, self->query, stages, range.from, &self->predicate, error);
+    return code || !self->predicate ? code
+                                    : sfs_txn_reads_query_end(reads, self->predicate, range.to, error);
+}
+
+/* Reads the rows from an index that is in the order that follows the filters, if there is one. */
+static int open_ordered(struct tracker *self, size_t stages, struct sfs_error *error)
+{
+    if (!is_order(self->query, stages) || !sfs_plan_able(self->transaction->snapshot))
+        return 0;
+    int code = open_view(self, error);
+    if (code == 0)
+        code = sfs_plan_make(self->view, self->query, &self->plan, error);
+    if (code == 0 && self->plan.index && self->plan.ordered)
+        code = note_whole(self, stages, error);
+    self->ordered = code == 0 && self->plan.ordered && (stages == 0 || self->predicate);
+    if (self->ordered)
+        return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE, &self->below, error);
+    sfs_plan_free(&self->plan);
+    return code;
 }
 
 static int open_scan(struct tracker *self, size_t stages, struct sfs_error *error)
@@ -107,8 +149,11 @@ static int open_scan(struct tracker *self, size_t stages, struct sfs_error *erro
     if (sfs_bounds_find(self->query, &self->bounds))
         return sfs_fail_memory(error, "transaction");
     struct sfs_range range = sfs_bounds_range(&self->bounds);
-    int code = sfs_txn_reads_query(&transaction->recorder->reads, self->query, stages, range.from,
-                                   &self->predicate, error);
+    int code = open_ordered(self, stages, error);
+    if (code || self->below || stages == 0)
+        return code;
+    code = sfs_txn_reads_query(&transaction->recorder->reads, self->query, stages, range.from,
+                               &self->predicate, error);
     if (code == 0 && self->predicate)
         code = open_index(self, stages, error);
     if (code || !self->predicate || self->below)
@@ -142,13 +187,21 @@ static int tracker_new(struct sfs_transaction *transaction, struct sfs_txn_write
     return code;
 }
 
+static void explain(const struct tracker *tracker, size_t stages, struct sfs_push_down *taken)
+{
+    const struct sfs_index *index = tracker->plan.index;
+    snprintf(taken->plan, sizeof(taken->plan), "%s one snapshot%s%.100s; the commit checks that %s",
+             stages ? "filters" : "reads", index ? " by the index " : "", index ? index->name : "",
+             stages ? "no change since matches" : "nothing has changed");
+}
+
 int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
                       const struct sfs_query *query, struct sfs_push_down *ret_taken,
                       struct sfs_error *error)
 {
     size_t stages = leading_filters(query);
     struct tracker *tracker = NULL;
-    if (!transaction->recorder || transaction->parent || stages == 0) {
+    if (!transaction->recorder || transaction->parent || (stages == 0 && !is_order(query, 0))) {
         sfs_txn_writes_clear(writes);
         return 0;
     }
@@ -162,10 +215,9 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes
         sfs_cursor_close(chain);
         return code;
     }
-    ret_taken->stages = stages;
+    ret_taken->stages = stages + tracker->ordered;
     ret_taken->cursor = chain;
-    snprintf(ret_taken->plan, sizeof(ret_taken->plan),
-             "filters one snapshot; the commit checks that no change since matches");
+    explain(tracker, stages, ret_taken);
     return 0;
 }
 

@@ -7,6 +7,7 @@
  * in milliseconds, and the ratio to SQL.
  *
  * Usage: bench_query [-d DOCUMENTS] [-r ROUNDS] [-t TASK] [URI…]      (1000000, 5, all, memory:)
+ * -n: nothing by hand, as for a profile.
  * -t: only tasks whose names begin so, and only with indexes.
  * In a URI of a file DIRECTORY stands for an empty one, which is removed: sqlite:DIRECTORY/store.
  */
@@ -19,37 +20,46 @@
 #include "storefs/index.h"
 #include "storefs/query.h"
 
-#define ROUNDS_MAX 99
-#define PRIME 999983u /* numbers come in no order of keys */
+#define ROUNDS_MAX 9999
+#define MAPPED "268435456" /* what a store maps of its file unless told */
+#define PRIME 999983u     /* numbers come in no order of keys */
 
 struct task {
     const char *name;
     const char *path; /* of the query; NULL: the values of the field "type" */
     const char *sql;  /* rows of two texts */
     bool lines;       /* the path is a text of lines, each of two parts with a tab between */
+    const char *own;  /* the end of the SQL on the store's own tables, NULL: none */
+    const char *index;
+    unsigned from; /* bounds, as numbers of entries of the index */
+    unsigned to;
 };
+
+#define OWN                                                                                        \
+    "SELECT entry_name, data FROM entry JOIN record ON id = record_id JOIN block ON block = "      \
+    "content WHERE index_id = ?1 AND "
 
 static const struct task tasks[] = {
     {"equality", "by/type/t42",
-     "SELECT key, value FROM doc WHERE json_extract(value, '$.type') = 't42' ORDER BY key", false},
+     "SELECT key, value FROM doc WHERE json_extract(value, '$.type') = 't42' ORDER BY key", false,
+     OWN "entry_key = CAST(X'08743432' || X'00' AS BLOB) ORDER BY entry_name", "type", 0, 0},
     {"range", "where/n >= 5000 and n < 6000",
      "SELECT key, value FROM doc WHERE json_extract(value, '$.n') >= 5000 AND "
      "json_extract(value, '$.n') < 6000 ORDER BY key",
-     false},
+     false, OWN "entry_key >= ?2 AND entry_key < ?3 ORDER BY entry_name", "n", 5000, 6000},
     {"order, limit 10", "order/n/limit/10",
-     "SELECT key, value FROM doc ORDER BY json_extract(value, '$.n'), key LIMIT 10", false},
+     "SELECT key, value FROM doc ORDER BY json_extract(value, '$.n'), key LIMIT 10", false,
+     OWN "true ORDER BY entry_key, entry_name LIMIT 10", "n", 0, 0},
     {"order desc, limit 10", "order/n:desc/limit/10",
-     "SELECT key, value FROM doc ORDER BY json_extract(value, '$.n') DESC, key LIMIT 10", false},
-    {"count", "by/type/t42/count",
-     "SELECT count(*), '' FROM doc WHERE json_extract(value, '$.type') = 't42'", true},
-    {"count by group", "group/type/count",
-     "SELECT json_extract(value, '$.type'), count(*) FROM doc GROUP BY 1 ORDER BY 1", true},
-    {"sum by group", "group/type/sum/n",
-     "SELECT json_extract(value, '$.type'), sum(json_extract(value, '$.n')) FROM doc GROUP BY 1 "
-     "ORDER BY 1",
-     true},
-    {"ls by/type", NULL, "SELECT DISTINCT json_extract(value, '$.type'), '' FROM doc ORDER BY 1",
-     true},
+     "SELECT key, value FROM doc ORDER BY json_extract(value, '$.n') DESC, key LIMIT 10", false,
+     OWN "true ORDER BY entry_key DESC, entry_name LIMIT 10", "n", 0, 0},
+    {"count", "by/type/t42/count", "SELECT count(*), '' FROM field WHERE type = 't42'", true, NULL,
+     NULL, 0, 0},
+    {"count by group", "group/type/count", "SELECT type, count(*) FROM field GROUP BY 1 ORDER BY 1",
+     true, NULL, NULL, 0, 0},
+    {"sum by group", "group/type/sum/n", "SELECT type, sum(n) FROM field GROUP BY 1 ORDER BY 1",
+     true, NULL, NULL, 0, 0},
+    {"ls by/type", NULL, "SELECT DISTINCT type, '' FROM field ORDER BY 1", true, NULL, NULL, 0, 0},
 };
 #define TASKS (sizeof(tasks) / sizeof(tasks[0]))
 
@@ -57,6 +67,9 @@ static unsigned documents = 1000000;
 static unsigned rounds = 5;
 static const char *only;
 static char directory[300];
+static bool kept;
+static bool alone;
+static clockid_t clock_used = CLOCK_MONOTONIC;
 
 static void fail(const char *what, const char *why)
 {
@@ -67,7 +80,7 @@ static void fail(const char *what, const char *why)
 static double now(void)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock_used, &time);
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
@@ -207,41 +220,128 @@ static void execute(sqlite3 *database, const char *sql)
         fail(sql, sqlite3_errmsg(database));
 }
 
-static sqlite3 *make_table(void)
+static void insert(sqlite3_stmt *into, unsigned i)
+{
+    char key[32], value[128];
+    make(i, key, value);
+    sqlite3_bind_text(into, 1, key, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(into, 2, value, -1, SQLITE_TRANSIENT);
+    if (sqlite3_step(into) != SQLITE_DONE)
+        fail("insert", "it is refused");
+    sqlite3_reset(into);
+}
+
+static void make_tables(sqlite3 *database)
+{
+    sqlite3_stmt *into = NULL;
+    execute(database,
+            "CREATE TABLE doc(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
+            "CREATE TABLE field(key TEXT PRIMARY KEY, type TEXT, n INTEGER) WITHOUT ROWID;"
+            "BEGIN");
+    if (sqlite3_prepare_v2(database, "INSERT INTO doc VALUES (?, ?)", -1, &into, NULL))
+        fail("insert", sqlite3_errmsg(database));
+    for (unsigned i = 0; i < documents; i++)
+        insert(into, i);
+    sqlite3_finalize(into);
+    execute(database, "INSERT INTO field SELECT key, json_extract(value, '$.type'),"
+                      " json_extract(value, '$.n') FROM doc;"
+                      "COMMIT; CREATE INDEX by_type ON doc(json_extract(value, '$.type'));"
+                      "CREATE INDEX by_n ON doc(json_extract(value, '$.n'));"
+                      "CREATE INDEX by_both ON field(type, n)");
+}
+
+/* The database by hand as SQLite opens it, and as the store opens its own. */
+struct by_hand {
+    sqlite3 *plain;
+    sqlite3 *same;
+    sqlite3 *own; /* the store's file */
+};
+
+static sqlite3 *open_database(const char *path)
 {
     sqlite3 *database = NULL;
-    sqlite3_stmt *insert = NULL;
-    char path[320], key[32], value[128];
-    snprintf(path, sizeof(path), "%s/by-hand", directory);
     if (sqlite3_open(path, &database))
         fail(path, sqlite3_errmsg(database));
-    execute(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                      "CREATE TABLE doc(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID; BEGIN");
-    if (sqlite3_prepare_v2(database, "INSERT INTO doc VALUES (?, ?)", -1, &insert, NULL))
-        fail("insert", sqlite3_errmsg(database));
-    for (unsigned i = 0; i < documents; i++) {
-        make(i, key, value);
-        sqlite3_bind_text(insert, 1, key, -1, SQLITE_TRANSIENT);
-        sqlite3_bind_text(insert, 2, value, -1, SQLITE_TRANSIENT);
-        if (sqlite3_step(insert) != SQLITE_DONE)
-            fail("insert", sqlite3_errmsg(database));
-        sqlite3_reset(insert);
-    }
-    sqlite3_finalize(insert);
-    execute(database, "COMMIT; CREATE INDEX by_type ON doc(json_extract(value, '$.type'));"
-                      "CREATE INDEX by_n ON doc(json_extract(value, '$.n'));"
-                      "CREATE INDEX by_both ON doc(json_extract(value, '$.type'),"
-                      " json_extract(value, '$.n'))");
+    execute(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
     return database;
 }
 
-static struct sum run_sql(sqlite3 *database, const struct task *task)
+static struct by_hand open_by_hand(const char *store, bool make_them)
+{
+    static const char *const pragmas = "PRAGMA cache_size = -65536; PRAGMA mmap_size = " MAPPED;
+    char path[320];
+    snprintf(path, sizeof(path), "%s/by-hand", directory);
+    struct by_hand by_hand = {.plain = open_database(path)};
+    if (make_them)
+        make_tables(by_hand.plain);
+    by_hand.same = open_database(path);
+    by_hand.own = open_database(store);
+    execute(by_hand.same, pragmas);
+    execute(by_hand.own, pragmas);
+    return by_hand;
+}
+
+static void prepare(sqlite3 *database, const char *sql, sqlite3_stmt **ret_statement)
+{
+    if (sqlite3_prepare_v2(database, sql, -1, ret_statement, NULL))
+        fail(sql, sqlite3_errmsg(database));
+}
+
+/* What a bound of the task is in the store's own index. */
+struct bounds {
+    sqlite3_int64 index;
+    char from[64];
+    char to[64];
+    int from_size;
+    int to_size;
+};
+
+static int find_bound(sqlite3 *store, sqlite3_int64 index, unsigned number, char bound[64])
+{
+    sqlite3_stmt *select = NULL;
+    prepare(store,
+            "SELECT entry_key FROM entry WHERE index_id = ?1 ORDER BY entry_key LIMIT 1 OFFSET ?2",
+            &select);
+    sqlite3_bind_int64(select, 1, index);
+    sqlite3_bind_int64(select, 2, number);
+    if (sqlite3_step(select) != SQLITE_ROW)
+        fail("bounds", sqlite3_errmsg(store));
+    int size = sqlite3_column_bytes(select, 0);
+    memcpy(bound, sqlite3_column_blob(select, 0), (size_t)(size < 64 ? size : 64));
+    sqlite3_finalize(select);
+    return size;
+}
+
+static struct bounds find_bounds(sqlite3 *store, const struct task *task)
+{
+    struct bounds bounds = {.index = 0};
+    sqlite3_stmt *select = NULL;
+    prepare(store, "SELECT index_id FROM index_definition WHERE index_name = ?1", &select);
+    sqlite3_bind_text(select, 1, task->index, -1, SQLITE_STATIC);
+    if (sqlite3_step(select) != SQLITE_ROW)
+        fail(task->index, "there is no such index");
+    bounds.index = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    if (task->to > 0) {
+        bounds.from_size = find_bound(store, bounds.index, task->from, bounds.from);
+        bounds.to_size = find_bound(store, bounds.index, task->to, bounds.to);
+    }
+    return bounds;
+}
+
+/* With bounds on the store's own tables. */
+static struct sum run_sql(sqlite3 *database, const struct task *task, const struct bounds *bounds)
 {
     struct sum sum = {.hash = UINT64_C(14695981039346656037)};
     sqlite3_stmt *select = NULL;
     int step;
-    if (sqlite3_prepare_v2(database, task->sql, -1, &select, NULL))
-        fail(task->sql, sqlite3_errmsg(database));
+    prepare(database, bounds ? task->own : task->sql, &select);
+    if (bounds)
+        sqlite3_bind_int64(select, 1, bounds->index);
+    if (bounds && task->to > 0) {
+        sqlite3_bind_blob(select, 2, bounds->from, bounds->from_size, SQLITE_STATIC);
+        sqlite3_bind_blob(select, 3, bounds->to, bounds->to_size, SQLITE_STATIC);
+    }
     while ((step = sqlite3_step(select)) == SQLITE_ROW) {
         for (int i = 0; i < 2; i++) {
             const void *text = sqlite3_column_text(select, i);
@@ -271,44 +371,65 @@ static double median(double *times)
 
 struct result {
     double own;
-    double sql;
+    double plain;
+    double same;
+    double tables; /* SQL on the store's own */
     struct sum sum;
 };
 
-static struct result measure(struct sfs_storage *store, sqlite3 *database, const struct task *task)
+static double time_sql(sqlite3 *database, const struct task *task, const struct bounds *bounds,
+                       const struct sum *expected)
 {
-    double own[ROUNDS_MAX], sql[ROUNDS_MAX];
-    struct result result = {.sql = 0};
+    double begun = now();
+    struct sum sum = run_sql(database, task, bounds);
+    double taken = now() - begun;
+    if (sum.hash != expected->hash || sum.rows != expected->rows)
+        fail(task->name, "the rows are not those that SQL gives");
+    return taken;
+}
+
+static struct result measure(struct sfs_storage *store, const struct by_hand *by_hand,
+                             const struct task *task)
+{
+    double own[ROUNDS_MAX], plain[ROUNDS_MAX], same[ROUNDS_MAX], tables[ROUNDS_MAX];
+    struct result result = {.own = 0};
+    struct bounds bounds = {.index = 0};
+    if (by_hand && task->own)
+        bounds = find_bounds(by_hand->own, task);
     for (unsigned i = 0; i < rounds; i++) {
         double begun = now();
         result.sum = run(store, task);
         own[i] = now() - begun;
-        if (!database)
+        if (!by_hand)
             continue;
-        begun = now();
-        struct sum by_hand = run_sql(database, task);
-        sql[i] = now() - begun;
-        if (by_hand.hash != result.sum.hash || by_hand.rows != result.sum.rows)
-            fail(task->name, "the rows are not those that SQL gives");
+        plain[i] = time_sql(by_hand->plain, task, NULL, &result.sum);
+        same[i] = time_sql(by_hand->same, task, NULL, &result.sum);
+        tables[i] = task->own ? time_sql(by_hand->own, task, &bounds, &result.sum) : 0;
     }
     result.own = median(own);
-    if (database)
-        result.sql = median(sql);
+    if (by_hand) {
+        result.plain = median(plain);
+        result.same = median(same);
+        result.tables = median(tables);
+    }
     return result;
 }
 
-static void measure_all(struct sfs_storage *store, sqlite3 *database, const char *what)
+static void measure_all(struct sfs_storage *store, const struct by_hand *by_hand, const char *what)
 {
     printf("%s\n", what);
     for (size_t i = 0; i < TASKS; i++) {
         if (only && strncmp(tasks[i].name, only, strlen(only)) != 0)
             continue;
-        struct result result = measure(store, database, &tasks[i]);
-        printf("  %-22s %8llu rows %12.3f ms", tasks[i].name, (unsigned long long)result.sum.rows,
+        struct result result = measure(store, by_hand, &tasks[i]);
+        printf("  %-22s %8llu rows %10.3f ms", tasks[i].name, (unsigned long long)result.sum.rows,
                result.own);
-        if (database)
-            printf("   SQL %12.3f ms   ratio %6.2f", result.sql,
-                   result.sql > 0 ? result.own / result.sql : 0);
+        if (by_hand)
+            printf("   SQL %10.3f ms ratio %5.2f   same pages %10.3f ms ratio %5.2f", result.plain,
+                   result.own / result.plain, result.same, result.own / result.same);
+        if (result.tables > 0)
+            printf("   own tables %10.3f ms ratio %5.2f", result.tables,
+                   result.own / result.tables);
         printf("\n");
         fflush(stdout);
     }
@@ -332,50 +453,90 @@ static bool make_indexes(struct sfs_storage *store)
     return true;
 }
 
+/* The file of sqlite:FILE?OPTIONS. */
+static const char *path_of(const char *place, char path[700])
+{
+    const char *begin = strchr(place, ':') ? strchr(place, ':') + 1 : place;
+    snprintf(path, 700, "%.*s", (int)strcspn(begin, "?"), begin);
+    return path;
+}
+
 static void bench(const char *uri)
 {
     struct sfs_storage *store = NULL;
     struct sfs_error error;
-    char place[700];
+    struct by_hand by_hand = {NULL, NULL, NULL};
+    uint64_t size = 0;
+    char place[700], path[700];
     const char *at = strstr(uri, "DIRECTORY");
     snprintf(place, sizeof(place), "%.*s%s%s", at ? (int)(at - uri) : (int)strlen(uri), uri,
              at ? directory : "", at ? at + 9 : "");
-    if (sfs_open(&store, place, SFS_OPEN_CREATE, &error))
+    if (sfs_open(&store, place, SFS_OPEN_CREATE, &error) || sfs_size(store, &size, &error))
         fail(place, error.message);
-    sqlite3 *database = strcmp(sfs_storage_name(store), "sqlite") == 0 ? make_table() : NULL;
-    fill(store);
+    bool sqlite = !alone && strcmp(sfs_storage_name(store), "sqlite") == 0;
+    if (size == 0)
+        fill(store);
     printf("%s, %u documents, median of %u\n", uri, documents, rounds);
     if (!only)
         measure_all(store, NULL, "without indexes");
-    if (make_indexes(store))
-        measure_all(store, database, "with indexes");
-    sqlite3_close(database);
+    bool indexes = size > 0 || make_indexes(store);
+    if (sqlite)
+        by_hand = open_by_hand(path_of(place, path), size == 0);
+    if (indexes)
+        measure_all(store, sqlite ? &by_hand : NULL, "with indexes");
+    sqlite3_close(by_hand.plain);
+    sqlite3_close(by_hand.same);
+    sqlite3_close(by_hand.own);
     if (sfs_close(store, &error))
         fail(place, error.message);
+}
+
+static void make_directory(void)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(directory, sizeof(directory), "%s/bench-query-XXXXXX", base ? base : "/tmp");
+    if (!mkdtemp(directory))
+        fail(directory, "cannot be made");
+}
+
+static void set_option(int option, const char *argument)
+{
+    if (option == 't') {
+        only = argument;
+        return;
+    }
+    if (option == 'n') {
+        alone = true;
+        return;
+    }
+    if (option == 'c') {
+        clock_used = CLOCK_THREAD_CPUTIME_ID;
+        return;
+    }
+    if (option == 'k') {
+        kept = true;
+        snprintf(directory, sizeof(directory), "%s", argument);
+        return;
+    }
+    unsigned number = option == '?' ? 0 : (unsigned)strtoul(argument, NULL, 10);
+    if (number == 0 || (option == 'r' && number > ROUNDS_MAX))
+        fail("usage",
+             "bench_query [-cn] [-d DOCUMENTS] [-r ROUNDS] [-t TASK] [-k DIRECTORY] [URI...]");
+    *(option == 'd' ? &documents : &rounds) = number;
 }
 
 int main(int argc, char **argv)
 {
     int option;
-    const char *base = getenv("TMPDIR");
-    while ((option = getopt(argc, argv, "d:r:t:")) != -1) {
-        if (option == 't') {
-            only = optarg;
-            continue;
-        }
-        unsigned number = option == '?' ? 0 : (unsigned)strtoul(optarg, NULL, 10);
-        if (number == 0 || (option == 'r' && number > ROUNDS_MAX))
-            fail("usage", "bench_query [-d DOCUMENTS] [-r ROUNDS] [-t TASK] [URI...]");
-        *(option == 'd' ? &documents : &rounds) = number;
-    }
-    snprintf(directory, sizeof(directory), "%s/bench-query-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(directory))
-        fail(directory, "cannot be made");
+    while ((option = getopt(argc, argv, "cnd:r:t:k:")) != -1)
+        set_option(option, optarg);
+    if (!kept)
+        make_directory();
     if (optind == argc)
         bench("memory:");
     for (; optind < argc; optind++)
         bench(argv[optind]);
     char command[400];
     snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    return system(command) ? 1 : 0;
+    return !kept && system(command) ? 1 : 0;
 }

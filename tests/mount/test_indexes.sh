@@ -9,6 +9,10 @@ number() {
     jq ".$2" "$1/stats"
 }
 
+same_state() {
+    [ "$(number "$1" state)" = "\"$2\"" ]
+}
+
 basics() {
     local mount=$1 indexes=$1/indexes i
     for i in $(seq 12); do
@@ -104,12 +108,14 @@ PYTHON
             > /dev/null 2>&1 && seen=1
     done
     wait $! || fail "the index was not made"
+    until same_state "$mount/indexes/m,n,x" ready; do seen=1; done
     same "1 $ROWS" "$seen $(number "$mount/indexes/m,n,x" entries)" "its progress was seen"
     begun=$(date +%s%N)
     same 20000 "$(ls -U "$mount/query/by/m" | wc -l)" "all values are listed"
     took=$((($(date +%s%N) - begun) / 1000000))
     echo "20000 values of $ROWS keys were listed in $took ms"
     works mkdir "$mount/indexes/n"
+    until same_state "$mount/indexes/n" ready; do :; done
     begun=$(date +%s%N)
     same 50 "$(ls -U "$mount/query/by/n" | wc -l)" "fifty values are listed"
     took=$((($(date +%s%N) - begun) / 1000000))
@@ -122,6 +128,73 @@ PYTHON
     wait $!
     same "143 " "$? $(ls "$mount/indexes")" "a build that was interrupted leaves no index"
     down "$mount"
+}
+
+# An index that takes long: mkdir returns, and its numbers can be read, and all else, while it is made.
+building() {
+    local store=$TMPDIR/building.sqlite mount=$TMPDIR/building
+    python3 -c 'for i in range(50000): print("{\"key\":\"%d\",\"value\":{\"n\":%d,\"m\":%d}}" % (i, i, -i))' \
+        > "$TMPDIR/building.ndjson"
+    works "$STOREFS" import "sqlite:$store" "$TMPDIR/building.ndjson"
+    up "sqlite:$store" "$mount"
+    python3 - "$store" "$mount" <<'PYTHON' || fail "an index that is being made"
+import json, os, signal, sqlite3, sys, threading, time
+signal.alarm(60)
+store, mount = sys.argv[1:]
+database = sqlite3.connect(store, isolation_level=None, timeout=0)
+
+def stats(name):
+    with open(f"{mount}/indexes/{name}/stats") as file:
+        return json.load(file)
+
+def is_building():
+    return database.execute("SELECT count(*) FROM index_definition WHERE seen > 0 AND ready IS NULL"
+                            " AND ended IS NULL").fetchone()[0] > 0
+
+def hold():
+    """Takes the lock of the store while some of an index is made, so that its making stands still."""
+    if not is_building():
+        return False
+    try:
+        database.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    if not is_building():
+        database.execute("ROLLBACK")
+    return database.in_transaction
+
+def make_and_hold(name):
+    held = False
+    while not held:
+        maker = threading.Thread(target=os.mkdir, args=(f"{mount}/indexes/{name}",))
+        maker.start()
+        while maker.is_alive() and not held:
+            held = hold()
+        maker.join()
+        if not held:
+            os.rmdir(f"{mount}/indexes/{name}")
+    now = stats(name)
+    assert now["state"] == "building" and 0 < now["done"] < now["total"] == 50000, now
+    assert os.listdir(f"{mount}/indexes") == [name]
+    with open(f"{mount}/keys/7") as file:
+        assert file.read() == '{"n":7,"m":-7}'
+
+make_and_hold("n")
+database.execute("ROLLBACK")
+while stats("n")["state"] != "ready":
+    time.sleep(0.02)
+assert stats("n")["entries"] == 50000
+os.rmdir(f"{mount}/indexes/n")
+
+make_and_hold("m")  # dropped while it is being made
+database.execute("ROLLBACK")
+os.rmdir(f"{mount}/indexes/m")
+assert os.listdir(f"{mount}/indexes") == []
+PYTHON
+    checks=$((checks + 1))
+    mkdir "$mount/indexes/n,m"
+    down "$mount"
+    works grep -q "n,m.*ready" <("$STOREFS" index "sqlite:$store")
 }
 
 for backend in memory json; do
@@ -140,4 +213,5 @@ for backend in memory json; do
     down "$mount"
 done
 large
+building
 finish

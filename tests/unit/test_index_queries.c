@@ -204,6 +204,56 @@ static void test_serializable_notes_what_an_index_gave(void **state)
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
+/* Reads in order and commits, while somebody else writes `document`. */
+static int commit_after_order(struct sfs_storage *store, const char *query, const char *rows,
+                              const char *document)
+{
+    const struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
+    struct sfs_transaction *transaction = NULL;
+    static unsigned number;
+    char key[32];
+    assert_int_equal(sfs_begin(store, &options, &transaction, &error), 0);
+    struct sfs_storage *inside = sfs_transaction_storage(transaction);
+    uint64_t hits = stats_of(store, "type,n").hits;
+    assert_string_equal(text(inside, query), rows);
+    assert_int_equal(stats_of(store, "type,n").hits, hits + 1);
+    set(inside, "mine", "{}");
+    snprintf(key, sizeof(key), "other%u", number++);
+    set(store, key, document);
+    int code = sfs_commit(transaction, NULL, &error);
+    sfs_transaction_free(transaction);
+    return code;
+}
+
+/* What an order looks at is all that the filters leave, be it read from an index or not. */
+static void test_serializable_order(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_filled(700);
+    struct sfs_transaction *transaction = NULL;
+    const struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
+    must_create(store, "type,n");
+    const char *filtered = "by/type/t3/order/n:desc/limit/2/keys";
+    assert_int_equal(
+        commit_after_order(store, filtered, "k00696\nk00689\n", "{\"type\":\"t4\",\"n\":3}"), 0);
+    assert_int_equal(
+        commit_after_order(store, filtered, "k00696\nk00689\n", "{\"type\":\"t3\",\"n\":-1}"),
+        SFS_E_CONFLICT);
+    assert_int_equal(commit_after_order(store,
+                                        "by/type/t3/where/@key ~ \"k*\"/order/n:desc/limit/1/keys",
+                                        "k00696\n", "{\"type\":\"t3\",\"n\":-2}"),
+                     0);
+    const char *all = "order/type:desc,n:desc/limit/1/keys";
+    assert_int_equal(commit_after_order(store, all, "k00699\n", "{\"type\":\"a\"}"),
+                     SFS_E_CONFLICT);
+    assert_int_equal(sfs_begin(store, &options, &transaction, &error), 0);
+    assert_non_null(strstr(text(sfs_transaction_storage(transaction), "by/type/t3/order/n/explain"),
+                           "filters one snapshot by the index type,n; the commit checks that no "
+                           "change since matches"));
+    sfs_transaction_free(transaction);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
 static void test_unique_at_commit(void **state)
 {
     (void)state;
@@ -252,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_inexact),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_serializable_notes_what_an_index_gave),
+        cmocka_unit_test(test_serializable_order),
         cmocka_unit_test(test_unique_at_commit),
         cmocka_unit_test(test_not_over_maps_and_many_writes),
     };

@@ -284,6 +284,8 @@ struct sfs_index_row {
     const struct sfs_record *record;
 };
 struct sfs_index_cursor;
+/* Shown K, borrowed for the call: 0, or an error, which is below 0. */
+typedef int sfs_index_visit(void *context, struct sfs_bytes key);
 struct sfs_index_cursor_operations {
     /* 1 and the next entry, 0 at the end, or an error. */
     int (*next)(struct sfs_index_cursor *cursor, struct sfs_index_row *ret_row,
@@ -292,6 +294,16 @@ struct sfs_index_cursor_operations {
      * (by name) of those with the greatest K below `key`. Clipped to the range; only in the
      * direction of the cursor. `key` is a bound as in `scan`. */
     int (*seek)(struct sfs_index_cursor *cursor, struct sfs_bytes key, struct sfs_error *error);
+    /* Optional: about so many entries will be asked for, so that no more need be read ahead. */
+    void (*expect)(struct sfs_index_cursor *cursor, uint64_t count);
+    /*
+     * Optional; ascending cursors of names, of one state: shows the Ks of all entries that are left
+     * with K below `to` (empty: up to the range's end) to `visit`, in order; then the next step shows
+     * the first entry not below `to`. For engines that get from entry to entry in less than it takes
+     * to give one out. An error of `visit`, which has told its own sentence, ends it.
+     */
+    int (*walk)(struct sfs_index_cursor *cursor, struct sfs_bytes to, sfs_index_visit *visit,
+                void *context, struct sfs_error *error);
     void (*close)(struct sfs_index_cursor *cursor);
 };
 struct sfs_index_cursor {
