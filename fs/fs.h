@@ -25,6 +25,7 @@ struct fs_open;
 struct fs_list;
 struct fs_errors;
 struct fs_nodes;
+struct fs_follower;
 struct fs_notifier;
 struct fs_transactions;
 struct fs_touched;
@@ -73,6 +74,7 @@ struct fs {
     struct fs_nodes *nodes;
     struct fs_errors *errors;
     struct fs_notifier *notifier;
+    struct fs_follower *follower; /* NULL: nobody else changes the store */
     struct fs_transactions *transactions;
     struct fs_space *space; /* of keys/ and query/ */
     const char *uri;
@@ -90,6 +92,7 @@ struct fs {
     _Atomic uint64_t next_salt;
     struct fs_touched *touched; /* directories whose times are to be written */
     _Atomic uint64_t buffered; /* bytes of open files in memory */
+    _Atomic uint64_t told; /* how often the kernel was, or is being, told of changes in keys/ */
 };
 
 /* One request on its way. */
@@ -98,11 +101,16 @@ struct fs_call {
     fuse_req_t request;
     uid_t uid;
     gid_t gid;
+    uint64_t told; /* fs.told when it began: what it has read may be old where that has changed */
     bool append; /* write: behind the latest end, wherever that is */
     struct sfs_error error;
 };
 
 #define FS_CONSTANT_TIMEOUT 3600.0 /* of what does not change by itself, seconds */
+#define FS_LEAF_TIMEOUT 1.0        /* of the name of a file in keys/ at the most */
+
+/* Milliseconds of the monotonic clock. */
+int64_t fs_monotonic_ms(void);
 
 /* What a look-up or a creation gives; `node` has one look-up more. */
 struct fs_entry {
@@ -230,12 +238,16 @@ int fs_errors_text(struct fs_errors *errors, struct sfs_buffer *out);
 /* --- invalidation: notifier.c --- */
 struct fs_notifier *fs_notifier_new(struct fs *fs);
 void fs_notifier_free(struct fs_notifier *notifier);
-/* Queue: attributes (and pages) of a node; a name in a directory. Done by the notifier's own thread. */
+/* Queues a notice, for the notifier's own thread to send: the attributes of a node are old. The kernel asks
+ * for them before it uses the node again, drops its pages where size or time have changed, and looks the name up
+ * anew where it is told that there is no such node. */
 void fs_notify_attributes(struct fs_notifier *notifier, uint64_t id);
-void fs_notify_inode(struct fs_notifier *notifier, uint64_t id);
-void fs_notify_entry(struct fs_notifier *notifier, uint64_t parent, const char *name);
-/* Waits until what was queued is done, at most a second. */
+/* The same for many; takes over `ids`, which free() takes. */
+void fs_notify_many(struct fs_notifier *notifier, uint64_t *ids, size_t count);
+/* Waits until what was queued is done, at most a second, and until what fs_notify_name was told of is over. */
 void fs_notify_flush(struct fs_notifier *notifier);
+/* The kernel takes a name for a file's, which is a directory's by now, until then (fs_monotonic_ms). */
+void fs_notify_name(struct fs_notifier *notifier, int64_t until);
 
 /* --- generated files and fixed directories: generated.c --- */
 struct fs_fixed {

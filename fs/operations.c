@@ -16,6 +16,7 @@ struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node *
     const struct fuse_ctx *context = fuse_req_ctx(request);
     struct fs_call call = {.fs = fuse_req_userdata(request), .request = request,
                            .uid = context->uid, .gid = context->gid};
+    call.told = call.fs->told;
     *ret_node = fs_node_find(call.fs, id);
     return call;
 }
@@ -90,13 +91,30 @@ static double timeout_of(const struct fs_node *node, double otherwise)
     return node->space != NULL ? node->space->attribute_timeout : otherwise;
 }
 
-struct fuse_entry_param fs_entry_param(const struct fs_entry *entry)
+/* What was read before others changed something may be kept by nobody. */
+double fs_call_keeps(const struct fs_call *call, double timeout)
+{
+    return call->told == call->fs->told ? timeout : 0;
+}
+
+double fs_call_names(const struct fs_call *call, struct fs_node *node, double timeout)
+{
+    double keeps = fs_call_keeps(call, timeout);
+    if (node->class != &fs_keys_leaf_class || keeps <= 0)
+        return keeps;
+    if (keeps > FS_LEAF_TIMEOUT)
+        keeps = FS_LEAF_TIMEOUT;
+    node->named_until = fs_monotonic_ms() + (int64_t)(keeps * 1000);
+    return keeps;
+}
+
+struct fuse_entry_param fs_entry_param(const struct fs_call *call, const struct fs_entry *entry)
 {
     return (struct fuse_entry_param){
         .ino = entry->node->id,
         .attr = entry->st,
-        .attr_timeout = timeout_of(entry->node, entry->timeout),
-        .entry_timeout = entry->timeout,
+        .attr_timeout = fs_call_keeps(call, timeout_of(entry->node, entry->timeout)),
+        .entry_timeout = fs_call_names(call, entry->node, entry->timeout),
     };
 }
 
@@ -107,7 +125,7 @@ static void reply_entry(struct fs_call *call, struct fs_node *dir, const char *o
         fs_reply_failure(call, dir, operation, name, code);
         return;
     }
-    struct fuse_entry_param param = fs_entry_param(entry);
+    struct fuse_entry_param param = fs_entry_param(call, entry);
     /* A request that was interrupted leaves no entry with the kernel, which will not forget it. */
     if (fuse_reply_entry(call->request, &param) == -ENOENT)
         fs_node_forget(call->fs, entry->node->id, 1);
@@ -146,7 +164,27 @@ static void reply_stat(struct fs_call *call, struct fs_node *node, const char *o
     if (code < 0)
         fs_reply_failure(call, node, operation, NULL, code);
     else
-        fuse_reply_attr(call->request, st, timeout_of(node, 0));
+        fuse_reply_attr(call->request, st, fs_call_keeps(call, timeout_of(node, 0)));
+}
+
+/*
+ * A read through pages asks for attributes first where they are old; what makes the kernel drop the pages is another
+ * time or size. Where others have changed the value and set its time to what it was, it is told one that is a
+ * nanosecond off, which it may not keep: only read(2) asks with a handle, so that nobody sees it.
+ */
+static bool hides_change(const struct fs_node *node, int64_t shown, const struct stat *st)
+{
+    uint64_t pages = node->page_revision, now = node->attribute_revision;
+    return node->class == &fs_keys_leaf_class && S_ISREG(st->st_mode) && pages != 0 && now != 0 && now != FS_REVISION_OTHER &&
+           pages != now && node->shown_modified == shown;
+}
+
+static void reply_reader(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    int64_t one = st->st_mtim.tv_nsec > 0 ? -1 : 1;
+    st->st_mtim.tv_nsec += one;
+    node->shown_modified += one;
+    fuse_reply_attr(call->request, st, 0);
 }
 
 static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -154,8 +192,8 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct stat st = {0};
-    (void)info;
     int code = fs_call_enter(&call, node);
+    int64_t shown = code == 0 ? node->shown_modified : 0;
     if (code == 0) {
         code = node->class->stat(&call, node, &st);
         fs_call_leave(node);
@@ -163,7 +201,10 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     /* It knew the node for longer than the store had it: at this answer it looks the name up again. */
     if (code == SFS_E_NOT_FOUND && node->space != NULL)
         code = sfs_fail(&call.error, SFS_E_EXPIRED, "mount", "there is no such file any more");
-    reply_stat(&call, node, "stat", &st, code);
+    if (code == 0 && info != NULL && hides_change(node, shown, &st))
+        reply_reader(&call, node, &st);
+    else
+        reply_stat(&call, node, "stat", &st, code);
 }
 
 static void op_setattr(fuse_req_t request, fuse_ino_t id, struct stat *want, int mask,

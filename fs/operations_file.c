@@ -98,7 +98,7 @@ void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_
     }
     open->node = entry.node;
     open->class = entry.node->class;
-    struct fuse_entry_param param = fs_entry_param(&entry);
+    struct fuse_entry_param param = fs_entry_param(&call, &entry);
     if (fuse_reply_create(request, &param, info) == -ENOENT) {
         release(&call, open);
         fs_node_forget(call.fs, entry.node->id, 1);
@@ -252,13 +252,16 @@ static struct fuse_entry_param plus_param(struct fs_list *list, const struct fs_
     fs_nodes_lock(list->call->fs->nodes);
     if (node->ino == 0)
         node->ino = entry->st.st_ino;
+    node->shown_type = entry->st.st_mode & S_IFMT;
+    node->shown_modified = (int64_t)entry->st.st_mtim.tv_sec * 1000000000 + entry->st.st_mtim.tv_nsec;
     if (entry->revision != 0) {
         node->attribute_size = (uint64_t)entry->st.st_size;
         node->attribute_revision = entry->revision;
     }
     fs_nodes_unlock(list->call->fs->nodes);
     param.ino = node->id;
-    param.attr_timeout = param.entry_timeout = entry->timeout;
+    param.attr_timeout = fs_call_keeps(list->call, entry->timeout);
+    param.entry_timeout = fs_call_names(list->call, node, entry->timeout);
     return param;
 }
 
