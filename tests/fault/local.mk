@@ -28,3 +28,5 @@ fault_wrapped_files = -Wl,--wrap=write,--wrap=read,--wrap=fsync,--wrap=rename,--
 	-Wl,--wrap=inotify_init1
 tests_fault_test_files_SOURCES = tests/fault/test_files.c tests/fault/inject_files.c $(fault_rig)
 tests_fault_test_files_LDFLAGS = $(AM_LDFLAGS) $(fault_wrapped_files)
+fault_tests += tests/fault/test_power_cut
+tests_fault_test_power_cut_SOURCES = tests/fault/test_power_cut.c tests/fault/power.c tests/fault/power.h
