@@ -18,6 +18,7 @@
 
 #include "storefs/storefs.h"
 
+struct fs_answer;
 struct fs_call;
 struct fs_class;
 struct fs_node;
@@ -102,6 +103,8 @@ struct fs_call {
     uid_t uid;
     gid_t gid;
     uint64_t told; /* fs.told when it began: what it has read may be old where that has changed */
+    struct fs_answer *answer; /* while it can be given up: interrupt.h */
+    bool given_up;            /* it was: there is no request any more */
     bool append; /* write: behind the latest end, wherever that is */
     struct sfs_error error;
 };
@@ -178,6 +181,7 @@ struct fs_open {
     struct fs_node *node;
     const struct fs_class *class;
     int flags;                       /* of open(2) */
+    _Atomic unsigned uses;           /* the handle, and each read of it */
     const struct sfs_record *record; /* the value as it was at open, when it is small */
     struct fs_dir *dir;              /* a listing under way */
     struct sfs_buffer text;          /* a generated file, whole; the names of a generated listing */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
+#include "fs/interrupt.h"
+
 #define ERROR_XATTR "user.storefs.error"
 
 struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node)
@@ -60,6 +62,8 @@ static bool is_answer(const char *operation, int code)
 void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *operation,
                       const char *name, int code)
 {
+    if (!fs_call_answers(call))
+        return;
     if (call->error.code != code)
         sfs_fail(&call->error, code, "mount", "%s",
                  code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
@@ -127,7 +131,7 @@ static void reply_entry(struct fs_call *call, struct fs_node *dir, const char *o
     }
     struct fuse_entry_param param = fs_entry_param(call, entry);
     /* A request that was interrupted leaves no entry with the kernel, which will not forget it. */
-    if (fuse_reply_entry(call->request, &param) == -ENOENT)
+    if (!fs_call_answers(call) || fuse_reply_entry(call->request, &param) == -ENOENT)
         fs_node_forget(call->fs, entry->node->id, 1);
 }
 
@@ -136,6 +140,8 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
     struct fs_node *dir;
     struct fs_call call = fs_call_begin(request, parent, &dir);
     struct fs_entry entry = {0};
+    struct fs_answer answer;
+    fs_answer_begin(&answer, &call, dir);
     int code = fs_call_enter(&call, dir);
     if (code == 0) {
         code = dir->class->lookup != NULL ? dir->class->lookup(&call, dir, name, &entry)
@@ -143,6 +149,7 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
         fs_call_leave(dir);
     }
     reply_entry(&call, dir, "lookup", name, &entry, code);
+    fs_answer_end(&call, dir);
 }
 
 static void op_forget(fuse_req_t request, fuse_ino_t id, uint64_t count)
@@ -163,7 +170,7 @@ static void reply_stat(struct fs_call *call, struct fs_node *node, const char *o
 {
     if (code < 0)
         fs_reply_failure(call, node, operation, NULL, code);
-    else
+    else if (fs_call_answers(call))
         fuse_reply_attr(call->request, st, fs_call_keeps(call, timeout_of(node, 0)));
 }
 
@@ -184,7 +191,8 @@ static void reply_reader(struct fs_call *call, struct fs_node *node, struct stat
     int64_t one = st->st_mtim.tv_nsec > 0 ? -1 : 1;
     st->st_mtim.tv_nsec += one;
     node->shown_modified += one;
-    fuse_reply_attr(call->request, st, 0);
+    if (fs_call_answers(call))
+        fuse_reply_attr(call->request, st, 0);
 }
 
 static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -192,6 +200,8 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct stat st = {0};
+    struct fs_answer answer;
+    fs_answer_begin(&answer, &call, node);
     int code = fs_call_enter(&call, node);
     int64_t shown = code == 0 ? node->shown_modified : 0;
     if (code == 0) {
@@ -205,6 +215,7 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
         reply_reader(&call, node, &st);
     else
         reply_stat(&call, node, "stat", &st, code);
+    fs_answer_end(&call, node);
 }
 
 static void op_setattr(fuse_req_t request, fuse_ino_t id, struct stat *want, int mask,
@@ -228,6 +239,8 @@ static void op_readlink(fuse_req_t request, fuse_ino_t id)
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct sfs_buffer target = {0};
+    struct fs_answer answer;
+    fs_answer_begin(&answer, &call, node);
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = node->class->readlink != NULL ? node->class->readlink(&call, node, &target)
@@ -238,9 +251,10 @@ static void op_readlink(fuse_req_t request, fuse_ino_t id)
         code = sfs_fail_memory(&call.error, "mount");
     if (code < 0)
         fs_reply_failure(&call, node, "readlink", NULL, code);
-    else
+    else if (fs_call_answers(&call))
         fuse_reply_readlink(request, target.data);
     sfs_buffer_free(&target);
+    fs_answer_end(&call, node);
 }
 
 static void make(fuse_req_t request, fuse_ino_t parent, const char *name, const char *operation,
@@ -350,6 +364,8 @@ static void op_statfs(fuse_req_t request, fuse_ino_t id)
 
 static int reply_bytes(struct fs_call *call, const struct sfs_buffer *bytes, size_t size)
 {
+    if (!fs_call_answers(call))
+        return 0;
     if (size == 0)
         return fuse_reply_xattr(call->request, bytes->size);
     if (bytes->size > size)
@@ -373,7 +389,9 @@ static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, siz
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct sfs_buffer value = {0};
+    struct fs_answer answer;
     int code;
+    fs_answer_begin(&answer, &call, node);
     if (node != NULL && strcmp(name, ERROR_XATTR) == 0) {
         code = error_text(&call, node, &value);
     } else if ((code = fs_call_enter(&call, node)) == 0) {
@@ -386,6 +404,7 @@ static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, siz
     else
         reply_bytes(&call, &value, size);
     sfs_buffer_free(&value);
+    fs_answer_end(&call, node);
 }
 
 static void op_listxattr(fuse_req_t request, fuse_ino_t id, size_t size)

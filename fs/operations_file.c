@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fs/interrupt.h"
+
 static struct fs_open *handle(const struct fuse_file_info *info)
 {
     return (struct fs_open *)(uintptr_t)info->fh;
@@ -24,6 +26,7 @@ static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, stru
     open->node = node;
     open->class = node->class;
     open->flags = info->flags;
+    open->uses = 1;
     pthread_mutex_init(&open->lock, NULL);
     if (node->space != NULL)
         fs_space_hold(node->space);
@@ -48,11 +51,21 @@ static void release(struct fs_call *call, struct fs_open *open)
     open_free(open);
 }
 
+/* Of whoever uses a handle, the last one closes it. */
+static void let_go(struct fs_call *call, struct fs_open *open)
+{
+    if (atomic_fetch_sub(&open->uses, 1) == 1)
+        release(call, open);
+}
+
 void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = NULL;
+    struct fs_answer answer;
+    if ((info->flags & O_ACCMODE) == O_RDONLY && (info->flags & O_TRUNC) == 0)
+        fs_answer_begin(&answer, &call, node);
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         open = open_new(&call, node, info);
@@ -67,9 +80,10 @@ void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
             sfs_record_unref(open->record);
         open_free(open);
         fs_reply_failure(&call, node, "open", NULL, code);
-    } else if (fuse_reply_open(request, info) == -ENOENT) {
+    } else if (!fs_call_answers(&call) || fuse_reply_open(request, info) == -ENOENT) {
         release(&call, open); /* interrupted: no release will come */
     }
+    fs_answer_end(&call, node);
 }
 
 void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
@@ -112,6 +126,9 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = handle(info);
     size_t got = 0;
+    struct fs_answer answer;
+    open->uses++; /* when the reader gives up the handle may be closed meanwhile */
+    fs_answer_begin(&answer, &call, node);
     char *data = malloc(size != 0 ? size : 1);
     int code = data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
     if (code == 0) {
@@ -122,9 +139,11 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     }
     if (code < 0)
         fs_reply_failure(&call, node, "read", NULL, code);
-    else
+    else if (fs_call_answers(&call))
         fuse_reply_buf(request, data, got);
     free(data);
+    let_go(&call, open);
+    fs_answer_end(&call, node);
 }
 
 void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset,
@@ -215,7 +234,7 @@ void fs_op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *inf
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    release(&call, handle(info));
+    let_go(&call, handle(info));
     fuse_reply_err(request, 0);
 }
 

@@ -30,5 +30,6 @@ mount_scripts += tests/mount/test_anomalies.sh tests/mount/test_tx_ends.sh
 EXTRA_DIST += tests/mount/anomalies.py
 mount_scripts += tests/mount/test_fields.sh tests/mount/test_fields_many.sh tests/mount/test_fields_large.sh
 EXTRA_DIST += tests/mount/fields.py
-mount_scripts += tests/mount/test_coherence.sh tests/mount/test_killed.sh
-EXTRA_DIST += tests/mount/coherence.py tests/mount/killed.py
+mount_scripts += tests/mount/test_coherence.sh tests/mount/test_killed.sh tests/mount/test_clients.sh \
+	tests/mount/test_slow.sh tests/mount/test_limits.sh
+EXTRA_DIST += tests/mount/coherence.py tests/mount/killed.py tests/mount/clients.py tests/mount/limits.py
