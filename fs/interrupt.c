@@ -16,6 +16,8 @@ static void give_up(fuse_req_t request, void *context)
 {
     struct fs_answer *answer = context;
     struct timespec until;
+    if (pthread_equal(answer->thread, pthread_self()))
+        return; /* the signal came before fs_answer_begin(): it is for the program to wait */
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += GRACE;
     pthread_mutex_lock(&answer->lock);
@@ -31,13 +33,19 @@ static void give_up(fuse_req_t request, void *context)
         fuse_reply_err(request, EINTR);
 }
 
+bool fs_answer_can(const struct fs_node *node)
+{
+    return node != NULL && (node->class == &fs_keys_directory_class || node->class == &fs_keys_leaf_class ||
+                            node->class == &fs_root_class); /* which looks at keys/ */
+}
+
 void fs_answer_begin(struct fs_answer *answer, struct fs_call *call, struct fs_node *node)
 {
-    if (node == NULL || (node->class != &fs_keys_directory_class && node->class != &fs_keys_leaf_class &&
-                         node->class != &fs_root_class)) /* which looks at keys/ */
+    if (!fs_answer_can(node))
         return;
     *answer = (struct fs_answer){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
-                                .node = node};
+                                .node = node,
+                                .thread = pthread_self()};
     call->answer = answer;
     fuse_req_interrupt_func(call->request, give_up, answer);
 }

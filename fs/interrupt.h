@@ -12,9 +12,12 @@ struct fs_answer {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct fs_node *node;
+    pthread_t thread; /* that asks the store */
     bool taken; /* somebody answers, or has */
 };
 
+/* Whether calls for this node can be given up. */
+bool fs_answer_can(const struct fs_node *node);
 /* `answer` lives as long as the call. */
 void fs_answer_begin(struct fs_answer *answer, struct fs_call *call, struct fs_node *node);
 /* Before the reply: whether it is to be sent. False: it was, and the request is gone; what the kernel would have

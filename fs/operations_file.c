@@ -44,11 +44,15 @@ static void open_free(struct fs_open *open)
     free(open);
 }
 
+/* The node stays until the handle is gone: its open file may be the last that holds it. */
 static void release(struct fs_call *call, struct fs_open *open)
 {
+    struct fs_node *node = open->node;
+    fs_node_hold(call->fs, node);
     if (open->class->release != NULL)
         open->class->release(call, open);
     open_free(open);
+    fs_node_forget(call->fs, node->id, 1);
 }
 
 /* Of whoever uses a handle, the last one closes it. */
@@ -127,7 +131,8 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     struct fs_open *open = handle(info);
     size_t got = 0;
     struct fs_answer answer;
-    open->uses++; /* when the reader gives up the handle may be closed meanwhile */
+    bool given = fs_answer_can(node); /* the handle may be closed meanwhile; its file holds the node */
+    open->uses += given;
     fs_answer_begin(&answer, &call, node);
     char *data = malloc(size != 0 ? size : 1);
     int code = data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
@@ -142,7 +147,8 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     else if (fs_call_answers(&call))
         fuse_reply_buf(request, data, got);
     free(data);
-    let_go(&call, open);
+    if (given)
+        let_go(&call, open);
     fs_answer_end(&call, node);
 }
 

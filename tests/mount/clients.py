@@ -12,7 +12,7 @@ import time
 
 mount, clients, seconds, seed = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 ALLOWED = {errno.ENOENT, errno.EEXIST, errno.ECANCELED, errno.ENOTEMPTY, errno.ESTALE, errno.EISDIR, errno.ENOTDIR,
-           errno.EBUSY, errno.EINVAL}
+           errno.EBUSY, errno.EINVAL, errno.EOPNOTSUPP}
 counts = multiprocessing.Array("l", clients, lock=False)
 troubles = multiprocessing.Array("l", clients, lock=False)
 
@@ -138,6 +138,8 @@ class Client:
             except OSError as error:
                 if step not in (self.shared, self.query, self.transaction) or error.errno not in ALLOWED:
                     self.trouble(f"{step.__name__}: {error}")
+                if error.errno == errno.ENOTCONN:
+                    return
             counts[self.number] += 1
         for name in self.files:
             self.check(name)
