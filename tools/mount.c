@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 
 #define ANSWER_MS 30000
 #define FSTAB 256
+/* Each arena of the allocator keeps what its threads gave back: with one a thread, many requests
+ * for large values at once left the daemon twice as large. */
+#define ARENAS 2
 
 struct job {
     char *uri;       /* absolute */
@@ -120,6 +124,7 @@ static void report_ready(void *context)
 static int serve(struct job *job, void (*ready)(void *context), struct sfs_error *error)
 {
     struct sfs_storage *store;
+    mallopt(M_ARENA_MAX, ARENAS);
     unsigned flags = job->options.read_only ? SFS_OPEN_READ_ONLY : SFS_OPEN_CREATE;
     int result = sfs_open(&store, job->uri, flags, error);
     if (result)

@@ -29,6 +29,8 @@ static int wait_for_lock(void *context, int count)
     if (now - connection->busy_since >= limit)
         return 0;
     int64_t slice = count < 6 ? INT64_C(100000) << count : 5 * SFS_NS_PER_MS;
+    int64_t most = sfs_sqlite_turn_wait(connection, now - connection->busy_since);
+    slice = slice < most ? slice : most;
     nanosleep(&(struct timespec){.tv_nsec = slice}, NULL);
     return 1;
 }

@@ -36,6 +36,8 @@ struct sfs_sqlite_connection {
     struct sfs_sqlite_connection *next; /* in the pool's list of idle ones */
     int64_t busy_since;                 /* monotonic, of the wait that the busy handler is in */
     bool hasty;                         /* which then ends after LOG_PATIENCE */
+    bool turns;                         /* it is for the write lock, whose turn can be claimed … */
+    bool claimed;                       /* … and is (turn.c) */
     int log_tried;                      /* pages of the log when it was last asked to begin anew */
     bool full;                          /* commits wait for the disk */
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
@@ -115,6 +117,7 @@ struct sfs_sqlite {
     int64_t own_last;    /* the last commit of this opening, -1: none … */
     int64_t own_next;    /* … the one it is about to make, 0: none … */
     int64_t others_last; /* … and the last that it met of others, 0: none */
+    int turn;                             /* the log, for turns among processes; -1: not open */
 
     struct sfs_sqlite_positions held; /* positions.c; whoever holds the write connection */
     struct sfs_sqlite_positions kept;
@@ -133,6 +136,17 @@ struct sfs_sqlite {
     bool local;                        /* the file is on a disk that no other machine writes */
     struct sfs_sqlite_pool pool;
 };
+
+/* --- turns among processes (turn.c); all three by whoever holds the write connection --- */
+
+/* Before the write lock is asked for: waits, no longer than the busy time-out, while another
+ * process that has waited long claims the turn. */
+void sfs_sqlite_turn_begin(struct sfs_sqlite_connection *connection);
+/* While the lock is waited for, after `waited` nanoseconds: claims the turn where that is long.
+ * Returns how many nanoseconds to sleep at most. */
+int64_t sfs_sqlite_turn_wait(struct sfs_sqlite_connection *connection, int64_t waited);
+/* The wait is over, however it ended. */
+void sfs_sqlite_turn_end(struct sfs_sqlite_connection *connection);
 
 /* Opens one connection and sets it up; a reader refuses to write. */
 int sfs_sqlite_connect(struct sfs_sqlite *store, bool reader,

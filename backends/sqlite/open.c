@@ -38,6 +38,8 @@ static void free_store(struct sfs_sqlite *store)
 {
     sfs_sqlite_readers_close(store);
     sfs_sqlite_disconnect(store->writer);
+    if (store->turn >= 0)
+        close(store->turn);
     pthread_mutex_destroy(&store->pool_mutex);
     pthread_cond_destroy(&store->pool_free);
     pthread_mutex_destroy(&store->queue_mutex);
@@ -356,6 +358,7 @@ static struct sfs_sqlite *new_store(void)
     pthread_mutex_init(&store->indexes_mutex, NULL);
     sfs_sqlite_pool_init(store);
     sfs_sqlite_owner_self(store->owner, sizeof(store->owner));
+    store->turn = -1;
     store->options = (struct sfs_sqlite_options){
         .cache = UINT64_C(64) << 20, .mmap = UINT64_C(32) << 20, .busy_timeout = 5000};
     return store;

@@ -91,6 +91,14 @@ static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_er
         path);
 }
 
+static int begin_in_turn(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    sfs_sqlite_turn_begin(connection);
+    int code = sfs_sqlite_run(connection, SFS_SQL_BEGIN, error, 0);
+    sfs_sqlite_turn_end(connection);
+    return code;
+}
+
 int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
                      struct sfs_sqlite_transaction *ret_transaction, struct sfs_error *error)
 {
@@ -114,7 +122,7 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
     if (code == 0 && !sqlite3_get_autocommit(connection->db))
         code = sfs_sqlite_run(connection, SFS_SQL_ROLLBACK, error, 0);
     if (code == 0)
-        code = sfs_sqlite_run(connection, SFS_SQL_BEGIN, error, 0);
+        code = begin_in_turn(connection, error);
     if (code != 0)
         return code;
     struct sfs_sqlite_transaction transaction = {

@@ -5,12 +5,14 @@
 /* A store in a directory of its own under /tmp, which goes with the test, and short forms of calls
  * that must succeed. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +25,12 @@ struct fixture {
     char path[96];
     struct sfs_storage *store;
 };
+
+/* For a process that a test has forked: it ends with the test, however slow the machine is. */
+static inline void end_with_parent(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
 
 static inline void must(int code, const struct sfs_error *error)
 {

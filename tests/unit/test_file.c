@@ -201,6 +201,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_descriptors, make_directory, remove_directory),
     };
-    alarm(60);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

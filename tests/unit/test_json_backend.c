@@ -242,6 +242,5 @@ int main(void)
         cmocka_unit_test(test_files_of_others), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_recover),         cmocka_unit_test(test_options),
     };
-    alarm(120);
     return cmocka_run_group_tests(tests, json_make_directory, json_remove_directory);
 }

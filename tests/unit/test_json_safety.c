@@ -316,6 +316,5 @@ int main(void)
         cmocka_unit_test(test_changed_meanwhile),
         cmocka_unit_test(test_backup),
     };
-    alarm(120);
     return cmocka_run_group_tests(tests, json_make_directory, json_remove_directory);
 }

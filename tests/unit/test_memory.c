@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -472,6 +471,5 @@ int main(void)
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_options),
     };
-    alarm(120);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

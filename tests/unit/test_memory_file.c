@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -166,6 +165,5 @@ int main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_file_damage),
     };
-    alarm(120);
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

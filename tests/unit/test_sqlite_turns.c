@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes that write one SQLite file take turns: one that commits without pause keeps nobody
+ * out, and one that is stopped while it waits stops nobody. */
+#include <sys/wait.h>
+
+#include "tests/unit/sqlite_fixture.h"
+
+#define KEYS 100
+#define TURNS 200
+
+/* Of a size with which the file is hardly ever free: a large one is prepared for long before. */
+static struct sfs_batch *batch_of_keys(void)
+{
+    struct sfs_batch *batch = new_batch();
+    for (int i = 0; i < KEYS; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%05d", i);
+        assert_int_equal(sfs_batch_put(batch, sfs_string(key), SFS_LITERAL("value"), NULL, 0, NULL),
+                         0);
+    }
+    return batch;
+}
+
+static _Noreturn void commit_without_pause(const struct fixture *fixture, int ready)
+{
+    struct sfs_storage *store = NULL;
+    struct sfs_batch *batch = batch_of_keys();
+    end_with_parent();
+    if (sfs_open(&store, fixture->path, 0, NULL) != 0)
+        _exit(1);
+    for (;;) {
+        if (sfs_apply(store, batch, NULL, NULL, NULL) != 0 || write(ready, "x", 1) != 1)
+            _exit(2);
+    }
+}
+
+/* The fixture's store must be closed: a process does not fork with an open one. Returns when the
+ * child has committed once; its pipe takes a byte a commit. */
+static pid_t start(const struct fixture *fixture, int *ret_commits)
+{
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        commit_without_pause(fixture, ends[1]);
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    *ret_commits = ends[0];
+    return child;
+}
+
+static void finish(pid_t child, int commits)
+{
+    int status = 0;
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status)); /* it has met no error */
+    close(commits);
+}
+
+static void close_fixture(struct fixture *fixture)
+{
+    close_store(fixture->store);
+    fixture->store = NULL;
+}
+
+/* The time-out is enough for whoever gets a turn, and too little for luck: without turns the
+ * longest of these waits took seconds. */
+static void test_one_without_pause(void **state)
+{
+    struct fixture *fixture = *state;
+    int commits;
+    close_fixture(fixture);
+    pid_t child = start(fixture, &commits);
+    fixture->store = open_with(fixture, "?busy-timeout=500", 0);
+    for (int i = 0; i < TURNS; i++) {
+        set(fixture->store, "mine", "written");
+        usleep(1000);
+    }
+    finish(child, commits);
+    expect(fixture->store, "mine", "written");
+    expect_healthy(fixture->store);
+}
+
+/* Two of them, neither keeps the other out. */
+static void test_two_without_pause(void **state)
+{
+    struct fixture *fixture = *state;
+    int commits[2];
+    pid_t children[2];
+    char bytes[TURNS];
+    close_fixture(fixture);
+    for (int i = 0; i < 2; i++)
+        children[i] = start(fixture, &commits[i]);
+    for (int turn = 0; turn < TURNS; turn++) {
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(read(commits[i], bytes, 1), 1);
+    }
+    for (int i = 0; i < 2; i++)
+        finish(children[i], commits[i]);
+    fixture->store = open_again(fixture);
+    expect_healthy(fixture->store);
+}
+
+/* While it is stopped it may have claimed the turn, or hold SQLite's lock: only the second is
+ * waited for in vain. */
+static void test_stopped(void **state)
+{
+    struct fixture *fixture = *state;
+    int commits;
+    close_fixture(fixture);
+    pid_t child = start(fixture, &commits);
+    fixture->store = open_with(fixture, "?busy-timeout=200", 0);
+    for (int i = 0; i < 8; i++) {
+        struct sfs_error error = {0};
+        assert_int_equal(kill(child, SIGSTOP), 0);
+        int code = sfs_set(fixture->store, SFS_LITERAL("mine"), SFS_LITERAL("written"), &error);
+        assert_true(code == 0 || code == SFS_E_BUSY);
+        assert_int_equal(kill(child, SIGCONT), 0);
+    }
+    finish(child, commits);
+    expect_healthy(fixture->store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_one_without_pause, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_without_pause, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
