@@ -40,6 +40,14 @@ def exists(path):
         return False
 
 
+def make(path):
+    """In the first mount, with nothing in it: that is committed at its release, a moment after close."""
+    write(a + path, b"")
+    if seen(lambda: exists(b + path), True) is None:
+        failed(f"{path} was not made")
+    settled(b + path)
+
+
 def settled(path):
     """Has the kernel keep what there is."""
     os.listdir(os.path.dirname(path))
@@ -77,15 +85,13 @@ def measure(what, steps):
 
 
 def sizes():
-    write(a + "/size", b"")
-    settled(b + "/size")
+    make("/size")
     for i in range(rounds):
         yield lambda: write(a + "/size", b"x" * (i + 1)), lambda: size(b + "/size"), i + 1
 
 
 def modes():
-    write(a + "/mode", b"")
-    settled(b + "/mode")
+    make("/mode")
     for i in range(rounds):
         mode = 0o600 if i % 2 else 0o640
         yield lambda: os.chmod(a + "/mode", mode), lambda: os.stat(b + "/mode").st_mode & 0o777, mode
@@ -126,7 +132,7 @@ def listings():
 def deletions():
     os.mkdir(a + "/gone")
     for i in range(rounds):
-        write(f"{a}/gone/n{i}", b"")
+        make(f"/gone/n{i}")
     for i in range(rounds):
         name = f"/gone/n{i}"
         settled(b + name)
@@ -169,11 +175,19 @@ def kinds():
 
 
 def library():
-    write(a + "/lib", b"")
-    settled(b + "/lib")
+    make("/lib")
     for i in range(max(rounds // 2, 5)):
         yield lambda: subprocess.run([storefs, "set", store, "lib", "x" * (i + 1)], check=True), \
             lambda: size(b + "/lib"), i + 1
+
+
+def imports():
+    """Thousands of keys in few commits."""
+    make("/many-0000")
+    for i in range(3):
+        lines = "".join('{"key":"many-%04d","value":"%s"}\n' % (n, "x" * (i + 1)) for n in range(6000))
+        yield lambda: subprocess.run([storefs, "import", store, "-"], input=lines.encode(), check=True,
+                                     stdout=subprocess.DEVNULL), lambda: size(b + "/many-0000"), i + 3
 
 
 for what, steps in (("size of a file, stat", sizes()), ("mode of a file, stat", modes()),
@@ -181,7 +195,8 @@ for what, steps in (("size of a file, stat", sizes()), ("mode of a file, stat", 
                     ("same size and time, pages of an open file", pages(True)),
                     ("new name, stat", new_names()), ("new name, listing", listings()),
                     ("deleted name, stat", deletions()), ("renamed directory, stat", directories()),
-                    ("another kind of file, stat", kinds()), ("change by the library, stat", library())):
+                    ("another kind of file, stat", kinds()), ("change by the library, stat", library()),
+                    ("import of 6,000 keys by the library, stat", imports())):
     measure(what, steps)
 print(problems, "problems")
 sys.exit(problems > 0)
