@@ -415,7 +415,7 @@ static void distrust(void *context, struct fs_node *node)
         node->ino = 0;
     if (node->class == &fs_keys_directory_class && node->moved > renewal->since)
         fs_node_detach_locked(fs, node);
-    fs_notify_inode(fs->notifier, node->id);
+    fs_notify_attributes(fs->notifier, node->id);
 }
 
 void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since, struct fs_file **files,

@@ -18,6 +18,7 @@
 
 #include "storefs/storefs.h"
 
+struct fs_answer;
 struct fs_call;
 struct fs_class;
 struct fs_node;
@@ -25,6 +26,7 @@ struct fs_open;
 struct fs_list;
 struct fs_errors;
 struct fs_nodes;
+struct fs_follower;
 struct fs_notifier;
 struct fs_transactions;
 struct fs_touched;
@@ -74,6 +76,7 @@ struct fs {
     struct fs_errors *errors;
     struct fs_notifier *notifier;
     struct fs_index_builds *index_builds;
+    struct fs_follower *follower; /* NULL: nobody else changes the store */
     struct fs_transactions *transactions;
     struct fs_space *space; /* of keys/ and query/ */
     const char *uri;
@@ -91,6 +94,7 @@ struct fs {
     _Atomic uint64_t next_salt;
     struct fs_touched *touched; /* directories whose times are to be written */
     _Atomic uint64_t buffered; /* bytes of open files in memory */
+    _Atomic uint64_t told; /* how often the kernel was, or is being, told of changes in keys/ */
 };
 
 /* One request on its way. */
@@ -99,11 +103,18 @@ struct fs_call {
     fuse_req_t request;
     uid_t uid;
     gid_t gid;
+    uint64_t told; /* fs.told when it began: what it has read may be old where that has changed */
+    struct fs_answer *answer; /* while it can be given up: interrupt.h */
+    bool given_up;            /* it was: there is no request any more */
     bool append; /* write: behind the latest end, wherever that is */
     struct sfs_error error;
 };
 
 #define FS_CONSTANT_TIMEOUT 3600.0 /* of what does not change by itself, seconds */
+#define FS_LEAF_TIMEOUT 1.0        /* of the name of a file in keys/ at the most */
+
+/* Milliseconds of the monotonic clock. */
+int64_t fs_monotonic_ms(void);
 
 /* What a look-up or a creation gives; `node` has one look-up more. */
 struct fs_entry {
@@ -171,6 +182,7 @@ struct fs_open {
     struct fs_node *node;
     const struct fs_class *class;
     int flags;                       /* of open(2) */
+    _Atomic unsigned uses;           /* the handle, and each read of it */
     const struct sfs_record *record; /* the value as it was at open, when it is small */
     struct fs_dir *dir;              /* a listing under way */
     struct sfs_buffer text;          /* a generated file, whole; the names of a generated listing */
@@ -233,12 +245,16 @@ int fs_errors_text(struct fs_errors *errors, struct sfs_buffer *out);
 /* --- invalidation: notifier.c --- */
 struct fs_notifier *fs_notifier_new(struct fs *fs);
 void fs_notifier_free(struct fs_notifier *notifier);
-/* Queue: attributes (and pages) of a node; a name in a directory. Done by the notifier's own thread. */
+/* Queues a notice, for the notifier's own thread to send: the attributes of a node are old. The kernel asks
+ * for them before it uses the node again, drops its pages where size or time have changed, and looks the name up
+ * anew where it is told that there is no such node. */
 void fs_notify_attributes(struct fs_notifier *notifier, uint64_t id);
-void fs_notify_inode(struct fs_notifier *notifier, uint64_t id);
-void fs_notify_entry(struct fs_notifier *notifier, uint64_t parent, const char *name);
-/* Waits until what was queued is done, at most a second. */
+/* The same for many; takes over `ids`, which free() takes. */
+void fs_notify_many(struct fs_notifier *notifier, uint64_t *ids, size_t count);
+/* Waits until what was queued is done, at most a second, and until what fs_notify_name was told of is over. */
 void fs_notify_flush(struct fs_notifier *notifier);
+/* The kernel takes a name for a file's, which is a directory's by now, until then (fs_monotonic_ms). */
+void fs_notify_name(struct fs_notifier *notifier, int64_t until);
 
 /* --- generated files and fixed directories: generated.c --- */
 struct fs_fixed {

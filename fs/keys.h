@@ -102,8 +102,25 @@ void fs_keys_write_touched(struct fs_call *call);
 
 /* The tree of fields/ lists the same names, which are other nodes there. */
 void fs_fields_as_listed(struct fs_node *dir, struct fs_dirent *entry);
-/* Tells the kernel that what it has of a key in keys/ is out of date; `renewed`: the name as well. */
+
+/* --- telling the kernel: keys_tell.c --- */
+
+/* What it has of a key in keys/ is out of date; `renewed`: what the name stands for as well. */
 void fs_keys_tell(struct fs *fs, struct sfs_bytes key, bool renewed);
+/* All that it has of keys/ is. */
+void fs_keys_tell_all(struct fs *fs);
+/* Names of records one after another, best in ascending order. Begins with `fs` set, and ends with
+ * fs_keys_teller_free. */
+struct fs_teller {
+    struct fs *fs;
+    uint64_t directory;        /* that was told of last */
+    uint64_t revision;         /* that the name has now: who knows that is not told; 0: not known */
+    bool marker;               /* the name is a directory's marker */
+    struct sfs_buffer checked; /* the prefix looked at last */
+};
+/* `renewed`: made, deleted or another record; `deleted`: the directories above may have gone with it. */
+void fs_keys_tell_name(struct fs_teller *teller, struct sfs_bytes name, bool renewed, bool deleted);
+void fs_keys_teller_free(struct fs_teller *teller);
 
 /* --- operations, by file --- */
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);

@@ -39,6 +39,8 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
             return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the key was deleted by somebody else");
         if (code < 0)
             return code;
+        if (open->record->attributes.kind != SFS_KIND_VALUE)
+            return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the key is another kind of file by now");
         fs_file_saw(file, open->record);
         revalidate(call, node, open->record->revision, open->record->size, info);
     }

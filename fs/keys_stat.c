@@ -162,6 +162,8 @@ void fs_keys_stat_file(struct fs_file *file, struct stat *st)
  * give a directory its times. */
 void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
+    node->shown_type = st->st_mode & S_IFMT;
+    node->shown_modified = fs_nanoseconds(st->st_mtim);
     fs_nodes_lock(call->fs->nodes);
     if (node->ino == 0)
         node->ino = st->st_ino;
@@ -176,6 +178,15 @@ void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
     fs_nodes_unlock(call->fs->nodes);
 }
 
+/* One without a marker is there as long as a name is in it. (A transaction was told when it looked the name up.) */
+static int check_directory(struct fs_call *call, struct fs_node *node, struct sfs_bytes prefix)
+{
+    if (node->kind == FS_KIND_ROOT || node->space != call->fs->space)
+        return 0;
+    int code = fs_keys_occupied(call, node->space, prefix);
+    return code == 1 ? 0 : code == 0 ? SFS_E_NOT_FOUND : code;
+}
+
 static int stat_directory(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
     struct sfs_buffer base = {0}, name = {0};
@@ -188,7 +199,7 @@ static int stat_directory(struct fs_call *call, struct fs_node *node, struct sta
             code = sfs_get(node->space->store, sfs_buffer_bytes(&name), SFS_WANT_RECORD, &marker,
                            &call->error);
         if (code == SFS_E_NOT_FOUND)
-            code = 0;
+            code = check_directory(call, node, place.base);
     }
     if (code == 0)
         fs_keys_stat_directory(node->space, place.base, marker, st);
@@ -198,6 +209,28 @@ static int stat_directory(struct fs_call *call, struct fs_node *node, struct sta
     sfs_buffer_free(&base);
     sfs_buffer_free(&name);
     return code;
+}
+
+/* Whether others have put something else in the place of what the kernel has as this file: another kind of
+ * file, or a directory, which hides it. It is to look the name up then; not while the file is open here. */
+static int check_leaf(struct fs_call *call, struct fs_node *node, struct sfs_bytes key,
+                      const struct sfs_record *record)
+{
+    mode_t shown = node->shown_type;
+    if (shown != 0 && shown != fs_keys_type(record->attributes.kind))
+        return SFS_E_NOT_FOUND;
+    if (!atomic_exchange(&node->doubted, false) || node->kind != FS_KIND_PART ||
+        node->space != call->fs->space)
+        return 0;
+    struct sfs_buffer prefix = {0}, bound = {0};
+    struct sfs_range range;
+    int code = sfs_buffer_add(&prefix, key) != 0 || sfs_buffer_byte(&prefix, '/') != 0 ||
+                       sfs_range_prefix(sfs_buffer_bytes(&prefix), &bound, &range) != 0
+                   ? sfs_fail_memory(&call->error, "mount")
+                   : sfs_exists(node->space->store, range, &call->error);
+    sfs_buffer_free(&prefix);
+    sfs_buffer_free(&bound);
+    return code == 1 ? SFS_E_NOT_FOUND : code;
 }
 
 static int stat_leaf(struct fs_call *call, struct fs_node *node, struct fs_file *file, struct stat *st)
@@ -215,6 +248,8 @@ static int stat_leaf(struct fs_call *call, struct fs_node *node, struct fs_file 
     if (code == 0)
         code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &record,
                        &call->error);
+    if (code == 0 && file == NULL && (code = check_leaf(call, node, sfs_buffer_bytes(&key), record)) < 0)
+        sfs_record_unref(record);
     sfs_buffer_free(&key);
     if (code < 0)
         return code;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fs/follow.h"
 #include "fs/indexes.h"
 #include "fs/keys.h"
 
@@ -120,6 +121,7 @@ static void take_down(struct mount *mount)
 {
     struct fs *fs = &mount->fs;
     fs_index_builds_free(fs->index_builds);
+    fs_follower_free(fs->follower);
     fs_notifier_free(fs->notifier);
     fs_transactions_free(fs->transactions);
     if (fs->session != NULL)
@@ -140,6 +142,7 @@ static int serve(struct mount *mount, struct sfs_error *error)
         return sfs_fail_memory(error, "mount");
     fuse_loop_cfg_set_max_threads(config, THREADS_MAX);
     fs->notifier = fs_notifier_new(fs);
+    fs->follower = fs->notifier != NULL && fs->space->shared ? fs_follower_new(fs) : NULL;
     int result = fs->notifier != NULL ? fuse_session_loop_mt(fs->session, config) : -ENOMEM;
     fuse_loop_cfg_destroy(config);
     if (result < 0)

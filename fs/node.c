@@ -5,6 +5,7 @@
  */
 #include "fs/node.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 /* uthash reports a failed allocation by leaving the element out; that is what is tested for. */
@@ -13,7 +14,10 @@ struct fs_nodes {
     struct fs_node *by_id;
     struct fs_node *by_name;
     uint64_t next_id;
+    size_t most; /* nodes that there were since memory was given back */
 };
+
+#define TRIM_FROM 10000 /* nodes: from as many on memory is given back when most of them have gone */
 
 struct fs_nodes *fs_nodes_new(struct fs *fs)
 {
@@ -210,6 +214,8 @@ static bool enlist(struct fs_nodes *nodes, struct fs_node *node, struct fs_node 
     node->parent = parent;
     parent->children++;
     node->lookups = 1;
+    if (HASH_CNT(by_id, nodes->by_id) > nodes->most)
+        nodes->most = HASH_CNT(by_id, nodes->by_id);
     return true;
 }
 
@@ -310,6 +316,16 @@ void fs_node_hold(struct fs *fs, struct fs_node *node)
     fs_nodes_unlock(fs->nodes);
 }
 
+/* The allocator keeps what was freed in pieces. With the lock held. */
+static bool is_due(struct fs_nodes *nodes)
+{
+    size_t count = HASH_CNT(by_id, nodes->by_id);
+    bool due = nodes->most >= TRIM_FROM && count < nodes->most / 4;
+    if (due)
+        nodes->most = count;
+    return due;
+}
+
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count)
 {
     struct fs_nodes *nodes = fs->nodes;
@@ -321,8 +337,11 @@ void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count)
         node->lookups -= count < node->lookups ? count : node->lookups;
         dead = collect(nodes, node, NULL);
     }
+    bool due = dead != NULL && is_due(nodes);
     fs_nodes_unlock(nodes);
     bury(dead);
+    if (due)
+        malloc_trim(0);
 }
 
 void fs_node_detach(struct fs *fs, struct fs_node *parent, const char *name)

@@ -39,6 +39,10 @@ struct fs_node {
     _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told;
                                             0: not known, FS_REVISION_OTHER: surely not the latest */
     _Atomic uint64_t attribute_size;     /* the size that it was told with them */
+    _Atomic int64_t shown_modified; /* the time of change that it was told with them, ns */
+    _Atomic mode_t shown_type; /* the type that it was told, S_IFMT; 0: none */
+    _Atomic int64_t named_until; /* of a file: until when the kernel keeps its name, fs_monotonic_ms */
+    _Atomic bool doubted;   /* others changed its name: it may show as a directory by now */
     _Atomic bool capable;   /* it was given capabilities through this mount */
     _Atomic uint64_t moved; /* by which change of names in its space it was moved or lost its name; 0: none */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells the kernel that what it keeps is out of date, from one thread of its own: a notification sent
- * from inside a request, or from a session thread after its reply, can wait for a lock that the
- * kernel holds for just that request.
+ * Tells the kernel that attributes which it keeps are out of date, from one thread of its own. That is the
+ * only notice there is: the kernel takes no lock for it that waits for a daemon. What follows from it, and
+ * why names and pages are not taken from the kernel, is told in doc/decisions/kernel-notifications.md.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,13 +10,21 @@
 
 #include "fs/node.h"
 
-enum kind { ATTRIBUTES, INODE, ENTRY };
+#define TRIES 4          /* of a notice about a node that the kernel does not know */
+#define PAUSE INT64_C(4) /* before the second try, ms; each further one waits eight times as long */
 
 struct notice {
     struct notice *next;
-    enum kind kind;
     uint64_t id;
-    char name[]; /* of ENTRY */
+    uint64_t *many; /* in its place, if not NULL */
+    size_t count;
+    int64_t due; /* ms of the monotonic clock, of a further try */
+    unsigned tries;
+};
+
+struct queue {
+    struct notice *first;
+    struct notice **last;
 };
 
 struct fs_notifier {
@@ -24,53 +32,139 @@ struct fs_notifier {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct notice *first;
-    struct notice **last;
+    struct queue fresh;
+    struct queue again; /* those that the kernel did not know, by the time they are due */
+    int64_t names_until; /* fs_notify_name */
     uint64_t queued;
     uint64_t done;
-    bool stopping;
+    _Atomic bool stopping;
 };
 
-/* The kernel says ENOENT where it does not know the node any more: just as well. */
-static void send_notice(struct fuse_session *session, const struct notice *notice)
+int64_t fs_monotonic_ms(void)
 {
-    switch (notice->kind) {
-    case ATTRIBUTES:
-        (void)fuse_lowlevel_notify_inval_inode(session, notice->id, -1, 0);
-        break;
-    case INODE:
-        (void)fuse_lowlevel_notify_inval_inode(session, notice->id, 0, 0);
-        break;
-    case ENTRY:
-        (void)fuse_lowlevel_notify_inval_entry(session, notice->id, notice->name, strlen(notice->name));
-        break;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct timespec at(int64_t milliseconds)
+{
+    return (struct timespec){.tv_sec = (time_t)(milliseconds / 1000),
+                             .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+}
+
+static void push(struct queue *queue, struct notice *notice)
+{
+    notice->next = NULL;
+    *queue->last = notice;
+    queue->last = &notice->next;
+}
+
+static struct notice *pop(struct queue *queue)
+{
+    struct notice *notice = queue->first;
+    queue->first = notice->next;
+    if (queue->first == NULL)
+        queue->last = &queue->first;
+    return notice;
+}
+
+/* In order of time, of which there are few. */
+static void push_again(struct queue *queue, struct notice *notice)
+{
+    struct notice **link = &queue->first;
+    while (*link != NULL && (*link)->due <= notice->due)
+        link = &(*link)->next;
+    notice->next = *link;
+    *link = notice;
+    if (notice->next == NULL)
+        queue->last = &notice->next;
+}
+
+/*
+ * A node that the kernel does not know may be one that it was told of in a reply that it has not looked at
+ * yet, with attributes that are old now: it is told once more, a little later.
+ */
+static bool send_one(struct fs *fs, struct notice *notice)
+{
+    int code = fuse_lowlevel_notify_inval_inode(fs->session, notice->id, -1, 0);
+    if (code != -ENOENT || notice->tries + 1 >= TRIES || fs_node_find(fs, notice->id) == NULL)
+        return true;
+    notice->due = fs_monotonic_ms() + (PAUSE << (3 * notice->tries));
+    notice->tries++;
+    return false;
+}
+
+static void free_notice(struct notice *notice)
+{
+    free(notice->many);
+    free(notice);
+}
+
+/* True where it is done with; else it is to be sent once more. */
+static bool send_notice(struct fs_notifier *notifier, struct notice *notice)
+{
+    if (notice->many == NULL)
+        return send_one(notifier->fs, notice);
+    /* One at a time: it stands for each of them in turn, and for those that are to be sent again. */
+    size_t again = 0;
+    for (size_t i = 0; i < notice->count && !notifier->stopping; i++) {
+        struct notice one = {.id = notice->many[i], .tries = notice->tries};
+        if (!send_one(notifier->fs, &one)) {
+            notice->many[again++] = one.id;
+            notice->due = one.due;
+        }
+    }
+    notice->count = again;
+    notice->tries++;
+    return again == 0;
+}
+
+/* The next that is to be sent now, waited for if need be; NULL: the end. With the lock held. */
+static struct notice *next_notice(struct fs_notifier *notifier)
+{
+    for (;;) {
+        struct notice *again = notifier->again.first;
+        if (notifier->stopping)
+            return NULL;
+        if (again != NULL && again->due <= fs_monotonic_ms())
+            return pop(&notifier->again);
+        if (notifier->fresh.first != NULL)
+            return pop(&notifier->fresh);
+        if (again == NULL) {
+            pthread_cond_wait(&notifier->changed, &notifier->lock);
+            continue;
+        }
+        struct timespec until = at(again->due);
+        pthread_cond_timedwait(&notifier->changed, &notifier->lock, &until);
     }
 }
 
 static void *run(void *context)
 {
     struct fs_notifier *notifier = context;
+    struct notice *notice;
     pthread_mutex_lock(&notifier->lock);
-    while (!notifier->stopping || notifier->first != NULL) {
-        struct notice *notice = notifier->first;
-        if (notice == NULL) {
-            pthread_cond_wait(&notifier->changed, &notifier->lock);
-            continue;
-        }
-        notifier->first = notice->next;
-        if (notifier->first == NULL)
-            notifier->last = &notifier->first;
-        bool stopping = notifier->stopping;
+    while ((notice = next_notice(notifier)) != NULL) {
+        bool first = notice->tries == 0;
         pthread_mutex_unlock(&notifier->lock);
-        if (!stopping)
-            send_notice(notifier->fs->session, notice);
-        free(notice);
+        bool sent = send_notice(notifier, notice);
+        if (sent)
+            free_notice(notice);
         pthread_mutex_lock(&notifier->lock);
-        notifier->done++;
+        if (!sent)
+            push_again(&notifier->again, notice);
+        notifier->done += first;
         pthread_cond_broadcast(&notifier->changed);
     }
     pthread_mutex_unlock(&notifier->lock);
     return NULL;
+}
+
+static void drop(struct queue *queue)
+{
+    while (queue->first != NULL)
+        free_notice(pop(queue));
 }
 
 struct fs_notifier *fs_notifier_new(struct fs *fs)
@@ -80,7 +174,8 @@ struct fs_notifier *fs_notifier_new(struct fs *fs)
     if (notifier == NULL)
         return NULL;
     notifier->fs = fs;
-    notifier->last = &notifier->first;
+    notifier->fresh.last = &notifier->fresh.first;
+    notifier->again.last = &notifier->again.first;
     pthread_mutex_init(&notifier->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -104,25 +199,27 @@ void fs_notifier_free(struct fs_notifier *notifier)
     pthread_cond_broadcast(&notifier->changed);
     pthread_mutex_unlock(&notifier->lock);
     pthread_join(notifier->thread, NULL);
+    drop(&notifier->fresh);
+    drop(&notifier->again);
     pthread_mutex_destroy(&notifier->lock);
     pthread_cond_destroy(&notifier->changed);
     free(notifier);
 }
 
-/* Without memory a notice is lost: the kernel then sees the change when its time-out has passed. */
-static void queue(struct fs_notifier *notifier, enum kind kind, uint64_t id, const char *name)
+/* Takes over `many`. Without memory a notice is lost: the kernel then sees the change when its time-out has
+ * passed. */
+static void enqueue(struct fs_notifier *notifier, uint64_t id, uint64_t *many, size_t count)
 {
-    size_t length = name != NULL ? strlen(name) : 0;
-    struct notice *notice = malloc(sizeof(*notice) + length + 1);
-    if (notice == NULL)
+    struct notice *notice = calloc(1, sizeof(*notice));
+    if (notice == NULL) {
+        free(many);
         return;
-    notice->next = NULL;
-    notice->kind = kind;
+    }
     notice->id = id;
-    memcpy(notice->name, name != NULL ? name : "", length + 1);
+    notice->many = many;
+    notice->count = count;
     pthread_mutex_lock(&notifier->lock);
-    *notifier->last = notice;
-    notifier->last = &notice->next;
+    push(&notifier->fresh, notice);
     notifier->queued++;
     pthread_cond_broadcast(&notifier->changed);
     pthread_mutex_unlock(&notifier->lock);
@@ -130,28 +227,34 @@ static void queue(struct fs_notifier *notifier, enum kind kind, uint64_t id, con
 
 void fs_notify_attributes(struct fs_notifier *notifier, uint64_t id)
 {
-    queue(notifier, ATTRIBUTES, id, NULL);
+    enqueue(notifier, id, NULL, 0);
 }
 
-void fs_notify_inode(struct fs_notifier *notifier, uint64_t id)
+void fs_notify_many(struct fs_notifier *notifier, uint64_t *ids, size_t count)
 {
-    queue(notifier, INODE, id, NULL);
+    enqueue(notifier, 0, ids, count);
 }
 
-void fs_notify_entry(struct fs_notifier *notifier, uint64_t parent, const char *name)
+void fs_notify_name(struct fs_notifier *notifier, int64_t until)
 {
-    queue(notifier, ENTRY, parent, name);
+    pthread_mutex_lock(&notifier->lock);
+    if (until > notifier->names_until)
+        notifier->names_until = until;
+    pthread_mutex_unlock(&notifier->lock);
 }
 
 void fs_notify_flush(struct fs_notifier *notifier)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
+    int64_t now = fs_monotonic_ms();
+    struct timespec until = at(now + 1000);
     pthread_mutex_lock(&notifier->lock);
     uint64_t goal = notifier->queued;
     int code = 0;
     while (notifier->done < goal && code != ETIMEDOUT)
+        code = pthread_cond_timedwait(&notifier->changed, &notifier->lock, &until);
+    bool named = notifier->names_until > now;
+    until = at(notifier->names_until + 10);
+    for (code = 0; named && code != ETIMEDOUT;)
         code = pthread_cond_timedwait(&notifier->changed, &notifier->lock, &until);
     pthread_mutex_unlock(&notifier->lock);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
+#include "fs/interrupt.h"
+
 #define ERROR_XATTR "user.storefs.error"
 
 struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node)
@@ -16,6 +18,7 @@ struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node *
     const struct fuse_ctx *context = fuse_req_ctx(request);
     struct fs_call call = {.fs = fuse_req_userdata(request), .request = request,
                            .uid = context->uid, .gid = context->gid};
+    call.told = call.fs->told;
     *ret_node = fs_node_find(call.fs, id);
     return call;
 }
@@ -59,6 +62,8 @@ static bool is_answer(const char *operation, int code)
 void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *operation,
                       const char *name, int code)
 {
+    if (!fs_call_answers(call))
+        return;
     if (call->error.code != code)
         sfs_fail(&call->error, code, "mount", "%s",
                  code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
@@ -90,13 +95,30 @@ static double timeout_of(const struct fs_node *node, double otherwise)
     return node->space != NULL ? node->space->attribute_timeout : otherwise;
 }
 
-struct fuse_entry_param fs_entry_param(const struct fs_entry *entry)
+/* What was read before others changed something may be kept by nobody. */
+double fs_call_keeps(const struct fs_call *call, double timeout)
+{
+    return call->told == call->fs->told ? timeout : 0;
+}
+
+double fs_call_names(const struct fs_call *call, struct fs_node *node, double timeout)
+{
+    double keeps = fs_call_keeps(call, timeout);
+    if (node->class != &fs_keys_leaf_class || keeps <= 0)
+        return keeps;
+    if (keeps > FS_LEAF_TIMEOUT)
+        keeps = FS_LEAF_TIMEOUT;
+    node->named_until = fs_monotonic_ms() + (int64_t)(keeps * 1000);
+    return keeps;
+}
+
+struct fuse_entry_param fs_entry_param(const struct fs_call *call, const struct fs_entry *entry)
 {
     return (struct fuse_entry_param){
         .ino = entry->node->id,
         .attr = entry->st,
-        .attr_timeout = timeout_of(entry->node, entry->timeout),
-        .entry_timeout = entry->timeout,
+        .attr_timeout = fs_call_keeps(call, timeout_of(entry->node, entry->timeout)),
+        .entry_timeout = fs_call_names(call, entry->node, entry->timeout),
     };
 }
 
@@ -107,9 +129,9 @@ static void reply_entry(struct fs_call *call, struct fs_node *dir, const char *o
         fs_reply_failure(call, dir, operation, name, code);
         return;
     }
-    struct fuse_entry_param param = fs_entry_param(entry);
+    struct fuse_entry_param param = fs_entry_param(call, entry);
     /* A request that was interrupted leaves no entry with the kernel, which will not forget it. */
-    if (fuse_reply_entry(call->request, &param) == -ENOENT)
+    if (!fs_call_answers(call) || fuse_reply_entry(call->request, &param) == -ENOENT)
         fs_node_forget(call->fs, entry->node->id, 1);
 }
 
@@ -118,6 +140,8 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
     struct fs_node *dir;
     struct fs_call call = fs_call_begin(request, parent, &dir);
     struct fs_entry entry = {0};
+    struct fs_answer answer;
+    fs_answer_begin(&answer, &call, dir);
     int code = fs_call_enter(&call, dir);
     if (code == 0) {
         code = dir->class->lookup != NULL ? dir->class->lookup(&call, dir, name, &entry)
@@ -125,6 +149,7 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
         fs_call_leave(dir);
     }
     reply_entry(&call, dir, "lookup", name, &entry, code);
+    fs_answer_end(&call, dir);
 }
 
 static void op_forget(fuse_req_t request, fuse_ino_t id, uint64_t count)
@@ -145,8 +170,29 @@ static void reply_stat(struct fs_call *call, struct fs_node *node, const char *o
 {
     if (code < 0)
         fs_reply_failure(call, node, operation, NULL, code);
-    else
-        fuse_reply_attr(call->request, st, timeout_of(node, 0));
+    else if (fs_call_answers(call))
+        fuse_reply_attr(call->request, st, fs_call_keeps(call, timeout_of(node, 0)));
+}
+
+/*
+ * A read through pages asks for attributes first where they are old; what makes the kernel drop the pages is another
+ * time or size. Where others have changed the value and set its time to what it was, it is told one that is a
+ * nanosecond off, which it may not keep: only read(2) asks with a handle, so that nobody sees it.
+ */
+static bool hides_change(const struct fs_node *node, int64_t shown, const struct stat *st)
+{
+    uint64_t pages = node->page_revision, now = node->attribute_revision;
+    return node->class == &fs_keys_leaf_class && S_ISREG(st->st_mode) && pages != 0 && now != 0 && now != FS_REVISION_OTHER &&
+           pages != now && node->shown_modified == shown;
+}
+
+static void reply_reader(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    int64_t one = st->st_mtim.tv_nsec > 0 ? -1 : 1;
+    st->st_mtim.tv_nsec += one;
+    node->shown_modified += one;
+    if (fs_call_answers(call))
+        fuse_reply_attr(call->request, st, 0);
 }
 
 static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -154,8 +200,10 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct stat st = {0};
-    (void)info;
+    struct fs_answer answer;
+    fs_answer_begin(&answer, &call, node);
     int code = fs_call_enter(&call, node);
+    int64_t shown = code == 0 ? node->shown_modified : 0;
     if (code == 0) {
         code = node->class->stat(&call, node, &st);
         fs_call_leave(node);
@@ -163,7 +211,11 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     /* It knew the node for longer than the store had it: at this answer it looks the name up again. */
     if (code == SFS_E_NOT_FOUND && node->space != NULL)
         code = sfs_fail(&call.error, SFS_E_EXPIRED, "mount", "there is no such file any more");
-    reply_stat(&call, node, "stat", &st, code);
+    if (code == 0 && info != NULL && hides_change(node, shown, &st))
+        reply_reader(&call, node, &st);
+    else
+        reply_stat(&call, node, "stat", &st, code);
+    fs_answer_end(&call, node);
 }
 
 static void op_setattr(fuse_req_t request, fuse_ino_t id, struct stat *want, int mask,
@@ -187,6 +239,8 @@ static void op_readlink(fuse_req_t request, fuse_ino_t id)
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct sfs_buffer target = {0};
+    struct fs_answer answer;
+    fs_answer_begin(&answer, &call, node);
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = node->class->readlink != NULL ? node->class->readlink(&call, node, &target)
@@ -197,9 +251,10 @@ static void op_readlink(fuse_req_t request, fuse_ino_t id)
         code = sfs_fail_memory(&call.error, "mount");
     if (code < 0)
         fs_reply_failure(&call, node, "readlink", NULL, code);
-    else
+    else if (fs_call_answers(&call))
         fuse_reply_readlink(request, target.data);
     sfs_buffer_free(&target);
+    fs_answer_end(&call, node);
 }
 
 static void make(fuse_req_t request, fuse_ino_t parent, const char *name, const char *operation,
@@ -309,6 +364,8 @@ static void op_statfs(fuse_req_t request, fuse_ino_t id)
 
 static int reply_bytes(struct fs_call *call, const struct sfs_buffer *bytes, size_t size)
 {
+    if (!fs_call_answers(call))
+        return 0;
     if (size == 0)
         return fuse_reply_xattr(call->request, bytes->size);
     if (bytes->size > size)
@@ -332,7 +389,9 @@ static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, siz
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct sfs_buffer value = {0};
+    struct fs_answer answer;
     int code;
+    fs_answer_begin(&answer, &call, node);
     if (node != NULL && strcmp(name, ERROR_XATTR) == 0) {
         code = error_text(&call, node, &value);
     } else if ((code = fs_call_enter(&call, node)) == 0) {
@@ -345,6 +404,7 @@ static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, siz
     else
         reply_bytes(&call, &value, size);
     sfs_buffer_free(&value);
+    fs_answer_end(&call, node);
 }
 
 static void op_listxattr(fuse_req_t request, fuse_ino_t id, size_t size)

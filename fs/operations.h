@@ -30,7 +30,13 @@ void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *op
 void fs_reply_code(struct fs_call *call, struct fs_node *node, const char *operation,
                    const char *name, int code);
 /* Fills what the kernel is told of an entry. */
-struct fuse_entry_param fs_entry_param(const struct fs_entry *entry);
+struct fuse_entry_param fs_entry_param(const struct fs_call *call, const struct fs_entry *entry);
+/* For how long the kernel may keep what the call has read: `timeout`, or not at all where changes were told
+ * of meanwhile. */
+double fs_call_keeps(const struct fs_call *call, double timeout);
+/* The same for the name of a node. That of a file no longer than FS_LEAF_TIMEOUT: a path that goes through what was a file,
+ * and is a directory by now, fails until then, and nothing that could not hang the mount would tell the kernel. */
+double fs_call_names(const struct fs_call *call, struct fs_node *node, double timeout);
 /* What an operation that a class does not have answers. */
 int fs_unsupported(struct fs_call *call, const struct fs_node *node, const char *operation);
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fs/interrupt.h"
+
 static struct fs_open *handle(const struct fuse_file_info *info)
 {
     return (struct fs_open *)(uintptr_t)info->fh;
@@ -24,6 +26,7 @@ static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, stru
     open->node = node;
     open->class = node->class;
     open->flags = info->flags;
+    open->uses = 1;
     pthread_mutex_init(&open->lock, NULL);
     if (node->space != NULL)
         fs_space_hold(node->space);
@@ -41,11 +44,22 @@ static void open_free(struct fs_open *open)
     free(open);
 }
 
+/* The node stays until the handle is gone: its open file may be the last that holds it. */
 static void release(struct fs_call *call, struct fs_open *open)
 {
+    struct fs_node *node = open->node;
+    fs_node_hold(call->fs, node);
     if (open->class->release != NULL)
         open->class->release(call, open);
     open_free(open);
+    fs_node_forget(call->fs, node->id, 1);
+}
+
+/* Of whoever uses a handle, the last one closes it. */
+static void let_go(struct fs_call *call, struct fs_open *open)
+{
+    if (atomic_fetch_sub(&open->uses, 1) == 1)
+        release(call, open);
 }
 
 void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -53,6 +67,9 @@ void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = NULL;
+    struct fs_answer answer;
+    if ((info->flags & O_ACCMODE) == O_RDONLY && (info->flags & O_TRUNC) == 0)
+        fs_answer_begin(&answer, &call, node);
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         open = open_new(&call, node, info);
@@ -67,9 +84,10 @@ void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
             sfs_record_unref(open->record);
         open_free(open);
         fs_reply_failure(&call, node, "open", NULL, code);
-    } else if (fuse_reply_open(request, info) == -ENOENT) {
+    } else if (!fs_call_answers(&call) || fuse_reply_open(request, info) == -ENOENT) {
         release(&call, open); /* interrupted: no release will come */
     }
+    fs_answer_end(&call, node);
 }
 
 void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
@@ -98,7 +116,7 @@ void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_
     }
     open->node = entry.node;
     open->class = entry.node->class;
-    struct fuse_entry_param param = fs_entry_param(&entry);
+    struct fuse_entry_param param = fs_entry_param(&call, &entry);
     if (fuse_reply_create(request, &param, info) == -ENOENT) {
         release(&call, open);
         fs_node_forget(call.fs, entry.node->id, 1);
@@ -112,6 +130,10 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = handle(info);
     size_t got = 0;
+    struct fs_answer answer;
+    bool given = fs_answer_can(node); /* the handle may be closed meanwhile; its file holds the node */
+    open->uses += given;
+    fs_answer_begin(&answer, &call, node);
     char *data = malloc(size != 0 ? size : 1);
     int code = data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
     if (code == 0) {
@@ -122,9 +144,12 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     }
     if (code < 0)
         fs_reply_failure(&call, node, "read", NULL, code);
-    else
+    else if (fs_call_answers(&call))
         fuse_reply_buf(request, data, got);
     free(data);
+    if (given)
+        let_go(&call, open);
+    fs_answer_end(&call, node);
 }
 
 void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset,
@@ -215,7 +240,7 @@ void fs_op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *inf
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    release(&call, handle(info));
+    let_go(&call, handle(info));
     fuse_reply_err(request, 0);
 }
 
@@ -252,13 +277,16 @@ static struct fuse_entry_param plus_param(struct fs_list *list, const struct fs_
     fs_nodes_lock(list->call->fs->nodes);
     if (node->ino == 0)
         node->ino = entry->st.st_ino;
+    node->shown_type = entry->st.st_mode & S_IFMT;
+    node->shown_modified = (int64_t)entry->st.st_mtim.tv_sec * 1000000000 + entry->st.st_mtim.tv_nsec;
     if (entry->revision != 0) {
         node->attribute_size = (uint64_t)entry->st.st_size;
         node->attribute_revision = entry->revision;
     }
     fs_nodes_unlock(list->call->fs->nodes);
     param.ino = node->id;
-    param.attr_timeout = param.entry_timeout = entry->timeout;
+    param.attr_timeout = fs_call_keeps(list->call, entry->timeout);
+    param.entry_timeout = fs_call_names(list->call, node, entry->timeout);
     return param;
 }
 

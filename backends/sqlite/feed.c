@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -205,25 +204,6 @@ static void drain(int fd)
         continue;
 }
 
-/* Whether one of the events concerns the log. */
-static bool log_changed(const struct sfs_sqlite_feed *feed)
-{
-    _Alignas(struct inotify_event) char events[4096];
-    const char *slash = strrchr(feed->store->path, '/');
-    size_t length = strlen(slash + 1);
-    bool changed = false;
-    ssize_t size;
-    while ((size = read(feed->notify, events, sizeof(events))) > 0) {
-        for (char *at = events; at < events + size;) {
-            const struct inotify_event *event = (const struct inotify_event *)(void *)at;
-            changed |= event->len == 0 || (strncmp(event->name, slash + 1, length) == 0 &&
-                                           strcmp(event->name + length, "-wal") == 0);
-            at += sizeof(*event) + event->len;
-        }
-    }
-    return changed;
-}
-
 /* 1 there is something behind the position, 0 there is not. */
 static int has_news(struct sfs_sqlite_feed *feed, struct sfs_error *error)
 {
@@ -243,7 +223,7 @@ static bool sleep_until_event(struct sfs_sqlite_feed *feed, int milliseconds)
         return false;
     if (fds[0].revents && !feed->woken)
         drain(feed->event);
-    return fds[1].revents && log_changed(feed);
+    return fds[1].revents && sfs_sqlite_log_written(feed->store->path, feed->notify);
 }
 
 /*
@@ -336,23 +316,6 @@ static const struct sfs_feed_operations feed_operations = {
     .close = feed_close,
 };
 
-/* Without inotify (there is a limit for each user) commits of others are noticed a second later. */
-static int watch_log(const char *path)
-{
-    int notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    char *directory = strdup(path);
-    if (notify >= 0 && directory) {
-        char *slash = strrchr(directory, '/');
-        slash[slash == directory ? 1 : 0] = '\0';
-        if (inotify_add_watch(notify, directory, IN_MODIFY | IN_CREATE) < 0) {
-            close(notify);
-            notify = -1;
-        }
-    }
-    free(directory);
-    return notify;
-}
-
 int sfs_sqlite_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
                        struct sfs_error *error)
 {
@@ -362,7 +325,7 @@ int sfs_sqlite_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
     feed->feed.operations = &feed_operations;
     feed->store = store;
-    feed->notify = watch_log(store->path);
+    feed->notify = sfs_sqlite_log_watch(store->path);
     feed->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int code = 0;
     if (feed->event < 0)

@@ -141,6 +141,9 @@ struct sfs_sqlite {
     bool near_present;         /* nothing was committed since */
     struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
     int64_t synced;                       /* known to be on disk up to here */
+    int64_t own_last;    /* the last commit of this opening, -1: none … */
+    int64_t own_next;    /* … the one it is about to make, 0: none … */
+    int64_t others_last; /* … and the last that it met of others, 0: none */
     int turn;                             /* the log, for turns among processes; -1: not open */
 
     struct sfs_sqlite_positions held; /* positions.c; whoever holds the write connection */
@@ -557,6 +560,15 @@ int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
                         struct sfs_storage **ret_snapshot, struct sfs_error *error);
 int sfs_sqlite_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
                        struct sfs_error *error);
+int sfs_sqlite_watch(struct sfs_storage *base, struct sfs_watch **ret_watch,
+                     struct sfs_error *error);
+/* A file descriptor for writes to the log by anybody (inotify), -1: none; and whether what it reported is
+ * one. */
+int sfs_sqlite_log_watch(const char *path);
+bool sfs_sqlite_log_written(const char *path, int notify);
+/* Who commits: a write transaction begins after the commit `sequence`; and makes that commit now, or has. */
+void sfs_sqlite_others_before(struct sfs_sqlite *store, int64_t sequence);
+void sfs_sqlite_others_own(struct sfs_sqlite *store, int64_t sequence, bool committed);
 int sfs_sqlite_totals(struct sfs_storage *base, struct sfs_totals *ret_totals,
                       struct sfs_error *error);
 int sfs_sqlite_backup(struct sfs_storage *base, const char *path, sfs_progress_function *progress,

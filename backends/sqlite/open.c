@@ -116,6 +116,7 @@ static const struct sfs_override_operations override_operations = {
     .backup = sfs_sqlite_backup,
     .check = sfs_sqlite_check,
     .data = sqlite_data,
+    .watch = sfs_sqlite_watch,
     .index = &sfs_sqlite_index_operations,
 };
 
@@ -353,6 +354,7 @@ static struct sfs_sqlite *new_store(void)
     pthread_mutex_init(&store->pool_mutex, NULL);
     pthread_cond_init(&store->pool_free, NULL);
     pthread_mutex_init(&store->queue_mutex, NULL);
+    store->own_last = -1;
     pthread_mutex_init(&store->feed_mutex, NULL);
     pthread_mutex_init(&store->indexes_mutex, NULL);
     sfs_sqlite_pool_init(store);

@@ -138,6 +138,8 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
     if (code == 0)
         code = read_state(&transaction, error);
     transaction.present = transaction.state.sequence;
+    if (code == 0)
+        sfs_sqlite_others_before(store, transaction.present);
     sfs_sqlite_prune_begin(store);
     if (code == 0)
         code = sfs_sqlite_positions_read(&transaction, error);
@@ -170,13 +172,18 @@ int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_err
         code = write_state(transaction, error);
     if (code == 0)
         code = check_space(transaction, error);
-    if (code == 0)
+    if (code == 0) {
+        sfs_sqlite_others_own(transaction->store, transaction->state.sequence, false);
         code = sfs_sqlite_run(transaction->connection, SFS_SQL_COMMIT, error, 0);
-    if (code != 0)
+    }
+    if (code != 0) {
+        sfs_sqlite_others_own(transaction->store, 0, false);
         sfs_sqlite_rollback(transaction);
-    else
-        transaction->store->sweep.tentative = false;
-    return code;
+        return code;
+    }
+    sfs_sqlite_others_own(transaction->store, transaction->state.sequence, true);
+    transaction->store->sweep.tentative = false;
+    return 0;
 }
 
 bool sfs_sqlite_make_room(struct sfs_sqlite *store)

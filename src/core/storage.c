@@ -337,3 +337,29 @@ void sfs_feed_close(struct sfs_feed *feed)
     if (feed)
         feed->operations->close(feed);
 }
+
+int sfs_watch_open(struct sfs_storage *store, struct sfs_watch **ret_watch, struct sfs_error *error)
+{
+    struct sfs_storage *able = store;
+    while (able && !(able->operations->override && able->operations->override->watch))
+        able = able->below;
+    if (!able)
+        return fail_unsupported(store, "watch for the commits of others", error);
+    return able->operations->override->watch(able, ret_watch, error);
+}
+
+int sfs_watch_wait(struct sfs_watch *watch, uint64_t timeout_ms, struct sfs_error *error)
+{
+    return watch->operations->wait(watch, timeout_ms, error);
+}
+
+void sfs_watch_wake(struct sfs_watch *watch)
+{
+    watch->operations->wake(watch);
+}
+
+void sfs_watch_close(struct sfs_watch *watch)
+{
+    if (watch)
+        watch->operations->close(watch);
+}

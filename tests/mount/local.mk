@@ -32,3 +32,6 @@ mount_scripts += tests/mount/test_fields.sh tests/mount/test_fields_many.sh test
 EXTRA_DIST += tests/mount/fields.py
 mount_scripts += tests/mount/test_files.sh tests/mount/test_dir.sh
 EXTRA_DIST += tests/mount/files.js
+mount_scripts += tests/mount/test_coherence.sh tests/mount/test_killed.sh tests/mount/test_clients.sh \
+	tests/mount/test_slow.sh tests/mount/test_limits.sh
+EXTRA_DIST += tests/mount/coherence.py tests/mount/killed.py tests/mount/clients.py tests/mount/limits.py

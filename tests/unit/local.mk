@@ -135,3 +135,5 @@ unit_tests += tests/unit/test_dir
 tests_unit_test_dir_SOURCES = tests/unit/test_dir.c tests/fault/no_sync.c $(conformance_fixture)
 unit_tests += tests/unit/test_attribute_index
 tests_unit_test_attribute_index_SOURCES = tests/unit/test_attribute_index.c
+unit_tests += tests/unit/test_sqlite_watch
+tests_unit_test_sqlite_watch_SOURCES = tests/unit/test_sqlite_watch.c tests/unit/sqlite_fixture.h

@@ -64,6 +64,8 @@ struct sfs_override_operations {
     /* As sfs_data(). */
     int (*data)(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
                 struct sfs_extent *ret_extent, struct sfs_error *error);
+    /* As sfs_watch_open(), of the opening as a whole: no layer cuts it off. */
+    int (*watch)(struct sfs_storage *store, struct sfs_watch **ret_watch, struct sfs_error *error);
     /* Query push-down: see storefs/query.h. */
     int (*push_down)(struct sfs_storage *store, const struct sfs_query *query,
                      struct sfs_push_down *ret_taken, struct sfs_error *error);
@@ -137,6 +139,15 @@ struct sfs_feed_operations {
 };
 struct sfs_feed {
     const struct sfs_feed_operations *operations;
+};
+
+struct sfs_watch_operations {
+    int (*wait)(struct sfs_watch *watch, uint64_t timeout_ms, struct sfs_error *error);
+    void (*wake)(struct sfs_watch *watch);
+    void (*close)(struct sfs_watch *watch);
+};
+struct sfs_watch {
+    const struct sfs_watch_operations *operations;
 };
 
 /* --- what is in a batch --- */

@@ -186,6 +186,24 @@ SFS_API void sfs_feed_wake(struct sfs_feed *feed);
 /* NULL allowed. */
 SFS_API void sfs_feed_close(struct sfs_feed *feed);
 
+/*
+ * Whether others commit: other processes, and other openings of the store in this one. Unlike a feed it tells
+ * nothing of what they changed, and costs the store nothing: it keeps no rows for it. So whoever caches what a
+ * store has follows the feed only while there is somebody else. A watch belongs to one thread at a time, but for
+ * sfs_watch_wake(); the caller closes it before the store.
+ */
+struct sfs_watch;
+/* From now on. UNSUPPORTED where nobody else can have the store, or the backend cannot tell. */
+SFS_API int sfs_watch_open(struct sfs_storage *store, struct sfs_watch **ret_watch, struct sfs_error *error);
+/* Waits: 1 others have committed since it said so last (or since it was opened), usually within 10 ms of
+ * the commit and a second later at the most; 0 `timeout_ms` passed; CANCELLED after sfs_watch_wake(). It may
+ * say so once too often, of a commit of this opening whose outcome was not known, and never not at all. */
+SFS_API int sfs_watch_wait(struct sfs_watch *watch, uint64_t timeout_ms, struct sfs_error *error);
+/* Makes a wait in another thread return CANCELLED, now and from then on. From any thread. */
+SFS_API void sfs_watch_wake(struct sfs_watch *watch);
+/* NULL allowed. */
+SFS_API void sfs_watch_close(struct sfs_watch *watch);
+
 /* --- derived: written once over the calls above; of keys only, never markers or links --- */
 
 /* The value, owned by the caller (sfs_buffer_free; what *ret_value held is not freed), with a NUL
