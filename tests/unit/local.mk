@@ -131,3 +131,6 @@ unit_tests += tests/unit/test_sqlite_indexes
 tests_unit_test_sqlite_indexes_SOURCES = tests/unit/test_sqlite_indexes.c \
 	tests/unit/sqlite_fixture.h tests/unit/query_text.h
 tests_unit_test_sqlite_indexes_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_sqlite_memo
+tests_unit_test_sqlite_memo_SOURCES = tests/unit/test_sqlite_memo.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_memo_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
