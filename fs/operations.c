@@ -124,7 +124,10 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
                                           : SFS_E_NOT_DIRECTORY;
         fs_call_leave(dir);
     }
-    reply_entry(&call, dir, "lookup", name, &entry, code);
+    if (code == SFS_E_NOT_FOUND && call.fs->keys_only) /* nor will it be */
+        fuse_reply_entry(request, &(struct fuse_entry_param){.entry_timeout = FS_CONSTANT_TIMEOUT});
+    else
+        reply_entry(&call, dir, "lookup", name, &entry, code);
 }
 
 static void op_forget(fuse_req_t request, fuse_ino_t id, uint64_t count)
@@ -397,6 +400,7 @@ static void op_init(void *context, struct fuse_conn_info *connection)
 {
     struct fs *fs = context;
     connection->max_write = 1u << 20;
+    fs->no_open = (connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
     /* The kernel, which knows who writes, takes set-user-id bits away by a request of its own. */
     connection->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
     if (fs->ready != NULL)

@@ -30,3 +30,4 @@ mount_scripts += tests/mount/test_anomalies.sh tests/mount/test_tx_ends.sh
 EXTRA_DIST += tests/mount/anomalies.py
 mount_scripts += tests/mount/test_fields.sh tests/mount/test_fields_many.sh tests/mount/test_fields_large.sh
 EXTRA_DIST += tests/mount/fields.py
+mount_scripts += tests/mount/test_keys_only.sh
