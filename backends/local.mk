@@ -12,6 +12,7 @@ libstorefs_la_SOURCES += backends/sqlite/internal.h backends/sqlite/sql.h backen
 libstorefs_la_SOURCES += backends/sqlite/apply.c backends/sqlite/backup.c backends/sqlite/bulk.c
 libstorefs_la_SOURCES += backends/sqlite/check.c backends/sqlite/connection.c backends/sqlite/content.c
 libstorefs_la_SOURCES += backends/sqlite/error.c backends/sqlite/feed.c backends/sqlite/lease.c
+libstorefs_la_SOURCES += backends/sqlite/memo.c
 libstorefs_la_SOURCES += backends/sqlite/housekeeper.c backends/sqlite/open.c backends/sqlite/owner.c
 libstorefs_la_SOURCES += backends/sqlite/parts.c backends/sqlite/patch.c backends/sqlite/pool.c
 libstorefs_la_SOURCES += backends/sqlite/pool.h backends/sqlite/positions.c backends/sqlite/prune.c

@@ -47,6 +47,7 @@ dist_decisionsdoc_DATA += doc/decisions/query-directories.md
 dist_decisionsdoc_DATA += doc/decisions/query-rows.md
 dist_decisionsdoc_DATA += doc/decisions/ranges-in-transactions.md
 dist_decisionsdoc_DATA += doc/decisions/snapshots-in-sqlite.md
+dist_decisionsdoc_DATA += doc/decisions/speed-of-the-mount.md
 dist_decisionsdoc_DATA += doc/decisions/transactions-in-the-kernel.md
 dist_decisionsdoc_DATA += doc/decisions/turns-among-writers.md
 examplesdocdir = $(docdir)/examples

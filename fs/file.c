@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "fs/keys.h"
+#include "fs/loop.h"
 
 static struct fs_file *file_new(struct fs_node *node)
 {
@@ -98,11 +99,18 @@ void fs_file_release(struct fs_file *file)
     }
 }
 
+/* With the lock held: waits until whoever works on the file has done something. */
+static void wait_for(struct fs_file *file)
+{
+    fs_loop_yield();
+    pthread_cond_wait(&file->settled, &file->lock);
+}
+
 void fs_file_hold(struct fs_file *file)
 {
     pthread_mutex_lock(&file->lock);
     while (file->busy)
-        pthread_cond_wait(&file->settled, &file->lock);
+        wait_for(file);
     file->busy = true;
     pthread_mutex_unlock(&file->lock);
 }
@@ -152,7 +160,7 @@ void fs_file_empty(struct fs_file *file)
 {
     pthread_mutex_lock(&file->lock);
     while (file->spilling)
-        pthread_cond_wait(&file->settled, &file->lock);
+        wait_for(file);
     fs_content_empty(&file->content);
     fs_file_count(file);
     file->loaded = true;
@@ -198,7 +206,7 @@ int fs_file_load(struct fs_call *call, struct fs_file *file, bool held)
 {
     pthread_mutex_lock(&file->lock);
     while (!held && file->busy && !file->loaded)
-        pthread_cond_wait(&file->settled, &file->lock);
+        wait_for(file);
     bool loaded = file->loaded;
     if (!loaded)
         file->busy = true;
@@ -415,7 +423,7 @@ static int change_file(struct fs_call *call, struct fs_file *file, const struct 
             return code;
         pthread_mutex_lock(&file->lock);
         while (file->spilling)
-            pthread_cond_wait(&file->settled, &file->lock);
+            wait_for(file);
         done = file->loaded; /* another mount's change may have dropped it meanwhile */
         if (done)
             code = make_change(file, change);

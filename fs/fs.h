@@ -49,14 +49,16 @@ struct fs_space {
     _Atomic unsigned references;
     _Atomic bool used;     /* something in it was asked for: a transaction's level is settled */
     _Atomic uint64_t moves; /* names that were renamed or taken away in it: fs_node.moved */
+    _Atomic uint64_t directories; /* made, moved and removed in it through this mount */
     _Atomic uint64_t changes;  /* begun in it through this mount */
     _Atomic unsigned changing; /* … and not done */
     pthread_mutex_t lock;  /* the members below; may be taken inside the node table's lock */
     struct fs_absent {
         uint64_t dir;      /* node; 0: nothing is known */
-        uint64_t changes;
+        uint64_t changes; /* of the space, in a transaction; else … */
+        uint64_t version; /* … of the store */
         char name[256];
-    } absent;              /* in a transaction: the name that was looked up last and not found */
+    } absent;              /* the name that was looked up last and not found */
     pthread_cond_t idle;
     unsigned users;        /* calls inside the store now */
     bool ended;
@@ -86,6 +88,8 @@ struct fs {
     gid_t gid;
     int64_t begun; /* ns since the epoch */
     bool read_only;
+    bool no_open; /* the kernel can do without being asked at open */
+    bool keys_only; /* nothing changes while it is mounted: see mount.h */
     bool many_users; /* others than who mounted it may come */
     enum sfs_isolation isolation; /* of new transactions */
     uint64_t idle_ms; /* after which they expire */

@@ -94,6 +94,10 @@ int64_t fs_now(void);
  * transactions, where a count would be a read of all names, and in fields/, where documents are
  * directories too. `dir`: the directory with this prefix, or the one that it is in. */
 nlink_t fs_keys_links(const struct fs_node *dir, struct sfs_bytes prefix);
+/* The same of a directory's own node, counted anew only when directories were made, moved or removed
+ * through this mount since, or FS_LINKS_LIFE ago. */
+nlink_t fs_keys_links_of(struct fs_call *call, struct fs_node *dir, struct sfs_bytes prefix);
+#define FS_LINKS_LIFE INT64_C(50000000) /* ns */
 /* A change of a directory's entries: its time. That shows at once, and is written to its marker soon: by
  * the next change that is a second later, by fsync of the directory, or at the end of the mount; but not while a
  * transaction is open. */
@@ -124,6 +128,9 @@ void fs_keys_teller_free(struct fs_teller *teller);
 
 /* --- operations, by file --- */
 int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
+/* Without a handle, of a leaf of a store that does not change. */
+int fs_keys_read(struct fs_call *call, struct fs_node *node, char *data, size_t size, uint64_t offset,
+                 size_t *ret_size);
 int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target);
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry);

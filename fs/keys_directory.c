@@ -10,13 +10,14 @@
 
 #define COUNT_MAX 128 /* names that are looked at, which is what a listing of one reply costs */
 
-/* Counts the names that begin with the cursor's prefix: 0 or an error at the end, 1 where they are too many. */
-static int count_directories(struct sfs_cursor *cursor, size_t prefix, nlink_t *count)
+/* Counts the names that begin with the cursor's prefix: 0 or an error at the end, 1 where they are too many.
+ * *steps: how many were looked at. */
+static int count_directories(struct sfs_cursor *cursor, size_t prefix, nlink_t *count, unsigned *steps)
 {
     struct sfs_buffer next = {0};
     const struct sfs_record *record;
     int code = 1;
-    for (int steps = 0; code == 1 && steps < COUNT_MAX; steps++) {
+    for (*steps = 0; code == 1 && *steps < COUNT_MAX; ++*steps) {
         code = sfs_cursor_next(cursor, &record, NULL);
         if (code != 1)
             break;
@@ -40,7 +41,7 @@ static int count_directories(struct sfs_cursor *cursor, size_t prefix, nlink_t *
     return code;
 }
 
-nlink_t fs_keys_links(const struct fs_node *dir, struct sfs_bytes prefix)
+static nlink_t count_links(const struct fs_node *dir, struct sfs_bytes prefix, unsigned *steps)
 {
     struct fs_space *space = dir->space;
     struct sfs_buffer end = {0};
@@ -53,10 +54,47 @@ nlink_t fs_keys_links(const struct fs_node *dir, struct sfs_bytes prefix)
     if (code == 0)
         code = sfs_scan(space->store, range, SFS_WANT_RECORD, &cursor, NULL);
     if (code == 0)
-        code = count_directories(cursor, prefix.size, &count);
+        code = count_directories(cursor, prefix.size, &count, steps);
     sfs_cursor_close(cursor);
     sfs_buffer_free(&end);
     return code == 0 ? count : 1;
+}
+
+nlink_t fs_keys_links(const struct fs_node *dir, struct sfs_bytes prefix)
+{
+    unsigned steps = 0;
+    return count_links(dir, prefix, &steps);
+}
+
+/* Each creation makes the kernel ask for the directory's attributes again; looking at all its names again
+ * would cost far more than the creation. With the lock held. */
+static bool is_counted(const struct fs_node *dir, uint64_t directories, int64_t now)
+{
+    bool fresh = dir->counted != 0 && dir->directories == directories && now >= dir->counted &&
+                 now - dir->counted < FS_LINKS_LIFE;
+    return fresh && (dir->links == 1 || dir->names < COUNT_MAX);
+}
+
+nlink_t fs_keys_links_of(struct fs_call *call, struct fs_node *dir, struct sfs_bytes prefix)
+{
+    struct fs_nodes *nodes = call->fs->nodes;
+    uint64_t directories = dir->space->directories; /* before it is counted */
+    int64_t now = fs_now();
+    fs_nodes_lock(nodes);
+    nlink_t links = dir->links;
+    bool known = is_counted(dir, directories, now);
+    fs_nodes_unlock(nodes);
+    if (known)
+        return links;
+    unsigned names = 0;
+    links = count_links(dir, prefix, &names);
+    fs_nodes_lock(nodes);
+    dir->links = links;
+    dir->names = names;
+    dir->counted = now;
+    dir->directories = directories;
+    fs_nodes_unlock(nodes);
+    return links;
 }
 
 /* --- times --- */
@@ -161,6 +199,7 @@ void fs_keys_touch(struct fs_call *call, struct fs_node *dir)
     bool due;
     fs_nodes_lock(fs->nodes);
     dir->directory_time = now;
+    dir->names++; /* at most: it may have been a removal */
     bool first = !dir->touched && dir->space == fs->space;
     if (first) {
         dir->touched = true;

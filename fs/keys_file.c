@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fs/keys.h"
+#include "fs/loop.h"
 #include "fs/tx.h"
 
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
@@ -289,9 +290,22 @@ static int read_store(struct fs_call *call, struct fs_open *open, char *data, si
     }
     struct sfs_buffer key = {0};
     int code = fs_keys_key(call, open->node, &key);
+    fs_loop_yield();
     if (code == 0)
         code = sfs_read(open->node->space->store, sfs_buffer_bytes(&key), 0, offset, data, size,
                         ret_size, &call->error);
+    sfs_buffer_free(&key);
+    return code;
+}
+
+int fs_keys_read(struct fs_call *call, struct fs_node *node, char *data, size_t size, uint64_t offset,
+                 size_t *ret_size)
+{
+    struct sfs_buffer key = {0};
+    int code = fs_keys_key(call, node, &key);
+    if (code == 0)
+        code = sfs_read(node->space->store, sfs_buffer_bytes(&key), 0, offset, data, size, ret_size,
+                        &call->error);
     sfs_buffer_free(&key);
     return code;
 }

@@ -18,7 +18,15 @@ struct mark {
     size_t size;
 };
 
+/* An entry found: its name, and where the scan goes on behind it. */
+struct found {
+    struct sfs_buffer name;
+    struct sfs_buffer resume;
+    struct fs_dirent entry;
+};
+
 struct fs_dir {
+    struct found found;             /* one after the other */
     struct sfs_buffer base;
     struct sfs_place place;
     struct sfs_range range;
@@ -40,19 +48,14 @@ struct fs_dir {
     size_t mark_capacity;
 };
 
-/* An entry found: its name, and where the scan goes on behind it. */
-struct found {
-    struct sfs_buffer name;
-    struct sfs_buffer resume;
-    struct fs_dirent entry;
-};
-
 static void dir_free(struct fs_dir *dir)
 {
     if (dir == NULL)
         return;
     sfs_cursor_close(dir->cursor);
     sfs_record_unref(dir->ahead);
+    sfs_buffer_free(&dir->found.name);
+    sfs_buffer_free(&dir->found.resume);
     sfs_buffer_free(&dir->base);
     sfs_buffer_free(&dir->bound);
     sfs_buffer_free(&dir->piece);
@@ -434,15 +437,17 @@ static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, 
 static int advance(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, struct fs_list *list)
 {
     const struct sfs_record *record = NULL;
-    struct found found = {0};
+    struct found *found = &dir->found;
     int code = step(call, dir, &record);
     if (code == 0)
         return SFS_E_NOT_FOUND;
     if (code < 0)
         return code;
-    code = take_record(call, node, dir, record, &found);
+    found->name.size = found->resume.size = 0;
+    found->entry = (struct fs_dirent){0};
+    code = take_record(call, node, dir, record, found);
     if (code == 1) {
-        code = give(call, node, dir, &found, list);
+        code = give(call, node, dir, found, list);
         if (code == 1) { /* it comes first next time */
             int again = seek(call, dir, record->name);
             dir->piece.size = 0;
@@ -451,8 +456,6 @@ static int advance(struct fs_call *call, struct fs_node *node, struct fs_dir *di
         }
     }
     sfs_record_unref(record);
-    sfs_buffer_free(&found.name);
-    sfs_buffer_free(&found.resume);
     return code;
 }
 

@@ -239,8 +239,8 @@ struct fs_absent fs_keys_look_begin(struct fs_node *dir, const char *name)
     struct fs_space *space = dir->space;
     struct fs_absent look = {.changes = space->changes};
     size_t length = strlen(name);
-    if (space->tx == NULL || space->attribute_timeout <= 0 || space->changing > 0 ||
-        length >= sizeof(look.name))
+    if (length >= sizeof(look.name) || (space->tx != NULL && space->attribute_timeout <= 0) ||
+        (space->tx != NULL ? space->changing > 0 : sfs_version(space->store, &look.version, NULL) != 0))
         return look;
     look.dir = dir->id;
     memcpy(look.name, name, length + 1);
@@ -259,9 +259,13 @@ void fs_keys_look_failed(struct fs_node *dir, const struct fs_absent *look)
 static bool is_absent(struct fs_node *dir, const char *name)
 {
     struct fs_space *space = dir->space;
+    uint64_t version = 0;
+    if (space->tx == NULL && sfs_version(space->store, &version, NULL) != 0)
+        return false;
     pthread_mutex_lock(&space->lock);
-    bool absent = space->absent.dir == dir->id && space->absent.changes == space->changes &&
-                  strcmp(space->absent.name, name) == 0;
+    bool absent = space->absent.dir == dir->id && strcmp(space->absent.name, name) == 0 &&
+                  (space->tx == NULL ? space->absent.version == version
+                                     : space->absent.changes == space->changes);
     pthread_mutex_unlock(&space->lock);
     return absent;
 }

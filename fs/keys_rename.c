@@ -275,6 +275,7 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
     if (code == 0 && !same)
         code = run(call, &rename);
     if (code == 0 && !same) {
+        dir->space->directories += rename.from.directory || rename.to.directory;
         fs_keys_touch(call, dir);
         fs_keys_touch(call, to_dir);
     }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "fs/keys.h"
+#include "fs/loop.h"
 #include "fs/tx.h"
 
 #define NANOSECONDS 1000000000
@@ -204,7 +205,7 @@ static int stat_directory(struct fs_call *call, struct fs_node *node, struct sta
     if (code == 0)
         fs_keys_stat_directory(node->space, place.base, marker, st);
     if (code == 0 && place.pieces == 0)
-        st->st_nlink = fs_keys_links(node, place.base);
+        st->st_nlink = fs_keys_links_of(call, node, place.base);
     sfs_record_unref(marker);
     sfs_buffer_free(&base);
     sfs_buffer_free(&name);
@@ -502,6 +503,7 @@ int fs_keys_apply(struct fs_call *call, struct fs_space *space, struct sfs_batch
 {
     struct sfs_apply_options options = {.durable = durable};
     uint64_t sequence = 0;
+    fs_loop_yield();
     space->changing++;
     space->changes++;
     int code = sfs_apply(space->store, batch, &options, &sequence, &call->error);

@@ -23,7 +23,7 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
     if (target->directory) {
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, &entry->st);
         if (target->name.kind != FS_KIND_PIECE)
-            entry->st.st_nlink = fs_keys_links(node, sfs_buffer_bytes(&target->prefix));
+            entry->st.st_nlink = fs_keys_links_of(call, node, sfs_buffer_bytes(&target->prefix));
     } else {
         fs_keys_stat_record(space, target->leaf, &entry->st);
         fs_keys_stat_blocks(space, target->leaf, &entry->st);
@@ -201,6 +201,8 @@ int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                         "'%s' is the directory's own value and cannot be a directory", name);
     if (code == 0)
         code = put_new(call, &target, make);
+    if (code == 0 && S_ISDIR(make->mode))
+        dir->space->directories++;
     fs_target_free(&target);
     if (code < 0)
         return code;
@@ -344,6 +346,7 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
         fs_keys_remember(call, &target);
         fs_node_detach(call->fs, dir, name);
         fs_keys_touch(call, dir);
+        dir->space->directories += directory;
     }
     fs_target_free(&target);
     return code;

@@ -13,6 +13,7 @@
 #include "fs/follow.h"
 #include "fs/indexes.h"
 #include "fs/keys.h"
+#include "fs/loop.h"
 
 #define THREADS_MAX 32
 #define IDLE_MS 600000        /* of a transaction */
@@ -61,6 +62,11 @@ static int session_new(struct mount *mount, const struct fs_options *options, st
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
     struct sfs_buffer text = {0};
+    if (options->io_uring)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "mount",
+                        "FUSE over io_uring is not built in (this is libfuse %s; 3.18 is the first "
+                        "that has it): mount without '-o io_uring'",
+                        fuse_pkgversion());
     int code = add_options(&text, mount->fs.uri, options);
     if (code == 0 &&
         (fuse_opt_add_arg(&args, "storefs") != 0 || fuse_opt_add_arg(&args, "-o") != 0 ||
@@ -100,13 +106,17 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->gid = getgid();
     fs->begun = fs_now();
     fs->read_only = options->read_only;
+    fs->keys_only = options->keys_only;
     fs->many_users = options->allow_other;
     fs->idle_ms = options->idle_ms != 0 ? options->idle_ms : IDLE_MS;
     fs->query_ms = options->query_ms;
     fs->temporary = options->temporary;
     fs->isolation = options->isolated ? options->isolation : SFS_SNAPSHOT;
-    fs->space = fs_space_new(fs, mount->store, shared ? TIMEOUT_SHARED : TIMEOUT_EXCLUSIVE);
-    fs->nodes = fs_nodes_new(fs);
+    fs->space = fs_space_new(fs, mount->store,
+                             fs->keys_only ? FS_CONSTANT_TIMEOUT
+                             : shared      ? TIMEOUT_SHARED
+                                           : TIMEOUT_EXCLUSIVE);
+    fs->nodes = fs->space != NULL ? fs_nodes_new(fs) : NULL;
     fs->errors = fs_errors_new();
     fs->transactions = fs_transactions_new(fs);
     fs->touched = fs_touched_new();
@@ -137,14 +147,9 @@ static void take_down(struct mount *mount)
 static int serve(struct mount *mount, struct sfs_error *error)
 {
     struct fs *fs = &mount->fs;
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
-    if (config == NULL)
-        return sfs_fail_memory(error, "mount");
-    fuse_loop_cfg_set_max_threads(config, THREADS_MAX);
     fs->notifier = fs_notifier_new(fs);
     fs->follower = fs->notifier != NULL && fs->space->shared ? fs_follower_new(fs) : NULL;
-    int result = fs->notifier != NULL ? fuse_session_loop_mt(fs->session, config) : -ENOMEM;
-    fuse_loop_cfg_destroy(config);
+    int result = fs->notifier != NULL ? fs_loop_run(fs, THREADS_MAX) : -ENOMEM;
     if (result < 0)
         return sfs_fail_errno(error, -result, "mount", "the mount at %s stopped", mount->directory);
     return 0;

@@ -12,7 +12,10 @@ struct fs_options {
     bool allow_other;
     bool noexec;
     bool noatime;
+    bool keys_only; /* the root is keys/, nothing is generated, and the kernel need not ask at open; the
+                     * store was opened SFS_OPEN_FROZEN */
     bool nonempty; /* mount over a directory that has entries */
+    bool io_uring; /* FUSE over io_uring: UNSUPPORTED, where this build has none */
     bool debug;    /* print every request to standard error (with -f) */
     bool isolated; /* `isolation` was asked for: a store that cannot give it is not mounted */
     enum sfs_isolation isolation; /* of new transactions; else snapshot */

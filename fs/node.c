@@ -8,6 +8,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "fs/loop.h"
+
 /* uthash reports a failed allocation by leaving the element out; that is what is tested for. */
 struct fs_nodes {
     pthread_mutex_t lock;
@@ -28,14 +30,16 @@ struct fs_nodes *fs_nodes_new(struct fs *fs)
         free(root);
         return NULL;
     }
-    (void)fs;
     pthread_mutex_init(&nodes->lock, NULL);
     nodes->next_id = FUSE_ROOT_ID + 1;
     root->id = FUSE_ROOT_ID;
-    root->class = &fs_root_class;
+    root->class = fs->keys_only ? &fs_keys_directory_class : &fs_root_class;
+    root->kind = fs->keys_only ? FS_KIND_ROOT : FS_KIND_PLAIN;
+    root->space = fs->keys_only ? fs_space_ref(fs->space) : NULL;
     root->lookups = 1;
     HASH_ADD(by_id, nodes->by_id, id, sizeof(root->id), root);
     if (nodes->by_id == NULL) {
+        fs_space_unref(root->space);
         free(root);
         free(nodes);
         return NULL;
@@ -64,6 +68,29 @@ static char *name_key_new(const struct fs_node *parent, const char *name, size_t
     memcpy(key + sizeof(parent->id), name, length + 1);
     *ret_size = sizeof(parent->id) + length;
     return key;
+}
+
+/* The same for a look, which needs no memory; of a name that no file can have nothing is found. */
+struct name_key {
+    uint64_t parent;
+    char name[SFS_PATH_NAME_MAX];
+};
+
+static struct fs_node *find_name(struct fs_nodes *nodes, const char *key, size_t size)
+{
+    struct fs_node *node;
+    HASH_FIND(by_name, nodes->by_name, key, size, node);
+    return node;
+}
+
+struct fs_node *fs_node_peek_locked(struct fs *fs, const struct fs_node *parent, const char *name)
+{
+    struct name_key key = {.parent = parent->id};
+    size_t length = strlen(name);
+    if (length > sizeof(key.name))
+        return NULL;
+    memcpy(key.name, name, length);
+    return find_name(fs->nodes, (const char *)&key, sizeof(key.parent) + length);
 }
 
 static void node_free(struct fs_node *node)
@@ -152,24 +179,6 @@ struct fs_node *fs_node_find(struct fs *fs, uint64_t id)
     fs_nodes_lock(fs->nodes);
     HASH_FIND(by_id, fs->nodes->by_id, &id, sizeof(id), node);
     fs_nodes_unlock(fs->nodes);
-    return node;
-}
-
-static struct fs_node *find_name(struct fs_nodes *nodes, const char *key, size_t size)
-{
-    struct fs_node *node;
-    HASH_FIND(by_name, nodes->by_name, key, size, node);
-    return node;
-}
-
-struct fs_node *fs_node_peek_locked(struct fs *fs, const struct fs_node *parent, const char *name)
-{
-    size_t size;
-    char *key = name_key_new(parent, name, &size);
-    if (key == NULL)
-        return NULL;
-    struct fs_node *node = find_name(fs->nodes, key, size);
-    free(key);
     return node;
 }
 
@@ -277,18 +286,18 @@ struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char
 {
     struct fs_nodes *nodes = fs->nodes;
     size_t size;
-    char *key = name_key_new(parent, name, &size);
-    if (key == NULL)
-        return NULL;
     fs_nodes_lock(nodes);
-    struct fs_node *node = find_name(nodes, key, size);
-    if (node != NULL && node->class == class && node->space == space && node->kind == kind) {
-        node->lookups++;
+    struct fs_node *old = fs_node_peek_locked(fs, parent, name);
+    if (old != NULL && old->class == class && old->space == space && old->kind == kind) {
+        old->lookups++;
         fs_nodes_unlock(nodes);
-        free(key);
-        return node;
+        return old;
     }
-    struct fs_node *old = node;
+    char *key = name_key_new(parent, name, &size);
+    if (key == NULL) {
+        fs_nodes_unlock(nodes);
+        return NULL;
+    }
     struct fs_node *made = node_new(class, space, kind, text);
     struct fs_node *dead = NULL;
     if (made == NULL) {
@@ -340,8 +349,10 @@ void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count)
     bool due = dead != NULL && is_due(nodes);
     fs_nodes_unlock(nodes);
     bury(dead);
-    if (due)
+    if (due) {
+        fs_loop_yield();
         malloc_trim(0);
+    }
 }
 
 void fs_node_detach(struct fs *fs, struct fs_node *parent, const char *name)

@@ -7,7 +7,11 @@
  * has look-ups of it or a child of it is alive. The table's lock guards place, name and look-ups, and
  * is never held across a store call.
  */
+#define XXH_INLINE_ALL 1
+#include <xxhash.h>
+
 #define HASH_NONFATAL_OOM 1
+#define HASH_FUNCTION(key, size, hash) (hash) = (unsigned)XXH3_64bits(key, size)
 #include <uthash.h>
 
 #include "fs/fs.h"
@@ -45,6 +49,10 @@ struct fs_node {
     _Atomic bool doubted;   /* others changed its name: it may show as a directory by now */
     _Atomic bool capable;   /* it was given capabilities through this mount */
     _Atomic uint64_t moved; /* by which change of names in its space it was moved or lost its name; 0: none */
+    nlink_t links;          /* of a directory, as counted … */
+    unsigned names;         /* … of so many names, and what was changed since … */
+    int64_t counted;        /* … then, ns; 0: it was not */
+    uint64_t directories;   /* … when its space had so many changes of directories */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
     bool touched;           /* … and it is to be written to the marker */
     struct fs_file *file;   /* while open */

@@ -104,7 +104,7 @@ double fs_call_keeps(const struct fs_call *call, double timeout)
 double fs_call_names(const struct fs_call *call, struct fs_node *node, double timeout)
 {
     double keeps = fs_call_keeps(call, timeout);
-    if (node->class != &fs_keys_leaf_class || keeps <= 0)
+    if (node->class != &fs_keys_leaf_class || keeps <= 0 || call->fs->keys_only)
         return keeps;
     if (keeps > FS_LEAF_TIMEOUT)
         keeps = FS_LEAF_TIMEOUT;
@@ -148,7 +148,10 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
                                           : SFS_E_NOT_DIRECTORY;
         fs_call_leave(dir);
     }
-    reply_entry(&call, dir, "lookup", name, &entry, code);
+    if (code == SFS_E_NOT_FOUND && call.fs->keys_only && fs_call_answers(&call)) /* nor will it be */
+        fuse_reply_entry(request, &(struct fuse_entry_param){.entry_timeout = FS_CONSTANT_TIMEOUT});
+    else
+        reply_entry(&call, dir, "lookup", name, &entry, code);
     fs_answer_end(&call, dir);
 }
 
@@ -457,6 +460,7 @@ static void op_init(void *context, struct fuse_conn_info *connection)
 {
     struct fs *fs = context;
     connection->max_write = 1u << 20;
+    fs->no_open = (connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
     /* The kernel, which knows who writes, takes set-user-id bits away by a request of its own. */
     connection->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
     if (fs->ready != NULL)

@@ -3,6 +3,7 @@
  * Requests on open files and directories. A handle is a struct fs_open; the class owns what it holds.
  */
 #include "fs/operations.h"
+#include "fs/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,8 +63,20 @@ static void let_go(struct fs_call *call, struct fs_open *open)
         release(call, open);
 }
 
+/* Where nothing changes, there is nothing that an open would have to find out. The kernel remembers this
+ * answer for the whole mount: from then on it opens and closes without asking, and handles are 0. */
+static bool has_no_handles(fuse_req_t request)
+{
+    const struct fs *fs = fuse_req_userdata(request);
+    return fs->keys_only && fs->no_open;
+}
+
 void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
+    if (has_no_handles(request)) {
+        fuse_reply_err(request, ENOSYS);
+        return;
+    }
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = NULL;
@@ -137,9 +150,12 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     char *data = malloc(size != 0 ? size : 1);
     int code = data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
     if (code == 0) {
-        code = open->class->read != NULL
-                   ? open->class->read(&call, open, data, size, (uint64_t)offset, &got)
-                   : fs_unsupported(&call, node, "read");
+        if (open == NULL)
+            code = fs_keys_read(&call, node, data, size, (uint64_t)offset, &got);
+        else
+            code = open->class->read != NULL
+                       ? open->class->read(&call, open, data, size, (uint64_t)offset, &got)
+                       : fs_unsupported(&call, node, "read");
         fs_call_leave(node);
     }
     if (code < 0)
@@ -196,6 +212,10 @@ void fs_op_lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, st
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = handle(info);
     uint64_t found = 0;
+    if (open == NULL) {
+        fuse_reply_err(request, ENOSYS); /* the kernel takes all of it for data */
+        return;
+    }
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = open->class->seek != NULL
@@ -217,6 +237,10 @@ void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = handle(info);
     int code = 0;
+    if (open == NULL) {
+        fuse_reply_err(request, ENOSYS); /* not asked again: nothing is written here */
+        return;
+    }
     if (open->class->flush != NULL)
         code = open->class->flush(&call, open);
     fs_reply_code(&call, node, "close", NULL, code);
@@ -258,6 +282,7 @@ void fs_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *inf
             code = call.error.code;
         fs_call_leave(node);
     }
+    info->cache_readdir = info->keep_cache = call.fs->keys_only;
     if (code < 0)
         fs_reply_failure(&call, node, "opendir", NULL, code);
     else if (fuse_reply_open(request, info) == -ENOENT)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "fs/fields.h"
+#include "fs/loop.h"
 
 bool fs_is_shared(const struct sfs_storage *store)
 {
@@ -75,8 +76,10 @@ void fs_space_leave(struct fs_space *space)
 void fs_space_share(struct fs_space *space)
 {
     pthread_mutex_lock(&space->lock);
-    while (space->moving || space->movers > 0)
+    while (space->moving || space->movers > 0) {
+        fs_loop_yield();
         pthread_cond_wait(&space->moved, &space->lock);
+    }
     space->sharing++;
     pthread_mutex_unlock(&space->lock);
 }

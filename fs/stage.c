@@ -8,6 +8,7 @@
 
 #include "fs/file.h"
 #include "fs/keys.h"
+#include "fs/loop.h"
 
 #define FILE_MAX (UINT64_C(8) << 20)   /* of one file in memory, bytes */
 #define MOUNT_MAX (UINT64_C(64) << 20) /* of all; files under FILE_MIN do not shrink for it */
@@ -25,6 +26,7 @@ int fs_file_read_below(struct fs_call *call, struct fs_file *file, uint64_t offs
     struct sfs_buffer key = {0};
     size_t done = 0, got = 1;
     int code = fs_keys_key(call, file->node, &key);
+    fs_loop_yield();
     while (code == 0 && done < size && got > 0) {
         code = sfs_read(file->space->store, sfs_buffer_bytes(&key), 0, offset + done, data + done,
                         size - done, &got, &call->error);
@@ -88,6 +90,7 @@ static int spill_piece(struct fs_call *call, struct fs_file *file, size_t *index
 
 static int spill(struct fs_call *call, struct fs_file *file)
 {
+    fs_loop_yield();
     int code = open_stage(call, file);
     for (size_t i = 0; code == 0 && i < file->content.count; i++)
         if (file->content.pieces[i].source == FS_MEMORY)

@@ -125,6 +125,8 @@ static int commit_out(struct fs_call *call, struct fs_tx *tx)
     if (code == 0)
         code = sfs_commit(tx->transaction, NULL, &call->error);
     if (code == 0)
+        call->fs->space->directories++;
+    if (code == 0)
         fs_tx_changes_tell(call, &changes);
     sfs_buffer_free(&changes.names);
     return code;

@@ -125,7 +125,9 @@ static int serve(struct job *job, void (*ready)(void *context), struct sfs_error
 {
     struct sfs_storage *store;
     mallopt(M_ARENA_MAX, ARENAS);
-    unsigned flags = job->options.read_only ? SFS_OPEN_READ_ONLY : SFS_OPEN_CREATE;
+    unsigned flags = job->options.keys_only   ? SFS_OPEN_FROZEN
+                     : job->options.read_only ? SFS_OPEN_READ_ONLY
+                                              : SFS_OPEN_CREATE;
     int result = sfs_open(&store, job->uri, flags, error);
     if (result)
         return result;
@@ -156,12 +158,13 @@ static void become_daemon(struct job *job)
     exit(tool_exit_of(result));
 }
 
+/* A name that the kernel cannot know, so that it asks; it need not be there. */
 static int look_up_readme(void *context)
 {
     char path[8192];
     struct stat status;
     snprintf(path, sizeof path, "%s/README", (const char *)context);
-    return stat(path, &status) == 0 ? 0 : errno;
+    return stat(path, &status) == 0 || errno == ENOENT ? 0 : errno;
 }
 
 static int await(const struct job *job, int from, struct sfs_error *error)
@@ -206,6 +209,8 @@ static int run_job(struct job *job, const struct tool_call *call, struct sfs_err
         tool_mount_options(tool_value(call, 'o'), tool_given(call, FSTAB), &job->options, error);
     if (!result && job->options.debug && !foreground)
         result = sfs_fail(error, SFS_E_INVALID, "mount", "'-o debug' needs -f");
+    if (!result && job->options.keys_only && !job->options.read_only)
+        result = sfs_fail(error, SFS_E_INVALID, "mount", "'-o keys-only' needs ro: '-o ro,keys-only'");
     if (!result)
         result = prepare_directory(job, call->words[1], error);
     if (!result)
@@ -229,8 +234,8 @@ static int run(const struct tool_call *call)
 
 static const struct tool_option options[] = {
     {'o', NULL, "WORD[,…]",
-     "ro, rw, allow_other, nonempty, noexec, noatime, debug (with -f), isolation=LEVEL, "
-     "tx-timeout=SECONDS, query-timeout=SECONDS",
+     "ro, rw, keys-only (with ro), allow_other, nonempty, noexec, noatime, io_uring, debug (with -f), "
+     "isolation=LEVEL, tx-timeout=SECONDS, query-timeout=SECONDS",
      true},
     {'f', "foreground", NULL, "stay in front until ^C or unmount", false},
     {FSTAB, "fstab", NULL, "let -o take the words of /etc/fstab, as mount.storefs does", false},

@@ -15,6 +15,8 @@ static const struct word {
 #define NONE SIZE_MAX
     {"ro", offsetof(struct fs_options, read_only), true},
     {"rw", offsetof(struct fs_options, read_only), false},
+    {"keys-only", offsetof(struct fs_options, keys_only), true},
+    {"io_uring", offsetof(struct fs_options, io_uring), true},
     {"allow_other", offsetof(struct fs_options, allow_other), true},
     {"nonempty", offsetof(struct fs_options, nonempty), true},
     {"debug", offsetof(struct fs_options, debug), true},
@@ -110,8 +112,8 @@ int tool_mount_options(const char *words, bool fstab, struct fs_options *ret_opt
             return taken;
         if (size && !taken && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
             return sfs_fail(error, SFS_E_INVALID, "mount",
-                            "unknown mount option '%.*s'; there are ro, rw, allow_other, nonempty, "
-                            "noexec, noatime, debug, isolation=LEVEL, tx-timeout=SECONDS and "
+                            "unknown mount option '%.*s'; there are ro, rw, keys-only, allow_other, "
+                            "nonempty, noexec, noatime, io_uring, debug, isolation=LEVEL, tx-timeout=SECONDS and "
                             "query-timeout=SECONDS",
                             (int)size, word);
         word += size + (word[size] == ',');

@@ -39,6 +39,8 @@ static int sync_store(const char *directory, struct sfs_error *error)
     char path[8192];
     snprintf(path, sizeof path, "%s/keys", directory);
     int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return 0; /* a mount of keys only, where nothing is written */
     if (descriptor < 0)
         return sfs_fail_errno(error, errno, "unmount", "cannot sync: %s", path);
     int failed = fsync(descriptor) < 0 ? errno : 0;

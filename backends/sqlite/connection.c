@@ -13,6 +13,7 @@
 
 #include "util/clock.h"
 
+#define MOMENT SFS_NS_PER_MS
 #define LOG_PATIENCE (20 * SFS_NS_PER_MS)
 
 /* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
@@ -160,9 +161,10 @@ int sfs_sqlite_scanner_take(struct sfs_sqlite *store, struct sfs_sqlite_connecti
 int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
                          struct sfs_sqlite_connection **ret_connection, struct sfs_error *error)
 {
+    int64_t now = sfs_clock_monotonic();
     pthread_mutex_lock(&store->queue_mutex);
-    bool near =
-        !store->writing && store->committed && pthread_equal(store->committer, pthread_self());
+    bool near = !store->writing && store->committed &&
+                (pthread_equal(store->committer, pthread_self()) || now - store->committed_at < MOMENT);
     if (near)
         store->writing = true;
     pthread_mutex_unlock(&store->queue_mutex);

@@ -114,6 +114,7 @@ struct sfs_sqlite_sweep {
     int64_t garbage_content;
 };
 
+struct sfs_sqlite_memo;    /* memo.c */
 struct sfs_sqlite_request; /* write.c */
 struct sfs_sqlite_feed;    /* feed.c */
 
@@ -135,11 +136,14 @@ struct sfs_sqlite {
     struct sfs_sqlite_request *queue_last;
     bool writing;              /* somebody holds the write connection */
     bool committed;            /* there is a … */
-    pthread_t committer;       /* … thread that made the last commit here */
+    pthread_t committer;       /* … thread that made the last commit here … */
+    int64_t committed_at;      /* … then, monotonic */
     sqlite3_stmt *near_anchor; /* of who holds the write connection, as the next two; NULL: none */
     uint64_t near_number;      /* the snapshot that it is of */
     bool near_present;         /* nothing was committed since */
     struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
+    struct sfs_sqlite_connection *freezer; /* holds SQLite's write lock all the time, of a frozen
+                                            * store; NULL: it is not */
     int64_t synced;                       /* known to be on disk up to here */
     int64_t own_last;    /* the last commit of this opening, -1: none … */
     int64_t own_next;    /* … the one it is about to make, 0: none … */
@@ -149,6 +153,8 @@ struct sfs_sqlite {
     struct sfs_sqlite_positions held; /* positions.c; whoever holds the write connection */
     struct sfs_sqlite_positions kept;
     struct sfs_sqlite_sweep sweep;
+
+    struct sfs_sqlite_memo *memo; /* NULL: there is none */
 
     _Atomic uint64_t commits; /* of this process: what cursors have read ahead is old then */
 
@@ -196,7 +202,8 @@ int sfs_sqlite_scanner_take(struct sfs_sqlite *store, struct sfs_sqlite_connecti
                             struct sfs_error *error);
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection);
 /*
- * For one short read: the write connection, if nobody writes and this thread made the last commit.
+ * For one short read: the write connection, if nobody writes and this thread made the last commit, or
+ * whichever thread made it a moment ago (who serves requests in turn hands the next one to another thread).
  * It still has the pages of that commit, while each commit makes every reader drop all that it has
  * read. Between the reads of one snapshot (`number`, 0: none) its read transaction may stay open
  * there, by `near_anchor`: until somebody else wants the connection, or the housekeeper comes
@@ -369,6 +376,31 @@ int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *c
 /* The same where the caller has entered already, and leaves. */
 int sfs_sqlite_transact_held(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                              struct sfs_error *error);
+
+/* --- what was read last (memo.c) --- */
+
+/* The state of the log: another one after any commit of any process. */
+#define SFS_SQLITE_STAMP_WORDS 12
+struct sfs_sqlite_stamp {
+    uint32_t words[SFS_SQLITE_STAMP_WORDS];
+};
+/* After the write connection has been opened; without memory, or where the log's index is not mapped,
+ * nothing is remembered. Freed before that connection is closed. */
+void sfs_sqlite_memo_new(struct sfs_sqlite *store);
+void sfs_sqlite_memo_free(struct sfs_sqlite *store);
+struct sfs_sqlite_stamp sfs_sqlite_memo_stamp(const struct sfs_sqlite *store);
+/* 1 and the record (owned), NOT_FOUND where there is none of this name, 0: it has to be read, and
+ * *ret_stamp is for what is read then. */
+int sfs_sqlite_memo_get(struct sfs_sqlite *store, struct sfs_bytes name, unsigned want,
+                        struct sfs_sqlite_stamp *ret_stamp, const struct sfs_record **ret_record);
+/* What was read after the stamp was taken; NULL: there is no record of this name. */
+void sfs_sqlite_memo_put(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *stamp,
+                         struct sfs_bytes name, const struct sfs_record *record);
+/* After a commit of ours: `before` was taken inside its transaction. Batches may be NULL. */
+void sfs_sqlite_memo_committed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *before,
+                               struct sfs_batch *const *batches, size_t count);
+/* As sfs_version(). */
+int sfs_sqlite_version(struct sfs_storage *base, uint64_t *ret_version, struct sfs_error *error);
 
 /* --- leases seen by writers (positions.c) --- */
 

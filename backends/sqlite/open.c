@@ -36,8 +36,10 @@ static int sqlite_scan(struct sfs_storage *base, struct sfs_range range, unsigne
 
 static void free_store(struct sfs_sqlite *store)
 {
+    sfs_sqlite_memo_free(store);
     sfs_sqlite_readers_close(store);
     sfs_sqlite_disconnect(store->writer);
+    sfs_sqlite_disconnect(store->freezer);
     if (store->turn >= 0)
         close(store->turn);
     pthread_mutex_destroy(&store->pool_mutex);
@@ -117,6 +119,7 @@ static const struct sfs_override_operations override_operations = {
     .check = sfs_sqlite_check,
     .data = sqlite_data,
     .watch = sfs_sqlite_watch,
+    .version = sfs_sqlite_version,
     .index = &sfs_sqlite_index_operations,
 };
 
@@ -380,6 +383,23 @@ static int clear_up(struct sfs_sqlite *store, unsigned flags, struct sfs_error *
     return 0;
 }
 
+/* An open write transaction keeps everybody else from writing, and ends with the process. From then on
+ * this store is one whose file cannot be written. */
+static int freeze(struct sfs_sqlite *store, struct sfs_error *error)
+{
+    if (!store->writer)
+        return sfs_fail(error, SFS_E_PERMISSION, SFS_SQLITE_ORIGIN,
+                        "others cannot be kept from changing %s: it cannot be written here, or has "
+                        "the format of an older version, which opening it for writing brings up to date",
+                        store->path);
+    int code = sfs_sqlite_run(store->writer, SFS_SQL_BEGIN, error, 0);
+    if (code != 0)
+        return code;
+    store->freezer = store->writer;
+    store->writer = NULL;
+    return 0;
+}
+
 static int open_file(struct sfs_sqlite *store, const struct sfs_location *location, unsigned flags,
                      struct sfs_error *error)
 {
@@ -396,7 +416,9 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
         code = open_writer(store, flags, error);
     if (code == 0 && !store->writer)
         code = open_unwritable(store, error);
-    return code == 0 && store->writer ? clear_up(store, flags, error) : code;
+    if (code == 0 && store->writer)
+        code = clear_up(store, flags, error);
+    return code == 0 && (flags & SFS_OPEN_FROZEN) ? freeze(store, error) : code;
 }
 
 static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location *location,
@@ -410,6 +432,7 @@ static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location
         free_store(store);
         return code;
     }
+    sfs_sqlite_memo_new(store);
     unsigned leases = store->writer ? SFS_CAN_SNAPSHOT | SFS_CAN_CHANGES : 0;
     store->storage = (struct sfs_storage){
         .operations = &operations,

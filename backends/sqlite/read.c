@@ -113,8 +113,8 @@ static int lookup_begin(struct lookup *lookup, struct sfs_sqlite_view view, bool
                      : 0;
 }
 
-int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsigned want,
-                        const struct sfs_record **ret_record, struct sfs_error *error)
+static int get(struct sfs_sqlite_view view, struct sfs_bytes name, unsigned want,
+               const struct sfs_record **ret_record, struct sfs_error *error)
 {
     struct sfs_sqlite_row row;
     int code = 1;
@@ -127,6 +127,23 @@ int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsi
     }
     if (code == 0)
         *ret_record = row.record;
+    return code;
+}
+
+int sfs_sqlite_view_get(struct sfs_sqlite_view view, struct sfs_bytes name, unsigned want,
+                        const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    struct sfs_sqlite_stamp stamp;
+    if (view.hold)
+        return get(view, name, want, ret_record, error);
+    int known = sfs_sqlite_memo_get(view.store, name, want, &stamp, ret_record);
+    if (known != 0)
+        return known == 1 ? 0 : absent(name, error);
+    int code = get(view, name, want, ret_record, error);
+    if (code == 0)
+        sfs_sqlite_memo_put(view.store, &stamp, name, *ret_record);
+    else if (code == SFS_E_NOT_FOUND)
+        sfs_sqlite_memo_put(view.store, &stamp, name, NULL);
     return code;
 }
 

@@ -208,8 +208,12 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     drop_records(scan);
     scan->bytes = 0;
     scan->commits = atomic_load(&scan->view.store->commits);
+    struct sfs_sqlite_stamp stamp = sfs_sqlite_memo_stamp(scan->view.store);
     int code = scan->view.hold ? sfs_sqlite_hold_use(scan->view.hold, error) : 0;
-    if (code == 0)
+    /* The first records are what a look-up wants, and few. */
+    if (code == 0 && !scan->view.hold && scan->fetch == FETCH_FIRST && !(scan->want & SFS_WANT_VALUE))
+        code = sfs_sqlite_near_take(scan->view.store, 0, &connection, error);
+    else if (code == 0)
         code = (scan->fetch < FETCH_MOST ? sfs_sqlite_reader_take : sfs_sqlite_scanner_take)(
             scan->view.store, &connection, error);
     if (code != 0)
@@ -219,6 +223,9 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     scan->fetch = scan->fetch * 4 < FETCH_MOST ? scan->fetch * 4 : FETCH_MOST;
     if (code != 0)
         drop_records(scan);
+    /* Who looks a path up asks for the record that it has found very soon. */
+    else if (!scan->view.hold && scan->count > 0)
+        sfs_sqlite_memo_put(scan->view.store, &stamp, scan->records[0]->name, scan->records[0]);
     return code;
 }
 

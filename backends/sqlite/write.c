@@ -215,11 +215,21 @@ static int sync_log(struct sfs_sqlite_transaction *transaction, struct sfs_error
     return 0;
 }
 
+static void note_changed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *before,
+                         struct sfs_sqlite_request **group, size_t count)
+{
+    struct sfs_batch *batches[GROUP_MAX];
+    for (size_t i = 0; i < count; i++)
+        batches[i] = group[i]->code == 0 ? group[i]->batch : NULL;
+    sfs_sqlite_memo_committed(store, before, batches, count);
+}
+
 static int commit_group(struct sfs_sqlite_transaction *transaction,
                         struct sfs_sqlite_request **group, size_t count, bool durable, bool changed,
                         struct sfs_error *error)
 {
     struct sfs_sqlite *store = transaction->store;
+    struct sfs_sqlite_stamp before = sfs_sqlite_memo_stamp(store); /* nobody else can commit now */
     bool failed_alone = count == 1 && group[0]->code != 0;
     if (!changed || failed_alone) {
         sfs_sqlite_rollback(transaction);
@@ -228,15 +238,18 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
     int code = sfs_sqlite_commit(transaction, error);
     if (code != 0)
         return code;
+    note_changed(store, &before, group, count);
     for (size_t i = 0; i < count; i++) {
         if (group[i]->code == 0 && group[i]->batch)
             spend_stages(store, group[i]->batch);
     }
     if (durable || store->options.synchronous)
         note_synced(store, transaction->state.sequence);
+    int64_t now = sfs_clock_monotonic();
     pthread_mutex_lock(&store->queue_mutex);
     store->committed = true;
     store->committer = pthread_self();
+    store->committed_at = now;
     pthread_mutex_unlock(&store->queue_mutex);
     atomic_fetch_add(&store->commits, 1);
     sfs_sqlite_feeds_notify(store);

@@ -295,6 +295,15 @@ int sfs_totals(struct sfs_storage *store, struct sfs_totals *ret_totals, struct 
                 : count_records(store, ret_totals, error);
 }
 
+int sfs_version(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error)
+{
+    struct sfs_storage *able =
+        sfs_storage_override(store, offsetof(struct sfs_override_operations, version), false);
+    return able ? able->operations->override->version(able, ret_version, error)
+                : sfs_fail(error, SFS_E_UNSUPPORTED, "storage",
+                           "this store does not tell without being read whether it has changed");
+}
+
 int sfs_size(struct sfs_storage *store, uint64_t *ret_size, struct sfs_error *error)
 {
     struct sfs_totals totals;

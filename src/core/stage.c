@@ -154,13 +154,16 @@ static int find_text(struct sfs_stage *stage, char *piece, bool *ret_text, struc
 {
     uint64_t offset = 0;
     while (offset < stage->size) {
-        size_t size, good = 0, length = 1;
+        size_t size, good = 0;
         uint32_t point;
         int rc = read_full(stage, offset, piece, PIECE, &size, error);
         if (rc)
             return rc;
-        while (good < size && (length = sfs_utf8_decode(piece + good, size - good, &point)) > 0)
-            good += length;
+        for (size_t length = 1; good < size && length > 0; good += length) {
+            length = sfs_utf8_ascii(piece + good, size - good);
+            if (length == 0)
+                length = sfs_utf8_decode(piece + good, size - good, &point);
+        }
         bool last = offset + size >= stage->size;
         if (good < size && (last || size - good > 3))
             break;

@@ -155,8 +155,10 @@ static int open_location(struct sfs_storage **ret_store, const struct sfs_locati
 int sfs_open(struct sfs_storage **ret_store, const char *uri, unsigned flags,
              struct sfs_error *error)
 {
-    if (!uri || (flags & ~(unsigned)(SFS_OPEN_CREATE | SFS_OPEN_READ_ONLY)))
+    if (!uri || (flags & ~(unsigned)(SFS_OPEN_CREATE | SFS_OPEN_READ_ONLY | SFS_OPEN_FROZEN)))
         return sfs_fail(error, SFS_E_INVALID, "uri", "no URI, or unknown flags %#x", flags);
+    if (flags & SFS_OPEN_FROZEN)
+        flags |= SFS_OPEN_READ_ONLY;
     struct parsed *parsed = calloc(1, sizeof(*parsed));
     if (!parsed || !(parsed->text = strdup(uri))) {
         free(parsed);

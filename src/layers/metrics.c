@@ -230,6 +230,11 @@ static int metrics_data(struct sfs_storage *store, struct sfs_bytes name, uint64
     return sfs_data(store->below, name, offset, ret_extent, error);
 }
 
+static int metrics_version(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error)
+{
+    return sfs_version(store->below, ret_version, error);
+}
+
 static int metrics_push_down(struct sfs_storage *store, const struct sfs_query *query,
                              struct sfs_push_down *ret_taken, struct sfs_error *error)
 {
@@ -326,6 +331,7 @@ static const struct sfs_override_operations override_operations = {
     .backup = metrics_backup,
     .check = metrics_check,
     .data = metrics_data,
+    .version = metrics_version,
     .push_down = metrics_push_down,
     .index = &index_operations,
 };

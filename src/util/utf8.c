@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* UTF-8 and WTF-8, one character at a time. */
+#include <string.h>
+
 #include "util/utf8.h"
 
 /* The characters that one length of sequence is for: anything lower is an overlong form. */
@@ -48,12 +50,28 @@ size_t sfs_utf8_decode(const void *data, size_t size, uint32_t *ret_point)
     return length;
 }
 
+size_t sfs_utf8_ascii(const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+    size_t at = 0;
+    for (uint64_t word; size - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, bytes + at, sizeof(word));
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+    }
+    while (at < size && bytes[at] < 0x80)
+        at++;
+    return at;
+}
+
 bool sfs_utf8_valid(struct sfs_bytes bytes)
 {
     const unsigned char *data = bytes.data;
     for (size_t at = 0; at < bytes.size;) {
         uint32_t point = 0;
-        size_t length = data[at] < 0x80 ? 1 : sfs_utf8_decode(data + at, bytes.size - at, &point);
+        size_t length = sfs_utf8_ascii(data + at, bytes.size - at);
+        if (length == 0)
+            length = sfs_utf8_decode(data + at, bytes.size - at, &point);
         if (length == 0)
             return false;
         at += length;

@@ -17,6 +17,9 @@
 /* Whether all of `bytes` is UTF-8; surrogates are not. */
 bool sfs_utf8_valid(struct sfs_bytes bytes);
 
+/* How many bytes from `data` on are ASCII. */
+size_t sfs_utf8_ascii(const void *data, size_t size);
+
 /* Decodes the character that begins at `data`, looking at no more than `size` bytes. Returns its
  * length, 1 to 4, or 0 where no UTF-8 character begins (also for size 0); `ret_point` is set on
  * success only. */

@@ -2,8 +2,8 @@
 /*
  * Many small files through a mount, made with open, write and close: each for itself, each for itself and
  * made durable (fsync before close), and all of them in one transaction whose commit is durable. The same
- * on a file system that does nothing but answer, which is what the kernel and FUSE alone cost for the five
- * requests that such a file needs (LOOKUP, CREATE, WRITE, FLUSH, RELEASE). Once with client and daemon on
+ * on a file system in memory (floor.h), which is what the kernel and FUSE alone cost for the five requests
+ * that such a file needs (LOOKUP, CREATE, WRITE, FLUSH, RELEASE). Once with client and daemon on
  * one CPU, once as the scheduler likes. Prints the median of the rounds in milliseconds, and how many times
  * as fast the transaction is. The kinds take turns in each round, so that what else the machine does falls
  * on all of them.
@@ -25,8 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FUSE_USE_VERSION 314
-#include <fuse_lowlevel.h>
+#include "tests/bench/floor.h"
 
 #define ROUNDS_MAX 99
 #define MOUNT "mnt" /* all paths are relative to a directory of our own */
@@ -42,75 +41,6 @@ static void fail(const char *what, const char *why)
 {
     fprintf(stderr, "bench_tx: %s: %s\n", what, why);
     exit(1);
-}
-
-/* --- a file system that only answers --- */
-
-static const struct stat null_directory = {.st_ino = 1, .st_mode = S_IFDIR | 0755, .st_nlink = 1};
-static uint64_t null_last = FUSE_ROOT_ID;
-
-static void null_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
-{
-    (void)parent;
-    (void)name;
-    fuse_reply_err(request, ENOENT);
-}
-
-static void null_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
-{
-    (void)id;
-    (void)info;
-    fuse_reply_attr(request, &null_directory, 3600);
-}
-
-static void null_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
-                        struct fuse_file_info *info)
-{
-    struct fuse_entry_param entry = {.ino = ++null_last, .attr_timeout = 3600};
-    (void)parent;
-    (void)name;
-    entry.attr = (struct stat){.st_ino = entry.ino, .st_mode = S_IFREG | (mode & 0777), .st_nlink = 1};
-    info->direct_io = 1;
-    fuse_reply_create(request, &entry, info);
-}
-
-static void null_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t size, off_t offset,
-                       struct fuse_file_info *info)
-{
-    (void)id;
-    (void)data;
-    (void)offset;
-    (void)info;
-    fuse_reply_write(request, size);
-}
-
-static void null_done(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
-{
-    (void)id;
-    (void)info;
-    fuse_reply_err(request, 0);
-}
-
-static const struct fuse_lowlevel_ops null_operations = {
-    .lookup = null_lookup,
-    .getattr = null_getattr,
-    .create = null_create,
-    .write = null_write,
-    .flush = null_done,
-    .release = null_done,
-};
-
-static void serve_null(void)
-{
-    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-    struct fuse_session *session = NULL;
-    if (fuse_opt_add_arg(&args, "bench_tx") == 0)
-        session = fuse_session_new(&args, &null_operations, sizeof(null_operations), NULL);
-    if (session == NULL || fuse_session_mount(session, MOUNT) != 0)
-        _exit(1);
-    fuse_session_loop(session);
-    fuse_session_unmount(session);
-    _exit(0);
 }
 
 /* --- mounting --- */
@@ -230,27 +160,30 @@ static void measure_store(const char *uri, const char *pinning)
     unlink("store-shm");
 }
 
-static void measure_null(const char *pinning)
+static void measure_floor(const char *pinning)
 {
     double times[ROUNDS_MAX];
+    char name[40];
     pid_t server = fork();
     if (server == 0)
-        serve_null();
+        floor_serve(MOUNT, &(struct floor_options){.direct = true});
     await_mount();
     for (unsigned round = 0; round < rounds; round++) {
+        snprintf(name, sizeof(name), MOUNT "/d%u", round);
+        make_directory(name);
         double began = now();
-        make_files(MOUNT, false);
+        make_files(name, false);
         times[round] = now() - began;
     }
     umount2(MOUNT, MNT_DETACH);
     waitpid(server, NULL, 0);
-    printf("%-14s %-5s %10s %10s %10.0f\n", "(only answers)", pinning, "", "", median(times));
+    printf("%-14s %-5s %10s %10s %10.0f\n", "(floor)", pinning, "", "", median(times));
     fflush(stdout);
 }
 
 static void measure(const char *pinning)
 {
-    measure_null(pinning);
+    measure_floor(pinning);
     measure_store("sqlite:store", pinning);
     measure_store("memory:", pinning);
 }

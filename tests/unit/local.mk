@@ -137,3 +137,6 @@ unit_tests += tests/unit/test_attribute_index
 tests_unit_test_attribute_index_SOURCES = tests/unit/test_attribute_index.c
 unit_tests += tests/unit/test_sqlite_watch
 tests_unit_test_sqlite_watch_SOURCES = tests/unit/test_sqlite_watch.c tests/unit/sqlite_fixture.h
+unit_tests += tests/unit/test_sqlite_memo
+tests_unit_test_sqlite_memo_SOURCES = tests/unit/test_sqlite_memo.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_memo_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)

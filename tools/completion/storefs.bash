@@ -55,7 +55,7 @@ _storefs() {
         return
     fi
     if [[ $command == mount && $prev == -o ]]; then
-        _storefs_words $'ro\nrw\nallow_other\nnonempty\nnoexec\nnoatime\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable\ntx-timeout=\nquery-timeout=' "$cur"
+        _storefs_words $'ro\nrw\nkeys-only\nallow_other\nnonempty\nnoexec\nnoatime\nio_uring\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable\ntx-timeout=\nquery-timeout=' "$cur"
         return
     fi
     if [[ $command == exec && $prev == --isolation ]]; then

@@ -66,6 +66,8 @@ struct sfs_override_operations {
                 struct sfs_extent *ret_extent, struct sfs_error *error);
     /* As sfs_watch_open(), of the opening as a whole: no layer cuts it off. */
     int (*watch)(struct sfs_storage *store, struct sfs_watch **ret_watch, struct sfs_error *error);
+    /* As sfs_version(). */
+    int (*version)(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error);
     /* Query push-down: see storefs/query.h. */
     int (*push_down)(struct sfs_storage *store, const struct sfs_query *query,
                      struct sfs_push_down *ret_taken, struct sfs_error *error);

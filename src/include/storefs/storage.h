@@ -35,6 +35,8 @@ enum sfs_capability {
 enum sfs_open_flags {
     SFS_OPEN_CREATE = 1,    /* make the store where there is none (mode 0600) */
     SFS_OPEN_READ_ONLY = 2, /* every change is READ_ONLY */
+    SFS_OPEN_FROZEN = 4,    /* that, and no other process can change it either while it is open: theirs are
+                             * BUSY. PERMISSION where that cannot be promised. */
 };
 
 /*
@@ -244,6 +246,11 @@ struct sfs_totals {
 };
 /* How much is in the store: at once where the backend keeps count, else by a scan. */
 SFS_API int sfs_totals(struct sfs_storage *store, struct sfs_totals *ret_totals, struct sfs_error *error);
+/* A number that is another one after any commit, of whatever process, that was completed before the call;
+ * also after some that changed nothing. It says nothing of how many there were and is good for this opening
+ * only. Cheaper than any read: who takes it before a read and finds it the same later need not read again.
+ * UNSUPPORTED. (Linux' i_version; the wal-index of SQLite.) */
+SFS_API int sfs_version(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error);
 /* The number of keys. */
 SFS_API int sfs_size(struct sfs_storage *store, uint64_t *ret_size, struct sfs_error *error);
 /* Cursors over keys whose name begins with `prefix` (empty: all; copied): without, and with their

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was read last, so that it need not be read again while nobody has committed. Whether
+ * somebody has is seen in the header of the wal-index (sqlite.org/walformat.html), which all
+ * processes that have the database open share as mapped memory, and which each commit rewrites
+ * before it returns: 48 bytes, with a counter of commits and the running checksum of the log. To
+ * compare them costs some nanoseconds, where a read transaction takes and gives back a lock of the
+ * file.
+ *
+ * A stamp is the header as it was before a read. If it still is the same when the result is wanted,
+ * no commit was completed since, and the result is what would be read now. Our own commits know
+ * which names they change, and leave the rest as it is: where the counter has gone on by one,
+ * between the begin of the write transaction and its end, it was this commit alone. What is read
+ * from the header half-written is no stamp of anything, and at worst nothing is remembered.
+ */
+#include "backends/sqlite/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#define SLOTS 4096
+#define VALUE_MOST 16384             /* of a value that is kept, bytes */
+#define BYTES_MOST ((size_t)4 << 20) /* of all that is kept */
+#define RECORD_BYTES 256             /* of a record without its name and value, about */
+#define REGION_BYTES 32768           /* of the wal-index, which is mapped in such steps */
+#define COUNTER 2                    /* the word that counts commits */
+
+struct slot {
+    uint64_t epoch; /* good while it is the memo's */
+    uint64_t hash;
+    size_t bytes;                    /* 0: nothing is here */
+    const struct sfs_record *record; /* NULL: there is none of this name: */
+    char *absent;
+    size_t absent_size;
+};
+
+struct sfs_sqlite_memo {
+    const volatile uint32_t *header;
+    pthread_mutex_t lock; /* guards the rest; held for copying only */
+    struct sfs_sqlite_stamp stamp;
+    uint64_t epoch;
+    uint64_t version;
+    size_t bytes;
+    size_t hand; /* the slot that is emptied next for want of room */
+    struct slot slots[SLOTS];
+};
+
+void sfs_sqlite_memo_new(struct sfs_sqlite *store)
+{
+    sqlite3_file *file = NULL;
+    void volatile *region = NULL;
+    struct sfs_sqlite_connection *lasting = store->writer ? store->writer : store->freezer;
+    sqlite3 *db = lasting ? lasting->db : NULL;
+    if (!db || sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        !file || !file->pMethods || file->pMethods->iVersion < 2 || !file->pMethods->xShmMap ||
+        file->pMethods->xShmMap(file, 0, REGION_BYTES, 0, &region) != SQLITE_OK || !region)
+        return;
+    struct sfs_sqlite_memo *memo = calloc(1, sizeof(*memo));
+    if (!memo)
+        return;
+    memo->header = region;
+    memo->epoch = 1;
+    pthread_mutex_init(&memo->lock, NULL);
+    store->memo = memo;
+}
+
+/* With the lock held, as all that follows but the doors. */
+static void empty(struct sfs_sqlite_memo *memo, struct slot *slot)
+{
+    memo->bytes -= slot->bytes;
+    sfs_record_unref(slot->record);
+    free(slot->absent);
+    *slot = (struct slot){0};
+}
+
+void sfs_sqlite_memo_free(struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_memo *memo = store->memo;
+    if (!memo)
+        return;
+    for (size_t i = 0; i < SLOTS; i++)
+        empty(memo, &memo->slots[i]);
+    pthread_mutex_destroy(&memo->lock);
+    free(memo);
+    store->memo = NULL;
+}
+
+struct sfs_sqlite_stamp sfs_sqlite_memo_stamp(const struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_stamp stamp = {{0}};
+    if (!store->memo)
+        return stamp;
+    atomic_thread_fence(memory_order_seq_cst);
+    for (size_t i = 0; i < SFS_SQLITE_STAMP_WORDS; i++)
+        stamp.words[i] = store->memo->header[i];
+    atomic_thread_fence(memory_order_seq_cst);
+    return stamp;
+}
+
+static bool is_same(const struct sfs_sqlite_stamp *left, const struct sfs_sqlite_stamp *right)
+{
+    return memcmp(left, right, sizeof(*left)) == 0;
+}
+
+static void move_on(struct sfs_sqlite_memo *memo, const struct sfs_sqlite_stamp *stamp)
+{
+    if (is_same(&memo->stamp, stamp))
+        return;
+    memo->stamp = *stamp;
+    memo->epoch++;
+    memo->version++;
+}
+
+static struct slot *slot_of(struct sfs_sqlite_memo *memo, uint64_t hash)
+{
+    return &memo->slots[hash % SLOTS];
+}
+
+static bool holds(const struct sfs_sqlite_memo *memo, const struct slot *slot, uint64_t hash,
+                  struct sfs_bytes name)
+{
+    if (slot->bytes == 0 || slot->epoch != memo->epoch || slot->hash != hash)
+        return false;
+    return sfs_bytes_equal(
+        slot->record ? slot->record->name : sfs_bytes(slot->absent, slot->absent_size), name);
+}
+
+int sfs_sqlite_memo_get(struct sfs_sqlite *store, struct sfs_bytes name, unsigned want,
+                        struct sfs_sqlite_stamp *ret_stamp, const struct sfs_record **ret_record)
+{
+    struct sfs_sqlite_memo *memo = store->memo;
+    if (!memo)
+        return 0;
+    uint64_t hash = XXH3_64bits(name.data, name.size);
+    int code = 0;
+    pthread_mutex_lock(&memo->lock);
+    *ret_stamp = sfs_sqlite_memo_stamp(store);
+    move_on(memo, ret_stamp);
+    const struct slot *slot = slot_of(memo, hash);
+    if (holds(memo, slot, hash, name)) {
+        bool enough =
+            !slot->record || !(want & SFS_WANT_VALUE) || sfs_record_has_value(slot->record);
+        if (enough && slot->record)
+            *ret_record = sfs_record_ref(slot->record);
+        if (enough)
+            code = slot->record ? 1 : SFS_E_NOT_FOUND;
+    }
+    pthread_mutex_unlock(&memo->lock);
+    return code;
+}
+
+static void make_room(struct sfs_sqlite_memo *memo)
+{
+    while (memo->bytes > BYTES_MOST)
+        empty(memo, &memo->slots[memo->hand++ % SLOTS]);
+}
+
+static void fill(struct sfs_sqlite_memo *memo, struct slot *slot, uint64_t hash,
+                 struct sfs_bytes name, const struct sfs_record *record)
+{
+    empty(memo, slot);
+    if (!record) {
+        slot->absent = malloc(name.size + 1);
+        if (!slot->absent)
+            return;
+        memcpy(slot->absent, name.data, name.size);
+        slot->absent_size = name.size;
+    }
+    slot->record = sfs_record_ref(record);
+    slot->hash = hash;
+    slot->epoch = memo->epoch;
+    slot->bytes = RECORD_BYTES + name.size;
+    if (record)
+        slot->bytes += record->xattrs.size + sfs_record_value(record).size;
+    memo->bytes += slot->bytes;
+    make_room(memo);
+}
+
+void sfs_sqlite_memo_put(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *stamp,
+                         struct sfs_bytes name, const struct sfs_record *record)
+{
+    struct sfs_sqlite_memo *memo = store->memo;
+    if (!memo || (record && sfs_record_has_value(record) && record->size > VALUE_MOST))
+        return;
+    uint64_t hash = XXH3_64bits(name.data, name.size);
+    pthread_mutex_lock(&memo->lock);
+    struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(store);
+    move_on(memo, &now);
+    struct slot *slot = slot_of(memo, hash);
+    /* A record with its value is not given up for one without. */
+    bool has = holds(memo, slot, hash, name) && slot->record && sfs_record_has_value(slot->record);
+    if (is_same(&memo->stamp, stamp) && !has)
+        fill(memo, slot, hash, name, record);
+    pthread_mutex_unlock(&memo->lock);
+}
+
+static void forget(struct sfs_sqlite_memo *memo, struct sfs_bytes name)
+{
+    uint64_t hash = XXH3_64bits(name.data, name.size);
+    struct slot *slot = slot_of(memo, hash);
+    if (slot->hash == hash)
+        empty(memo, slot);
+}
+
+/* Whether the operation changes one name only. */
+static bool is_plain(const struct sfs_operation *operation)
+{
+    switch (operation->kind) {
+    case SFS_OPERATION_PUT:
+    case SFS_OPERATION_WRITE:
+    case SFS_OPERATION_APPEND:
+    case SFS_OPERATION_TRUNCATE:
+    case SFS_OPERATION_PATCH:
+    case SFS_OPERATION_ATTRIBUTES:
+    case SFS_OPERATION_XATTR:
+    case SFS_OPERATION_DELETE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void forget_changed(struct sfs_sqlite_memo *memo, struct sfs_batch *batch)
+{
+    size_t count;
+    const struct sfs_operation *operations = sfs_batch_operations(batch, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (is_plain(&operations[i]))
+            forget(memo, operations[i].name);
+        else
+            memo->epoch++;
+    }
+}
+
+void sfs_sqlite_memo_committed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *before,
+                               struct sfs_batch *const *batches, size_t count)
+{
+    struct sfs_sqlite_memo *memo = store->memo;
+    if (!memo)
+        return;
+    struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(store);
+    if (now.words[COUNTER] != before->words[COUNTER] + 1)
+        return; /* somebody else has committed since: the next to ask sees that */
+    pthread_mutex_lock(&memo->lock);
+    if (is_same(&memo->stamp, before)) {
+        for (size_t i = 0; i < count; i++)
+            if (batches[i])
+                forget_changed(memo, batches[i]);
+        memo->stamp = now;
+        memo->version++;
+    }
+    pthread_mutex_unlock(&memo->lock);
+}
+
+int sfs_sqlite_version(struct sfs_storage *base, uint64_t *ret_version, struct sfs_error *error)
+{
+    struct sfs_sqlite *store = sfs_sqlite_of(base);
+    if (!store->memo)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, SFS_SQLITE_ORIGIN,
+                        "changes of %s cannot be seen without reading it", store->path);
+    pthread_mutex_lock(&store->memo->lock);
+    struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(store);
+    move_on(store->memo, &now);
+    *ret_version = store->memo->version;
+    pthread_mutex_unlock(&store->memo->lock);
+    return 0;
+}
