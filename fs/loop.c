@@ -14,8 +14,11 @@
 
 #include "fs/node.h"
 
+#define SECOND INT64_C(1000000000)
 #define AT_ONCE 1500   /* ns: a request that came sooner was waiting already */
 #define BACKLOG_MOST 4 /* such requests in a row, at which other processors help */
+#define LOOK 10000000  /* ns between two looks of who watches the reader */
+#define QUIET 20       /* looks without a request, after which it sleeps */
 
 struct loop;
 
@@ -23,7 +26,9 @@ struct worker {
     struct loop *loop;
     struct worker *next;
     pthread_t thread;
-    bool reads; /* it has the role */
+    bool reads;       /* it has the role, unless … */
+    bool answers;     /* … it answers meanwhile … */
+    uint64_t request; /* … this one, and took too long */
     unsigned backlog;
     struct fuse_buf buffer;
 };
@@ -32,7 +37,11 @@ struct loop {
     struct fs *fs;
     unsigned most;
     bool several; /* processors */
-    sem_t finish;
+    /* What the reader works on: its number times two, and one more while it does. Only the reader
+     * sets it, and who watches takes the one off, with which the role has gone. */
+    _Atomic uint64_t request;
+    _Atomic bool asleep; /* who watches */
+    sem_t wake;          /* it: there is something to watch, or the end */
     pthread_mutex_t lock;
     pthread_cond_t free;
     bool taken; /* somebody has the role */
@@ -71,12 +80,8 @@ static int start(struct loop *loop)
 
 /* Where there is no other thread and none can be made, the first that has done its work takes the
  * role. */
-void fs_loop_yield(void)
+static void give_role(struct loop *loop)
 {
-    if (self == NULL || !self->reads)
-        return;
-    struct loop *loop = self->loop;
-    self->reads = false;
     pthread_mutex_lock(&loop->lock);
     loop->taken = false;
     if (loop->waiting > 0)
@@ -84,6 +89,39 @@ void fs_loop_yield(void)
     else if (loop->count < loop->most && !loop->ended)
         (void)start(loop);
     pthread_mutex_unlock(&loop->lock);
+}
+
+/* --- the reader's own requests --- */
+
+static void request_begin(struct loop *loop)
+{
+    self->request = ((atomic_load(&loop->request) >> 1) + 1) << 1 | 1;
+    atomic_store(&loop->request, self->request);
+    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false))
+        sem_post(&loop->wake);
+    self->answers = true;
+}
+
+/* Afterwards the thread has the role still, unless it took too long. */
+static void request_end(struct loop *loop)
+{
+    uint64_t request = atomic_load(&loop->request);
+    if (!self->answers)
+        return;
+    self->answers = false;
+    self->reads = request == self->request &&
+                  atomic_compare_exchange_strong(&loop->request, &request, request & ~UINT64_C(1));
+}
+
+void fs_loop_yield(void)
+{
+    if (self == NULL || !self->reads)
+        return;
+    struct loop *loop = self->loop;
+    request_end(loop);
+    if (self->reads)
+        give_role(loop);
+    self->reads = false;
 }
 
 static bool take_role(struct loop *loop)
@@ -112,14 +150,14 @@ static void end(struct loop *loop, int failure)
     pthread_cond_broadcast(&loop->free);
     pthread_mutex_unlock(&loop->lock);
     fuse_session_exit(loop->fs->session);
-    sem_post(&loop->finish);
+    sem_post(&loop->wake);
 }
 
 static int64_t monotonic(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return now.tv_sec * SECOND + now.tv_nsec;
 }
 
 /* 1: a request, 0: none this time, -1: there will be none. */
@@ -181,13 +219,54 @@ static void *work(void *context)
         got = receive(loop);
         if (got <= 0)
             continue;
-        if (!keeps_role(loop))
+        if (keeps_role(loop))
+            request_begin(loop);
+        else
             fs_loop_yield();
         fuse_session_process_buf(loop->fs->session, &self->buffer);
+        request_end(loop);
         if (fuse_session_exited(loop->fs->session))
             end(loop, 0);
     }
     return NULL;
+}
+
+/* --- who watches the reader --- */
+
+static void nap(struct loop *loop, int64_t length)
+{
+    int64_t end = monotonic() + length;
+    struct timespec until = {.tv_sec = end / SECOND, .tv_nsec = end % SECOND};
+    sem_clockwait(&loop->wake, CLOCK_MONOTONIC, &until);
+}
+
+/* Until the reader has a request again. A signal may come just before the wait: hence its end. */
+static void sleep_well(struct loop *loop, uint64_t seen)
+{
+    atomic_store(&loop->asleep, true);
+    if (atomic_load(&loop->request) == seen && !fuse_session_exited(loop->fs->session))
+        nap(loop, SECOND);
+    atomic_store(&loop->asleep, false);
+}
+
+/* A request that should have been short and is not: the store's disk does not answer, perhaps. Others,
+ * and the signal that is to end it, must not wait for it. */
+static void watch(struct loop *loop)
+{
+    uint64_t seen = 0;
+    unsigned quiet = 0;
+    while (!fuse_session_exited(loop->fs->session)) {
+        if (quiet < QUIET)
+            nap(loop, LOOK);
+        else
+            sleep_well(loop, seen);
+        uint64_t now = atomic_load(&loop->request);
+        quiet = now == seen ? quiet + 1 : 0;
+        if ((now & 1) != 0 && now == seen &&
+            atomic_compare_exchange_strong(&loop->request, &now, now & ~UINT64_C(1)))
+            give_role(loop);
+        seen = atomic_load(&loop->request);
+    }
 }
 
 static void stop(struct loop *loop)
@@ -216,14 +295,14 @@ int fs_loop_run(struct fs *fs, unsigned most)
         sched_getaffinity(0, sizeof(processors), &processors) != 0 || CPU_COUNT(&processors) > 1;
     pthread_mutex_init(&loop.lock, NULL);
     pthread_cond_init(&loop.free, NULL);
-    sem_init(&loop.finish, 0, 0);
+    sem_init(&loop.wake, 0, 0);
     pthread_mutex_lock(&loop.lock);
     int code = start(&loop);
     pthread_mutex_unlock(&loop.lock);
-    while (code == 0 && !fuse_session_exited(fs->session))
-        sem_wait(&loop.finish); /* a signal ends it, too */
+    if (code == 0)
+        watch(&loop); /* a signal ends it, too */
     stop(&loop);
-    sem_destroy(&loop.finish);
+    sem_destroy(&loop.wake);
     pthread_cond_destroy(&loop.free);
     pthread_mutex_destroy(&loop.lock);
     return code < 0 ? code : loop.failure;

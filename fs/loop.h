@@ -5,10 +5,11 @@
 /*
  * The threads that take requests. Only one of them waits for a request; who has one that is
  * answered from memory, or by a short read, keeps that role and goes on reading. Before anything
- * that may take long the role is given to another thread. In libfuse's own loop all idle threads
+ * that may take long the role is given to another thread, and where one of the short requests takes
+ * longer than some hundredths of a second, it is taken away. In libfuse's own loop all idle threads
  * wait, so that the two requests of a closing and an opening wake two threads, each of which costs
  * as much as half of the answer. (The role: "leader/followers", Schmidt and others, 2000. Giving it
- * up before waiting: Go's system calls.)
+ * up before waiting, and losing it where that was not foreseen: Go's system calls.)
  */
 #include "fs/fs.h"
 

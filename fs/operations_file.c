@@ -144,8 +144,10 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
     struct fs_open *open = handle(info);
     size_t got = 0;
     struct fs_answer answer;
-    bool given = fs_answer_can(node); /* the handle may be closed meanwhile; its file holds the node */
-    open->uses += given;
+    /* The handle may be closed meanwhile; its file holds the node. */
+    bool given = open != NULL && fs_answer_can(node);
+    if (given)
+        atomic_fetch_add(&open->uses, 1);
     fs_answer_begin(&answer, &call, node);
     char *data = malloc(size != 0 ? size : 1);
     int code = data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
