@@ -15,6 +15,7 @@
 
 #define MOMENT SFS_NS_PER_MS
 #define LOG_PATIENCE (20 * SFS_NS_PER_MS)
+#define GROWTH 4096 /* bytes: a page, so that the file is no longer than its pages */
 
 /* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
  * against a process that commits without pause. */
@@ -44,6 +45,10 @@ static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use 
     bool reader = use != SFS_SQLITE_WRITES;
     uint64_t cache = options->cache / 1024 / (reader ? SFS_SQLITE_READERS : 1);
     char sql[512];
+    /* Where a part of the file is mapped, SQLite makes it longer by a hole before it writes there;
+     * asked for steps it sets room aside, or leaves the file as it is. */
+    int step = GROWTH;
+    sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
     sqlite3_busy_handler(connection->db, wait_for_lock, connection);
     sqlite3_extended_result_codes(connection->db, 1);
     snprintf(sql, sizeof(sql),

@@ -327,7 +327,7 @@ struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *connection;
     struct sfs_sqlite_state state;
-    int64_t pages;   /* of the database at the beginning */
+    int64_t used;    /* pages of the database at the beginning, without free ones */
     int64_t now;     /* wall clock at the beginning */
     int64_t present; /* the sequence number at the beginning */
     /* Positions of living leases, -1: there is none. Of others than the open lease of this

@@ -55,33 +55,42 @@ static int write_state(struct sfs_sqlite_transaction *transaction, struct sfs_er
                           state->garbage_to, state->released);
 }
 
-static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t ret_pages[2],
+struct pages {
+    int64_t all;
+    int64_t used;
+    int64_t size; /* bytes of one */
+};
+
+static int read_pages(struct sfs_sqlite_transaction *transaction, struct pages *ret_pages,
                       struct sfs_error *error)
 {
-    int found =
-        sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, ret_pages, 2, error);
+    int64_t row[3] = {0};
+    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, row, 3, error);
+    *ret_pages = (struct pages){row[0], row[1], row[2]};
     return found < 0 ? found : 0;
 }
 
 /*
  * What has grown in the log must find room in the file, or the log can never be begun anew, and
- * then not even a removal has a place to be written to. So a commit that makes the database larger
- * is refused while that room, and some for the next commits, is still free.
+ * then not even a removal has a place to be written to. So a commit that takes more pages than it
+ * gives back is refused while that room, and some for the next commits, is still free. Free pages
+ * of the file count as well: what is written to them is written to the log first. (The file itself
+ * has no holes, see connection.c: its size is the room that it has.)
  */
 static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     const char *path = transaction->store->path;
-    int64_t pages[2] = {0, 0};
+    struct pages pages;
     struct stat file;
     struct statvfs disk;
-    int code = read_pages(transaction, pages, error);
-    if (code != 0 || pages[0] <= transaction->pages)
+    int code = read_pages(transaction, &pages, error);
+    if (code != 0 || pages.used <= transaction->used)
         return code;
     if (stat(path, &file) != 0 || statvfs(path, &disk) != 0)
         return 0; /* removed or renamed meanwhile: SQLite still has it open */
-    int64_t unwritten = pages[0] * pages[1] - file.st_size;
-    int64_t wanted =
-        (unwritten > 0 ? unwritten : 0) + (pages[0] - transaction->pages) * pages[1] + SPACE_KEPT;
+    int64_t unwritten = pages.all * pages.size - file.st_size;
+    int64_t wanted = (unwritten > 0 ? unwritten : 0) +
+                     (pages.used - transaction->used) * pages.size + SPACE_KEPT;
     if ((double)disk.f_bavail * (double)disk.f_frsize >= (double)wanted)
         return 0;
     return sfs_fail(
@@ -132,9 +141,9 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
         .own_row = sfs_sqlite_pool_row(store),
         .budget = SFS_SQLITE_PRUNE_BY_THE_WAY,
     };
-    int64_t pages[2] = {0, 0};
-    code = read_pages(&transaction, pages, error);
-    transaction.pages = pages[0];
+    struct pages pages;
+    code = read_pages(&transaction, &pages, error);
+    transaction.used = pages.used;
     if (code == 0)
         code = read_state(&transaction, error);
     transaction.present = transaction.state.sequence;
