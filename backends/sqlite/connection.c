@@ -3,7 +3,7 @@
  * Connections: opening and setting up, the busy handler, prepared statements and how they are run,
  * and the pool of readers.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -171,17 +171,6 @@ struct sfs_sqlite {
     struct sfs_sqlite_pool pool;
 };
 
-/* --- turns among processes (turn.c); all three by whoever holds the write connection --- */
-
-/* Before the write lock is asked for: waits, no longer than the busy time-out, while another
- * process that has waited long claims the turn. */
-void sfs_sqlite_turn_begin(struct sfs_sqlite_connection *connection);
-/* While the lock is waited for, after `waited` nanoseconds: claims the turn where that is long.
- * Returns how many nanoseconds to sleep at most. */
-int64_t sfs_sqlite_turn_wait(struct sfs_sqlite_connection *connection, int64_t waited);
-/* The wait is over, however it ended. */
-void sfs_sqlite_turn_end(struct sfs_sqlite_connection *connection);
-
 /* What a connection is for. Readers refuse to write; those of long scans do not map the file, which
  * would make all they pass count as memory of the process, and use each page once. */
 enum sfs_sqlite_use {
@@ -377,31 +366,6 @@ int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *c
 int sfs_sqlite_transact_held(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                              struct sfs_error *error);
 
-/* --- what was read last (memo.c) --- */
-
-/* The state of the log: another one after any commit of any process. */
-#define SFS_SQLITE_STAMP_WORDS 12
-struct sfs_sqlite_stamp {
-    uint32_t words[SFS_SQLITE_STAMP_WORDS];
-};
-/* After the write connection has been opened; without memory, or where the log's index is not mapped,
- * nothing is remembered. Freed before that connection is closed. */
-void sfs_sqlite_memo_new(struct sfs_sqlite *store);
-void sfs_sqlite_memo_free(struct sfs_sqlite *store);
-struct sfs_sqlite_stamp sfs_sqlite_memo_stamp(const struct sfs_sqlite *store);
-/* 1 and the record (owned), NOT_FOUND where there is none of this name, 0: it has to be read, and
- * *ret_stamp is for what is read then. */
-int sfs_sqlite_memo_get(struct sfs_sqlite *store, struct sfs_bytes name, unsigned want,
-                        struct sfs_sqlite_stamp *ret_stamp, const struct sfs_record **ret_record);
-/* What was read after the stamp was taken; NULL: there is no record of this name. */
-void sfs_sqlite_memo_put(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *stamp,
-                         struct sfs_bytes name, const struct sfs_record *record);
-/* After a commit of ours: `before` was taken inside its transaction. Batches may be NULL. */
-void sfs_sqlite_memo_committed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *before,
-                               struct sfs_batch *const *batches, size_t count);
-/* As sfs_version(). */
-int sfs_sqlite_version(struct sfs_storage *base, uint64_t *ret_version, struct sfs_error *error);
-
 /* --- leases seen by writers (positions.c) --- */
 
 /* Reads the leases: what the transaction's writes must keep. */
@@ -592,15 +556,6 @@ int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
                         struct sfs_storage **ret_snapshot, struct sfs_error *error);
 int sfs_sqlite_changes(struct sfs_storage *base, uint64_t since, struct sfs_feed **ret_feed,
                        struct sfs_error *error);
-int sfs_sqlite_watch(struct sfs_storage *base, struct sfs_watch **ret_watch,
-                     struct sfs_error *error);
-/* A file descriptor for writes to the log by anybody (inotify), -1: none; and whether what it reported is
- * one. */
-int sfs_sqlite_log_watch(const char *path);
-bool sfs_sqlite_log_written(const char *path, int notify);
-/* Who commits: a write transaction begins after the commit `sequence`; and makes that commit now, or has. */
-void sfs_sqlite_others_before(struct sfs_sqlite *store, int64_t sequence);
-void sfs_sqlite_others_own(struct sfs_sqlite *store, int64_t sequence, bool committed);
 int sfs_sqlite_totals(struct sfs_storage *base, struct sfs_totals *ret_totals,
                       struct sfs_error *error);
 int sfs_sqlite_backup(struct sfs_storage *base, const char *path, sfs_progress_function *progress,

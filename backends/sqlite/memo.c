@@ -13,7 +13,7 @@
  * between the begin of the write transaction and its end, it was this commit alone. What is read
  * from the header half-written is no stamp of anything, and at worst nothing is remembered.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
 #include <stdlib.h>
 #include <string.h>

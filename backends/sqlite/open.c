@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backends/sqlite/index.h"
+#include "backends/sqlite/sharing.h"
 #include "util/clock.h"
 
 static int sqlite_get(struct sfs_storage *base, struct sfs_bytes name, unsigned want,

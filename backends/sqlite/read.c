@@ -3,7 +3,7 @@
  * Looking up and reading. Each call borrows a connection. Several statements of one call see
  * one state because the first stays active until the end; between calls nothing does.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * of which seeks anew. What was read ahead is dropped when this process commits, so that a record
  * is shown as it is when it is reached.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
 #include <stdlib.h>
 

@@ -5,6 +5,7 @@
  * of what no lease needs any more (prune.c).
  */
 #include "backends/sqlite/index.h"
+#include "backends/sqlite/sharing.h"
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>

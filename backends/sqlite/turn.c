@@ -7,8 +7,9 @@
  * and where the claim cannot be made or seen, all goes as without. The log is the one file of the
  * three that SQLite itself never locks; closing one of the others would drop its locks.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static bool open_log(struct sfs_sqlite *store)
 static bool is_claimed(int log)
 {
     if (flock(log, LOCK_SH | LOCK_NB) != 0)
-        return true;
+        return errno == EWOULDBLOCK;
     flock(log, LOCK_UN);
     return false;
 }

@@ -5,7 +5,7 @@
  * else has committed. When to look is told by writes to the -wal file, which the kernel reports (inotify on
  * the directory, so that it does not matter when that file comes and goes).
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
 #include <errno.h>
 #include <poll.h>

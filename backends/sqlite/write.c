@@ -6,6 +6,7 @@
  * whole fails, each batch is tried again alone, so that no batch suffers from its neighbours.
  */
 #include "backends/sqlite/index.h"
+#include "backends/sqlite/sharing.h"
 
 #include "util/clock.h"
 
