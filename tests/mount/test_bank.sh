@@ -69,7 +69,8 @@ sys.exit("%d acknowledged commits are missing: %s" % (len(missing), missing[:3])
     echo "$name: $seconds s, $committed transfers, $conflicts conflicts, $totals totals, $lost interrupted," \
         "$kills kills"
     checks=$((checks + 1))
-    [ $committed -gt $seconds ] && [ $totals -gt 0 ] && [ $kills -gt 2 ] || fail "the bank did too little"
+    # A busy machine mounts slowly.
+    [ $committed -gt $seconds ] && [ $totals -gt 0 ] && [ $kills -gt $((seconds / 8)) ] || fail "the bank did too little"
     for where in "$@"; do
         audit "$where" "the total at the end"
         down "$where"
