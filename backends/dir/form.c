@@ -4,28 +4,15 @@
 
 #include "form.h"
 
+#include "util/binary.h"
+
 #define FORMAT 1
 static const char magic[8] = {'S', 'F', 'S', 'D', 'I', 'R', '\r', '\n'};
 
-struct field {
-    uint64_t number;
-    size_t width;
-};
-
-static int add_fields(struct sfs_buffer *out, const struct field *fields, size_t count)
-{
-    int result = 0;
-    for (size_t i = 0; i < count && !result; i++) {
-        unsigned char bytes[8];
-        for (size_t j = 0; j < fields[i].width; j++)
-            bytes[j] = (unsigned char)(fields[i].number >> (8 * j));
-        result = sfs_buffer_append(out, bytes, fields[i].width);
-    }
-    return result;
-}
 #define ADD(out, ...)                                                                              \
-    add_fields(out, (const struct field[]){__VA_ARGS__},                                           \
-               sizeof((const struct field[]){__VA_ARGS__}) / sizeof(struct field))
+    sfs_binary_add_fields(out, (const struct sfs_binary_field[]){__VA_ARGS__},                     \
+                          sizeof((const struct sfs_binary_field[]){__VA_ARGS__}) /                 \
+                              sizeof(struct sfs_binary_field))
 
 int sfs_dir_form_head(struct sfs_buffer *out)
 {
@@ -79,38 +66,11 @@ int sfs_dir_form_entry(const struct sfs_dir_entry *entry, const struct sfs_dir_s
 
 /* --- reading --- */
 
-struct reader {
-    const unsigned char *at;
-    size_t left;
-    bool failed;
-};
-
-static struct sfs_bytes take(struct reader *reader, uint64_t size)
-{
-    if (reader->failed || size > reader->left) {
-        reader->failed = true;
-        return (struct sfs_bytes){0};
-    }
-    struct sfs_bytes bytes = sfs_bytes(reader->at, (size_t)size);
-    reader->at += size;
-    reader->left -= (size_t)size;
-    return bytes;
-}
-
-static uint64_t number(struct reader *reader, size_t width)
-{
-    struct sfs_bytes bytes = take(reader, width);
-    uint64_t value = 0;
-    for (size_t i = bytes.size; i-- > 0;)
-        value = value << 8 | ((const unsigned char *)bytes.data)[i];
-    return value;
-}
-
 int sfs_dir_form_check_head(struct sfs_bytes file, const char *path, struct sfs_error *error)
 {
-    struct reader reader = {file.data, file.size, false};
-    struct sfs_bytes begin = take(&reader, sizeof(magic));
-    uint64_t version = number(&reader, 4);
+    struct sfs_binary_reader reader = sfs_binary_reader(file);
+    struct sfs_bytes begin = sfs_binary_take(&reader, sizeof(magic));
+    uint64_t version = sfs_binary_number(&reader, 4);
     if (reader.failed || memcmp(begin.data, magic, sizeof(magic)) != 0)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_DIR_ORIGIN,
                         "'%s' was not written by storefs; it is left as it is", path);
@@ -138,32 +98,33 @@ static bool is_sound(const struct sfs_record *record)
            sfs_xattr_check(record->xattrs, NULL) == 0;
 }
 
-static int read_item(struct reader *reader, struct sfs_dir_item **ret_item, struct sfs_error *error)
+static int read_item(struct sfs_binary_reader *reader, struct sfs_dir_item **ret_item,
+                     struct sfs_error *error)
 {
     struct sfs_record form = {0};
     struct sfs_attributes *a = &form.attributes;
     struct sfs_dir_print print;
-    uint64_t name = number(reader, 4), xattrs = number(reader, 4);
-    form.size = number(reader, 8);
-    form.revision = number(reader, 8);
-    a->id = number(reader, 8);
-    a->kind = (enum sfs_kind)number(reader, 1);
-    a->type = (enum sfs_type)number(reader, 1);
-    a->type_set = number(reader, 1) != 0;
-    a->mode = (uint32_t)number(reader, 4);
-    a->uid = (uint32_t)number(reader, 4);
-    a->gid = (uint32_t)number(reader, 4);
-    a->device = number(reader, 8);
-    a->created = (int64_t)number(reader, 8);
-    a->accessed = (int64_t)number(reader, 8);
-    a->modified = (int64_t)number(reader, 8);
-    a->changed = (int64_t)number(reader, 8);
-    print.inode = number(reader, 8);
-    print.size = number(reader, 8);
-    print.modified = (int64_t)number(reader, 8);
-    print.mode = (uint32_t)number(reader, 4);
-    form.name = take(reader, name);
-    form.xattrs = take(reader, xattrs);
+    uint64_t name = sfs_binary_number(reader, 4), xattrs = sfs_binary_number(reader, 4);
+    form.size = sfs_binary_number(reader, 8);
+    form.revision = sfs_binary_number(reader, 8);
+    a->id = sfs_binary_number(reader, 8);
+    a->kind = (enum sfs_kind)sfs_binary_number(reader, 1);
+    a->type = (enum sfs_type)sfs_binary_number(reader, 1);
+    a->type_set = sfs_binary_number(reader, 1) != 0;
+    a->mode = (uint32_t)sfs_binary_number(reader, 4);
+    a->uid = (uint32_t)sfs_binary_number(reader, 4);
+    a->gid = (uint32_t)sfs_binary_number(reader, 4);
+    a->device = sfs_binary_number(reader, 8);
+    a->created = (int64_t)sfs_binary_number(reader, 8);
+    a->accessed = (int64_t)sfs_binary_number(reader, 8);
+    a->modified = (int64_t)sfs_binary_number(reader, 8);
+    a->changed = (int64_t)sfs_binary_number(reader, 8);
+    print.inode = sfs_binary_number(reader, 8);
+    print.size = sfs_binary_number(reader, 8);
+    print.modified = (int64_t)sfs_binary_number(reader, 8);
+    print.mode = (uint32_t)sfs_binary_number(reader, 4);
+    form.name = sfs_binary_take(reader, name);
+    form.xattrs = sfs_binary_take(reader, xattrs);
     if (reader->failed || !is_sound(&form))
         return fail_corrupt("a record makes no sense", error);
     const struct sfs_record *record =
@@ -176,13 +137,14 @@ static int read_item(struct reader *reader, struct sfs_dir_item **ret_item, stru
     return 0;
 }
 
-static int read_step(struct reader *reader, struct sfs_dir_steps *steps, struct sfs_error *error)
+static int read_step(struct sfs_binary_reader *reader, struct sfs_dir_steps *steps,
+                     struct sfs_error *error)
 {
-    struct sfs_dir_step step = {.action = (enum sfs_dir_action)number(reader, 1)};
-    step.temporary = number(reader, 8);
-    step.inode = number(reader, 8);
-    step.replaced = number(reader, 8);
-    struct sfs_bytes from = take(reader, number(reader, 4));
+    struct sfs_dir_step step = {.action = (enum sfs_dir_action)sfs_binary_number(reader, 1)};
+    step.temporary = sfs_binary_number(reader, 8);
+    step.inode = sfs_binary_number(reader, 8);
+    step.replaced = sfs_binary_number(reader, 8);
+    struct sfs_bytes from = sfs_binary_take(reader, sfs_binary_number(reader, 4));
     if (reader->failed || (unsigned)step.action > SFS_DIR_DROP ||
         (from.size && sfs_name_check(from, NULL)))
         return fail_corrupt("a step makes no sense", error);
@@ -199,12 +161,12 @@ static int read_step(struct reader *reader, struct sfs_dir_steps *steps, struct 
 static int read_payload(struct sfs_bytes payload, struct sfs_dir_entry *ret_entry,
                         struct sfs_dir_steps *steps, struct sfs_error *error)
 {
-    struct reader reader = {payload.data, payload.size, false};
-    struct sfs_dir_entry entry = {.type = (enum sfs_dir_entry_type)number(&reader, 1)};
-    entry.sequence = number(&reader, 8);
-    entry.last_id = number(&reader, 8);
-    entry.last_temporary = number(&reader, 8);
-    uint64_t count = entry.type == SFS_DIR_ENTRY_COMMIT ? number(&reader, 8) : 0;
+    struct sfs_binary_reader reader = sfs_binary_reader(payload);
+    struct sfs_dir_entry entry = {.type = (enum sfs_dir_entry_type)sfs_binary_number(&reader, 1)};
+    entry.sequence = sfs_binary_number(&reader, 8);
+    entry.last_id = sfs_binary_number(&reader, 8);
+    entry.last_temporary = sfs_binary_number(&reader, 8);
+    uint64_t count = entry.type == SFS_DIR_ENTRY_COMMIT ? sfs_binary_number(&reader, 8) : 0;
     int code = 0;
     for (uint64_t i = 0; code == 0 && i < count; i++)
         code = read_step(&reader, steps, error);
@@ -219,10 +181,10 @@ static int read_payload(struct sfs_bytes payload, struct sfs_dir_entry *ret_entr
 int sfs_dir_form_read(struct sfs_bytes rest, struct sfs_dir_entry *ret_entry,
                       struct sfs_dir_steps *steps, size_t *ret_size, struct sfs_error *error)
 {
-    struct reader reader = {rest.data, rest.size, false};
-    uint64_t size = number(&reader, 8), hash = number(&reader, 8);
+    struct sfs_binary_reader reader = sfs_binary_reader(rest);
+    uint64_t size = sfs_binary_number(&reader, 8), hash = sfs_binary_number(&reader, 8);
     bool last = reader.failed || size >= reader.left;
-    struct sfs_bytes payload = take(&reader, size);
+    struct sfs_bytes payload = sfs_binary_take(&reader, size);
     if (reader.failed)
         return 0;
     if (XXH3_64bits(payload.data, payload.size) != hash)

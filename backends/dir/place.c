@@ -211,7 +211,7 @@ int sfs_dir_open_pieces(struct sfs_dir_store *store, struct sfs_bytes base, int 
                         struct sfs_error *error)
 {
     /* A key that goes through it: one that is so much longer that its part must be cut here. */
-    const struct sfs_bytes rest = SFS_LITERAL("xxx");
+    const struct sfs_bytes rest = SFS_LITERAL("end");
     struct sfs_buffer key = {0}, path = {0};
     const char *leaf = NULL;
     if (base.size + rest.size > SFS_KEY_MAX)

@@ -4,6 +4,7 @@
 
 #include <xxhash.h>
 
+#include "util/binary.h"
 #include "util/file.h"
 
 #define ORIGIN "memory"
@@ -32,31 +33,10 @@ static int flush(struct writer *writer, struct sfs_error *error)
     return result;
 }
 
-static int add_number(struct sfs_buffer *buffer, uint64_t number, size_t width)
-{
-    unsigned char bytes[8];
-    for (size_t i = 0; i < width; i++)
-        bytes[i] = (unsigned char)(number >> (8 * i));
-    return sfs_buffer_append(buffer, bytes, width);
-}
-
-struct field {
-    uint64_t number;
-    size_t width;
-};
-
-static int add_fields(struct sfs_buffer *buffer, const struct field *fields, size_t count)
-{
-    int result = 0;
-    for (size_t i = 0; i < count && !result; i++)
-        result = add_number(buffer, fields[i].number, fields[i].width);
-    return result;
-}
-
 static int add_head(struct sfs_buffer *buffer, const struct sfs_record *record)
 {
     const struct sfs_attributes *a = &record->attributes;
-    const struct field fields[] = {
+    const struct sfs_binary_field fields[] = {
         {1, 1},
         {record->name.size, 4},
         {record->xattrs.size, 4},
@@ -75,7 +55,7 @@ static int add_head(struct sfs_buffer *buffer, const struct sfs_record *record)
         {(uint64_t)a->modified, 8},
         {(uint64_t)a->changed, 8},
     };
-    return add_fields(buffer, fields, sizeof(fields) / sizeof(*fields));
+    return sfs_binary_add_fields(buffer, fields, sizeof(fields) / sizeof(*fields));
 }
 
 static int write_record(struct writer *writer, const struct sfs_record *record,
@@ -92,12 +72,13 @@ static int write_record(struct writer *writer, const struct sfs_record *record,
 
 static int write_end(struct writer *writer, struct sfs_error *error)
 {
-    if (add_number(&writer->pending, 0, 1) || add_number(&writer->pending, writer->count, 8))
+    if (sfs_binary_add(&writer->pending, 0, 1) ||
+        sfs_binary_add(&writer->pending, writer->count, 8))
         return sfs_fail_memory(error, ORIGIN);
     int result = flush(writer, error);
     if (result)
         return result;
-    if (add_number(&writer->pending, XXH3_64bits_digest(writer->hash), 8))
+    if (sfs_binary_add(&writer->pending, XXH3_64bits_digest(writer->hash), 8))
         return sfs_fail_memory(error, ORIGIN);
     return flush(writer, error);
 }
@@ -116,9 +97,9 @@ static int write_indexes(struct writer *writer, const struct sfs_index_set *set,
     struct sfs_buffer *pending = &writer->pending;
     for (size_t i = 0; set && i < set->count; i++) {
         struct sfs_bytes name = sfs_string(set->indexes[i]->name);
-        if (set->indexes[i]->ready && (add_number(pending, 2, 1) ||
-                                       add_number(pending, name.size, 4) ||
-                                       sfs_buffer_add(pending, name)))
+        if (set->indexes[i]->ready &&
+            (sfs_binary_add(pending, 2, 1) || sfs_binary_add(pending, name.size, 4) ||
+             sfs_buffer_add(pending, name)))
             return sfs_fail_memory(error, ORIGIN);
     }
     return 0;
@@ -131,8 +112,9 @@ static int write_all(struct writer *writer, struct sfs_cursor *state, uint64_t s
     const struct sfs_record *record = NULL;
     uint64_t format = has_ready(indexes) ? FORMAT_INDEXES : FORMAT;
     if (sfs_buffer_append(&writer->pending, magic, sizeof(magic)) ||
-        add_number(&writer->pending, format, 4) || add_number(&writer->pending, sequence, 8) ||
-        add_number(&writer->pending, last_id, 8))
+        sfs_binary_add(&writer->pending, format, 4) ||
+        sfs_binary_add(&writer->pending, sequence, 8) ||
+        sfs_binary_add(&writer->pending, last_id, 8))
         return sfs_fail_memory(error, ORIGIN);
     int result;
     while ((result = sfs_cursor_next(state, &record, error)) == 1) {
@@ -168,34 +150,10 @@ int sfs_snapshot_file_save(const char *path, struct sfs_cursor *state, uint64_t 
 
 /* --- loading --- */
 
-/* Steps through the file's bytes; `failed` after the first read past their end. */
 struct reader {
     const char *path;
-    const unsigned char *at;
-    size_t left;
-    bool failed;
+    struct sfs_binary_reader in;
 };
-
-static struct sfs_bytes take_bytes(struct reader *reader, uint64_t size)
-{
-    if (reader->failed || size > reader->left) {
-        reader->failed = true;
-        return (struct sfs_bytes){0};
-    }
-    struct sfs_bytes bytes = sfs_bytes(reader->at, (size_t)size);
-    reader->at += size;
-    reader->left -= (size_t)size;
-    return bytes;
-}
-
-static uint64_t take_number(struct reader *reader, size_t width)
-{
-    struct sfs_bytes bytes = take_bytes(reader, width);
-    uint64_t number = 0;
-    for (size_t i = bytes.size; i-- > 0;)
-        number = number << 8 | ((const unsigned char *)bytes.data)[i];
-    return number;
-}
 
 static int fail_corrupt(const struct reader *reader, const char *what, struct sfs_error *error)
 {
@@ -212,22 +170,22 @@ static uint64_t take_head(struct reader *reader, struct lengths *ret_lengths,
                           struct sfs_attributes *ret_attributes)
 {
     struct sfs_attributes *a = ret_attributes;
-    ret_lengths->name = take_number(reader, 4);
-    ret_lengths->xattrs = take_number(reader, 4);
-    ret_lengths->value = take_number(reader, 8);
-    uint64_t revision = take_number(reader, 8);
-    a->id = take_number(reader, 8);
-    a->kind = (enum sfs_kind)take_number(reader, 4);
-    a->type = (enum sfs_type)take_number(reader, 4);
-    a->type_set = take_number(reader, 4) != 0;
-    a->mode = (uint32_t)take_number(reader, 4);
-    a->uid = (uint32_t)take_number(reader, 4);
-    a->gid = (uint32_t)take_number(reader, 4);
-    a->device = take_number(reader, 8);
-    a->created = (int64_t)take_number(reader, 8);
-    a->accessed = (int64_t)take_number(reader, 8);
-    a->modified = (int64_t)take_number(reader, 8);
-    a->changed = (int64_t)take_number(reader, 8);
+    ret_lengths->name = sfs_binary_number(&reader->in, 4);
+    ret_lengths->xattrs = sfs_binary_number(&reader->in, 4);
+    ret_lengths->value = sfs_binary_number(&reader->in, 8);
+    uint64_t revision = sfs_binary_number(&reader->in, 8);
+    a->id = sfs_binary_number(&reader->in, 8);
+    a->kind = (enum sfs_kind)sfs_binary_number(&reader->in, 4);
+    a->type = (enum sfs_type)sfs_binary_number(&reader->in, 4);
+    a->type_set = sfs_binary_number(&reader->in, 4) != 0;
+    a->mode = (uint32_t)sfs_binary_number(&reader->in, 4);
+    a->uid = (uint32_t)sfs_binary_number(&reader->in, 4);
+    a->gid = (uint32_t)sfs_binary_number(&reader->in, 4);
+    a->device = sfs_binary_number(&reader->in, 8);
+    a->created = (int64_t)sfs_binary_number(&reader->in, 8);
+    a->accessed = (int64_t)sfs_binary_number(&reader->in, 8);
+    a->modified = (int64_t)sfs_binary_number(&reader->in, 8);
+    a->changed = (int64_t)sfs_binary_number(&reader->in, 8);
     return revision;
 }
 
@@ -245,10 +203,10 @@ static int load_record(struct reader *reader, struct sfs_memory_engine *engine,
     struct lengths lengths;
     struct sfs_attributes attributes = {0};
     uint64_t revision = take_head(reader, &lengths, &attributes);
-    struct sfs_bytes name = take_bytes(reader, lengths.name);
-    struct sfs_bytes xattrs = take_bytes(reader, lengths.xattrs);
-    struct sfs_bytes value = take_bytes(reader, lengths.value);
-    if (reader->failed)
+    struct sfs_bytes name = sfs_binary_take(&reader->in, lengths.name);
+    struct sfs_bytes xattrs = sfs_binary_take(&reader->in, lengths.xattrs);
+    struct sfs_bytes value = sfs_binary_take(&reader->in, lengths.value);
+    if (reader->in.failed)
         return fail_corrupt(reader, "it ends within a record", error);
     struct sfs_blob *blob = sfs_blob_new(value);
     const struct sfs_record *record =
@@ -266,8 +224,8 @@ static int load_record(struct reader *reader, struct sfs_memory_engine *engine,
 static int load_index(struct reader *reader, struct sfs_memory_engine *engine,
                       struct sfs_error *error)
 {
-    struct sfs_bytes name = take_bytes(reader, take_number(reader, 4));
-    if (reader->failed)
+    struct sfs_bytes name = sfs_binary_take(&reader->in, sfs_binary_number(&reader->in, 4));
+    if (reader->in.failed)
         return fail_corrupt(reader, "it ends within the name of an index", error);
     return sfs_memory_engine_load_index(engine, name, error);
 }
@@ -275,10 +233,10 @@ static int load_index(struct reader *reader, struct sfs_memory_engine *engine,
 static int load_records(struct reader *reader, struct sfs_memory_engine *engine,
                         struct sfs_error *error)
 {
-    uint64_t sequence = take_number(reader, 8);
-    uint64_t last_id = take_number(reader, 8);
+    uint64_t sequence = sfs_binary_number(&reader->in, 8);
+    uint64_t last_id = sfs_binary_number(&reader->in, 8);
     uint64_t count = 0;
-    for (uint64_t tag; (tag = take_number(reader, 1)) != 0;) {
+    for (uint64_t tag; (tag = sfs_binary_number(&reader->in, 1)) != 0;) {
         int result = tag == 1   ? load_record(reader, engine, error)
                      : tag == 2 ? load_index(reader, engine, error)
                                 : fail_corrupt(reader, "it holds what is unknown", error);
@@ -286,7 +244,7 @@ static int load_records(struct reader *reader, struct sfs_memory_engine *engine,
             return result;
         count += tag == 1;
     }
-    if (take_number(reader, 8) != count || reader->failed || reader->left)
+    if (sfs_binary_number(&reader->in, 8) != count || reader->in.failed || reader->in.left)
         return fail_corrupt(reader, "the number of records is another one", error);
     sfs_memory_engine_counters(engine, sequence, last_id);
     return 0;
@@ -298,23 +256,24 @@ static int check_hash(struct reader *reader, struct sfs_bytes whole, struct sfs_
     if (whole.size < sizeof(magic) + 4 + 8)
         return fail_corrupt(reader, "it is too short", error);
     size_t content = whole.size - 8;
-    struct reader tail = {reader->path, (const unsigned char *)whole.data + content, 8, false};
-    if (take_number(&tail, 8) != XXH3_64bits(whole.data, content))
+    struct sfs_binary_reader tail =
+        sfs_binary_reader(sfs_bytes((const char *)whole.data + content, 8));
+    if (sfs_binary_number(&tail, 8) != XXH3_64bits(whole.data, content))
         return fail_corrupt(reader, "its checksum does not fit its content", error);
-    reader->left -= 8;
+    reader->in.left -= 8;
     return 0;
 }
 
 static int load_bytes(const char *path, struct sfs_bytes whole, struct sfs_memory_engine *engine,
                       struct sfs_error *error)
 {
-    struct reader reader = {path, whole.data, whole.size, false};
-    struct sfs_bytes begin = take_bytes(&reader, sizeof(magic));
+    struct reader reader = {path, sfs_binary_reader(whole)};
+    struct sfs_bytes begin = sfs_binary_take(&reader.in, sizeof(magic));
     if (!sfs_bytes_equal(begin, sfs_bytes(magic, sizeof(magic))))
         return sfs_fail(error, SFS_E_NOT_A_STORE, ORIGIN,
                         "'%s' was not written by storefs; it is left as it is", path);
-    uint64_t version = take_number(&reader, 4);
-    if (!reader.failed && version > FORMAT_INDEXES)
+    uint64_t version = sfs_binary_number(&reader.in, 4);
+    if (!reader.in.failed && version > FORMAT_INDEXES)
         return sfs_fail(error, SFS_E_TOO_NEW, ORIGIN,
                         "'%s' has format %llu, and this version of storefs reads up to %d", path,
                         (unsigned long long)version, FORMAT_INDEXES);
