@@ -145,21 +145,14 @@ static void wait_a_tick(struct fs_index_builds *builds)
     pthread_cond_timedwait(&builds->changed, &builds->lock, &until);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits until it is done: true, or goes on without mkdir. */
 static bool wait_for(struct fs_index_builds *builds, struct build *build, fuse_req_t request)
 {
-    int64_t until = now_ms() + PATIENCE_MS;
+    int64_t until = fs_monotonic_ms() + PATIENCE_MS;
     /* Whether two keys hold one value is known at the end, and then mkdir must have failed. */
     bool stays = sfs_bytes_starts(sfs_buffer_bytes(&build->name), SFS_LITERAL("unique:"));
     pthread_mutex_lock(&builds->lock);
-    while (!build->done && (stays || build->stopped || !build->begun || now_ms() < until)) {
+    while (!build->done && (stays || build->stopped || !build->begun || fs_monotonic_ms() < until)) {
         wait_a_tick(builds);
         build->stopped = build->stopped || fuse_req_interrupted(request);
     }

@@ -47,20 +47,36 @@ struct sfs_sqlite_memo {
     struct slot slots[SLOTS];
 };
 
+/*
+ * The mapped header, NULL where there is none. SQLite unmaps only what its own use of the log has
+ * mapped: a connection that has not opened the log yet (its first reads failed, say) would leave
+ * behind what is mapped here. A read opens it, and then the file of the log is there.
+ */
+static const volatile uint32_t *map_header(struct sfs_sqlite_connection *connection)
+{
+    sqlite3_file *file = NULL, *log = NULL;
+    void volatile *region = NULL;
+    sqlite3 *db = connection->db;
+    bool opened =
+        sfs_sqlite_execute(connection, "SELECT sequence FROM state", NULL) == 0 &&
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log &&
+        log->pMethods;
+    if (!opened ||
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file ||
+        !file->pMethods || file->pMethods->iVersion < 2 || !file->pMethods->xShmMap ||
+        file->pMethods->xShmMap(file, 0, REGION_BYTES, 0, &region) != SQLITE_OK)
+        return NULL;
+    return region;
+}
+
 void sfs_sqlite_memo_new(struct sfs_sqlite *store)
 {
-    sqlite3_file *file = NULL;
-    void volatile *region = NULL;
     struct sfs_sqlite_connection *lasting = store->writer ? store->writer : store->freezer;
-    sqlite3 *db = lasting ? lasting->db : NULL;
-    if (!db || sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
-        !file || !file->pMethods || file->pMethods->iVersion < 2 || !file->pMethods->xShmMap ||
-        file->pMethods->xShmMap(file, 0, REGION_BYTES, 0, &region) != SQLITE_OK || !region)
-        return;
-    struct sfs_sqlite_memo *memo = calloc(1, sizeof(*memo));
+    const volatile uint32_t *header = lasting ? map_header(lasting) : NULL;
+    struct sfs_sqlite_memo *memo = header ? calloc(1, sizeof(*memo)) : NULL;
     if (!memo)
         return;
-    memo->header = region;
+    memo->header = header;
     memo->epoch = 1;
     pthread_mutex_init(&memo->lock, NULL);
     store->memo = memo;

@@ -6,14 +6,6 @@
  */
 #include "tests/fault/rig.h"
 
-/* What SQLite itself loses when closing fails, which was seen in one run of several; that of ours
- * would be lost with it, and is reported. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libsqlite3\n";
-}
-
 static bool is_proper(int code)
 {
     return code == SFS_E_IO || code == SFS_E_NO_SPACE;
