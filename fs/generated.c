@@ -3,12 +3,13 @@
  * What generated nodes share: fixed directories, and texts made at open.
  */
 #include "fs/keys.h"
+#include "fs/names.h"
 #include "fs/operations.h"
 
 void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, struct stat *st)
 {
     memset(st, 0, sizeof(*st));
-    st->st_ino = (ino_t)(node->id | (UINT64_C(3) << 62));
+    st->st_ino = (ino_t)(node->ino != 0 ? node->ino : node->id | (UINT64_C(3) << 62));
     st->st_mode = mode;
     st->st_nlink = 1;
     st->st_uid = fs->uid;
@@ -17,16 +18,23 @@ void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, s
     st->st_atim = st->st_mtim = st->st_ctim = fs_time(fs->begun);
 }
 
+/* Of a tree of keys: its number is its record's. */
+static bool has_own_number(const struct fs_fixed *row)
+{
+    return row->class == &fs_keys_directory_class || row->class == &fs_fields_directory_class;
+}
+
 int fs_fixed_lookup(struct fs_call *call, struct fs_node *dir, const struct fs_fixed *table,
                     const char *name, struct fs_entry *entry)
 {
     for (const struct fs_fixed *row = table; row->name != NULL; row++) {
         if (strcmp(row->name, name) != 0)
             continue;
-        bool keys = row->class == &fs_keys_directory_class || row->class == &fs_fields_directory_class;
+        struct fs_space *space = row->shared_space ? call->fs->space : dir->space;
         struct fs_node *node =
-            fs_node_intern(call->fs, dir, name, row->class, row->shared_space ? call->fs->space : dir->space,
-                           keys ? FS_KIND_ROOT : FS_KIND_PLAIN, sfs_bytes(NULL, 0));
+            has_own_number(row)
+                ? fs_node_intern(call->fs, dir, name, row->class, space, FS_KIND_ROOT, sfs_bytes(NULL, 0))
+                : fs_names_node(call->fs, dir, name, row->class, space, sfs_bytes(NULL, 0));
         if (node == NULL)
             return sfs_fail_memory(&call->error, "mount");
         entry->node = node;
@@ -62,8 +70,9 @@ int fs_fixed_list(struct fs_open *open, const struct fs_fixed *table, uint64_t o
         return 0;
     uint64_t next = 3;
     for (const struct fs_fixed *row = table; row->name != NULL; row++, next++) {
-        /* The number is known only once the kernel has looked the name up; any other than 0 will do. */
-        struct fs_dirent entry = {.name = row->name, .next = next, .st = {.st_ino = next, .st_mode = row->mode}};
+        /* A record's number is known only once it was looked up; any other than 0 will do. */
+        uint64_t ino = has_own_number(row) ? next : fs_names_ino(open->node, row->name);
+        struct fs_dirent entry = {.name = row->name, .next = next, .st = {.st_ino = ino, .st_mode = row->mode}};
         if (next > offset && fs_list_add(list, &entry))
             return 0;
     }

@@ -8,10 +8,12 @@
 
 #define FIRST 2 /* offset of "..": the names follow, each at the end of its text */
 
-/* FNV-1a of the directory's number and the name, in the range of generated nodes. */
+/* FNV-1a of the directory's number and the name, in the range of generated nodes: the same again when
+ * the kernel has forgotten both. */
 uint64_t fs_names_ino(const struct fs_node *dir, const char *name)
 {
-    uint64_t hash = (UINT64_C(14695981039346656037) ^ dir->id) * UINT64_C(1099511628211);
+    uint64_t hash = UINT64_C(14695981039346656037) ^ (dir->ino != 0 ? dir->ino : dir->id);
+    hash *= UINT64_C(1099511628211);
     for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++)
         hash = (hash ^ *c) * UINT64_C(1099511628211);
     return hash | (UINT64_C(3) << 62);

@@ -38,7 +38,7 @@ struct fs_node {
     void *data;             /* the class's */
     uint64_t lookups;
     unsigned children;
-    uint64_t ino;           /* st_ino, fixed at the first sight for the node's life; 0: not seen */
+    _Atomic uint64_t ino;   /* st_ino, from the first sight on for the node's life; 0: not seen */
     _Atomic uint64_t page_revision; /* of the value that the kernel's pages show */
     _Atomic uint64_t attribute_revision; /* of the record whose attributes the kernel was told;
                                             0: not known, FS_REVISION_OTHER: surely not the latest */

@@ -61,8 +61,6 @@ static int query_stat(struct fs_call *call, struct fs_node *node, struct stat *s
 {
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&node->text));
     fs_stat_generated(call->fs, node, is_directory(&place) ? S_IFDIR | 0555 : S_IFREG | 0444, st);
-    if (node->ino != 0)
-        st->st_ino = (ino_t)node->ino;
     return 0;
 }
 

@@ -176,7 +176,6 @@ void fs_tx_stat(struct fs_call *call, struct fs_node *node, mode_t mode, struct 
 {
     const struct fs_tx *tx = node->data;
     fs_stat_generated(call->fs, node, mode, st);
-    st->st_ino = (ino_t)node->ino;
     st->st_uid = tx->uid;
     st->st_gid = tx->gid;
     st->st_atim = st->st_mtim = st->st_ctim = fs_time(tx->begun);

@@ -116,7 +116,6 @@ static int link_stat(struct fs_call *call, struct fs_node *node, struct stat *st
     int code = link_readlink(call, node, &target);
     if (code == 0) {
         fs_stat_generated(call->fs, node, S_IFLNK | 0777, st);
-        st->st_ino = (ino_t)node->ino;
         st->st_size = (off_t)target.size;
     }
     sfs_buffer_free(&target);
@@ -212,6 +211,19 @@ static int rename_once(struct fs_call *call, struct fs_node *dir, struct sfs_byt
     return code;
 }
 
+/* What has the name now is numbered by it, since another may be made where it was. */
+static void renumber(struct fs *fs, const struct fs_name *at)
+{
+    fs_nodes_lock(fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(fs, at->parent, at->name);
+    uint64_t id = node != NULL ? node->id : 0;
+    if (node != NULL)
+        node->ino = fs_names_ino(at->parent, at->name);
+    fs_nodes_unlock(fs->nodes);
+    if (id != 0)
+        fs_notify_attributes(fs->notifier, id);
+}
+
 static int root_rename(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_node *to_dir,
                        const char *to_name, unsigned flags)
 {
@@ -222,7 +234,11 @@ static int root_rename(struct fs_call *call, struct fs_node *dir, const char *na
         return sfs_fail(&call->error, SFS_E_INVALID, "view", "these flags of a rename are not supported");
     for (int i = 0; i < ATTEMPTS && code == SFS_E_CONFLICT; i++)
         code = rename_once(call, dir, from.text, to.text, flags);
-    return code == 0 ? fs_node_move(call->fs, &from, &to, flags == EXCHANGE, &call->error) : code;
+    if (code == 0)
+        code = fs_node_move(call->fs, &from, &to, flags == EXCHANGE, &call->error);
+    renumber(call->fs, &from);
+    renumber(call->fs, &to);
+    return code;
 }
 
 static int add_names(struct sfs_bytes xattrs, struct sfs_buffer *names)
