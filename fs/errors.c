@@ -12,7 +12,8 @@
 struct kept {
     int64_t time;
     char operation[16];
-    char *path; /* of the node's name and the name below it; may be NULL */
+    char *path;  /* of the node's name and the name below it; may be NULL */
+    size_t node; /* bytes of it that are the node's */
     struct sfs_error error;
 };
 
@@ -51,12 +52,13 @@ static int add_path(const struct fs_node *node, struct sfs_buffer *path)
     return code == 0 ? sfs_buffer_add(path, sfs_string(node->name != NULL ? node->name : "(removed)")) : code;
 }
 
-static char *path_of(struct fs *fs, struct fs_node *node, const char *name)
+static char *path_of(struct fs *fs, struct fs_node *node, const char *name, size_t *ret_node)
 {
     struct sfs_buffer path = {0};
     fs_nodes_lock(fs->nodes);
     int code = add_path(node, &path);
     fs_nodes_unlock(fs->nodes);
+    *ret_node = path.size;
     if (code == 0 && name != NULL && path.size > 0)
         code = sfs_buffer_byte(&path, '/');
     if (code == 0 && name != NULL)
@@ -85,17 +87,47 @@ void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, 
 {
     if (node != NULL)
         keep_with_node(fs, node, error);
-    char *path = path_of(fs, node, name);
+    size_t own;
+    char *path = path_of(fs, node, name, &own);
     pthread_mutex_lock(&fs->errors->lock);
     struct kept *kept = &fs->errors->ring[fs->errors->count++ % KEPT];
     char *old = kept->path;
     kept->time = fs_now();
     kept->path = path;
+    kept->node = own;
     kept->error = *error;
     memset(kept->operation, 0, sizeof(kept->operation));
     strncpy(kept->operation, operation, sizeof(kept->operation) - 1);
     pthread_mutex_unlock(&fs->errors->lock);
     free(old);
+}
+
+/* The kernel may have forgotten the node since, and its sentence with it: then the last of its path. */
+static int add_by_path(struct fs *fs, struct fs_node *node, struct sfs_buffer *out)
+{
+    struct fs_errors *errors = fs->errors;
+    size_t size;
+    char *path = path_of(fs, node, NULL, &size);
+    int code = path != NULL ? SFS_E_NO_ATTRIBUTE : SFS_E_NO_MEMORY;
+    pthread_mutex_lock(&errors->lock);
+    for (uint64_t i = 1; code == SFS_E_NO_ATTRIBUTE && i <= KEPT && i <= errors->count; i++) {
+        const struct kept *kept = &errors->ring[(errors->count - i) % KEPT];
+        if (kept->path != NULL && kept->node == size && memcmp(kept->path, path, size) == 0)
+            code = sfs_buffer_add(out, sfs_string(kept->error.message));
+    }
+    pthread_mutex_unlock(&errors->lock);
+    free(path);
+    return code;
+}
+
+int fs_errors_of_node(struct fs *fs, struct fs_node *node, struct sfs_buffer *out)
+{
+    int code = SFS_E_NO_ATTRIBUTE;
+    fs_nodes_lock(fs->nodes);
+    if (node->error != NULL)
+        code = sfs_buffer_add(out, sfs_string(node->error));
+    fs_nodes_unlock(fs->nodes);
+    return code == SFS_E_NO_ATTRIBUTE ? add_by_path(fs, node, out) : code;
 }
 
 static int add_time(struct sfs_buffer *out, int64_t time)

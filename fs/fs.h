@@ -245,6 +245,8 @@ void fs_errors_free(struct fs_errors *errors);
 void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, const char *name,
                     const struct sfs_error *error);
 int fs_errors_text(struct fs_errors *errors, struct sfs_buffer *out);
+/* The last failure's sentence of a node; NO_ATTRIBUTE where there was none. */
+int fs_errors_of_node(struct fs *fs, struct fs_node *node, struct sfs_buffer *out);
 
 /* --- invalidation: notifier.c --- */
 struct fs_notifier *fs_notifier_new(struct fs *fs);

@@ -376,17 +376,6 @@ static int reply_bytes(struct fs_call *call, const struct sfs_buffer *bytes, siz
     return fuse_reply_buf(call->request, bytes->data, bytes->size);
 }
 
-/* The last failure's sentence of a node, NO_ATTRIBUTE where there was none. */
-static int error_text(struct fs_call *call, struct fs_node *node, struct sfs_buffer *out)
-{
-    int code = SFS_E_NO_ATTRIBUTE;
-    fs_nodes_lock(call->fs->nodes);
-    if (node->error != NULL)
-        code = sfs_buffer_add(out, sfs_string(node->error));
-    fs_nodes_unlock(call->fs->nodes);
-    return code;
-}
-
 static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size)
 {
     struct fs_node *node;
@@ -396,7 +385,7 @@ static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, siz
     int code;
     fs_answer_begin(&answer, &call, node);
     if (node != NULL && strcmp(name, ERROR_XATTR) == 0) {
-        code = error_text(&call, node, &value);
+        code = fs_errors_of_node(call.fs, node, &value);
     } else if ((code = fs_call_enter(&call, node)) == 0) {
         code = node->class->xattr_get != NULL ? node->class->xattr_get(&call, node, name, &value)
                                               : SFS_E_NO_ATTRIBUTE;

@@ -113,6 +113,9 @@ refusals() {
     refuses "Invalid argument" ls "$mount/query/where/age >= ("
     same 1 "$(grep -c 'column 8' "$mount/admin/errors")" "the sentence names the column"
     works grep -q 'column 8' <(getfattr --absolute-names --only-values -n user.storefs.error "$mount/query/where")
+    # Also when the kernel has forgotten the directory.
+    { echo 2 > /proc/sys/vm/drop_caches; } 2> /dev/null
+    works grep -q 'column 8' <(getfattr --absolute-names --only-values -n user.storefs.error "$mount/query/where")
     refuses "Invalid argument" ls "$mount/query/limit/many"
     refuses "Invalid argument" ls "$mount/query/order/a:up"
     refuses "Invalid argument" ls "$mount/query/by/a["
