@@ -74,6 +74,17 @@ unique() {
     works store '{"mail":"none"}' "$mount/keys/d2"
     refuses "File exists" mkdir "$mount/indexes/unique:type"
     works grep -q "'d1' and 'd10'" <(tail -n 1 "$mount/admin/errors")
+    works mkdir "$mount/keys/new"
+    printf '{"mail":"m3"}\n' > "$TMPDIR/value"
+    refuses "File exists" cp "$TMPDIR/value" "$mount/keys/new/empty"
+    refuses "File exists" cp -p "$TMPDIR/value" "$mount/keys/new/mode"
+    # Where others share the store cp has made the name at once; it goes when the file is closed.
+    for _ in $(seq 50); do
+        [ -z "$(ls "$mount/keys/new")" ] && break
+        sleep 0.1
+    done
+    same "" "$(ls -A "$mount/keys/new")" "what a refused copy leaves"
+    works rmdir "$mount/keys/new"
 }
 
 command() {
@@ -197,10 +208,10 @@ PYTHON
     works grep -q "n,m.*ready" <("$STOREFS" index "sqlite:$store")
 }
 
-for backend in memory json; do
+for backend in memory json sqlite; do
     echo "--- $backend"
     mount=$TMPDIR/$backend.mnt
-    uri="json:$TMPDIR/store.json"
+    uri="$backend:$TMPDIR/store.$backend"
     [ "$backend" = memory ] && uri="memory:?snapshot=$TMPDIR/store.memory"
     up "$uri" "$mount"
     basics "$mount"
