@@ -148,10 +148,11 @@ building() {
         > "$TMPDIR/building.ndjson"
     works "$STOREFS" import "sqlite:$store" "$TMPDIR/building.ndjson"
     up "sqlite:$store" "$mount"
-    python3 - "$store" "$mount" <<'PYTHON' || fail "an index that is being made"
-import json, os, signal, sqlite3, sys, threading, time
+    python3 - "$store" "$mount" "$(daemon_of "$mount")" <<'PYTHON' || fail "an index that is being made"
+import json, os, resource, signal, sqlite3, sys, threading, time
 signal.alarm(60)
-store, mount = sys.argv[1:]
+store, mount = sys.argv[1:3]
+daemon = int(sys.argv[3])
 database = sqlite3.connect(store, isolation_level=None, timeout=0)
 
 def stats(name):
@@ -201,6 +202,26 @@ make_and_hold("m")  # dropped while it is being made
 database.execute("ROLLBACK")
 os.rmdir(f"{mount}/indexes/m")
 assert os.listdir(f"{mount}/indexes") == []
+
+# Whoever made it is not told of a failure by mkdir any more.
+make_and_hold("m")
+limit = resource.prlimit(daemon, resource.RLIMIT_FSIZE)
+resource.prlimit(daemon, resource.RLIMIT_FSIZE, (0, limit[1]))  # as if the disk were full
+database.execute("ROLLBACK")
+told = []
+while not told:
+    time.sleep(0.02)
+    with open(f"{mount}/admin/errors") as file:
+        told = [line for line in map(json.loads, file) if line["path"] == "indexes/m"]
+assert told[-1]["operation"] == "mkdir" and store in told[-1]["message"], told
+with open(f"{mount}/keys/7") as file:
+    assert file.read() == '{"n":7,"m":-7}'
+resource.prlimit(daemon, resource.RLIMIT_FSIZE, limit)
+while os.listdir(f"{mount}/indexes"):
+    time.sleep(0.02)
+os.mkdir(f"{mount}/indexes/m")
+while stats("m")["state"] != "ready":
+    time.sleep(0.02)
 PYTHON
     checks=$((checks + 1))
     mkdir "$mount/indexes/n,m"
