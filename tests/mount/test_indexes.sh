@@ -78,13 +78,35 @@ unique() {
     printf '{"mail":"m3"}\n' > "$TMPDIR/value"
     refuses "File exists" cp "$TMPDIR/value" "$mount/keys/new/empty"
     refuses "File exists" cp -p "$TMPDIR/value" "$mount/keys/new/mode"
+    refuses "File exists" cp "$TMPDIR/value" "$mount/fields/new/document"
+    printf '{"n":13}\n' > "$mount/keys/plain"
+    printf m3 > "$TMPDIR/value"
+    refuses "File exists" cp "$TMPDIR/value" "$mount/fields/plain/mail"
     # Where others share the store cp has made the name at once; it goes when the file is closed.
     for _ in $(seq 50); do
-        [ -z "$(ls "$mount/keys/new")" ] && break
+        [ -z "$(ls "$mount/keys/new")" ] && ! grep -q mail "$mount/keys/plain" && break
         sleep 0.1
     done
     same "" "$(ls -A "$mount/keys/new")" "what a refused copy leaves"
+    same '{"n":13}' "$(cat "$mount/keys/plain")" "a document that a refused member was to be in"
     works rmdir "$mount/keys/new"
+    checks=$((checks + 1))
+    python3 - "$mount" <<'PYTHON' || fail "a refused member that somebody else has made since"
+import errno, os, sys
+mount = sys.argv[1]
+member = os.open(f"{mount}/fields/plain/mail", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+os.write(member, b"m3")
+with open(f"{mount}/keys/plain", "w") as file:
+    file.write('{"mail":""}')
+try:
+    os.close(member)
+except OSError as problem:
+    sys.exit(problem.errno != errno.EEXIST)
+sys.exit("it was accepted")
+PYTHON
+    sleep 0.5
+    same '{"mail":""}' "$(cat "$mount/keys/plain")" "what somebody else has made"
+    works rm "$mount/keys/plain"
 }
 
 command() {
