@@ -97,7 +97,9 @@ int fs_fields_list(struct fs_call *call, struct fs_open *open, uint64_t offset, 
 
 /* Puts a new member, or the document of a new key: EXISTS. */
 int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
-                      struct sfs_bytes json);
+                      struct sfs_bytes json, uint64_t *ret_revision);
+/* Takes away again what fs_fields_put_new has put for a leaf, if the document still has that revision. */
+void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t revision);
 /* mkdir and mknod of a regular file: what they put; PERMISSION of all else. */
 int fs_fields_new_value(struct fs_call *call, const struct fs_make *make, struct sfs_bytes *ret_json);
 /* The key's value has changed: what the kernel has of keys/ is out of date. `renewed`: it is new, or gone. */
@@ -117,6 +119,7 @@ struct fs_leaf {
     unsigned writers;     /* those of them that will commit */
     bool created;         /* never committed */
     bool exclusive;       /* … and nobody else may have made it */
+    uint64_t made;        /* by O_EXCL: revision of the document with the empty text, until there is another; 0: not */
     bool unlinked;        /* its name is gone: nothing is committed any more */
     bool whole;           /* was emptied: the content replaces whatever is there */
     bool patched;         /* written elsewhere than at its end */

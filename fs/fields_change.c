@@ -38,13 +38,14 @@ static int put_new(void *context, struct sfs_bytes text, struct sfs_buffer *out,
 }
 
 int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
-                      struct sfs_bytes json)
+                      struct sfs_bytes json, uint64_t *ret_revision)
 {
     struct put put = {fs_field_path(field), json};
     struct sfs_attributes attributes = {0};
     struct sfs_document_options options = {
         .attributes = &attributes,
         .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
+        .ret_revision = ret_revision,
     };
     if (put.path.count == 0)
         fs_keys_new_attributes(call, dir, mode, &attributes);
@@ -81,7 +82,7 @@ static int make_member(struct fs_call *call, struct fs_node *dir, const char *na
     if (code == 0 || (code == SFS_E_NOT_FOUND && pending != NULL))
         code = sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
     else if (code == SFS_E_NOT_FOUND)
-        code = fs_fields_put_new(call, dir, &member.field, make->mode, json);
+        code = fs_fields_put_new(call, dir, &member.field, make->mode, json, NULL);
     if (pending != NULL)
         fs_node_forget(call->fs, pending->id, 1);
     fs_member_close(&member);
@@ -166,6 +167,42 @@ static int remove_member(struct fs_call *call, struct fs_node *dir, const char *
 
 /* --- keys --- */
 
+static int delete_revision(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                           enum fs_kind kind, uint64_t revision)
+{
+    struct sfs_batch *batch = NULL;
+    int code = sfs_batch_new(&batch, &call->error);
+    if (code == 0)
+        code = sfs_batch_require_revision(batch, key, revision, &call->error);
+    if (code == 0)
+        code = sfs_batch_delete(batch, key, 0, &call->error);
+    if (code == 0 && kind == FS_KIND_PART)
+        code = fs_keys_keep_parent(call, space, key, batch);
+    if (code == 0) {
+        code = fs_keys_apply(call, space, batch, false, NULL);
+        batch = NULL;
+    }
+    sfs_batch_free(batch);
+    return code;
+}
+
+void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t revision)
+{
+    struct fs_call quiet = *call; /* the caller's error is that of the content */
+    struct fs_field field = {0};
+    int code = fs_field_of(&quiet, node, &field);
+    struct sfs_bytes key = sfs_buffer_bytes(&field.key);
+    struct removal removal = {fs_field_path(&field), false};
+    struct sfs_document_options options = {.revision = revision};
+    if (code == 0 && removal.path.count > 0)
+        code = sfs_document_edit(node->space->store, key, remove_edit, &removal, &options, NULL);
+    else if (code == 0)
+        code = delete_revision(&quiet, node->space, key, node->kind, revision);
+    if (code == 0)
+        fs_fields_tell(&quiet, node->space, key, removal.path.count == 0);
+    fs_field_free(&field);
+}
+
 static int seen(void *context, struct sfs_bytes name, struct sfs_bytes value)
 {
     (void)context;
@@ -188,7 +225,6 @@ static int delete_key(struct fs_call *call, struct fs_target *target, bool direc
     struct fs_space *space = target->name.parent->space;
     struct sfs_bytes key = sfs_buffer_bytes(&target->key);
     struct fs_member member = {.kind = target->name.kind};
-    struct sfs_batch *batch = NULL;
     int code = fs_document_open(call, space, key, &member.document);
     if (code == 0 && member.document.document != NULL)
         member.value = sfs_document_root(member.document.document);
@@ -197,18 +233,7 @@ static int delete_key(struct fs_call *call, struct fs_target *target, bool direc
     if (code == 0)
         code = check_empty(call, &member);
     if (code == 0)
-        code = sfs_batch_new(&batch, &call->error);
-    if (code == 0)
-        code = sfs_batch_require_revision(batch, key, member.document.record->revision, &call->error);
-    if (code == 0)
-        code = sfs_batch_delete(batch, key, 0, &call->error);
-    if (code == 0 && target->name.kind == FS_KIND_PART)
-        code = fs_keys_keep_parent(call, space, key, batch);
-    if (code == 0) {
-        code = fs_keys_apply(call, space, batch, false, NULL);
-        batch = NULL;
-    }
-    sfs_batch_free(batch);
+        code = delete_revision(call, space, key, target->name.kind, member.document.record->revision);
     fs_document_close(&member.document);
     return code;
 }

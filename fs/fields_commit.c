@@ -153,6 +153,7 @@ static void give_back(struct fs_call *call, struct fs_leaf *leaf, struct taken *
         leaf->base = taken->content;
         taken->content = old;
         leaf->created = leaf->exclusive = false;
+        leaf->made = 0;
     } else {
         leaf->whole = leaf->whole || taken->whole;
         leaf->patched = leaf->patched || taken->patched;

@@ -300,6 +300,13 @@ static int open_there(struct fs_call *call, struct fs_open *open, struct fuse_fi
     return code;
 }
 
+static void note_made(struct fs_leaf *leaf, uint64_t revision)
+{
+    pthread_mutex_lock(&leaf->lock);
+    leaf->made = revision;
+    pthread_mutex_unlock(&leaf->lock);
+}
+
 int fs_leaf_create(struct fs_call *call, const struct fs_name *place, const struct fs_field *field,
                    mode_t mode, struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry)
 {
@@ -321,13 +328,17 @@ int fs_leaf_create(struct fs_call *call, const struct fs_name *place, const stru
         return code;
     }
     /* Others of the store must know at once that the name is taken, or two could make it. */
-    code = fs_fields_put_new(call, dir, field, mode, SFS_LITERAL("\"\""));
+    uint64_t revision = 0;
+    code = fs_fields_put_new(call, dir, field, mode, SFS_LITERAL("\"\""), &revision);
     if (code == 0)
         code = dir->class->lookup(call, dir, place->name, entry);
     if (code < 0)
         return code;
     info->flags |= O_TRUNC;
-    return open_there(call, open, info, entry);
+    code = open_there(call, open, info, entry);
+    if (code == 0 && open->record == NULL)
+        note_made(entry->node->data, revision);
+    return code;
 }
 
 /* --- reading and writing --- */
@@ -391,6 +402,7 @@ static void let_go(struct fs_leaf *leaf, bool writer)
         sfs_buffer_free(&leaf->content);
         sfs_buffer_free(&leaf->base);
         leaf->created = leaf->exclusive = leaf->unlinked = leaf->whole = leaf->patched = false;
+        leaf->made = 0;
         leaf->level = FS_CLEAN;
     }
     pthread_mutex_unlock(&leaf->lock);
@@ -418,6 +430,17 @@ int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
 
 /* --- closing --- */
 
+/* What was refused leaves nothing of its making, where no other handle may still commit something. */
+static void withdraw(struct fs_call *call, struct fs_node *node)
+{
+    struct fs_leaf *leaf = node->data;
+    pthread_mutex_lock(&leaf->lock);
+    uint64_t made = leaf->writers == 1 ? leaf->made : 0;
+    pthread_mutex_unlock(&leaf->lock);
+    if (made != 0)
+        fs_fields_withdraw(call, node, made);
+}
+
 /* A file with nothing to commit can be closed after its transaction has ended. */
 static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dirt level)
 {
@@ -432,6 +455,8 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
     int code = fs_space_enter(open->node->space, &call->error);
     if (code == 0) {
         code = fs_leaf_commit(call, open->node, level, false);
+        if (code < 0 && level == FS_OPENED)
+            withdraw(call, open->node);
         fs_space_leave(open->node->space);
     }
     return code;

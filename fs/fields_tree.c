@@ -86,7 +86,7 @@ static int directory_make(struct fs_call *call, struct fs_node *dir, const char 
     if (code == 0 && (target.exists || pending != NULL))
         code = sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
     if (code == 0)
-        code = fs_fields_put_new(call, dir, &field, make->mode, json);
+        code = fs_fields_put_new(call, dir, &field, make->mode, json, NULL);
     if (pending != NULL)
         fs_node_forget(call->fs, pending->id, 1);
     fs_target_free(&target);

@@ -40,6 +40,7 @@ struct fs_file {
     pthread_cond_t settled;
     bool busy;
     _Atomic bool created;  /* never committed: only this mount sees it */
+    _Atomic uint64_t made; /* by O_EXCL: revision of the empty record, until there is content; 0: not */
     _Atomic bool unlinked; /* its name is gone: nothing is committed any more */
     _Atomic bool stale;    /* what it was is undone: every use is EXPIRED */
     bool other_pages; /* the kernel may keep some that are older than `content`: others wrote */
@@ -128,6 +129,9 @@ void fs_file_committed(struct fs_file *file, const struct fs_dirty *taken, int c
 void fs_file_forget_content(struct fs_file *file);
 /* Commits what is dirty at `level` and above. */
 int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable);
+/* At the release of a handle, when its content was refused: the empty record that O_EXCL committed for
+ * the name alone goes, where no other handle is open and nobody has changed it since. */
+void fs_file_withdraw(struct fs_call *call, struct fs_file *file);
 /* What the space's store shows has changed as a whole, alone in its keys tree: what is open is read anew,
  * or is stale where its key is not the same record's any more. Changes of names later than `since`
  * (fs_space.moves; UINT64_MAX: none) are undone: directories that they moved lose their names, which

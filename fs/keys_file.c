@@ -143,7 +143,7 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
 
 /* A store that others share must know at once that the name is taken, or two could make it. */
 static int commit_empty(struct fs_call *call, struct fs_target *target,
-                        const struct sfs_attributes *attributes)
+                        const struct sfs_attributes *attributes, uint64_t *ret_revision)
 {
     struct sfs_batch *batch;
     struct sfs_bytes key = sfs_buffer_bytes(&target->key);
@@ -158,7 +158,7 @@ static int commit_empty(struct fs_call *call, struct fs_target *target,
         sfs_batch_free(batch);
         return code;
     }
-    return fs_keys_apply(call, target->name.parent->space, batch, false, NULL);
+    return fs_keys_apply(call, target->name.parent->space, batch, false, ret_revision);
 }
 
 static int create_pending(struct fs_call *call, struct fs_target *target,
@@ -185,7 +185,8 @@ static int create_committed(struct fs_call *call, struct fs_target *target,
                             const struct sfs_attributes *attributes, struct fs_open *open,
                             struct fuse_file_info *info, struct fs_entry *entry)
 {
-    int code = commit_empty(call, target, attributes);
+    uint64_t revision = 0;
+    int code = commit_empty(call, target, attributes, &revision);
     if (code == 0)
         code = fs_keys_lookup(call, target->name.parent, target->name.name, entry);
     if (code < 0)
@@ -193,6 +194,8 @@ static int create_committed(struct fs_call *call, struct fs_target *target,
     code = keys_open(call, entry->node, open, info);
     if (code < 0)
         fs_node_forget(call->fs, entry->node->id, 1);
+    else
+        entry->node->file->made = revision;
     return code;
 }
 
@@ -396,6 +399,8 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
     if (code == 0) {
         fs_space_share(open->node->space);
         code = fs_file_commit(call, file, level, false);
+        if (code < 0 && level == FS_OPENED)
+            fs_file_withdraw(call, file);
         fs_space_unshare(open->node->space);
         fs_space_leave(open->node->space);
     }

@@ -388,6 +388,15 @@ static int update_once(struct fs_call *call, struct fs_node *node, struct sfs_by
     return code;
 }
 
+/* An update of what the node's file was made as: it still is as this mount made it. */
+static void follow_made(struct fs_node *node, uint64_t revision, uint64_t sequence)
+{
+    struct fs_file *file = fs_file_peek(node);
+    if (file != NULL)
+        (void)atomic_compare_exchange_strong(&file->made, &revision, sequence);
+    fs_file_release(file);
+}
+
 int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add, void *context)
 {
     struct sfs_buffer name = {0};
@@ -398,10 +407,12 @@ int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add,
     if (exact)
         code = update_once(call, node, bytes, pages, add, context, &sequence);
     /* The value is the one that the kernel has: its pages are of the new revision as well. */
-    if (exact && code == 0)
+    if (exact && code == 0) {
+        follow_made(node, pages, sequence);
         (void)atomic_compare_exchange_strong(&node->page_revision, &pages, sequence);
-    else if (code == 0 || (exact && code == SFS_E_CONFLICT))
+    } else if (code == 0 || (exact && code == SFS_E_CONFLICT)) {
         code = update_once(call, node, bytes, 0, add, context, &sequence);
+    }
     sfs_buffer_free(&name);
     return code;
 }

@@ -213,8 +213,8 @@ static int add_functions(void *context, struct sfs_bytes field)
 static int fail_incomplete(struct fs_call *call)
 {
     return sfs_fail(&call->error, SFS_E_TOO_LARGE, "query",
-                    "this list is not complete: it shows what is in the first 10000 keys, and no name of over "
-                    "%d bytes; any other can be named all the same, and the values of a field that has an "
+                    "this list is not complete: it shows what a second finds in the first 10000 keys or 8 MiB, and no "
+                    "name of over %d bytes; any other can be named all the same, and the values of a field that has an "
                     "index are listed from that, up to 100000",
                     SFS_PATH_NAME_MAX);
 }
@@ -265,6 +265,9 @@ static int add_names(struct fs_call *call, struct fs_open *open)
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&open->node->text));
     open->text.size = 0;
     open->complete = true;
+    /* A list that is empty is there, too, and not made again for the next part of the listing. */
+    if (sfs_buffer_reserve(&open->text, 1) != 0)
+        return sfs_fail_memory(&call->error, "mount");
     if (place.state == FS_QUERY_STAGES)
         return is_shown_above(&place) ? 0 : add_grammar(call, open->node, &place, &open->text);
     return place.goes_on ? 0 : add_completions(call, open, &place);

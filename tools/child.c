@@ -50,6 +50,7 @@ int tool_child_ask(int (*ask)(void *context), void *context, int timeout_ms)
 void tool_child_signals(void)
 {
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
 }
 
 static void become(const char *const *words, int out)

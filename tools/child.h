@@ -12,7 +12,8 @@ int tool_child_ask(int (*ask)(void *context), void *context, int timeout_ms);
 /* Runs a program (found on PATH) and waits; what it says on stderr goes into `said`, one line.
  * Returns its exit status, 127 where there is none, 128 plus a signal, or -1. */
 int tool_child_run(const char *const *words, char *said, size_t size);
-/* Gives SIGPIPE its usual meaning back in a child that runs another program. */
+/* Gives the signals that this program ignores their usual meaning back, in a child that runs another
+ * program. */
 void tool_child_signals(void);
 /* Waits for a process that is no child of ours: 1 it ended, 0 `timeout_ms` passed. */
 int tool_process_wait(pid_t pid, int timeout_ms);

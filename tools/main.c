@@ -121,6 +121,7 @@ int main(int argc, char **argv)
 {
     fill_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may grow no more is an error like a full disk */
     const char *slash = argc ? strrchr(argv[0], '/') : NULL;
     const char *name = argc ? (slash ? slash + 1 : argv[0]) : "";
     bool helper = strcmp(name, "mount.storefs") == 0;

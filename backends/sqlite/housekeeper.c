@@ -243,6 +243,7 @@ static void sleep_until(struct sfs_sqlite_pool *pool, int64_t at)
 static void look_about(struct sfs_sqlite *store)
 {
     bool removed = false;
+    sfs_sqlite_index_forsake(store);
     if (sfs_sqlite_sweep(store, &removed, NULL) == 0 && removed)
         (void)sfs_sqlite_prune(store, PRUNE_MS, NULL);
 }

@@ -141,6 +141,8 @@ int sfs_sqlite_index_create(struct sfs_storage *base, const struct sfs_index *in
                             sfs_progress_function *progress, void *context,
                             struct sfs_error *error);
 int sfs_sqlite_index_drop(struct sfs_storage *base, uint64_t id, struct sfs_error *error);
+/* Drops the one that could not be dropped when its making failed, if there is one. */
+void sfs_sqlite_index_forsake(struct sfs_sqlite *store);
 /* Drops those that a dead process (NULL: any, whose time is over) was building. */
 int sfs_sqlite_index_abandon(struct sfs_sqlite_transaction *transaction, const char *owner,
                              struct sfs_error *error);

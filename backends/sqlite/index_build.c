@@ -179,9 +179,11 @@ int sfs_sqlite_index_create(struct sfs_storage *base, const struct sfs_index *in
     int code = sfs_sqlite_transact(creation.store, begin_work, &creation, error);
     if (code == 0) {
         code = build(&creation, progress, context, error);
-        /* Where this fails too, it is dropped when nobody has gone on with it for some time. */
-        if (code)
-            (void)sfs_sqlite_index_drop(base, creation.index->id, NULL);
+        int dropped = code ? sfs_sqlite_index_drop(base, creation.index->id, NULL) : 0;
+        /* As on a full disk: the housekeeper goes on trying; and what this process cannot do is
+         * done when nobody has gone on with the index for some time. */
+        if (dropped < 0 && dropped != SFS_E_NOT_FOUND)
+            creation.store->forsaken = creation.index->id;
     }
     sfs_buffer_free(&creation.after);
     sfs_buffer_free(&creation.next);
@@ -211,6 +213,16 @@ int sfs_sqlite_index_drop(struct sfs_storage *base, uint64_t id, struct sfs_erro
     if (code == 0)
         sfs_sqlite_keeper_ask(store);
     return code;
+}
+
+void sfs_sqlite_index_forsake(struct sfs_sqlite *store)
+{
+    uint64_t id = store->forsaken;
+    if (id == 0)
+        return;
+    int code = sfs_sqlite_index_drop(&store->storage, id, NULL);
+    if (code == 0 || code == SFS_E_NOT_FOUND)
+        (void)atomic_compare_exchange_strong(&store->forsaken, &id, 0);
 }
 
 int sfs_sqlite_index_abandon(struct sfs_sqlite_transaction *transaction, const char *owner,

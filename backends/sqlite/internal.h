@@ -162,6 +162,7 @@ struct sfs_sqlite {
     struct sfs_index_set *indexes; /* as of the commit … (index.c) */
     int64_t indexes_version;       /* … that last changed the set */
     struct sfs_sqlite_known known; /* under the same mutex */
+    _Atomic uint64_t forsaken;     /* an index whose making failed, still to be dropped; 0: none */
 
     pthread_mutex_t feed_mutex;
     struct sfs_sqlite_feed *feeds;

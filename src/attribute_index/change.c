@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "attribute_index/postings.h"
+#include "core/batch.h"
 #include "util/clock.h"
 
 #define RETRIES 200u
@@ -475,9 +476,9 @@ static int add_record(struct change *change, const struct cached *record, struct
         return record->stored ? sfs_batch_delete(batch, key, 0, change->error) : 0;
     change->text.size = 0;
     int result = fail(change, sfs_posting_write(&record->posting, &change->text));
-    return result
-               ? result
-               : sfs_batch_put(batch, key, sfs_buffer_bytes(&change->text), NULL, 0, change->error);
+    return result ? result
+                  : sfs_batch_put_known(batch, key, sfs_buffer_bytes(&change->text), NULL,
+                                        SFS_TYPE_JSON, change->error);
 }
 
 /* The number of records that are written or removed, or an error. */
@@ -512,8 +513,8 @@ static int commit(struct change *change, bool durable)
             result = sfs_batch_require_revision(batch, change->key, change->head.revision,
                                                 change->error);
         if (!result)
-            result = sfs_batch_put(batch, change->key, sfs_buffer_bytes(&change->text), NULL, 0,
-                                   change->error);
+            result = sfs_batch_put_known(batch, change->key, sfs_buffer_bytes(&change->text), NULL,
+                                         SFS_TYPE_JSON, change->error);
         if (!result)
             result = sfs_apply(change->store, batch, &options, NULL, change->error);
     }

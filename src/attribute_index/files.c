@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "attribute_index/files.h"
+#include "core/batch.h"
+#include "core/stage.h"
 #include "util/file.h"
 #include "util/place.h"
 
@@ -78,10 +80,10 @@ static int stage_piece(void *context, struct sfs_bytes bytes, struct sfs_error *
 static int add_to_batch(struct staged *staged, struct sfs_bytes key, struct sfs_bytes last,
                         struct sfs_batch *batch, struct sfs_error *error)
 {
-    if (!staged->stage)
-        return sfs_batch_put(batch, key, last, NULL, 0, error);
-    int result = stage_piece(staged, last, error);
-    return result ? result : sfs_batch_put_stage(batch, key, staged->stage, NULL, 0, error);
+    int result = staged->stage ? stage_piece(staged, last, error) : 0;
+    bool huge = staged->stage && sfs_stage_size(staged->stage) > SFS_STAGE_JSON_MAX;
+    enum sfs_type type = huge ? SFS_TYPE_TEXT : SFS_TYPE_JSON;
+    return result ? result : sfs_batch_put_known(batch, key, last, staged->stage, type, error);
 }
 
 int sfs_document_store(struct sfs_storage *store, struct sfs_bytes key,

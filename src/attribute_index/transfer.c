@@ -4,6 +4,7 @@
 
 #include "attribute_index/edges.h"
 #include "attribute_index/postings.h"
+#include "core/batch.h"
 
 #define BATCH_OPERATIONS ((size_t)5000)
 
@@ -182,8 +183,9 @@ static int put_record(struct putter *putter, const struct sfs_posting *posting)
     putter->text.size = 0;
     int result = sfs_attribute_fail(putter->error, sfs_posting_write(posting, &putter->text));
     if (!result)
-        result = sfs_batch_put(putter->batch, sfs_buffer_bytes(&putter->name),
-                               sfs_buffer_bytes(&putter->text), NULL, 0, putter->error);
+        result = sfs_batch_put_known(putter->batch, sfs_buffer_bytes(&putter->name),
+                                     sfs_buffer_bytes(&putter->text), NULL, SFS_TYPE_JSON,
+                                     putter->error);
     return result ? result : flush(putter, false);
 }
 
@@ -348,8 +350,8 @@ static int put_head(struct putter *putter, bool durable)
         result = sfs_batch_require_revision(putter->batch, putter->key, putter->head.revision,
                                             putter->error);
     if (!result)
-        result = sfs_batch_put(putter->batch, putter->key, sfs_buffer_bytes(&putter->text), NULL, 0,
-                               putter->error);
+        result = sfs_batch_put_known(putter->batch, putter->key, sfs_buffer_bytes(&putter->text),
+                                     NULL, SFS_TYPE_JSON, putter->error);
     return result ? result : sfs_apply(putter->store, putter->batch, &options, NULL, putter->error);
 }
 

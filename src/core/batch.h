@@ -31,4 +31,9 @@ int sfs_batch_copy_names(struct sfs_bytes *first, struct sfs_bytes *second,
 /* Appends an operation whose names are borrowed and whose blob it takes over, also on failure. */
 int sfs_batch_add(struct sfs_batch *batch, struct sfs_operation operation, struct sfs_error *error);
 
+/* As sfs_batch_put() of `value`, or of `stage` if that is not NULL, in which the caller knows that
+ * this type would be found: nobody need look through it. */
+int sfs_batch_put_known(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes value,
+                        struct sfs_stage *stage, enum sfs_type type, struct sfs_error *error);
+
 #endif

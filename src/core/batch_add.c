@@ -85,6 +85,19 @@ int sfs_batch_put(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_byt
     return sfs_batch_add(batch, operation, error);
 }
 
+int sfs_batch_put_known(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_bytes value,
+                        struct sfs_stage *stage, enum sfs_type type, struct sfs_error *error)
+{
+    int rc = check_put(name, NULL, 0, true, error);
+    if (rc)
+        return sfs_batch_refuse(batch, rc);
+    struct sfs_operation operation = put_operation(name, type, NULL, 0);
+    operation.stage = stage;
+    if (!stage && !(operation.value = sfs_blob_new(value)))
+        return sfs_batch_refuse(batch, sfs_fail_memory(error, "batch"));
+    return sfs_batch_add(batch, operation, error);
+}
+
 int sfs_batch_put_stage(struct sfs_batch *batch, struct sfs_bytes name, struct sfs_stage *stage,
                         const struct sfs_attributes *attributes, unsigned mask,
                         struct sfs_error *error)

@@ -61,6 +61,7 @@ static int put(struct sfs_storage *store, struct sfs_bytes key, uint64_t revisio
 {
     const struct sfs_apply_options apply = {.durable = options->durable};
     const struct sfs_attributes *attributes = revision == 0 ? options->attributes : NULL;
+    uint64_t sequence = 0;
     struct sfs_batch *batch;
     int code = sfs_batch_new(&batch, error);
     if (code)
@@ -69,9 +70,18 @@ static int put(struct sfs_storage *store, struct sfs_bytes key, uint64_t revisio
     if (code == 0)
         code = sfs_batch_put(batch, key, value, attributes, attributes != NULL ? options->mask : 0, error);
     if (code == 0)
-        code = sfs_apply(store, batch, &apply, NULL, error);
+        code = sfs_apply(store, batch, &apply, &sequence, error);
+    if (code == 0 && options->ret_revision != NULL)
+        *options->ret_revision = sequence;
     sfs_batch_free(batch);
     return code;
+}
+
+static int changed(struct sfs_bytes key, struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_CONFLICT, ORIGIN, "'%s' was changed by somebody else",
+                    sfs_name_show(key, shown, sizeof(shown)));
 }
 
 /* *ret_conflict: somebody else was first, which says nothing about what the function fails with. */
@@ -86,12 +96,16 @@ static int attempt(struct sfs_storage *store, struct sfs_bytes key, sfs_document
     int code = read_key(store, key, &record, error);
     if (code)
         return code;
+    if (options->revision != 0 && (record == NULL || record->revision != options->revision)) {
+        sfs_record_unref(record);
+        return changed(key, error);
+    }
     if (record != NULL)
         text = record->size > 0 ? sfs_record_value(record) : SFS_LITERAL("");
     code = function(context, text, &out, error);
     if (code == SFS_DOCUMENT_PUT) {
         code = put(store, key, record != NULL ? record->revision : 0, sfs_buffer_bytes(&out), options, error);
-        *ret_conflict = code == SFS_E_CONFLICT;
+        *ret_conflict = code == SFS_E_CONFLICT && options->revision == 0;
     }
     sfs_buffer_free(&out);
     sfs_record_unref(record);

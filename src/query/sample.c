@@ -8,9 +8,11 @@
 #include "storefs/path.h"
 
 #define SAMPLE_RECORDS 10000
+#define SAMPLE_BYTES (8 << 20) /* of their values, after which no further record is looked at */
+#define SAMPLE_MS 1000         /* for filters that let little pass, and sorts */
 #define SAMPLE_VALUES ((size_t)10000)
 #define INDEX_VALUES ((size_t)100000) /* of an index, which has them in order */
-#define FORM_MAX 255 /* bytes of a file name, escaped */
+#define FORM_MAX 255                  /* bytes of a file name, escaped */
 
 /* Distinct values in their total order; the names of fields are texts. */
 struct sample {
@@ -85,8 +87,8 @@ static struct sfs_value *own_value(struct sample *sample)
     return result ? NULL : own;
 }
 
-/* Inserts the value whose form is made, at the place that was found for it. What cannot be a name, or
- * is one too many, leaves the sample incomplete. */
+/* Inserts the value whose form is made, at the place that was found for it. What cannot be a name,
+ * or is one too many, leaves the sample incomplete. */
 static int insert(struct sample *sample, size_t index)
 {
     int fits = form_fits(sample);
@@ -161,11 +163,13 @@ static int read_records(struct sample *sample, struct sfs_cursor *cursor, struct
 {
     const struct sfs_record *record = NULL;
     int found;
+    uint64_t bytes = 0;
     for (size_t i = 0; (found = sfs_cursor_next(cursor, &record, error)) > 0; i++) {
-        if (i == SAMPLE_RECORDS) {
+        if (i == SAMPLE_RECORDS || bytes >= SAMPLE_BYTES) {
             sample->complete = false;
             return 0;
         }
+        bytes += record->size;
         struct sfs_subject subject = sfs_subject(record);
         int result = sample->names ? add_names(sample, &subject) : add_value(sample, &subject);
         if (result)
@@ -190,17 +194,29 @@ static int visit_values(struct sample *sample, int (*visit)(void *context, struc
     return 0;
 }
 
+/* When the time of the sample is over, what was found is shown; the query's own limit is an error.
+ */
 static int run_sample(struct sample *sample, struct sfs_storage *store,
                       const struct sfs_query *query, struct sfs_error *error)
 {
     struct sfs_cursor *cursor = NULL;
+    struct sfs_query *timed = NULL;
     if (sample_begin(sample))
         return sfs_fail_memory(error, "query");
-    int result = sfs_query_run(store, query, &cursor, error);
+    int result = sfs_query_copy(&timed, query, error);
+    if (result)
+        return result;
+    bool own = query->options.time_ms == 0 || query->options.time_ms > SAMPLE_MS;
+    timed->options.time_ms = own ? SAMPLE_MS : query->options.time_ms;
+    result = sfs_query_run(store, timed, &cursor, error);
     if (result == 0)
         result = read_records(sample, cursor, error);
     sfs_cursor_close(cursor);
-    return result;
+    sfs_query_free(timed);
+    if (result != SFS_E_TIMED_OUT || !own)
+        return result;
+    sample->complete = false;
+    return 0;
 }
 
 int sfs_query_fields(struct sfs_storage *store, const struct sfs_query *query,
@@ -258,8 +274,8 @@ static int list_values(struct sample *sample, struct sfs_storage *store,
         if (!query->stages[i]->node)
             return 0;
     }
-    int result = sfs_index_values(store, query, &sample->field, show_value, &listing, ret_done,
-                                  error);
+    int result =
+        sfs_index_values(store, query, &sample->field, show_value, &listing, ret_done, error);
     sample->complete = listing.sample.complete;
     sample_free(&listing.sample);
     bool cut = result > 0 && !listing.ended;

@@ -2,13 +2,15 @@
 /*
  * Reads of which a serializable transaction notes less than what they scan. Queries: their filters
  * are run here, on a scan that is not recorded, and the filters themselves are what the commit
- * checks. "Is anything there?": the record that showed it. What lies under another name here than in
- * the store need not be noted: who moves or clears a range counts it, and has read it whole by that.
+ * checks; an order or groups behind them too, where an index has those. "Is anything there?": the
+ * record that showed it. What lies under another name here than in the store need not be noted: who
+ * moves or clears a range counts it, and has read it whole by that.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "query/bounds.h"
+#include "query/cover.h"
 #include "query/plan.h"
 #include "query/run.h"
 #include "txn/recorder.h"
@@ -21,15 +23,23 @@ struct tracker {
     struct sfs_txn_writes writes;
     struct sfs_txn_predicate *predicate; /* borrowed from the recorder */
     struct sfs_bounds bounds;
-    struct sfs_plan plan;       /* `below` may refer to it and to `view` */
-    bool ordered;               /* the rows come in the order asked for, and are noted as a whole */
-    struct sfs_storage *view;   /* NULL: below is a scan */
+    struct sfs_guard guard;
+    struct sfs_plan plan; /* `below` may refer to it, to `view` and to `guard` */
+    bool whole; /* rows in the order asked for, or groups: what they are made of is noted as a whole
+                 */
+    struct sfs_storage *view; /* NULL: below is a scan */
     struct sfs_cursor *below;
 };
 
 static struct tracker *tracker_of(struct sfs_cursor *cursor)
 {
     return (struct tracker *)cursor;
+}
+
+/* The rows are groups, which have no names. */
+static bool is_grouped(const struct tracker *self)
+{
+    return self->plan.way == SFS_PLAN_GROUPS;
 }
 
 static int share(void *context, uint64_t *generation, struct sfs_txn_writes *writes,
@@ -55,12 +65,12 @@ static int tracker_next(struct sfs_cursor *cursor, const struct sfs_record **ret
     /* An index may name more than is in the range, in the same order. */
     do
         found = sfs_cursor_next(self->below, &record, error);
-    while (found > 0 && !sfs_range_has(range, record->name));
+    while (found > 0 && !is_grouped(self) && !sfs_range_has(range, record->name));
     if (found < 0)
         return found;
-    int failed = self->ordered ? 0
+    int failed = self->whole ? 0
                  : found > 0 ? sfs_txn_reads_query_upto(reads, self->predicate, record->name, error)
-                           : sfs_txn_reads_query_end(reads, self->predicate, range.to, error);
+                             : sfs_txn_reads_query_end(reads, self->predicate, range.to, error);
     if (failed)
         return failed;
     if (found > 0)
@@ -88,18 +98,24 @@ static size_t leading_filters(const struct sfs_query *query)
     return count;
 }
 
-static bool is_order(const struct sfs_query *query, size_t at)
+/* Whether this stage looks at all rows before it gives the first. */
+static bool needs_all(const struct sfs_query *query, size_t at)
 {
-    return at < query->count && query->stages[at]->kind == SFS_QUERY_ORDER;
+    if (at >= query->count)
+        return false;
+    enum sfs_query_stage_kind kind = query->stages[at]->kind;
+    return kind == SFS_QUERY_ORDER || kind == SFS_QUERY_GROUP || kind == SFS_QUERY_AGGREGATE;
 }
 
 static int open_view(struct tracker *self, struct sfs_error *error)
 {
-    return self->view ? 0
-                      : sfs_txn_unrecorded_new(self->transaction, &self->writes, &self->view, error);
+    return self->view
+               ? 0
+               : sfs_txn_unrecorded_new(self->transaction, &self->writes, &self->view, error);
 }
 
-/* Reads the rows from an index, in order of names, where that is better. What is noted is the same. */
+/* Reads the rows from an index, in order of names, where that is better. What is noted is the same.
+ */
 static int open_index(struct tracker *self, size_t stages, struct sfs_error *error)
 {
     struct sfs_query filters = *self->query; /* the stages stay those of self->query */
@@ -114,7 +130,7 @@ static int open_index(struct tracker *self, size_t stages, struct sfs_error *err
     return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE, &self->below, error);
 }
 
-/* Notes what an order looks at: all that the filters leave. */
+/* Notes what such a stage looks at: all that the filters leave. */
 static int note_whole(struct tracker *self, size_t stages, struct sfs_error *error)
 {
     struct sfs_txn_reads *reads = &self->transaction->recorder->reads;
@@ -122,23 +138,34 @@ static int note_whole(struct tracker *self, size_t stages, struct sfs_error *err
     if (stages == 0)
         return sfs_txn_reads_range(reads, range, error);
     int code = sfs_txn_reads_query(reads, self->query, stages, range.from, &self->predicate, error);
-    return code || !self->predicate ? code
-                                    : sfs_txn_reads_query_end(reads, self->predicate, range.to, error);
+    return code || !self->predicate
+               ? code
+               : sfs_txn_reads_query_end(reads, self->predicate, range.to, error);
 }
 
-/* Reads the rows from an index that is in the order that follows the filters, if there is one. */
-static int open_ordered(struct tracker *self, size_t stages, struct sfs_error *error)
+static int open_plan(struct tracker *self, struct sfs_error *error)
 {
-    if (!is_order(self->query, stages) || !sfs_plan_able(self->transaction->snapshot))
+    sfs_guard_begin(&self->guard, &self->query->options);
+    return is_grouped(self)
+               ? sfs_cover_cursor(self->view, &self->plan, &self->guard, &self->below, error)
+               : sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE, &self->below, error);
+}
+
+/* Reads the rows from an index that is in the order that follows the filters, or the groups that do
+ * from its entries, if there is one. */
+static int open_whole(struct tracker *self, size_t stages, struct sfs_error *error)
+{
+    if (!needs_all(self->query, stages) || !sfs_plan_able(self->transaction->snapshot))
         return 0;
     int code = open_view(self, error);
     if (code == 0)
         code = sfs_plan_make(self->view, self->query, &self->plan, error);
-    if (code == 0 && self->plan.index && self->plan.ordered)
+    bool wanted = code == 0 && self->plan.index && (self->plan.ordered || is_grouped(self));
+    if (wanted)
         code = note_whole(self, stages, error);
-    self->ordered = code == 0 && self->plan.ordered && (stages == 0 || self->predicate);
-    if (self->ordered)
-        return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE, &self->below, error);
+    self->whole = code == 0 && wanted && (stages == 0 || self->predicate);
+    if (self->whole)
+        return open_plan(self, error);
     sfs_plan_free(&self->plan);
     return code;
 }
@@ -149,7 +176,7 @@ static int open_scan(struct tracker *self, size_t stages, struct sfs_error *erro
     if (sfs_bounds_find(self->query, &self->bounds))
         return sfs_fail_memory(error, "transaction");
     struct sfs_range range = sfs_bounds_range(&self->bounds);
-    int code = open_ordered(self, stages, error);
+    int code = open_whole(self, stages, error);
     if (code || self->below || stages == 0)
         return code;
     code = sfs_txn_reads_query(&transaction->recorder->reads, self->query, stages, range.from,
@@ -191,8 +218,30 @@ static void explain(const struct tracker *tracker, size_t stages, struct sfs_pus
 {
     const struct sfs_index *index = tracker->plan.index;
     snprintf(taken->plan, sizeof(taken->plan), "%s one snapshot%s%.100s; the commit checks that %s",
-             stages ? "filters" : "reads", index ? " by the index " : "", index ? index->name : "",
+             is_grouped(tracker) ? "makes groups of"
+             : stages            ? "filters"
+                                 : "reads",
+             index ? " by the index " : "", index ? index->name : "",
              stages ? "no change since matches" : "nothing has changed");
+}
+
+/* What is still to do for the stages that the rows of the tracker are made by: *ret_done. */
+static int put_stages(const struct tracker *tracker, size_t stages, struct sfs_cursor **chain,
+                      size_t *ret_done, struct sfs_error *error)
+{
+    const struct sfs_query *query = tracker->query;
+    int code = 0;
+    if (is_grouped(tracker)) {
+        /* The results of a group are made behind it; without a group they are the rows. */
+        *ret_done = tracker->plan.done + !tracker->plan.group;
+        return tracker->plan.group
+                   ? 0
+                   : sfs_summary_cursor(*chain, query->stages[*ret_done - 1], chain, error);
+    }
+    for (size_t i = 0; i < stages && code == 0; i++)
+        code = sfs_filter_cursor(*chain, query->stages[i]->node, chain, error);
+    *ret_done = stages + tracker->whole;
+    return code;
 }
 
 int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes *writes,
@@ -201,7 +250,7 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes
 {
     size_t stages = leading_filters(query);
     struct tracker *tracker = NULL;
-    if (!transaction->recorder || transaction->parent || (stages == 0 && !is_order(query, 0))) {
+    if (!transaction->recorder || transaction->parent || (stages == 0 && !needs_all(query, 0))) {
         sfs_txn_writes_clear(writes);
         return 0;
     }
@@ -209,13 +258,13 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes
     if (code || !tracker)
         return code;
     struct sfs_cursor *chain = &tracker->cursor;
-    for (size_t i = 0; i < stages && code == 0; i++)
-        code = sfs_filter_cursor(chain, tracker->query->stages[i]->node, &chain, error);
+    size_t done = 0;
+    code = put_stages(tracker, stages, &chain, &done, error);
     if (code) {
         sfs_cursor_close(chain);
         return code;
     }
-    ret_taken->stages = stages + tracker->ordered;
+    ret_taken->stages = done;
     ret_taken->cursor = chain;
     explain(tracker, stages, ret_taken);
     return 0;

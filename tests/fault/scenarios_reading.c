@@ -8,6 +8,7 @@
 #include "storefs/document.h"
 #include "storefs/index.h"
 #include "storefs/query.h"
+#include "storefs/transaction.h"
 #include "tests/fault/rig.h"
 
 static int drain(struct sfs_cursor *cursor, struct sfs_error *error)
@@ -140,7 +141,7 @@ static int fill_indexed(struct sfs_storage *store, struct sfs_error *error)
     return code ? code : sfs_index_create(store, L("s,n"), NULL, NULL, error);
 }
 
-static int query_groups(struct fixture *f, struct sfs_error *error)
+static int group_all(struct fixture *f, struct sfs_error *error)
 {
     static const char *const paths[] = {
         "group/s/aggregate/count,min(n),max(n)/values.ndjson",
@@ -149,13 +150,38 @@ static int query_groups(struct fixture *f, struct sfs_error *error)
         "where/s in [\"x\", \"y\"]/max/s",
         "where/@key >= \"n\" and s = \"y\"/group/n/explain",
     };
+    int code = 0;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && code == 0; i++)
+        code = query_text(f, sfs_string(paths[i]), error);
+    return code;
+}
+
+/* In a transaction what the groups are made of is noted, too. */
+static int group_recorded(struct fixture *f, struct sfs_error *error)
+{
+    const struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
+    struct sfs_transaction *transaction = NULL;
+    struct fixture inside = *f;
+    int code = sfs_begin(f->store, &options, &transaction, error);
+    if (code == 0) {
+        inside.store = sfs_transaction_storage(transaction);
+        code = group_all(&inside, error);
+    }
+    sfs_transaction_free(transaction);
+    return code;
+}
+
+static int query_groups(struct fixture *f, struct sfs_error *error)
+{
     struct fixture own = *f;
     own.store = NULL;
     int code = sfs_open(&own.store, "memory:", SFS_OPEN_CREATE, error);
     if (code == 0)
         code = fill_indexed(own.store, error);
-    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]) && code == 0; i++)
-        code = query_text(&own, sfs_string(paths[i]), error);
+    if (code == 0)
+        code = group_all(&own, error);
+    if (code == 0)
+        code = group_recorded(&own, error);
     int closed = own.store ? sfs_close(own.store, code ? NULL : error) : 0;
     return code ? code : closed;
 }
@@ -259,7 +285,8 @@ static int document_index(struct fixture *f, struct sfs_error *error)
     if (code == 0)
         code = sfs_document_find(document, (struct sfs_document_path){steps, 2}, &value, error);
     if (code == 0)
-        code = sfs_document_visit(document, sfs_document_root(document), count_members, &count, error);
+        code =
+            sfs_document_visit(document, sfs_document_root(document), count_members, &count, error);
     if (code == 0 && count != 201)
         code = sfs_fail(error, SFS_E_CORRUPT, "test", "%d members", count);
     sfs_document_unref(document);
@@ -271,7 +298,8 @@ static int document_get(struct fixture *f, struct sfs_error *error)
 {
     const struct sfs_bytes step = L("s");
     struct sfs_buffer json = {0}, form = {0}, again = {0};
-    int code = sfs_document_get(f->store, L("b"), (struct sfs_document_path){&step, 1}, &json, error);
+    int code =
+        sfs_document_get(f->store, L("b"), (struct sfs_document_path){&step, 1}, &json, error);
     if (code == 0)
         code = sfs_document_form(sfs_buffer_bytes(&json), &form, error);
     if (code == 0)

@@ -20,3 +20,8 @@ fuzz_programs += tests/fuzz/fuzz_attributes
 tests_fuzz_fuzz_attributes_SOURCES = tests/fuzz/fuzz_attributes.c
 tests_fuzz_fuzz_attributes_LDFLAGS = $(fuzz_ldflags)
 EXTRA_DIST += tests/fuzz/corpus/attributes/document.json tests/fuzz/corpus/attributes/foreign.json
+fuzz_programs += tests/fuzz/fuzz_path
+tests_fuzz_fuzz_path_SOURCES = tests/fuzz/fuzz_path.c
+tests_fuzz_fuzz_path_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += tests/fuzz/corpus/expression tests/fuzz/corpus/line tests/fuzz/corpus/path \
+	tests/fuzz/corpus/query

@@ -74,6 +74,39 @@ unique() {
     works store '{"mail":"none"}' "$mount/keys/d2"
     refuses "File exists" mkdir "$mount/indexes/unique:type"
     works grep -q "'d1' and 'd10'" <(tail -n 1 "$mount/admin/errors")
+    works mkdir "$mount/keys/new"
+    printf '{"mail":"m3"}\n' > "$TMPDIR/value"
+    refuses "File exists" cp "$TMPDIR/value" "$mount/keys/new/empty"
+    refuses "File exists" cp -p "$TMPDIR/value" "$mount/keys/new/mode"
+    refuses "File exists" cp "$TMPDIR/value" "$mount/fields/new/document"
+    printf '{"n":13}\n' > "$mount/keys/plain"
+    printf m3 > "$TMPDIR/value"
+    refuses "File exists" cp "$TMPDIR/value" "$mount/fields/plain/mail"
+    # Where others share the store cp has made the name at once; it goes when the file is closed.
+    for _ in $(seq 50); do
+        [ -z "$(ls "$mount/keys/new")" ] && ! grep -q mail "$mount/keys/plain" && break
+        sleep 0.1
+    done
+    same "" "$(ls -A "$mount/keys/new")" "what a refused copy leaves"
+    same '{"n":13}' "$(cat "$mount/keys/plain")" "a document that a refused member was to be in"
+    works rmdir "$mount/keys/new"
+    checks=$((checks + 1))
+    python3 - "$mount" <<'PYTHON' || fail "a refused member that somebody else has made since"
+import errno, os, sys
+mount = sys.argv[1]
+member = os.open(f"{mount}/fields/plain/mail", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+os.write(member, b"m3")
+with open(f"{mount}/keys/plain", "w") as file:
+    file.write('{"mail":""}')
+try:
+    os.close(member)
+except OSError as problem:
+    sys.exit(problem.errno != errno.EEXIST)
+sys.exit("it was accepted")
+PYTHON
+    sleep 0.5
+    same '{"mail":""}' "$(cat "$mount/keys/plain")" "what somebody else has made"
+    works rm "$mount/keys/plain"
 }
 
 command() {
@@ -137,10 +170,11 @@ building() {
         > "$TMPDIR/building.ndjson"
     works "$STOREFS" import "sqlite:$store" "$TMPDIR/building.ndjson"
     up "sqlite:$store" "$mount"
-    python3 - "$store" "$mount" <<'PYTHON' || fail "an index that is being made"
-import json, os, signal, sqlite3, sys, threading, time
+    python3 - "$store" "$mount" "$(daemon_of "$mount")" <<'PYTHON' || fail "an index that is being made"
+import json, os, resource, signal, sqlite3, sys, threading, time
 signal.alarm(60)
-store, mount = sys.argv[1:]
+store, mount = sys.argv[1:3]
+daemon = int(sys.argv[3])
 database = sqlite3.connect(store, isolation_level=None, timeout=0)
 
 def stats(name):
@@ -190,6 +224,26 @@ make_and_hold("m")  # dropped while it is being made
 database.execute("ROLLBACK")
 os.rmdir(f"{mount}/indexes/m")
 assert os.listdir(f"{mount}/indexes") == []
+
+# Whoever made it is not told of a failure by mkdir any more.
+make_and_hold("m")
+limit = resource.prlimit(daemon, resource.RLIMIT_FSIZE)
+resource.prlimit(daemon, resource.RLIMIT_FSIZE, (0, limit[1]))  # as if the disk were full
+database.execute("ROLLBACK")
+told = []
+while not told:
+    time.sleep(0.02)
+    with open(f"{mount}/admin/errors") as file:
+        told = [line for line in map(json.loads, file) if line["path"] == "indexes/m"]
+assert told[-1]["operation"] == "mkdir" and store in told[-1]["message"], told
+with open(f"{mount}/keys/7") as file:
+    assert file.read() == '{"n":7,"m":-7}'
+resource.prlimit(daemon, resource.RLIMIT_FSIZE, limit)
+while os.listdir(f"{mount}/indexes"):
+    time.sleep(0.02)
+os.mkdir(f"{mount}/indexes/m")
+while stats("m")["state"] != "ready":
+    time.sleep(0.02)
 PYTHON
     checks=$((checks + 1))
     mkdir "$mount/indexes/n,m"
@@ -197,10 +251,10 @@ PYTHON
     works grep -q "n,m.*ready" <("$STOREFS" index "sqlite:$store")
 }
 
-for backend in memory json; do
+for backend in memory json sqlite; do
     echo "--- $backend"
     mount=$TMPDIR/$backend.mnt
-    uri="json:$TMPDIR/store.json"
+    uri="$backend:$TMPDIR/store.$backend"
     [ "$backend" = memory ] && uri="memory:?snapshot=$TMPDIR/store.memory"
     up "$uri" "$mount"
     basics "$mount"

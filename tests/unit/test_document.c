@@ -315,7 +315,7 @@ static void test_no_document(void **state)
     struct sfs_storage *store = open_store();
     struct sfs_attributes link = {.kind = SFS_KIND_SYMLINK};
     struct sfs_attributes private = {.mode = 0600};
-    struct sfs_document_options options = {&private, SFS_ATTRIBUTE_MODE, true};
+    struct sfs_document_options options = {.attributes = &private, .mask = SFS_ATTRIBUTE_MODE, .durable = true};
     struct parsed_path a;
     struct sfs_batch *batch;
     struct sfs_error error;
@@ -357,7 +357,8 @@ static void test_attributes(void **state)
 {
     struct sfs_storage *store = open_store();
     struct sfs_attributes private = {.mode = 0600, .uid = 5};
-    struct sfs_document_options options = {&private, SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID, false};
+    struct sfs_document_options options = {
+        .attributes = &private, .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID};
     const struct sfs_record *record;
     struct parsed_path a;
     (void)state;
@@ -368,6 +369,30 @@ static void test_attributes(void **state)
     assert_int_equal(record->attributes.uid, 5);
     assert_int_equal(record->attributes.type, SFS_TYPE_JSON);
     sfs_record_unref(record);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+/* Onto one revision only: nothing is tried again, and the function is not asked about another. */
+static void test_revision(void **state)
+{
+    struct sfs_storage *store = open_store();
+    uint64_t made = 0, none = 0;
+    struct sfs_document_options options = {.ret_revision = &made};
+    struct sfs_error error;
+    int calls = 0;
+    (void)state;
+    assert_int_equal(sfs_document_edit(store, L("d"), make_document, NULL, &options, NULL), 0);
+    assert_true(made > 0);
+    options = (struct sfs_document_options){.revision = made, .ret_revision = &none};
+    assert_int_equal(sfs_document_edit(store, L("d"), keep, &calls, &options, NULL), 0);
+    assert_int_equal(calls, 1);
+    assert_int_equal(none, 0);
+    assert_int_equal(sfs_set(store, L("d"), L("[2]"), NULL), 0);
+    assert_int_equal(sfs_document_edit(store, L("d"), keep, &calls, &options, &error), SFS_E_CONFLICT);
+    assert_string_equal(error.message, "'d' was changed by somebody else");
+    assert_int_equal(sfs_document_edit(store, L("e"), keep, &calls, &options, &error), SFS_E_CONFLICT);
+    assert_int_equal(calls, 1);
+    assert_value(store, "d", "[2]");
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
@@ -565,7 +590,8 @@ int main(void)
         cmocka_unit_test(test_text),        cmocka_unit_test(test_sentences),
         cmocka_unit_test(test_limits),      cmocka_unit_test(test_forms),
         cmocka_unit_test(test_store),       cmocka_unit_test(test_no_document),
-        cmocka_unit_test(test_attributes),  cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_attributes),  cmocka_unit_test(test_revision),
+        cmocka_unit_test(test_writers),
         cmocka_unit_test(test_reading),     cmocka_unit_test(test_large),
         cmocka_unit_test(test_too_many),
     };

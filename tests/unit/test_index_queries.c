@@ -204,9 +204,9 @@ static void test_serializable_notes_what_an_index_gave(void **state)
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
-/* Reads in order and commits, while somebody else writes `document`. */
-static int commit_after_order(struct sfs_storage *store, const char *query, const char *rows,
-                              const char *document)
+/* Reads and commits, while somebody else writes `document`. */
+static int commit_after(struct sfs_storage *store, const char *query, const char *rows,
+                        const char *document)
 {
     const struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
     struct sfs_transaction *transaction = NULL;
@@ -234,23 +234,64 @@ static void test_serializable_order(void **state)
     const struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
     must_create(store, "type,n");
     const char *filtered = "by/type/t3/order/n:desc/limit/2/keys";
+    assert_int_equal(commit_after(store, filtered, "k00696\nk00689\n", "{\"type\":\"t4\",\"n\":3}"),
+                     0);
     assert_int_equal(
-        commit_after_order(store, filtered, "k00696\nk00689\n", "{\"type\":\"t4\",\"n\":3}"), 0);
-    assert_int_equal(
-        commit_after_order(store, filtered, "k00696\nk00689\n", "{\"type\":\"t3\",\"n\":-1}"),
+        commit_after(store, filtered, "k00696\nk00689\n", "{\"type\":\"t3\",\"n\":-1}"),
         SFS_E_CONFLICT);
-    assert_int_equal(commit_after_order(store,
-                                        "by/type/t3/where/@key ~ \"k*\"/order/n:desc/limit/1/keys",
-                                        "k00696\n", "{\"type\":\"t3\",\"n\":-2}"),
+    assert_int_equal(commit_after(store, "by/type/t3/where/@key ~ \"k*\"/order/n:desc/limit/1/keys",
+                                  "k00696\n", "{\"type\":\"t3\",\"n\":-2}"),
                      0);
     const char *all = "order/type:desc,n:desc/limit/1/keys";
-    assert_int_equal(commit_after_order(store, all, "k00699\n", "{\"type\":\"a\"}"),
-                     SFS_E_CONFLICT);
+    assert_int_equal(commit_after(store, all, "k00699\n", "{\"type\":\"a\"}"), SFS_E_CONFLICT);
     assert_int_equal(sfs_begin(store, &options, &transaction, &error), 0);
     assert_non_null(strstr(text(sfs_transaction_storage(transaction), "by/type/t3/order/n/explain"),
                            "filters one snapshot by the index type,n; the commit checks that no "
                            "change since matches"));
     sfs_transaction_free(transaction);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+/* So it is with groups and aggregates, which no document is read for. */
+static void test_serializable_groups(void **state)
+{
+    static const char *const queries[] = {
+        "by/type/t3/sum/n",
+        "by/type/t3/count",
+        "by/type/t3/max/n",
+        "by/type/t3/distinct/n",
+        "by/type/t3/group/n/limit/3/count",
+        "by/type/t3/group/type/aggregate/count,sum(n),min(n)/values.ndjson",
+        "where/type in [\"t3\",\"t5\"] and n < 300/group/type/sum/n",
+        "by/type/t3/aggregate/count,avg(n)/where/count > 1/values.ndjson",
+    };
+    (void)state;
+    struct sfs_storage *store = open_filled(700);
+    struct sfs_transaction *transaction = NULL;
+    const struct sfs_transaction_options options = {.isolation = SFS_SERIALIZABLE};
+    must_create(store, "type,n");
+    for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+        char *rows = strdup(text(store, queries[i]));
+        assert_int_equal(commit_after(store, queries[i], rows, "{\"type\":\"t4\",\"n\":9}"), 0);
+        assert_int_equal(commit_after(store, queries[i], rows, "{\"type\":\"t3\",\"n\":5}"),
+                         SFS_E_CONFLICT);
+        free(rows);
+    }
+    char *rows = strdup(text(store, "group/type/count"));
+    assert_int_equal(commit_after(store, "group/type/count", rows, "{\"type\":\"a\"}"),
+                     SFS_E_CONFLICT);
+    free(rows);
+    assert_int_equal(sfs_begin(store, &options, &transaction, &error), 0);
+    struct sfs_storage *inside = sfs_transaction_storage(transaction);
+    assert_non_null(strstr(text(inside, "by/type/t3/group/n/explain"),
+                           "makes groups of one snapshot by the index type,n; the commit checks "
+                           "that no change since matches"));
+    set(inside, "k00003", "{\"type\":\"t6\"}");
+    set(inside, "k00004", "{\"type\":\"t3\",\"n\":-7}");
+    assert_string_equal(text(inside, "by/type/t3/min/n"), "-7\n");
+    assert_int_equal(sfs_commit(transaction, NULL, &error), 0);
+    sfs_transaction_free(transaction);
+    assert_string_equal(text(store, "by/type/t3/min/n"), "-7\n");
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
@@ -303,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_serializable_notes_what_an_index_gave),
         cmocka_unit_test(test_serializable_order),
+        cmocka_unit_test(test_serializable_groups),
         cmocka_unit_test(test_unique_at_commit),
         cmocka_unit_test(test_not_over_maps_and_many_writes),
     };

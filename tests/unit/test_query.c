@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -482,6 +483,52 @@ static void test_sample_is_bounded(void **state)
     expect_values(store, "where/first exists", NULL, "first|", true);
 }
 
+/* Nor more bytes: of what is behind the first 8 MiB of values nothing is shown. */
+static void test_sample_of_large_values(void **state)
+{
+    struct sfs_storage *store = *state;
+    size_t size = 5 << 20;
+    char *value = malloc(size + 64);
+    char key[] = "x0";
+    assert_non_null(value);
+    for (int i = 0; i < 3; i++, key[1]++) {
+        snprintf(value, size + 64, "{\"n\":%d,\"s\":\"%*s\"}", i, (int)size, "");
+        assert_int_equal(sfs_set(store, sfs_string(key), sfs_string(value), NULL), 0);
+    }
+    free(value);
+    expect_values(store, "where/@key ~ \"x*\"", "n", "0|1|", false);
+    expect_values(store, "where/@key < \"x2\" and @key ~ \"x*\"", "n", "0|1|", true);
+}
+
+/* Called when a query asks whether to go on. */
+static int wait_long(void *context)
+{
+    struct timespec time = {.tv_sec = 1, .tv_nsec = 1000000};
+    (void)context;
+    nanosleep(&time, NULL);
+    return 0;
+}
+
+/* What takes long is not waited for; but the query's own limit is still an error. */
+static void test_sample_takes_no_longer(void **state)
+{
+    struct sfs_query *query = parse("");
+    struct sfs_query_options options = {.cancelled = wait_long};
+    struct sfs_buffer out = {0};
+    struct sfs_error error = {0};
+    bool complete = true;
+    assert_int_equal(sfs_query_configure(query, &options, NULL), 0);
+    assert_int_equal(sfs_query_fields(*state, query, gather, &out, &complete, &error), 0);
+    assert_false(complete);
+    assert_int_equal(out.size, 0);
+    options.time_ms = 900;
+    assert_int_equal(sfs_query_configure(query, &options, NULL), 0);
+    assert_int_equal(sfs_query_fields(*state, query, gather, &out, &complete, &error),
+                     SFS_E_TIMED_OUT);
+    assert_non_null(strstr(error.message, "900 ms"));
+    sfs_query_free(query);
+}
+
 static void test_no_sink(void **state)
 {
     struct sfs_query *query = parse("");
@@ -509,6 +556,8 @@ int main(void)
         TEST(test_sort_memory),
         TEST(test_fields_and_values),
         TEST(test_sample_is_bounded),
+        TEST(test_sample_of_large_values),
+        TEST(test_sample_takes_no_longer),
         TEST(test_no_sink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

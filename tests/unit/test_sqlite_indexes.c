@@ -5,6 +5,7 @@
  * the check finds.
  */
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "storefs/index.h"
@@ -296,6 +297,45 @@ static void test_two_processes(void **state)
     close_store(plain);
 }
 
+/* --- a disk that takes no more --- */
+
+/* No file of this process takes any more bytes. */
+static int fill_disk(void *context, uint64_t done, uint64_t total)
+{
+    const struct rlimit *before = context;
+    struct rlimit full = {0, before->rlim_max};
+    assert_true(done < total);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    return 0;
+}
+
+/* Neither making an index nor dropping it again works; as soon as there is room it goes all the
+ * same. */
+static void test_full_disk(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit before;
+    struct sfs_error error = {0};
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    fill(fixture->store, 0, 5000, 1);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    int code = sfs_index_create(fixture->store, sfs_string("n"), fill_disk, &before, &error);
+    const char *left = names(fixture->store);
+    const char *plan = text(fixture->store, "where/n = 7/explain");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(code, SFS_E_IO);
+    assert_non_null(strstr(error.message, fixture->path));
+    assert_string_equal(left, "n* ");
+    assert_null(strstr(plan, "index"));
+    eventually(fixture, "SELECT count(*) FROM index_definition WHERE ended IS NULL", 0);
+    assert_string_equal(names(fixture->store), "");
+    eventually(fixture, ENTRIES, 0);
+    eventually(fixture, DEFINITIONS, 0);
+    create(fixture->store, "n");
+    expect_healthy(fixture->store);
+}
+
 /* --- what else reads the tables --- */
 
 static void test_backup(void **state)
@@ -400,6 +440,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_old_snapshot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_killed_while_building, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_processes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_backup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_descending, set_up, tear_down),

@@ -93,6 +93,8 @@ struct sfs_document_options {
     const struct sfs_attributes *attributes; /* in `mask`: of a key that is made; may be NULL */
     unsigned mask;                           /* enum sfs_attribute_mask */
     bool durable;
+    uint64_t revision;      /* only onto this one, else CONFLICT; 0: any */
+    uint64_t *ret_revision; /* that of the new value, where there is one; may be NULL */
 };
 /*
  * Reads the key, calls `function` and puts what it gives, provided that the key was not changed in

@@ -197,7 +197,7 @@ SFS_API void sfs_text_close(struct sfs_text *text);
 
 /*
  * The fields there are, and the values of one, for completion: from a bounded sample of the result of
- * `query` (the first 10,000 records). `visit` gets each name or value once, in order, in the text form that
+ * `query` (its first 10,000 records or 8 MiB of values, and what a second finds of them). `visit` gets each name or value once, in order, in the text form that
  * sfs_query_by() takes; the text is borrowed for the call. A visit that returns not 0 ends it, and that
  * is returned. *ret_complete is false when the sample was cut. Errors: those of sfs_query_run().
  */
