@@ -194,8 +194,7 @@ static int visit_values(struct sample *sample, int (*visit)(void *context, struc
     return 0;
 }
 
-/* When the time of the sample is over, what was found is shown; the query's own limit is an error.
- */
+/* When the time of the sample is over, what was found is shown; that of the query is an error. */
 static int run_sample(struct sample *sample, struct sfs_storage *store,
                       const struct sfs_query *query, struct sfs_error *error)
 {

@@ -25,8 +25,7 @@ struct tracker {
     struct sfs_bounds bounds;
     struct sfs_guard guard;
     struct sfs_plan plan; /* `below` may refer to it, to `view` and to `guard` */
-    bool whole; /* rows in the order asked for, or groups: what they are made of is noted as a whole
-                 */
+    bool whole;           /* rows in order, or groups: what they are made of is noted as a whole */
     struct sfs_storage *view; /* NULL: below is a scan */
     struct sfs_cursor *below;
 };
@@ -114,8 +113,7 @@ static int open_view(struct tracker *self, struct sfs_error *error)
                : sfs_txn_unrecorded_new(self->transaction, &self->writes, &self->view, error);
 }
 
-/* Reads the rows from an index, in order of names, where that is better. What is noted is the same.
- */
+/* Reads the rows from an index, in order of names, where that is better; notes the same. */
 static int open_index(struct tracker *self, size_t stages, struct sfs_error *error)
 {
     struct sfs_query filters = *self->query; /* the stages stay those of self->query */
