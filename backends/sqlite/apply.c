@@ -25,8 +25,8 @@ int sfs_sqlite_history_record(struct sfs_sqlite_run *run, const struct sfs_recor
     if ((int64_t)before->revision > run->transaction->logged)
         return 0;
     return count_rows(run, sfs_sqlite_run(run->transaction->connection, SFS_SQL_HISTORY_ADD_RECORD,
-                                          error, 2, (int64_t)before->attributes.id,
-                                          (int64_t)run->run.sequence));
+                                          error, 3, (int64_t)before->attributes.id,
+                                          (int64_t)run->run.sequence, run->transaction->newest));
 }
 
 /* The same of a record that gives its name up. */
@@ -118,7 +118,8 @@ int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlit
                         run->transaction->store->path, (long long)id);
     if (found < 0)
         return found;
-    *ret_place = (struct sfs_sqlite_place){row[0] > 0 ? row[0] : 0, row[1] > 0, row[2]};
+    *ret_place = (struct sfs_sqlite_place){
+        .content = row[0] > 0 ? row[0] : 0, .chunked = row[1] > 0, .begun = row[2]};
     return 0;
 }
 
@@ -145,7 +146,8 @@ int sfs_sqlite_record_update(struct sfs_sqlite_run *run, int64_t before,
     if (code != 0)
         return code;
     sfs_sqlite_bind_record(statement, record, id, place);
-    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 2, before);
+    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 3, before);
+    sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 4, place.replaced);
     return sfs_sqlite_step(connection, statement, error);
 }
 
@@ -200,7 +202,8 @@ static int run_lookup(struct sfs_apply_run *base, struct sfs_bytes name, unsigne
         recall = recall_of(run, name);
         sfs_record_unref(recall->record);
         recall->record = sfs_record_ref(row.record);
-        recall->place = (struct sfs_sqlite_place){row.content, row.chunked, row.begun};
+        recall->place = (struct sfs_sqlite_place){
+            .content = row.content, .chunked = row.chunked, .begun = row.begun};
     }
     *ret_record = row.record;
     return 0;

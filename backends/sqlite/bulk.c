@@ -33,7 +33,7 @@ static int begin(const struct bulk *bulk, enum sfs_sqlite_sql sql, sqlite3_stmt 
     return code;
 }
 
-/* A statement over the range with one more number, or two. */
+/* A statement over the range with one more number, or two, or these and the newest snapshot. */
 static int run_range(const struct bulk *bulk, enum sfs_sqlite_sql sql, int64_t third,
                      int64_t fourth, struct sfs_error *error)
 {
@@ -45,6 +45,8 @@ static int run_range(const struct bulk *bulk, enum sfs_sqlite_sql sql, int64_t t
         sqlite3_bind_int64(statement, 3, third);
     if (sqlite3_bind_parameter_count(statement) > 3)
         sqlite3_bind_int64(statement, 4, fourth);
+    if (sqlite3_bind_parameter_count(statement) > 4)
+        sqlite3_bind_int64(statement, 5, bulk->run->transaction->newest);
     return sfs_sqlite_step(bulk->connection, statement, error);
 }
 
@@ -52,7 +54,8 @@ struct range_totals {
     int64_t records;
     int64_t keys;
     int64_t bytes;
-    int64_t chunked;
+    int64_t contents; /* that lie outside of the rows … */
+    int64_t chunked;  /* … in parts */
 };
 
 static int count_range(const struct bulk *bulk, struct range_totals *ret_totals,
@@ -66,7 +69,8 @@ static int count_range(const struct bulk *bulk, struct range_totals *ret_totals,
         return code;
     *ret_totals = (struct range_totals){
         sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1),
-        sqlite3_column_int64(statement, 2), sqlite3_column_int64(statement, 3)};
+        sqlite3_column_int64(statement, 2), sqlite3_column_int64(statement, 3),
+        sqlite3_column_int64(statement, 4)};
     sqlite3_reset(statement);
     return 0;
 }
@@ -92,6 +96,8 @@ static int drop_contents(const struct bulk *bulk, const struct range_totals *tot
 {
     int64_t newest = bulk->run->transaction->newest;
     int code = 0;
+    if (totals->contents == 0)
+        return 0;
     if (newest >= 0 || totals->chunked > 0)
         code = run_range(bulk, SFS_SQL_RANGE_GARBAGE, bulk->sequence, newest, error);
     if (code == 0)

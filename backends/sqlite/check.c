@@ -60,16 +60,23 @@ static const struct rule rules[] = {
     {"SELECT name, 0 FROM record WHERE content IS NOT NULL AND NOT chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = content)",
      "key '%s': its value is missing (%lld bytes found)", true, NULL, 0},
-    {"SELECT name, length(data) FROM record JOIN block ON block.block = content"
-     " WHERE NOT chunked AND length(data) <> size",
+    {"SELECT name, length(block.data) FROM record JOIN block ON block.block = content"
+     " WHERE NOT chunked AND length(block.data) <> size",
      "key '%s': %lld bytes of its value are there, which is not its size", true, NULL, 0},
-    {"SELECT name, size FROM record WHERE content IS NULL AND size <> 0",
+    {"SELECT name, size FROM record WHERE content IS NULL AND size <> 0 AND data IS NULL",
      "key '%s': it should have %lld bytes, and has no value", true, NULL, 0},
+    {"SELECT name, length(data) FROM record WHERE content IS NULL AND length(data) <> size",
+     "key '%s': %lld bytes of its value are in its row, which is not its size", true, NULL, 0},
+    /* Whoever reads it follows `content`. */
+    {"SELECT name, length(data) FROM record WHERE content IS NOT NULL AND data IS NOT NULL",
+     "key '%s': %lld bytes in its row are not its value, which lies elsewhere", true,
+     "UPDATE record SET data = NULL WHERE content IS NOT NULL AND data IS NOT NULL", 0},
     {"SELECT name, part FROM record JOIN chunk USING (content) WHERE chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)",
      "key '%s': part %lld of its value is missing", true, NULL, 0},
-    {"SELECT name, sequence FROM history WHERE existed AND content IS NOT NULL AND NOT chunked"
-     " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = content)"
+    {"SELECT name, sequence FROM history WHERE existed AND CASE WHEN content IS NULL"
+     " THEN size <> coalesce(length(data), 0) WHEN NOT chunked"
+     " THEN NOT EXISTS(SELECT 1 FROM block WHERE block.block = content) END"
      " AND " SFS_SQLITE_HISTORY_SEEN("history"),
      "key '%s': its value before %lld, which a snapshot needs, is missing", true, NULL, 2},
     {"SELECT NULL, count(*) FROM chunk WHERE content NOT IN (SELECT content FROM record WHERE"

@@ -55,11 +55,15 @@ static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use 
              "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu;"
              "PRAGMA journal_size_limit = 67108864;"
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
-             "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s; PRAGMA query_only = %d;",
+             "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s;",
              (unsigned long long)(cache < 256 ? 256 : cache),
              use == SFS_SQLITE_SCANS ? 0 : (unsigned long long)options->mmap,
-             options->synchronous ? "FULL" : "NORMAL", reader);
-    return sfs_sqlite_execute(connection, sql, error);
+             options->synchronous ? "FULL" : "NORMAL");
+    int code = sfs_sqlite_execute(connection, sql, error);
+    if (code == 0 && reader)
+        code = sfs_sqlite_schema_adapt(connection, error);
+    return code || !reader ? code
+                           : sfs_sqlite_execute(connection, "PRAGMA query_only = 1", error);
 }
 
 int sfs_sqlite_connect(struct sfs_sqlite *store, enum sfs_sqlite_use use,

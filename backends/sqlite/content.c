@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where values lie: one block under 1 MiB, chunks from there on. A block is overwritten in place
- * unless a snapshot may need it.
+ * Where values lie: in the record's row up to SFS_SQLITE_ROW_VALUE bytes, one block under 1 MiB,
+ * chunks from there on. A block is overwritten in place unless a snapshot may need it; of a value
+ * in a row that is history's part, which has a copy.
  */
 #include "backends/sqlite/internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int sfs_sqlite_block_set(struct sfs_sqlite_connection *connection, int64_t block,
                          struct sfs_bytes data, struct sfs_error *error)
@@ -55,6 +57,12 @@ int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t co
     return code;
 }
 
+struct sfs_sqlite_place sfs_sqlite_place_chunked(const struct sfs_sqlite_run *run, int64_t content)
+{
+    return (struct sfs_sqlite_place){
+        .content = content, .chunked = true, .begun = (int64_t)run->run.sequence, .replaced = true};
+}
+
 int sfs_sqlite_content_drop(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
                             struct sfs_error *error)
 {
@@ -78,14 +86,17 @@ static bool can_overwrite(const struct sfs_sqlite_run *run, struct sfs_sqlite_pl
 static int add_content(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
                        struct sfs_sqlite_place *ret_place, struct sfs_error *error)
 {
-    struct sfs_sqlite_place place = {.begun = (int64_t)run->run.sequence};
+    struct sfs_sqlite_place place = {.begun = (int64_t)run->run.sequence, .replaced = true};
     int code = 0;
-    if ((int64_t)bytes.size >= SFS_SQLITE_LARGE) {
-        place.content = ++run->transaction->state.last_content;
-        place.chunked = true;
+    if (bytes.size <= SFS_SQLITE_ROW_VALUE) {
+        if (bytes.size > 0)
+            memcpy(run->value, bytes.data, bytes.size);
+        place.data = sfs_bytes(run->value, bytes.size);
+    } else if ((int64_t)bytes.size >= SFS_SQLITE_LARGE) {
+        place = sfs_sqlite_place_chunked(run, ++run->transaction->state.last_content);
         code = sfs_sqlite_chunks_add(run->transaction, place.content, 0, (int64_t)run->run.sequence,
                                      bytes, error);
-    } else if (bytes.size > 0) {
+    } else {
         code = sfs_sqlite_block_add(run->transaction, bytes, &place.content, error);
     }
     if (code == 0)
@@ -96,8 +107,8 @@ static int add_content(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
 int sfs_sqlite_content_set(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
                            struct sfs_sqlite_place *place, struct sfs_error *error)
 {
-    bool small = bytes.size > 0 && (int64_t)bytes.size < SFS_SQLITE_LARGE;
-    if (small && can_overwrite(run, *place)) {
+    bool one_block = bytes.size > SFS_SQLITE_ROW_VALUE && (int64_t)bytes.size < SFS_SQLITE_LARGE;
+    if (one_block && can_overwrite(run, *place)) {
         place->begun = (int64_t)run->run.sequence;
         return sfs_sqlite_block_set(run->transaction->connection, place->content, bytes, error);
     }
@@ -112,8 +123,8 @@ int sfs_sqlite_content_set(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
 static int copy_large_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage,
                             struct sfs_sqlite_place *ret_place, char *data, struct sfs_error *error)
 {
-    struct sfs_sqlite_place place = {++run->transaction->state.last_content, true,
-                                     (int64_t)run->run.sequence};
+    struct sfs_sqlite_place place =
+        sfs_sqlite_place_chunked(run, ++run->transaction->state.last_content);
     int code = 0;
     int64_t part = 0;
     for (uint64_t offset = 0; offset < stage->size && code == 0; part++) {
@@ -164,6 +175,6 @@ int sfs_sqlite_content_stage(struct sfs_sqlite_run *run, struct sfs_stage *stage
         return copy_stage(run, stage, place, error);
     int code = sfs_sqlite_content_drop(run, *place, error);
     if (code == 0)
-        *place = (struct sfs_sqlite_place){content, true, (int64_t)run->run.sequence};
+        *place = sfs_sqlite_place_chunked(run, content);
     return code;
 }

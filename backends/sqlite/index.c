@@ -114,7 +114,7 @@ int sfs_sqlite_index_set_at(struct sfs_sqlite_connection *connection, int64_t se
 {
     sqlite3_stmt *statement;
     *ret_set = NULL;
-    if (sfs_sqlite_schema_is_old(connection->store))
+    if (connection->store->version < SFS_SQLITE_INDEXES_SINCE)
         return 0;
     int code = sfs_sqlite_statement(connection, SFS_SQL_INDEXES_VERSION, &statement, error);
     if (code == 0)

@@ -109,6 +109,7 @@ struct sfs_sqlite_index_look {
     struct sfs_sqlite_connection *connection;
     sqlite3_stmt *anchor;
     int64_t version;             /* of values in it that are as they were */
+    bool present;                /* nothing was committed since the snapshot */
     struct sfs_sqlite_past past; /* of a snapshot; empty where nothing has changed */
 };
 /* `pasts` is NULL with the present state. EXPIRED. */
@@ -116,6 +117,9 @@ int sfs_sqlite_index_look(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *
                           const struct sfs_index *index, struct sfs_sqlite_index_look *ret_look,
                           struct sfs_error *error);
 void sfs_sqlite_index_look_end(struct sfs_sqlite_index_look *look);
+/* Whether the index was dropped since the snapshot. NOT_FOUND: it was, and there is none. */
+int sfs_sqlite_index_ended(const struct sfs_sqlite_index_look *look, const struct sfs_index *index,
+                           bool snapshot, bool *ret_ended, struct sfs_error *error);
 /* The record that a name had then. */
 int sfs_sqlite_past_record(const struct sfs_sqlite_index_look *look, struct sfs_bytes name,
                            unsigned want, const struct sfs_record **ret_record,

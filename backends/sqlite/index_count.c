@@ -46,9 +46,8 @@ static int count_present(const struct sfs_sqlite_index_look *look, const struct 
  * not the snapshot's. */
 static bool is_unchanged(const struct sfs_sqlite_index_look *look, sqlite3_stmt *row)
 {
-    struct sfs_bytes name = sfs_sqlite_column(row, SFS_SQLITE_COLUMN_KEY + 1);
-    return sfs_bytes_equal(name, sfs_sqlite_column(row, SFS_SQLITE_COLUMN_NAME)) &&
-           !sfs_tree_find(&look->past.changed, name);
+    return sqlite3_column_type(row, SFS_SQLITE_COLUMN_ID) != SQLITE_NULL &&
+           !sfs_tree_find(&look->past.changed, sfs_sqlite_column(row, SFS_SQLITE_COLUMN_NAME));
 }
 
 /* Those of names that have not changed, one by one. */
@@ -62,6 +61,7 @@ static int count_unchanged(const struct sfs_sqlite_index_look *look, const struc
     int code = begin(look, SFS_SQL_INDEX_RECORDS, index, range, &statement, error);
     if (code)
         return code;
+    sqlite3_bind_int64(statement, 8, 1);
     sqlite3_bind_int64(statement, 9, 0);
     while (count < most && (found = sfs_sqlite_step(look->connection, statement, error)) == 1)
         count += is_unchanged(look, statement);
@@ -92,13 +92,11 @@ static int count_look(const struct sfs_sqlite_index_look *look, const struct sfs
                       struct sfs_range range, uint64_t most, bool snapshot, uint64_t *ret_count,
                       struct sfs_error *error)
 {
-    struct sfs_sqlite_index_row row;
     uint64_t count = 0;
-    int code = sfs_sqlite_index_row(look->connection, index, &row, error);
-    if (code == 0 && row.ended && !snapshot)
-        code = sfs_sqlite_index_gone(index, error);
+    bool ended = false;
+    int code = sfs_sqlite_index_ended(look, index, snapshot, &ended, error);
     if (code == 0)
-        code = count_rest(look, index, range, most, row.ended, &count, error);
+        code = count_rest(look, index, range, most, ended, &count, error);
     if (code)
         return code;
     *ret_count = count + sfs_tree_count(&look->past.entries, range.from, range.to, SIZE_MAX);

@@ -258,13 +258,13 @@ static int look_once(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts
                      const struct sfs_index *index, struct sfs_sqlite_index_look *look,
                      struct sfs_error *error)
 {
-    bool present = false;
     int code = sfs_sqlite_hold_use(view.hold, error);
     if (code == 0)
         code = sfs_sqlite_reader_take(view.store, &look->connection, error);
     if (code == 0)
-        code = sfs_sqlite_hold_anchor(view.hold, look->connection, &look->anchor, &present, error);
-    if (code || present)
+        code = sfs_sqlite_hold_anchor(view.hold, look->connection, &look->anchor, &look->present,
+                                      error);
+    if (code || look->present)
         return code;
     int more = extend(look, &look->past, index, error);
     if (more >= 0 && past_keep(pasts, index->id, &look->past))
@@ -310,6 +310,17 @@ void sfs_sqlite_index_look_end(struct sfs_sqlite_index_look *look)
 }
 
 /* --- asking --- */
+
+int sfs_sqlite_index_ended(const struct sfs_sqlite_index_look *look, const struct sfs_index *index,
+                           bool snapshot, bool *ret_ended, struct sfs_error *error)
+{
+    struct sfs_sqlite_index_row row = {.ended = false};
+    int code = look->present ? 0 : sfs_sqlite_index_row(look->connection, index, &row, error);
+    if (code == 0 && row.ended && !snapshot)
+        code = sfs_sqlite_index_gone(index, error);
+    *ret_ended = row.ended;
+    return code;
+}
 
 int sfs_sqlite_past_record(const struct sfs_sqlite_index_look *look, struct sfs_bytes name,
                            unsigned want, const struct sfs_record **ret_record,

@@ -93,7 +93,7 @@ static struct sfs_bytes row_key(const struct fetching *fetching)
 
 static struct sfs_bytes row_name(const struct fetching *fetching)
 {
-    return sfs_sqlite_field(fields_of(fetching), fetching->joined ? SFS_SQLITE_COLUMN_KEY + 1 : 1);
+    return sfs_sqlite_field(fields_of(fetching), fetching->joined ? SFS_SQLITE_COLUMN_NAME : 1);
 }
 
 static bool is_full(const struct fetching *fetching)
@@ -103,7 +103,8 @@ static bool is_full(const struct fetching *fetching)
            fetching->passed >= PASSED_OVER;
 }
 
-/* ?1 index, ?2 and ?3 place, ?4 bound, ?9 whether values are wanted. */
+/* ?1 index, ?2 and ?3 place, ?4 bound, ?8 whether the index was dropped, ?9 whether values are
+ * wanted. */
 static int begin(struct fetching *fetching, enum sfs_sqlite_sql sql, struct sfs_bytes second,
                  struct sfs_bytes third, struct sfs_bytes bound, struct sfs_error *error)
 {
@@ -116,6 +117,7 @@ static int begin(struct fetching *fetching, enum sfs_sqlite_sql sql, struct sfs_
     sfs_sqlite_bind(statement, 2, second);
     sfs_sqlite_bind(statement, 3, third);
     sfs_sqlite_bind(statement, 4, sfs_sqlite_range_end((struct sfs_range){{0}, bound}));
+    sqlite3_bind_int64(statement, 8, fetching->ended);
     sqlite3_bind_int64(statement, 9, (self->want & SFS_WANT_VALUE) != 0);
     fetching->statement = statement;
     return 0;
@@ -141,11 +143,7 @@ static int damaged(const struct fetching *fetching, struct sfs_error *error)
  * an index that was dropped in between may still have it. */
 static bool is_gone(const struct fetching *fetching)
 {
-    return fetching->joined &&
-           (sfs_sqlite_field(fields_of(fetching), SFS_SQLITE_COLUMN_NAME).size == 0 ||
-            (fetching->ended &&
-             !sfs_bytes_equal(row_name(fetching),
-                              sfs_sqlite_field(fields_of(fetching), SFS_SQLITE_COLUMN_NAME))));
+    return fetching->joined && sfs_sqlite_field_is_null(fields_of(fetching), SFS_SQLITE_COLUMN_ID);
 }
 
 /* Adds the entry in the statement's row, unless its name has changed since the snapshot. */
@@ -210,6 +208,8 @@ static int add_entries(struct fetching *fetching, struct sfs_error *error)
 static int fetch_group(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
+    if (self->place.key.size == 0)
+        return 0; /* the beginning of all */
     int code =
         begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_FETCH_GROUP),
               sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
@@ -409,23 +409,14 @@ static int merge(struct index_cursor *self, const struct sfs_sqlite_index_look *
 
 /* --- fetching --- */
 
-static bool is_over(const struct index_cursor *self, const struct sfs_sqlite_index_row *row)
-{
-    return row->ended && !self->view.hold;
-}
-
 static int fetch_in(struct index_cursor *self, const struct sfs_sqlite_index_look *look,
                     struct sfs_error *error)
 {
     struct fetching fetching = {.self = self, .look = look};
-    struct sfs_sqlite_index_row row;
-    int code = sfs_sqlite_index_row(look->connection, self->index, &row, error);
-    if (code == 0 && is_over(self, &row))
-        code = sfs_sqlite_index_gone(self->index, error);
+    int code = sfs_sqlite_index_ended(look, self->index, self->view.hold, &fetching.ended, error);
     if (code)
         return code;
-    fetching.ended = row.ended;
-    fetching.joined = row.ended || !(self->want & SFS_WANT_NAMES);
+    fetching.joined = fetching.ended || !(self->want & SFS_WANT_NAMES);
     code = (self->descending ? fetch_descending : fetch_ascending)(&fetching, error);
     self->exhausted = code == 0;
     if (code >= 0 && look->past.entries.count > 0)

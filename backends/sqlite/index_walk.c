@@ -122,9 +122,9 @@ static int walk_piece(struct piece *piece, struct sfs_sqlite_connection *connect
 static int is_plain(const struct index_cursor *self, const struct sfs_sqlite_index_look *look,
                     bool *ret_plain, struct sfs_error *error)
 {
-    struct sfs_sqlite_index_row row;
-    int code = sfs_sqlite_index_row(look->connection, self->index, &row, error);
-    *ret_plain = code == 0 && self->view.hold && !row.ended && look->past.changed.count == 0;
+    bool ended = false;
+    int code = sfs_sqlite_index_ended(look, self->index, true, &ended, error);
+    *ret_plain = code == 0 && self->view.hold && !ended && look->past.changed.count == 0;
     return code;
 }
 

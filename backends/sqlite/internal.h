@@ -16,6 +16,7 @@
 #include "backends/sqlite/sql.h"
 
 #define SFS_SQLITE_ORIGIN "sqlite"
+#define SFS_SQLITE_ROW_VALUE 256                /* bytes of a value up to which it is in its row */
 #define SFS_SQLITE_CHUNK ((int64_t)256 * 1024)  /* bytes of a part of a large value */
 #define SFS_SQLITE_LARGE ((int64_t)1024 * 1024) /* values from this size on are kept in parts */
 #define SFS_SQLITE_FOREVER INT64_MAX            /* the end of a part that is current */
@@ -244,6 +245,9 @@ int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sf
 /* Brings a file of an earlier version up to date, in one write transaction. */
 int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 bool sfs_sqlite_schema_is_old(const struct sfs_sqlite *store);
+#define SFS_SQLITE_INDEXES_SINCE 2 /* the version that first had them */
+/* Shows a connection that is going to read a file of an earlier version tables as they are now. */
+int sfs_sqlite_schema_adapt(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /*
  * Judges the beginning and the length of the file before SQLite does. Through the connection's own
  * file: were it opened and closed here, the process would lose the locks of all its connections,
@@ -257,8 +261,9 @@ int sfs_sqlite_sync_directory(const char *path, struct sfs_error *error);
 
 struct sfs_sqlite_row {
     const struct sfs_record *record; /* owned */
-    int64_t content;                 /* 0: an empty value */
+    int64_t content;                 /* 0: the value is in the row, or empty */
     bool chunked;
+    struct sfs_bytes data; /* of a value in the row, if it was asked for; until the next step */
     int64_t begun; /* as of a place; only where apply.c looks a name up */
 };
 /* The record in the statement's present row. With SFS_WANT_VALUE its value as of `version`. */
@@ -270,18 +275,21 @@ struct sfs_sqlite_fields {
     sqlite3_value **values; /* NULL: the statement's */
 };
 struct sfs_bytes sfs_sqlite_field(struct sfs_sqlite_fields fields, int at);
+bool sfs_sqlite_field_is_null(struct sfs_sqlite_fields fields, int at);
 /* As sfs_sqlite_row(). */
 int sfs_sqlite_row_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
                       unsigned want, int64_t version, struct sfs_sqlite_row *ret_row,
                       struct sfs_error *error);
 /* Where a value lies, and since when. */
 struct sfs_sqlite_place {
-    int64_t content; /* 0: an empty value */
+    int64_t content; /* 0: in the record's row, or it is empty */
     bool chunked;
-    int64_t begun; /* the commit that put it there; nobody older can see it */
+    int64_t begun;         /* the commit that put it there; nobody older can see it */
+    bool replaced;         /* the row gets `data`, NULL: none; else it keeps what it has */
+    struct sfs_bytes data; /* in the run, until that has the next value */
 };
 /* Binds a record's columns from ?1 on, in the order of SFS_SQLITE_COLUMNS, and behind them the
- * commit that its content begun with. */
+ * commit that its content begun with and the value that the row is to have. */
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
                             struct sfs_sqlite_place place);
 /* Reads a part of a value; what was never written reads as zeros. */
@@ -415,6 +423,7 @@ struct sfs_sqlite_run {
     bool vacated;                                  /* a name was given up */
     struct sfs_sqlite_index_change *index_changes; /* index_apply.c */
     size_t index_change_count;
+    char value[SFS_SQLITE_ROW_VALUE]; /* the last that is to be in its record's row (content.c) */
     struct sfs_sqlite_recall recall[SFS_SQLITE_RECALL];
 };
 /* A run within the transaction, without indexes yet; `end` frees what it holds. */
@@ -427,6 +436,8 @@ extern const struct sfs_apply_operations sfs_sqlite_apply_operations;
 
 int sfs_sqlite_place_of(struct sfs_sqlite_run *run, int64_t id, struct sfs_sqlite_place *ret_place,
                         struct sfs_error *error);
+/* Of a value in chunks that this run puts there. */
+struct sfs_sqlite_place sfs_sqlite_place_chunked(const struct sfs_sqlite_run *run, int64_t content);
 /* Makes `bytes` the value in place of `*place`, which becomes the new one. */
 int sfs_sqlite_content_set(struct sfs_sqlite_run *run, struct sfs_bytes bytes,
                            struct sfs_sqlite_place *place, struct sfs_error *error);

@@ -417,6 +417,8 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
         code = open_writer(store, flags, error);
     if (code == 0 && !store->writer)
         code = open_unwritable(store, error);
+    if (code == 0 && sfs_sqlite_schema_is_old(store))
+        sfs_sqlite_readers_close(store); /* which may have been made before that was known */
     if (code == 0 && store->writer)
         code = clear_up(store, flags, error);
     return code == 0 && (flags & SFS_OPEN_FROZEN) ? freeze(store, error) : code;

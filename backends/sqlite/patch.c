@@ -241,29 +241,49 @@ int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place p
     return found < 0 ? found : code;
 }
 
-/* A value in one block becomes one in chunks. */
-static int convert(struct sfs_sqlite_run *run, int64_t size, struct sfs_sqlite_place *place,
-                   struct sfs_error *error)
+/* The first `size` bytes of the value of `before`, wherever they are. */
+static int read_before(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                       struct sfs_sqlite_place place, char *data, size_t size,
+                       struct sfs_error *error)
 {
+    struct sfs_sqlite_connection *connection = connection_of(run);
+    struct sfs_sqlite_row row = {
+        .record = before, .content = place.content, .chunked = place.chunked};
+    sqlite3_stmt *statement = NULL;
+    int code = 0;
+    if (place.content == 0 && size > 0) {
+        code = sfs_sqlite_statement(connection, SFS_SQL_RECORD_VALUE, &statement, error);
+        if (code != 0)
+            return code;
+        sqlite3_bind_int64(statement, 1, (int64_t)before->attributes.id);
+        code = sfs_sqlite_step(connection, statement, error);
+        if (code < 0)
+            return code;
+        row.data = sfs_sqlite_column(statement, 0);
+    }
+    code = sfs_sqlite_value_read(connection, &row, SFS_SQLITE_LATEST, 0, data, size, error);
+    sqlite3_reset(statement);
+    return code;
+}
+
+/* A value in its row or in one block becomes one in chunks. */
+static int convert(struct sfs_sqlite_run *run, const struct sfs_record *before,
+                   struct sfs_sqlite_place *place, struct sfs_error *error)
+{
+    size_t size = (size_t)before->size;
     int64_t content = ++run->transaction->state.last_content;
-    char *data = malloc((size_t)size + 1);
+    char *data = malloc(size + 1);
     if (!data)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    int code = 0;
-    if (size > 0) {
-        struct sfs_record head = {.size = (uint64_t)size};
-        const struct sfs_sqlite_row row = {.record = &head, .content = place->content};
-        code = sfs_sqlite_value_read(connection_of(run), &row, SFS_SQLITE_LATEST, 0, data,
-                                     (size_t)size, error);
-    }
+    int code = read_before(run, before, *place, data, size, error);
     if (code == 0)
         code = sfs_sqlite_chunks_add(run->transaction, content, 0, (int64_t)run->run.sequence,
-                                     sfs_bytes(data, (size_t)size), error);
+                                     sfs_bytes(data, size), error);
     free(data);
     if (code == 0)
         code = sfs_sqlite_content_drop(run, *place, error);
     if (code == 0)
-        *place = (struct sfs_sqlite_place){content, true, (int64_t)run->run.sequence};
+        *place = sfs_sqlite_place_chunked(run, content);
     return code;
 }
 
@@ -292,13 +312,9 @@ static int small_value(struct sfs_sqlite_run *run, struct sfs_sqlite_place place
                        const struct sfs_record *before, size_t size,
                        const struct sfs_operation *operation, char *data, struct sfs_error *error)
 {
-    struct sfs_record head = {.size = before->size};
-    const struct sfs_sqlite_row row = {
-        .record = &head, .content = place.content, .chunked = place.chunked};
     struct sfs_bytes bytes = sfs_blob_bytes(operation->value);
     size_t kept = before->size < size ? (size_t)before->size : size;
-    int code =
-        sfs_sqlite_value_read(connection_of(run), &row, SFS_SQLITE_LATEST, 0, data, kept, error);
+    int code = read_before(run, before, place, data, kept, error);
     if (code == 0 && operation->kind == SFS_OPERATION_PATCH)
         return sfs_sqlite_parts_copy(run, (int64_t)before->size, operation, data, error);
     if (code == 0 && operation->kind != SFS_OPERATION_TRUNCATE && bytes.size > 0)
@@ -306,7 +322,7 @@ static int small_value(struct sfs_sqlite_run *run, struct sfs_sqlite_place place
     return code;
 }
 
-/* A value in chunks becomes one in a block; its type is found anew, as that of any small value. */
+/* A value in chunks becomes one that is not; its type is found anew, as that of any small value. */
 static int make_small(struct sfs_sqlite_run *run, const struct sfs_record *before,
                       struct sfs_record *form, const struct sfs_operation *operation,
                       struct sfs_sqlite_place *place, struct sfs_error *error)
@@ -330,7 +346,7 @@ static int change_value(struct sfs_sqlite_run *run, const struct sfs_record *bef
 {
     if (form->size < (uint64_t)SFS_SQLITE_LARGE)
         return make_small(run, before, form, operation, place, error);
-    int code = place->chunked ? 0 : convert(run, (int64_t)before->size, place, error);
+    int code = place->chunked ? 0 : convert(run, before, place, error);
     return code ? code : change_chunks(run, *place, before, form, operation, error);
 }
 

@@ -39,6 +39,12 @@ struct sfs_bytes sfs_sqlite_field(struct sfs_sqlite_fields row, int at)
     return sfs_bytes(data, data ? (size_t)sqlite3_value_bytes(row.values[at]) : 0);
 }
 
+bool sfs_sqlite_field_is_null(struct sfs_sqlite_fields row, int at)
+{
+    return (row.values ? sqlite3_value_type(row.values[at])
+                       : sqlite3_column_type(row.statement, at)) == SQLITE_NULL;
+}
+
 static struct sfs_attributes attributes_of(struct sfs_sqlite_fields row)
 {
     return (struct sfs_attributes){
@@ -65,57 +71,51 @@ static int damaged(struct sfs_sqlite_connection *connection, struct sfs_bytes na
                     connection->store->path, what, sfs_name_show(name, shown, sizeof(shown)));
 }
 
-/* The whole value of the present row. NULL stays NULL for an empty one. */
-static int value_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields row,
-                    const struct sfs_sqlite_row *place, int64_t version, struct sfs_bytes name,
-                    int64_t size, struct sfs_blob **ret_blob, struct sfs_error *error)
+/* Makes the record, with room for its value if that is wanted, and fills that. */
+static int make_record(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
+                       unsigned want, int64_t version, struct sfs_sqlite_row *row,
+                       struct sfs_error *error)
 {
-    void *data;
-    struct sfs_bytes stored = sfs_sqlite_field(row, SFS_SQLITE_COLUMN_DATA);
-    if (size == 0)
-        return 0;
-    if (!place->chunked && stored.size != (size_t)size)
+    struct sfs_bytes name = sfs_sqlite_field(fields, NAME),
+                     xattrs = sfs_sqlite_field(fields, XATTRS);
+    struct sfs_bytes stored = sfs_sqlite_field(fields, SFS_SQLITE_COLUMN_DATA);
+    struct sfs_attributes attributes = attributes_of(fields);
+    uint64_t revision = (uint64_t)integer(fields, REVISION), size = (uint64_t)integer(fields, SIZE);
+    void *value = NULL;
+    bool valued = (want & SFS_WANT_VALUE) && size > 0;
+    if (valued && !row->chunked && stored.size != size)
         return damaged(connection, name, "it does not hold the whole value", error);
-    struct sfs_blob *blob = sfs_blob_alloc((size_t)size, &data);
-    if (!blob)
+    row->record = valued ? sfs_record_alloc(name, revision, size, &attributes, xattrs, &value)
+                         : sfs_record_new(name, revision, size, &attributes, xattrs, NULL);
+    if (!row->record)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    int code = 0;
-    if (place->chunked)
-        code = sfs_sqlite_value_read(connection, place, version, 0, data, (size_t)size, error);
-    else
-        memcpy(data, stored.data, stored.size);
-    if (code != 0) {
-        sfs_blob_unref(blob);
-        return code;
+    if (row->content == 0)
+        row->data = stored;
+    if (!valued)
+        return 0;
+    if (!row->chunked) {
+        memcpy(value, stored.data, stored.size);
+        return 0;
     }
-    *ret_blob = blob;
-    return 0;
+    int code = sfs_sqlite_value_read(connection, row, version, 0, value, (size_t)size, error);
+    if (code != 0)
+        sfs_record_unref(row->record);
+    return code;
 }
 
 int sfs_sqlite_row_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
                       unsigned want, int64_t version, struct sfs_sqlite_row *ret_row,
                       struct sfs_error *error)
 {
-    struct sfs_bytes name = sfs_sqlite_field(fields, NAME);
-    struct sfs_attributes attributes = attributes_of(fields);
-    int64_t size = integer(fields, SIZE);
     struct sfs_sqlite_row row = {.content = integer(fields, CONTENT),
                                  .chunked = integer(fields, CHUNKED) != 0};
-    struct sfs_blob *blob = NULL;
-    if (size < 0 || name.size == 0)
+    struct sfs_bytes name = sfs_sqlite_field(fields, NAME);
+    if (integer(fields, SIZE) < 0 || name.size == 0)
         return damaged(connection, name, "wrong size or name in the record", error);
-    if (want & SFS_WANT_VALUE) {
-        int code = value_of(connection, fields, &row, version, name, size, &blob, error);
-        if (code != 0)
-            return code;
-    }
-    row.record = sfs_record_new(name, (uint64_t)integer(fields, REVISION), (uint64_t)size,
-                                &attributes, sfs_sqlite_field(fields, XATTRS), blob);
-    sfs_blob_unref(blob);
-    if (!row.record)
-        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    *ret_row = row;
-    return 0;
+    int code = make_record(connection, fields, want, version, &row, error);
+    if (code == 0)
+        *ret_row = row;
+    return code;
 }
 
 int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,
@@ -159,6 +159,10 @@ void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *re
     else
         sqlite3_bind_null(statement, XATTRS + 1);
     sqlite3_bind_int64(statement, SFS_SQLITE_COLUMN_COUNT + 1, place.begun);
+    if (place.data.size)
+        sfs_sqlite_bind(statement, SFS_SQLITE_COLUMN_COUNT + 2, place.data);
+    else
+        sqlite3_bind_null(statement, SFS_SQLITE_COLUMN_COUNT + 2);
 }
 
 /* --- parts of values --- */
@@ -237,6 +241,18 @@ static int read_chunks(struct sfs_sqlite_connection *connection, int64_t content
     return code;
 }
 
+/* What is in the row is never more than is copied at once. */
+static int read_row(struct sfs_sqlite_connection *connection, const struct sfs_sqlite_row *row,
+                    int64_t offset, void *data, size_t size, struct sfs_error *error)
+{
+    if (row->data.size != row->record->size)
+        return damaged(connection, row->record->name, "it does not hold the whole value", error);
+    size_t left = (uint64_t)offset < row->data.size ? row->data.size - (size_t)offset : 0;
+    if (left > 0)
+        memcpy(data, (const char *)row->data.data + offset, left < size ? left : size);
+    return 0;
+}
+
 int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
                           const struct sfs_sqlite_row *row, int64_t version, int64_t offset,
                           void *data, size_t size, struct sfs_error *error)
@@ -245,7 +261,7 @@ int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
         return 0;
     memset(data, 0, size);
     if (row->content == 0)
-        return 0;
+        return read_row(connection, row, offset, data, size, error);
     if (row->chunked)
         return read_chunks(connection, row->content, version, offset, data, (int64_t)size, error);
     /* Opening a handle costs more than reading a few pages too many. */

@@ -3,11 +3,13 @@
 /*
  * What is in the file: the tables, and how a file is told to be a store of ours.
  *
- * record   one row a name; `content` is where its value lies (NULL: empty), `begun` the commit that
+ * record   one row a name, and in `data` its value, where that has at most SFS_SQLITE_ROW_VALUE bytes
+ *          and `content` is NULL. Else `content` is where the value lies. `begun` is the commit that
  *          put it there.
- * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and values
- *          are apart, so that renaming, listing and history touch no value. (Both have a rowid: a
- *          table without one keeps whole rows in its key's tree, which makes that tree large.)
+ * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and larger
+ *          values are apart, so that renaming, listing and history do not touch these. (Both have a
+ *          rowid: a table without one keeps whole rows in its key's tree, which makes that tree
+ *          large.)
  * chunk    the parts of values from 1 MiB on (256 KiB each). A part is visible to versions v with
  *          begun <= v < ended, so that changing a byte adds one part and history shares the rest. A
  *          missing part, and what is behind the end of one's data, reads as zeros.
@@ -40,23 +42,26 @@
 #include <sys/stat.h>
 
 #define APPLICATION_ID 0x73746673 /* "stfs" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
+/* clang-format off */
+#define VERSION_TEXT TEXT_OF(SCHEMA_VERSION)
 #define RECORD_ATTRIBUTES                                                                          \
-    "revision INTEGER, size INTEGER, content INTEGER, chunked INTEGER, kind INTEGER, type "        \
-    "INTEGER,"                                                                                     \
-    " type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER, created INTEGER,"  \
-    " accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
+    "revision INTEGER, size INTEGER, content INTEGER, chunked INTEGER, kind INTEGER,"              \
+    " type INTEGER, type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER,"     \
+    " created INTEGER, accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
 
 /* What format 2 added; 0 stands for "long ago". */
 #define STATE_2(SEPARATOR)                                                                         \
-    "whole INTEGER NOT NULL DEFAULT 0" SEPARATOR "history_from INTEGER NOT NULL DEFAULT "          \
-    "0" SEPARATOR "history_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                \
-    "garbage_from INTEGER NOT NULL DEFAULT 0" SEPARATOR                                            \
-    "garbage_to INTEGER NOT NULL DEFAULT 0" SEPARATOR                                              \
-    "released INTEGER NOT NULL DEFAULT 0" SEPARATOR "indexes INTEGER NOT NULL DEFAULT 0"
+    "whole INTEGER NOT NULL DEFAULT 0"                                                             \
+    SEPARATOR "history_from INTEGER NOT NULL DEFAULT 0"                                            \
+    SEPARATOR "history_to INTEGER NOT NULL DEFAULT 0"                                              \
+    SEPARATOR "garbage_from INTEGER NOT NULL DEFAULT 0"                                            \
+    SEPARATOR "garbage_to INTEGER NOT NULL DEFAULT 0"                                              \
+    SEPARATOR "released INTEGER NOT NULL DEFAULT 0"                                                \
+    SEPARATOR "indexes INTEGER NOT NULL DEFAULT 0"
 #define BEGUN_2 "begun INTEGER NOT NULL DEFAULT 0"
 #define SINCE_2 "since INTEGER NOT NULL DEFAULT 0"
 #define OWNER_2 "owner TEXT"
@@ -66,86 +71,77 @@
     " ready INTEGER, ended INTEGER, seen INTEGER NOT NULL DEFAULT 0,"                              \
     " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"                       \
     " inexact INTEGER NOT NULL DEFAULT 0, owner TEXT, expires INTEGER);"                           \
-    "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB, record_id INTEGER NOT " \
-    "NULL, PRIMARY KEY(index_id, entry_key, entry_name)) WITHOUT ROWID;"
+    "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB,"                        \
+    " record_id INTEGER NOT NULL, PRIMARY KEY(index_id, entry_key, entry_name)) WITHOUT ROWID;"
+
+/* What format 3 added: the last of a row, so that nothing else lies behind a value. */
+#define DATA_3 "data BLOB"
+/* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies in parts. */
+#define VIEW_3                                                                                     \
+    "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"                             \
+    " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN size = 0 THEN ''"                \
+    " WHEN type = 0 THEN whole ELSE CAST(whole AS TEXT) END,"                                      \
+    " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' END,"                           \
+    " created / 1000000, modified / 1000000"                                                       \
+    " FROM (SELECT name, size, chunked, type, created, modified, CASE WHEN content IS NULL"        \
+    " THEN data ELSE (SELECT block.data FROM block WHERE block = content) END AS whole"            \
+    " FROM record WHERE kind = 0);"
 
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '" TEXT_OF(
-        SCHEMA_VERSION) "');"
-                        "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER "
-                        "NOT NULL,"
-                        " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease "
-                        "INTEGER NOT NULL,"
-                        " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-                        " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_2(
-                            ", ") ");"
-                                  "INSERT INTO state(id, sequence, last_id, last_content, "
-                                  "last_lease, keys,"
-                                  " records, bytes, kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, "
-                                  "0, 0, 0, 0);"
-                                  "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL "
-                                  "UNIQUE, " RECORD_ATTRIBUTES ", " BEGUN_2 ");"
-                                  "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT "
-                                  "NULL);"
-                                  "CREATE TABLE chunk(content INTEGER, part INTEGER, begun "
-                                  "INTEGER, ended "
-                                  "INTEGER NOT NULL,"
-                                  " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) "
-                                  "WITHOUT ROWID;"
-                                  "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT "
-                                  "NULL, "
-                                  "existed INTEGER NOT NULL,"
-                                  " id INTEGER, " RECORD_ATTRIBUTES
-                                  ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
-                                  "CREATE INDEX history_name ON history(name);"
-                                  "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER "
-                                  "NOT NULL,"
-                                  " contents INTEGER NOT NULL, expires INTEGER NOT NULL, " OWNER_2
-                                  ");"
-                                  "CREATE TABLE garbage(ended INTEGER, content INTEGER, part "
-                                  "INTEGER, begun "
-                                  "INTEGER, " SINCE_2 ","
-                                  " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-                                  "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER "
-                                  "NOT NULL, " OWNER_2 ");" INDEX_TABLES_2
-                                  /* For people with sqlite3. A value of 1 MiB and more shows as
-                                     NULL: it lies in parts. */
-                                  "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
-                                  " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN "
-                                  "content IS "
-                                  "NULL THEN ''"
-                                  " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
-                                  " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' "
-                                  "END,"
-                                  " created / 1000000, modified / 1000000"
-                                  " FROM record LEFT JOIN block ON block.block = record.content "
-                                  "WHERE kind = "
-                                  "0;"
-                                  "PRAGMA application_id = " TEXT_OF(
-                                      APPLICATION_ID) ";"
-                                                      "PRAGMA user_version = " TEXT_OF(
-                                                          SCHEMA_VERSION) ";";
+    "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '" VERSION_TEXT "');"
+    "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER NOT NULL,"
+    " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease INTEGER NOT NULL,"
+    " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_2(", ") ");"
+    "INSERT INTO state(id, sequence, last_id, last_content, last_lease, keys, records, bytes,"
+    " kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+    "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " RECORD_ATTRIBUTES
+    ", " BEGUN_2 ", " DATA_3 ");"
+    "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended INTEGER NOT NULL,"
+    " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
+    "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL,"
+    " existed INTEGER NOT NULL, id INTEGER, " RECORD_ATTRIBUTES ", " DATA_3
+    ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
+    "CREATE INDEX history_name ON history(name);"
+    "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
+    " contents INTEGER NOT NULL, expires INTEGER NOT NULL, " OWNER_2 ");"
+    "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun INTEGER, " SINCE_2
+    ", PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
+    "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL, " OWNER_2 ");"
+    INDEX_TABLES_2 VIEW_3
+    "PRAGMA application_id = " TEXT_OF(APPLICATION_ID) ";"
+    "PRAGMA user_version = " VERSION_TEXT ";";
 
 /*
- * What makes a file of version 1 one of version 2, in one transaction. Contents that are there
- * count as if they had always been, which keeps them for longer than they are needed and never for
- * less. History was written for every change while there was a lease; one sweep finds what of it
- * nobody needs.
+ * What makes a file of version 1 one of version 2. Contents that are there count as if they had
+ * always been, which keeps them for longer than they are needed and never for less. History was
+ * written for every change while there was a lease; one sweep finds what of it nobody needs.
  */
-static const char upgrade_from_1[] = "ALTER TABLE state ADD COLUMN " STATE_2(
-    "; ALTER TABLE state ADD COLUMN ") ";"
-                                       "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
-                                       "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
-                                       "ALTER TABLE lease ADD COLUMN " OWNER_2 ";"
-                                       "ALTER TABLE stage ADD COLUMN " OWNER_2 ";" INDEX_TABLES_2
-                                       "UPDATE state SET whole = kept, history_from = kept, "
-                                       "history_to = sequence,"
-                                       " garbage_from = kept_contents, garbage_to = sequence;";
+static const char upgrade_from_1[] =
+    "ALTER TABLE state ADD COLUMN " STATE_2("; ALTER TABLE state ADD COLUMN ") ";"
+    "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
+    "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
+    "ALTER TABLE lease ADD COLUMN " OWNER_2 ";"
+    "ALTER TABLE stage ADD COLUMN " OWNER_2 ";" INDEX_TABLES_2
+    "UPDATE state SET whole = kept, history_from = kept, history_to = sequence,"
+    " garbage_from = kept_contents, garbage_to = sequence;";
 
-static const char upgraded[] = "UPDATE meta SET value = '" TEXT_OF(
-    SCHEMA_VERSION) "' WHERE name = 'schema';"
-                    "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
+/* And one of version 2 one of version 3. Small values stay in their blocks until they are next
+ * written, so that no record is touched. */
+static const char upgrade_from_2[] =
+    "ALTER TABLE record ADD COLUMN " DATA_3 ";"
+    "ALTER TABLE history ADD COLUMN " DATA_3 ";"
+    "DROP VIEW storage;" VIEW_3
+    "UPDATE meta SET value = '" VERSION_TEXT "' WHERE name = 'schema';"
+    "PRAGMA user_version = " VERSION_TEXT ";";
+
+/* Where it is another process that does that, the tables' own column is the first of its name. */
+static const char stand_ins[] =
+    "CREATE TEMP VIEW record AS SELECT *, NULL AS data FROM main.record;"
+    "CREATE TEMP VIEW history AS SELECT *, NULL AS data FROM main.history;";
+/* clang-format on */
 
 static int integer_of(struct sfs_sqlite_connection *connection, const char *sql, int64_t *ret,
                       struct sfs_error *error)
@@ -205,8 +201,10 @@ static int upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *e
     int code = sfs_sqlite_schema_check(connection, error);
     if (code != 1 || connection->store->version >= SCHEMA_VERSION)
         return code < 0 ? code : 0;
-    code = sfs_sqlite_execute(connection, upgrade_from_1, error);
-    return code ? code : sfs_sqlite_execute(connection, upgraded, error);
+    code = connection->store->version < SFS_SQLITE_INDEXES_SINCE
+               ? sfs_sqlite_execute(connection, upgrade_from_1, error)
+               : 0;
+    return code ? code : sfs_sqlite_execute(connection, upgrade_from_2, error);
 }
 
 /* A `work` and its end in a transaction that has no counters yet. */
@@ -239,6 +237,12 @@ int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct s
 bool sfs_sqlite_schema_is_old(const struct sfs_sqlite *store)
 {
     return store->version < SCHEMA_VERSION;
+}
+
+int sfs_sqlite_schema_adapt(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    bool old = connection->store->version > 0 && sfs_sqlite_schema_is_old(connection->store);
+    return old ? sfs_sqlite_execute(connection, stand_ins, error) : 0;
 }
 
 static int create(struct sfs_sqlite_connection *connection, struct sfs_error *error)

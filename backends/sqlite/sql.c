@@ -1,32 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The text of every prepared statement. The tables are described in schema.c. Parameters are
- * numbered; ?9 asks for the value (a subquery that is only evaluated then, so that a listing never
- * reads values), and a range is [?1, ?2), ?2 being a bound above all names where it has no end.
+ * numbered; ?9 asks for the value (else no block is read, and no value in its row by a listing), and
+ * a range is [?1, ?2), ?2 being a bound above all names where it has no end.
  */
 #include "backends/sqlite/internal.h"
 
 #define COLUMNS SFS_SQLITE_COLUMNS
-#define DATA "CASE WHEN ?9 THEN (SELECT data FROM block WHERE block = content) END"
+/* Of one row; what lies in it comes unasked. */
+#define VALUE                                                                                      \
+    "CASE WHEN content IS NULL THEN data WHEN ?9 THEN (SELECT block.data FROM block WHERE block"   \
+    " = content) END"
+/* Of a range, with the block joined once for all: a subquery would open its table anew for each. */
+#define VALUES "CASE WHEN ?9 THEN iif(content IS NULL, record.data, block.data) END"
+#define BLOCKS " LEFT JOIN block ON block = CASE WHEN ?9 THEN content END"
 #define ALL_BUT_ID                                                                                 \
     "revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7, type = ?8, type_set = ?9,"   \
     " mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14, accessed = ?15,"              \
-    " modified = ?16, changed = ?17, xattrs = ?18, begun = ?19"
+    " modified = ?16, changed = ?17, xattrs = ?18, begun = ?19, data = iif(?22, ?20, data)"
 /* Entries of index ?1 behind K ?2 and below ?4; of one K behind ?3; and from the last below ?4 on.
  * (With both in one, (K, name) > (?2, ?3), SQLite compares each row with it.) */
 #define ENTRY "entry_key, entry_name"
-/* Joined with the block once for all rows: a subquery would open its table anew for each. */
+/* ?8: only where the record still has the name. */
 #define JOINED                                                                                     \
-    " FROM entry LEFT JOIN record ON id = record_id"                                               \
-    " LEFT JOIN block ON block = CASE WHEN ?9 THEN content END"
-#define ENTRY_RECORD COLUMNS ", data, " ENTRY JOINED
+    " FROM entry LEFT JOIN record ON id = record_id AND (NOT ?8 OR name = entry_name)"
+#define ENTRY_COLUMNS "id, entry_name, " SFS_SQLITE_ATTRIBUTES ", " VALUE ", entry_key"
+#define ENTRY_RECORD ENTRY_COLUMNS JOINED
 #define BEHIND "index_id = ?1 AND entry_key > ?2 AND entry_key < ?4"
 #define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3"
-#define TAKEN " AND storefs_row(" COLUMNS ", data, " ENTRY ")"
+#define TAKEN " AND storefs_row(" ENTRY_COLUMNS ")"
 #define ASCENDING " ORDER BY entry_key, entry_name"
 #define BACKWARD                                                                                   \
     "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name "    \
     "DESC"
+/* A pre-image has its value only where a snapshot, of which ?N is the newest, sees it. */
+#define HISTORY_ADD "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ", data)"
+#define SEEN(NEWEST) "iif(revision <= " NEWEST ", data, NULL)"
 #define IN_RANGE "name >= ?1 AND name < ?2"
 #define IS_LAST(ROW)                                                                               \
     "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
@@ -77,26 +86,27 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_FEED_ANCHOR] = "SELECT whole, sequence FROM state",
     [SFS_SQL_LEASE_GIVE_UP] = "DELETE FROM lease WHERE NOT contents AND sequence < ?1",
 
-    [SFS_SQL_GET] = "SELECT " COLUMNS ", " DATA " FROM record WHERE name = ?1",
-    [SFS_SQL_SCAN] = "SELECT " COLUMNS ", data FROM record LEFT JOIN block ON block ="
-                     " CASE WHEN ?9 THEN content END WHERE " IN_RANGE
+    [SFS_SQL_GET] = "SELECT " COLUMNS ", " VALUE " FROM record WHERE name = ?1",
+    [SFS_SQL_SCAN] = "SELECT " COLUMNS ", " VALUES " FROM record" BLOCKS " WHERE " IN_RANGE
                      " AND (kind = 0 OR NOT ?3) ORDER BY name LIMIT ?4",
-    [SFS_SQL_HISTORY_GET] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+    [SFS_SQL_HISTORY_GET] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
                             " WHERE name = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 1",
-    [SFS_SQL_HISTORY_SCAN] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+    [SFS_SQL_HISTORY_SCAN] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
                              " WHERE " IN_RANGE " AND sequence > ?5 ORDER BY name, sequence",
-    [SFS_SQL_RECORD_FIND] = "SELECT " COLUMNS ", " DATA ", begun FROM record WHERE name = ?1",
+    [SFS_SQL_RECORD_FIND] = "SELECT " COLUMNS ", " VALUE ", begun FROM record WHERE name = ?1",
     [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked, begun FROM record WHERE id = ?1",
-    [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ", begun) VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
-                           " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-    [SFS_SQL_RECORD_UPDATE] = "UPDATE record SET " ALL_BUT_ID " WHERE id = ?20",
+    [SFS_SQL_RECORD_VALUE] = "SELECT data FROM record WHERE id = ?1",
+    [SFS_SQL_RECORD_ADD] = "INSERT INTO record(" COLUMNS ", begun, data) VALUES(?1, ?2, ?3, ?4,"
+                           " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
+                           " ?20)",
+    [SFS_SQL_RECORD_UPDATE] = "UPDATE record SET " ALL_BUT_ID " WHERE id = ?21",
     /* Where the id is named, SQLite writes the index of names anew, even if it is the same. */
-    [SFS_SQL_RECORD_RENUMBER] = "UPDATE record SET id = ?1, " ALL_BUT_ID " WHERE id = ?20",
+    [SFS_SQL_RECORD_RENUMBER] = "UPDATE record SET id = ?1, " ALL_BUT_ID " WHERE id = ?21",
     [SFS_SQL_RECORD_MOVE] =
         "UPDATE record SET name = ?2, revision = ?3, changed = ?4 WHERE id = ?1",
     [SFS_SQL_RECORD_REMOVE] = "DELETE FROM record WHERE id = ?1",
     [SFS_SQL_RANGE_TOTALS] = "SELECT count(*), count(iif(kind = 0, 1, NULL)),"
-                             " coalesce(sum(size), 0), count(iif(chunked, 1, NULL))"
+                             " coalesce(sum(size), 0), count(content), count(iif(chunked, 1, NULL))"
                              " FROM record WHERE " IN_RANGE,
     [SFS_SQL_RANGE_MOVE] = "UPDATE record SET name = CAST(?3 || substr(name, ?4) AS BLOB),"
                            " revision = ?5, changed = ?6 WHERE " IN_RANGE,
@@ -147,15 +157,15 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                               " WHERE content = ?1 AND part = ?2 AND begun = ?3",
     [SFS_SQL_CHUNK_REMOVE] = "DELETE FROM chunk WHERE content = ?1 AND part = ?2 AND begun = ?3",
 
-    [SFS_SQL_HISTORY_ADD_RECORD] = "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
-                                   " SELECT ?2, 1, " COLUMNS " FROM record WHERE id = ?1",
+    [SFS_SQL_HISTORY_ADD_RECORD] = HISTORY_ADD " SELECT ?2, 1, " COLUMNS ", " SEEN("?3")
+                                   " FROM record WHERE id = ?1",
     /* A free name that has changed since the newest lease has its row for it already. */
     [SFS_SQL_HISTORY_ADD_ABSENT] =
         "INSERT OR IGNORE INTO history(sequence, existed, name) SELECT ?2, 0, ?1"
         " WHERE NOT EXISTS(SELECT 1 FROM history WHERE name = ?1 AND sequence > ?3)",
     [SFS_SQL_HISTORY_ADD_RANGE] =
-        "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ")"
-        " SELECT ?3, 1, " COLUMNS " FROM record WHERE " IN_RANGE " AND revision <= ?4",
+        HISTORY_ADD " SELECT ?3, 1, " COLUMNS ", " SEEN("?5") " FROM record WHERE " IN_RANGE
+                    " AND revision <= ?4",
     [SFS_SQL_HISTORY_ADD_TARGETS] =
         "INSERT OR IGNORE INTO history(sequence, existed, name)"
         " SELECT ?5, 0, target FROM (SELECT CAST(?3 || substr(name, ?4) AS BLOB) AS target"
@@ -175,7 +185,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     /* Each name's first row behind ?3: how it was then. */
     [SFS_SQL_HISTORY_CHANGED] = "SELECT " COLUMNS ", NULL, existed, sequence FROM history"
                                 " WHERE " IN_RANGE " AND sequence > ?3" IS_FIRST " ORDER BY name",
-    [SFS_SQL_HISTORY_CHANGED_ALL] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+    [SFS_SQL_HISTORY_CHANGED_ALL] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
                                     " WHERE sequence > ?3" IS_FIRST " ORDER BY sequence, name",
     [SFS_SQL_HISTORY_FEED] =
         "SELECT " COLUMNS ", NULL, existed, sequence, coalesce((SELECT n.existed FROM history AS n"
@@ -288,7 +298,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                                  " AND storefs_entry(entry_key)" ASCENDING,
     [SFS_SQL_INDEX_WALK] = "SELECT " ENTRY " FROM entry WHERE index_id = ?1 AND entry_key > ?2"
                            " AND storefs_entry(entry_key)" ASCENDING,
-    [SFS_SQL_INDEX_HISTORY] = "SELECT " COLUMNS ", " DATA ", existed, sequence FROM history"
+    [SFS_SQL_INDEX_HISTORY] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
                               " WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
 };
 

@@ -38,6 +38,7 @@ enum sfs_sqlite_sql {
     SFS_SQL_HISTORY_SCAN,
     SFS_SQL_RECORD_FIND,
     SFS_SQL_RECORD_PLACE,
+    SFS_SQL_RECORD_VALUE,
     SFS_SQL_RECORD_ADD,
     SFS_SQL_RECORD_UPDATE,
     SFS_SQL_RECORD_RENUMBER,
@@ -139,19 +140,22 @@ enum sfs_sqlite_sql {
 };
 
 /* The columns of a record, in `record` and `history`, as row.c reads and binds them. */
-#define SFS_SQLITE_COLUMNS                                                                         \
-    "id, name, revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, "   \
+#define SFS_SQLITE_COLUMNS "id, name, " SFS_SQLITE_ATTRIBUTES
+#define SFS_SQLITE_ATTRIBUTES                                                                      \
+    "revision, size, content, chunked, kind, type, type_set, mode, uid, gid, device, "             \
     "created, accessed, modified, changed, xattrs"
 #define SFS_SQLITE_COLUMN_COUNT 18
+#define SFS_SQLITE_COLUMN_ID 0
 #define SFS_SQLITE_COLUMN_NAME 1
 #define SFS_SQLITE_COLUMN_SIZE 3
 #define SFS_SQLITE_COLUMN_KIND 6
-/* Behind them, in statements that read: the value of a record that is kept in one block, and in
- * those over history whether the name existed and at which sequence number it changed. */
+/* Behind them, in statements that read: the value of a record that is in its row or in one block,
+ * and in those over history whether the name existed and at which sequence number it changed. */
 #define SFS_SQLITE_COLUMN_DATA 18
 #define SFS_SQLITE_COLUMN_EXISTED 19
 #define SFS_SQLITE_COLUMN_SEQUENCE 20
-/* In those over an index K, and behind it the name. */
+/* In those over an index K; the name is that of the entry, and the id NULL where that has no
+ * record. */
 #define SFS_SQLITE_COLUMN_KEY 19
 #define SFS_SQLITE_COLUMN_BEGUN 19 /* in SFS_SQL_RECORD_FIND */
 

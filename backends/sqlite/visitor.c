@@ -7,7 +7,8 @@ static void show(sqlite3_context *call, int count, sqlite3_value **values)
     struct sfs_sqlite_visitor *visitor = sqlite3_user_data(call);
     (void)count;
     visitor->code = visitor->take ? visitor->take(visitor->context, values) : 1;
-    sqlite3_result_int(call, visitor->code != 0);
+    if (visitor->code != 0) /* else it is NULL, which is not true either */
+        sqlite3_result_int(call, 1);
 }
 
 int sfs_sqlite_visitor_set_up(struct sfs_sqlite_connection *connection, struct sfs_error *error)
@@ -15,7 +16,7 @@ int sfs_sqlite_visitor_set_up(struct sfs_sqlite_connection *connection, struct s
     static const struct {
         const char *name;
         int arguments;
-    } functions[] = {{"storefs_entry", 1}, {"storefs_row", SFS_SQLITE_COLUMN_COUNT + 3}};
+    } functions[] = {{"storefs_entry", 1}, {"storefs_row", SFS_SQLITE_COLUMN_COUNT + 2}};
     int result = SQLITE_OK;
     for (size_t i = 0; i < 2 && result == SQLITE_OK; i++)
         result = sqlite3_create_function_v2(connection->db, functions[i].name,

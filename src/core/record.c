@@ -12,6 +12,7 @@
 
 struct sfs_blob {
     atomic_size_t references;
+    void *memory; /* what is freed with the last: the blob, or the record that it is a part of */
     size_t size;
     char data[];
 };
@@ -24,6 +25,7 @@ struct sfs_blob *sfs_blob_alloc(size_t size, void **ret_data)
     if (!blob)
         return NULL;
     atomic_init(&blob->references, 1);
+    blob->memory = blob;
     blob->size = size;
     *ret_data = blob->data;
     return blob;
@@ -54,7 +56,7 @@ static bool drop_reference(atomic_size_t *references)
 void sfs_blob_unref(struct sfs_blob *blob)
 {
     if (blob && drop_reference(&blob->references))
-        free(blob);
+        free(blob->memory);
 }
 
 struct sfs_bytes sfs_blob_bytes(const struct sfs_blob *blob)
@@ -66,7 +68,7 @@ struct sfs_bytes sfs_blob_bytes(const struct sfs_blob *blob)
 struct counted_record {
     struct sfs_record record;
     atomic_size_t references;
-    char bytes[]; /* the name, then the extended attributes */
+    char bytes[]; /* the name, then the extended attributes, and its blob if that is a part of it */
 };
 
 static struct counted_record *counted(const struct sfs_record *record)
@@ -74,13 +76,10 @@ static struct counted_record *counted(const struct sfs_record *record)
     return (struct counted_record *)(uintptr_t)record;
 }
 
-const struct sfs_record *sfs_record_new(struct sfs_bytes name, uint64_t revision, uint64_t size,
-                                        const struct sfs_attributes *attributes,
-                                        struct sfs_bytes xattrs, struct sfs_blob *blob)
+static void fill(struct counted_record *made, struct sfs_bytes name, uint64_t revision,
+                 uint64_t size, const struct sfs_attributes *attributes, struct sfs_bytes xattrs,
+                 struct sfs_blob *blob)
 {
-    struct counted_record *made = malloc(sizeof(*made) + name.size + xattrs.size);
-    if (!made)
-        return NULL;
     if (name.size)
         memcpy(made->bytes, name.data, name.size);
     if (xattrs.size)
@@ -91,9 +90,39 @@ const struct sfs_record *sfs_record_new(struct sfs_bytes name, uint64_t revision
         .size = size,
         .attributes = *attributes,
         .xattrs = sfs_bytes(made->bytes + name.size, xattrs.size),
-        .blob = sfs_blob_ref(blob),
+        .blob = blob,
     };
     atomic_init(&made->references, 1);
+}
+
+const struct sfs_record *sfs_record_new(struct sfs_bytes name, uint64_t revision, uint64_t size,
+                                        const struct sfs_attributes *attributes,
+                                        struct sfs_bytes xattrs, struct sfs_blob *blob)
+{
+    struct counted_record *made = malloc(sizeof(*made) + name.size + xattrs.size);
+    if (!made)
+        return NULL;
+    fill(made, name, revision, size, attributes, xattrs, sfs_blob_ref(blob));
+    return &made->record;
+}
+
+const struct sfs_record *sfs_record_alloc(struct sfs_bytes name, uint64_t revision, uint64_t size,
+                                          const struct sfs_attributes *attributes,
+                                          struct sfs_bytes xattrs, void **ret_value)
+{
+    const size_t unit = _Alignof(struct sfs_blob);
+    size_t at = (sizeof(struct counted_record) + name.size + xattrs.size + unit - 1) / unit * unit;
+    if (size > SIZE_MAX - sizeof(struct sfs_blob) - at)
+        return NULL;
+    struct counted_record *made = malloc(at + sizeof(struct sfs_blob) + (size_t)size);
+    if (!made)
+        return NULL;
+    struct sfs_blob *blob = (struct sfs_blob *)((char *)made + at);
+    atomic_init(&blob->references, 1);
+    blob->memory = made;
+    blob->size = (size_t)size;
+    fill(made, name, revision, size, attributes, xattrs, blob);
+    *ret_value = blob->data;
     return &made->record;
 }
 
@@ -108,8 +137,11 @@ void sfs_record_unref(const struct sfs_record *record)
 {
     if (!record || !drop_reference(&counted(record)->references))
         return;
-    sfs_blob_unref(record->blob);
-    free(counted(record));
+    struct sfs_blob *blob = record->blob;
+    bool within = blob && blob->memory == record;
+    sfs_blob_unref(blob);
+    if (!within)
+        free(counted(record));
 }
 
 enum sfs_type sfs_type_of(struct sfs_bytes value)

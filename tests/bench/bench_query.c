@@ -36,8 +36,7 @@ struct task {
 };
 
 #define OWN                                                                                        \
-    "SELECT entry_name, data FROM entry JOIN record ON id = record_id JOIN block ON block = "      \
-    "content WHERE index_id = ?1 AND "
+    "SELECT entry_name, data FROM entry JOIN record ON id = record_id WHERE index_id = ?1 AND "
 
 static const struct task tasks[] = {
     {"equality", "by/type/t42",

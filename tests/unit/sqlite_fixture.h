@@ -106,6 +106,14 @@ static inline void set(struct sfs_storage *store, const char *key, const char *v
     must(sfs_set(store, sfs_string(key), sfs_string(value), &error), &error);
 }
 
+/* The text with blanks behind it: a value that is too large for its record's row. One at a time. */
+static inline const char *longer(const char *text)
+{
+    static char value[2001];
+    snprintf(value, sizeof(value), "%-2000s", text);
+    return value;
+}
+
 /* The key has this value; NULL: there is no such key. */
 static inline void expect(struct sfs_storage *store, const char *key, const char *value)
 {

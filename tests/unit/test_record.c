@@ -44,6 +44,28 @@ static void records_share_blobs(void **unused)
     assert_int_equal(sfs_blob_bytes(NULL).size, 0);
 }
 
+static void values_are_parts_of_records(void **unused)
+{
+    (void)unused;
+    struct sfs_attributes attributes = {.mode = 0600};
+    void *value = NULL;
+    assert_null(sfs_record_alloc(SFS_LITERAL("name"), 9, UINT64_MAX, &attributes, SFS_LITERAL("xx"),
+                                 &value));
+    const struct sfs_record *record =
+        sfs_record_alloc(SFS_LITERAL("name"), 9, 5, &attributes, SFS_LITERAL("xx"), &value);
+    memcpy(value, "bytes", 5);
+    assert_true(sfs_bytes_equal(record->name, SFS_LITERAL("name")));
+    assert_true(sfs_bytes_equal(record->xattrs, SFS_LITERAL("xx")));
+    assert_true(sfs_bytes_equal(sfs_record_value(record), SFS_LITERAL("bytes")));
+    assert_int_equal(record->attributes.mode, 0600);
+    /* Another record may have the value when the first is gone. */
+    const struct sfs_record *other =
+        sfs_record_new(SFS_LITERAL("other"), 10, 5, &attributes, SFS_LITERAL(""), record->blob);
+    sfs_record_unref(record);
+    assert_true(sfs_bytes_equal(sfs_record_value(other), SFS_LITERAL("bytes")));
+    sfs_record_unref(other);
+}
+
 static void types_are_found(void **unused)
 {
     (void)unused;
@@ -250,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_share_blobs),
+        cmocka_unit_test(values_are_parts_of_records),
         cmocka_unit_test(types_are_found),
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(names_are_shown),

@@ -282,7 +282,7 @@ static void test_wrong_files(void **state)
     run_in(fixture, "PRAGMA user_version = 99");
     assert_int_equal(open_code(fixture->path, 0, &error), SFS_E_TOO_NEW);
     assert_non_null(strstr(error.message, "99"));
-    run_in(fixture, "PRAGMA user_version = 2");
+    run_in(fixture, "PRAGMA user_version = 3");
     assert_int_equal(open_code(fixture->path, 0, &error), 0);
     run_in(fixture, "PRAGMA journal_mode = DELETE");
     assert_int_equal(truncate(fixture->path, 8192), 0);
@@ -422,7 +422,7 @@ static void test_check_and_repair(void **state)
     struct sfs_error error = {0};
     uint64_t found = 0, repaired = 0;
     set(fixture->store, "kept", "value");
-    set(fixture->store, "lost", "value");
+    set(fixture->store, "lost", longer("value"));
     expect_healthy(fixture->store);
     run_in(fixture,
            "INSERT INTO block VALUES(1000, 'orphan'); UPDATE state SET keys = 17, bytes = 1;"

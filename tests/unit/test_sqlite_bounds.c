@@ -171,7 +171,7 @@ static void expect_bounds(const struct world *world)
 static void put(struct world *world, struct sfs_storage *store, size_t key)
 {
     char name[16];
-    size_t size = key < LARGE ? LARGE_SIZE : (size_t)(rand() % 400);
+    size_t size = key < LARGE ? LARGE_SIZE : (size_t)(rand() % 600);
     char *data = malloc(size + 1);
     assert_non_null(data);
     memset(data, 'a' + rand() % 26, size);
@@ -399,11 +399,11 @@ static void test_large_commits(void **state)
     struct fixture *fixture = *state;
     struct sfs_storage *old = NULL, *middle = NULL, *young = NULL;
     struct sfs_error error = {0};
-    set(fixture->store, "a", "1");
+    set(fixture->store, "a", longer("1"));
     must(sfs_snapshot(fixture->store, 0, &old, &error), &error);
-    put_many(fixture->store, MANY, "first");
+    put_many(fixture->store, MANY, longer("first"));
     must(sfs_snapshot(fixture->store, 0, &middle, &error), &error);
-    put_many(fixture->store, MANY, "second");
+    put_many(fixture->store, MANY, longer("second"));
     must(sfs_snapshot(fixture->store, 0, &young, &error), &error);
     struct sfs_batch *batch = new_batch();
     assert_int_equal(
@@ -411,27 +411,27 @@ static void test_large_commits(void **state)
     apply_and_free(fixture->store, batch);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 4 * MANY);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), MANY);
-    expect(middle, "many/05999", "first");
+    expect(middle, "many/05999", longer("first"));
     close_store(middle);
     for (int i = 0; i < MANY / 8; i++)
-        set(fixture->store, "a", "2");
+        set(fixture->store, "a", longer("2"));
     eventually(fixture, "SELECT count(*) FROM history", 3 * MANY + 1);
     eventually(fixture, "SELECT count(*) FROM garbage", 1);
-    expect(young, "many/05999", "second");
+    expect(young, "many/05999", longer("second"));
     expect(old, "many/00000", NULL);
-    expect(old, "a", "1");
+    expect(old, "a", longer("1"));
     expect_healthy(fixture->store);
     close_store(young);
     must(sfs_clear(fixture->store, &error), &error);
     for (int i = 0; i < MANY / 8; i++)
-        set(fixture->store, "a", "3");
+        set(fixture->store, "a", longer("3"));
     /* What came and went leaves no trace; the old snapshot needs "a" alone. */
-    expect(old, "a", "1");
+    expect(old, "a", longer("1"));
     expect(old, "other/00000", NULL);
     eventually(fixture, "SELECT count(*) FROM history", 1);
     close_store(old);
     for (int i = 0; i < MANY / 8; i++)
-        set(fixture->store, "a", "4");
+        set(fixture->store, "a", longer("4"));
     eventually(fixture, "SELECT count(*) FROM history", 0);
     eventually(fixture, "SELECT count(*) FROM block", 1);
     expect_healthy(fixture->store);
@@ -443,16 +443,16 @@ static void test_hot_keys(void **state)
     struct fixture *fixture = *state;
     struct sfs_storage *snapshot = NULL;
     struct sfs_error error = {0};
-    set(fixture->store, "hot", "first");
+    set(fixture->store, "hot", longer("first"));
     must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
     for (int i = 0; i < 500; i++) {
-        set(fixture->store, "hot", "later");
-        set(fixture->store, "passing", "1");
+        set(fixture->store, "hot", longer("later"));
+        set(fixture->store, "passing", longer("1"));
         assert_true(number_in(fixture, "SELECT count(*) FROM history") <= 2);
         assert_true(number_in(fixture, "SELECT count(*) FROM block") <= 3);
         assert_int_equal(sfs_delete(fixture->store, SFS_LITERAL("passing"), NULL), 1);
     }
-    expect(snapshot, "hot", "first");
+    expect(snapshot, "hot", longer("first"));
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 1);
     close_store(snapshot);
 }
@@ -465,28 +465,28 @@ static void test_states_held_onward(void **state)
     struct sfs_storage *snapshot = NULL;
     struct sfs_error error = {0};
     char sql[200];
-    set(fixture->store, "a", "0");
+    set(fixture->store, "a", longer("0"));
     must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
-    set(fixture->store, "a", "1");
+    set(fixture->store, "a", longer("1"));
     long long end = ((long long)time(NULL) + 3) * 1000000000;
     snprintf(sql, sizeof(sql),
              "INSERT INTO lease(lease, sequence, contents, expires) VALUES(1000, 2, 2, %lld)", end);
     run_in(fixture, sql);
     for (int i = 0; i < 10; i++) {
-        set(fixture->store, "a", "2");
-        set(fixture->store, "b", "1");
+        set(fixture->store, "a", longer("2"));
+        set(fixture->store, "b", longer("1"));
         assert_int_equal(sfs_delete(fixture->store, SFS_LITERAL("b"), NULL), 1);
     }
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 31);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 21);
     expect_healthy(fixture->store);
     sleep(4);
-    set(fixture->store, "a", "3");
+    set(fixture->store, "a", longer("3"));
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 1);
     for (int i = 0; i < 5; i++)
-        set(fixture->store, "a", "4");
+        set(fixture->store, "a", longer("4"));
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 1);
-    expect(snapshot, "a", "0");
+    expect(snapshot, "a", longer("0"));
     expect_healthy(fixture->store);
     close_store(snapshot);
 }

@@ -26,6 +26,12 @@ struct model {
     char values[KEYS][24];
 };
 
+/* What is in the store for what is in the model: some values are too large for a record's row. */
+static const char *value_of(const char *text)
+{
+    return text[0] == 'l' ? longer(text) : text;
+}
+
 static const char *key_name(int i, char *name)
 {
     sprintf(name, i % 2 ? "a/%02d" : "b/%02d", i);
@@ -44,10 +50,9 @@ static void change(struct sfs_storage *store, struct model *model, int round)
             model->values[i][0] = '\0';
             assert_int_equal(sfs_batch_delete(batch, sfs_string(name), 0, NULL), 0);
         } else {
-            sprintf(model->values[i], "value %d of %d", i, round);
-            assert_int_equal(
-                sfs_batch_put(batch, sfs_string(name), sfs_string(model->values[i]), NULL, 0, NULL),
-                0);
+            sprintf(model->values[i], "%s %d of %d", rand() % 3 ? "value" : "long", i, round);
+            struct sfs_bytes value = sfs_string(value_of(model->values[i]));
+            assert_int_equal(sfs_batch_put(batch, sfs_string(name), value, NULL, 0, NULL), 0);
         }
     }
     if (rand() % 15 == 0) {
@@ -79,7 +84,7 @@ static void expect_model(struct sfs_storage *store, const struct model *model)
     char name[16];
     int count = 0, code;
     for (int i = 0; i < KEYS; i++) {
-        expect(store, key_name(i, name), model->values[i][0] ? model->values[i] : NULL);
+        expect(store, key_name(i, name), model->values[i][0] ? value_of(model->values[i]) : NULL);
         count += model->values[i][0] != '\0';
     }
     assert_int_equal(sfs_scan(store, (struct sfs_range){0}, SFS_WANT_VALUE, &cursor, NULL), 0);
@@ -91,7 +96,8 @@ static void expect_model(struct sfs_storage *store, const struct model *model)
         assert_true(sfs_bytes_equal(record->name, sfs_string(key_name(i, name))));
         assert_true(strcmp(before, name) < 0);
         strcpy(before, name);
-        assert_true(sfs_bytes_equal(sfs_record_value(record), sfs_string(model->values[i])));
+        assert_true(
+            sfs_bytes_equal(sfs_record_value(record), sfs_string(value_of(model->values[i]))));
         count--;
     }
     assert_int_equal(code, 0);
@@ -128,7 +134,7 @@ static void test_snapshots_against_model(void **state)
     eventually(fixture, "SELECT count(*) FROM history", 0);
     eventually(fixture, "SELECT count(*) FROM garbage", 0);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM block"),
-                     number_in(fixture, "SELECT count(*) FROM record"));
+                     number_in(fixture, "SELECT count(*) FROM record WHERE size > 256"));
     expect_healthy(fixture->store);
     close_store(other);
 }

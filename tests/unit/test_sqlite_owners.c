@@ -24,7 +24,7 @@ static int hold_everything(struct sfs_storage *store)
     char *data = calloc(1, 3 * MIB);
     int failed = !data || sfs_snapshot(store, 0, &snapshot, NULL);
     failed = failed || sfs_changes(store, UINT64_MAX, &feed, NULL);
-    failed = failed || sfs_set(store, SFS_LITERAL("a"), SFS_LITERAL("2"), NULL);
+    failed = failed || sfs_set(store, SFS_LITERAL("a"), sfs_string(longer("2")), NULL);
     failed = failed || sfs_stage_open(store, &stage, NULL);
     failed = failed || sfs_stage_write(stage, 0, sfs_bytes(data, 3 * MIB), NULL);
     free(data);
@@ -62,7 +62,7 @@ static pid_t start_holder(const struct fixture *fixture)
 
 static void prepare(struct fixture *fixture)
 {
-    set(fixture->store, "a", "1");
+    set(fixture->store, "a", longer("1"));
     close_store(fixture->store);
     fixture->store = NULL;
 }
@@ -89,7 +89,7 @@ static void test_killed_while_nobody_looks(void **state)
     assert_int_equal(number_in(fixture, STAGES), 0);
     assert_int_equal(number_in(fixture, HISTORY), 0);
     eventually(fixture, BLOCKS, 1);
-    expect(fixture->store, "a", "2");
+    expect(fixture->store, "a", longer("2"));
     expect_healthy(fixture->store);
 }
 
@@ -279,8 +279,8 @@ static void test_upgrade(void **state)
     struct sfs_storage *snapshot = NULL;
     make_version_1(fixture);
     fixture->store = open_again(fixture);
-    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 2);
-    assert_int_equal(number_in(fixture, "SELECT value FROM meta WHERE name = 'schema'"), 2);
+    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 3);
+    assert_int_equal(number_in(fixture, "SELECT value FROM meta WHERE name = 'schema'"), 3);
     expect(fixture->store, "key", "old");
     assert_int_equal(sfs_snapshot(fixture->store, 0, &snapshot, NULL), 0);
     assert_int_equal(number_in(fixture, "SELECT owner IS NOT NULL FROM lease WHERE lease > 3"), 1);

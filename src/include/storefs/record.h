@@ -129,6 +129,12 @@ SFS_API const struct sfs_record *sfs_record_new(struct sfs_bytes name, uint64_t 
                                                 uint64_t size,
                                                 const struct sfs_attributes *attributes,
                                                 struct sfs_bytes xattrs, struct sfs_blob *blob);
+/* The same with a value of `size` bytes, above 0, in the same allocation, which the creator fills through
+ * *ret_value before it shares the record. */
+SFS_API const struct sfs_record *sfs_record_alloc(struct sfs_bytes name, uint64_t revision,
+                                                  uint64_t size,
+                                                  const struct sfs_attributes *attributes,
+                                                  struct sfs_bytes xattrs, void **ret_value);
 
 /* The type that the content shows. Reads all of it; pure, thread-safe. */
 SFS_API enum sfs_type sfs_type_of(struct sfs_bytes value);
