@@ -30,4 +30,5 @@ libstorefs_la_SOURCES += backends/dir/form.c backends/dir/item.c backends/dir/lo
 libstorefs_la_SOURCES += backends/dir/open.c backends/dir/place.c backends/dir/plan.c backends/dir/read.c
 libstorefs_la_SOURCES += backends/dir/run.c backends/dir/settle.c backends/dir/stage.c
 libstorefs_la_SOURCES += backends/sqlite/index_cursor.h backends/sqlite/index_scan.c
-libstorefs_la_SOURCES += backends/sqlite/index_walk.c backends/sqlite/visitor.c
+libstorefs_la_SOURCES += backends/sqlite/index_walk.c backends/sqlite/visitor.c \
+	backends/sqlite/gather.c

@@ -441,6 +441,48 @@ static void test_check_and_repair(void **state)
     expect(fixture->store, "kept", "value");
 }
 
+/* More than the cache holds, so that part of it is in the log before it fails. */
+static void give_up_batch(struct sfs_storage *store, const char *data, size_t size)
+{
+    struct sfs_error error = {0};
+    struct sfs_attributes attributes = {.mode = 0600};
+    struct sfs_batch *batch;
+    must(sfs_batch_new(&batch, &error), &error);
+    for (int i = 0; i < 60; i++) {
+        char key[20];
+        snprintf(key, sizeof(key), "gone/%d", i);
+        must(sfs_batch_put(batch, sfs_string(key), sfs_bytes(data, size), NULL, 0, &error), &error);
+    }
+    must(sfs_batch_attributes(batch, SFS_LITERAL("absent"), &attributes, SFS_ATTRIBUTE_MODE, &error),
+         &error);
+    assert_int_equal(sfs_apply(store, batch, NULL, NULL, &error), SFS_E_NOT_FOUND);
+}
+
+/* What is left of a transaction that was given up is not written over what others wrote since. */
+static void test_given_up_transactions(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *first = open_with(fixture, "?cache=256K", 0);
+    struct sfs_error error = {0};
+    char *data = malloc(2 * MIB);
+    for (unsigned round = 0; round < 20; round++) {
+        size_t size = MIB + round * 30000;
+        fill(data, size, round);
+        give_up_batch(first, data, 5000 + round * 300);
+        must(sfs_set(fixture->store, SFS_LITERAL("second"), sfs_bytes(data, size), &error), &error);
+        expect_bytes(first, "second", data, size);
+        must(sfs_set(first, SFS_LITERAL("first"), sfs_bytes(data, 1000), &error), &error);
+        expect_bytes(fixture->store, "first", data, 1000);
+        expect_bytes(fixture->store, "second", data, size);
+    }
+    close_store(first);
+    expect_healthy(fixture->store);
+    struct sfs_totals totals;
+    assert_int_equal(sfs_totals(fixture->store, &totals, NULL), 0);
+    assert_int_equal(totals.keys, 2);
+    free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_backup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check_and_repair, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_given_up_transactions, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fewer writes to the log. SQLite writes each page of a transaction as a frame, with one write for
+ * its head and one for the page, so that a large value is mostly system calls. A VFS over the
+ * process's own gathers frames, and writes them together. Of the rest of that VFS nothing changes:
+ * its own methods stay, but for the few below. (sqlite.org/vfs.html,
+ * sqlite.org/fileformat2.html#walformat)
+ *
+ * Nobody reads a frame before the commit that it belongs to shows in the wal-index. The head of a
+ * commit's last frame tells that it is the last: what was gathered is written with it, and its
+ * page at once, before SQLite goes on. Whatever else is done to the log finds it written. What was
+ * gathered when the lock is given back under which the log is written belongs to no commit, and
+ * others write there next: it is forgotten.
+ */
+#include "backends/sqlite/sharing.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD 24        /* of a frame, bytes */
+#define HEAD_OF_LOG 32 /* … of the log */
+#define SIZE_IN_HEAD                                                                               \
+    4 /* where a frame's head tells the size of the database: of a last frame, not 0 */
+#define ROOM                                                                                       \
+    (127 * 1024)     /* bytes that are gathered: the VFS of Unix writes less than 128 KiB at once */
+#define WRITE_LOCK 0 /* among those of the wal-index */
+
+/* Behind the file of the VFS below. */
+struct gather {
+    sqlite3_io_methods methods;
+    const sqlite3_io_methods *below;
+    struct gather *log; /* of a database, while it is open */
+    struct gather *database;
+    char *bytes;
+    int used;
+    sqlite3_int64 offset; /* of the bytes, in the log */
+    bool headed;          /* the last of them are a head, whose page comes next */
+};
+
+static sqlite3_vfs gathering;
+static sqlite3_vfs *usual;
+
+static struct gather *gather_of(sqlite3_file *file)
+{
+    return (struct gather *)(void *)((char *)file + gathering.szOsFile - sizeof(struct gather));
+}
+
+static void forget(struct gather *gather)
+{
+    gather->used = 0;
+    gather->headed = false;
+}
+
+static int send(sqlite3_file *file)
+{
+    struct gather *gather = gather_of(file);
+    int size = gather->used;
+    forget(gather);
+    return size > 0 ? gather->below->xWrite(file, gather->bytes, size, gather->offset) : SQLITE_OK;
+}
+
+static int add(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
+{
+    struct gather *gather = gather_of(file);
+    int result = gather->used + size > ROOM ? send(file) : SQLITE_OK;
+    if (!gather->bytes)
+        gather->bytes = malloc(ROOM);
+    if (!gather->bytes || result != SQLITE_OK)
+        return result != SQLITE_OK ? result : gather->below->xWrite(file, data, size, offset);
+    if (gather->used == 0)
+        gather->offset = offset;
+    memcpy(gather->bytes + gather->used, data, (size_t)size);
+    gather->used += size;
+    return SQLITE_OK;
+}
+
+static bool is_last(const void *head)
+{
+    static const char none[4];
+    return memcmp((const char *)head + SIZE_IN_HEAD, none, sizeof(none)) != 0;
+}
+
+/* --- of the log --- */
+
+static int log_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
+{
+    struct gather *gather = gather_of(file);
+    bool follows = gather->used > 0 && offset == gather->offset + gather->used;
+    bool page = follows && gather->headed && size > HEAD && size <= ROOM;
+    bool head = size == HEAD && offset >= HEAD_OF_LOG;
+    int result = page || (follows && head) ? SQLITE_OK : send(file);
+    if (result != SQLITE_OK)
+        return result;
+    if (!page && !head)
+        return gather->below->xWrite(file, data, size, offset);
+    result = add(file, data, size, offset);
+    gather->headed = head;
+    return result == SQLITE_OK && head && is_last(data) ? send(file) : result;
+}
+
+static int log_read(sqlite3_file *file, void *data, int size, sqlite3_int64 offset)
+{
+    int result = send(file);
+    return result == SQLITE_OK ? gather_of(file)->below->xRead(file, data, size, offset) : result;
+}
+
+static int log_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    int result = send(file);
+    return result == SQLITE_OK ? gather_of(file)->below->xTruncate(file, size) : result;
+}
+
+static int log_sync(sqlite3_file *file, int flags)
+{
+    int result = send(file);
+    return result == SQLITE_OK ? gather_of(file)->below->xSync(file, flags) : result;
+}
+
+static int log_size(sqlite3_file *file, sqlite3_int64 *ret_size)
+{
+    int result = send(file);
+    return result == SQLITE_OK ? gather_of(file)->below->xFileSize(file, ret_size) : result;
+}
+
+static int log_close(sqlite3_file *file)
+{
+    struct gather *gather = gather_of(file);
+    gather->database->log = NULL;
+    free(gather->bytes);
+    return gather->below->xClose(file);
+}
+
+/* --- of the database --- */
+
+static int database_lock(sqlite3_file *file, int first, int count, int flags)
+{
+    struct gather *gather = gather_of(file);
+    if (gather->log && first == WRITE_LOCK && (flags & SQLITE_SHM_UNLOCK))
+        forget(gather->log);
+    return gather->below->xShmLock(file, first, count, flags);
+}
+
+/* --- opening --- */
+
+static struct gather *attach(sqlite3_file *file)
+{
+    struct gather *gather = gather_of(file);
+    *gather = (struct gather){.methods = *file->pMethods, .below = file->pMethods};
+    file->pMethods = &gather->methods;
+    return gather;
+}
+
+/* Where a commit is filled up to whole sectors SQLite writes frames in other pieces. */
+static void open_log(sqlite3_file *file, const char *name)
+{
+    sqlite3_file *database = sqlite3_database_file_object(name);
+    const sqlite3_io_methods *methods = database->pMethods;
+    if (methods->xShmLock != database_lock ||
+        !(methods->xDeviceCharacteristics(database) & SQLITE_IOCAP_POWERSAFE_OVERWRITE))
+        return;
+    struct gather *gather = attach(file);
+    gather->database = gather_of(database);
+    gather->database->log = gather;
+    gather->methods.xWrite = log_write;
+    gather->methods.xRead = log_read;
+    gather->methods.xTruncate = log_truncate;
+    gather->methods.xSync = log_sync;
+    gather->methods.xFileSize = log_size;
+    gather->methods.xClose = log_close;
+}
+
+static int gathering_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                          int *ret_flags)
+{
+    (void)vfs;
+    int result = usual->xOpen(usual, name, file, flags, ret_flags);
+    if (result != SQLITE_OK)
+        return result;
+    if (flags & SQLITE_OPEN_WAL)
+        open_log(file, name);
+    else if (flags & SQLITE_OPEN_MAIN_DB && file->pMethods->iVersion >= 2 &&
+             file->pMethods->xShmLock)
+        attach(file)->methods.xShmLock = database_lock;
+    return result;
+}
+
+static void set_up(void)
+{
+    usual = sqlite3_vfs_find(NULL);
+    if (!usual)
+        return;
+    gathering = *usual;
+    gathering.zName = "storefs";
+    gathering.pNext = NULL;
+    gathering.szOsFile = (usual->szOsFile + 15) / 16 * 16 + (int)sizeof(struct gather);
+    gathering.xOpen = gathering_open;
+    if (sqlite3_vfs_register(&gathering, 0) != SQLITE_OK)
+        gathering.zName = NULL;
+}
+
+const char *sfs_sqlite_gathering(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up);
+    return gathering.zName;
+}
