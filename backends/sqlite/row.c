@@ -167,77 +167,86 @@ void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *re
 
 /* --- parts of values --- */
 
-/* Copies [offset, offset + size) of a block into `data`, which has zeros for what is not there. */
-static int read_block(struct sfs_sqlite_connection *connection, int64_t block, int64_t offset,
-                      void *data, size_t size, struct sfs_error *error)
+static int missing(const struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
-    bool whole = offset == 0 && (int64_t)size >= SFS_SQLITE_CHUNK / 2;
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                    "%s is damaged: part of a value is missing; check it", connection->store->path);
+}
+
+/* Copies [offset, offset + size) of a block into `data`, and zeros for what is not there. */
+static int read_block(struct sfs_sqlite_connection *connection, int64_t block, int64_t offset,
+                      char *data, size_t size, struct sfs_error *error)
+{
     sqlite3_stmt *statement;
-    int code = sfs_sqlite_statement(connection, whole ? SFS_SQL_BLOCK_READ : SFS_SQL_BLOCK_PART,
-                                    &statement, error);
+    int code = sfs_sqlite_statement(connection, SFS_SQL_BLOCK_PART, &statement, error);
     if (code != 0)
         return code;
     sqlite3_bind_int64(statement, 1, block);
-    if (!whole) {
-        sqlite3_bind_int64(statement, 2, offset + 1);
-        sqlite3_bind_int64(statement, 3, (int64_t)size);
-    }
+    sqlite3_bind_int64(statement, 2, offset + 1);
+    sqlite3_bind_int64(statement, 3, (int64_t)size);
     int found = sfs_sqlite_step(connection, statement, error);
     if (found == 1) {
         struct sfs_bytes part = sfs_sqlite_column(statement, 0);
-        if (part.size)
-            memcpy(data, part.data, part.size < size ? part.size : size);
+        size_t got = part.size < size ? part.size : size;
+        if (got > 0)
+            memcpy(data, part.data, got);
+        memset(data + got, 0, size - got);
         sqlite3_reset(statement);
         return 0;
     }
-    return found ? found
-                 : sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
-                            "%s is damaged: part of a value is missing; check it",
-                            connection->store->path);
+    return found ? found : missing(connection, error);
 }
 
-/* A part of a large block: SQLite's own incremental reading, which leaves out the rest of it. */
-static int read_block_part(struct sfs_sqlite_connection *connection, int64_t block, int64_t offset,
-                           void *data, size_t size, struct sfs_error *error)
+/* The same of a large one: SQLite's own incremental reading copies what is asked for from its pages
+ * to `data`, where a statement would first make a whole value of it. */
+static int read_large_block(struct sfs_sqlite_connection *connection, int64_t block, int64_t offset,
+                            char *data, size_t size, struct sfs_error *error)
 {
     sqlite3_blob *handle;
+    size_t got = 0;
     int result = sqlite3_blob_open(connection->db, "main", "block", "data", block, 0, &handle);
     if (result == SQLITE_OK) {
         int64_t available = sqlite3_blob_bytes(handle) - offset;
         int64_t count = available < (int64_t)size ? available : (int64_t)size;
-        if (count > 0)
+        if (count > 0) {
             result = sqlite3_blob_read(handle, data, (int)count, (int)offset);
+            got = (size_t)count;
+        }
     }
     sqlite3_blob_close(handle);
+    memset(data + got, 0, size - got);
+    if (result == SQLITE_ERROR) /* there is no such row */
+        return missing(connection, error);
     return result == SQLITE_OK ? 0 : sfs_sqlite_fail(connection, result, "read a value", error);
 }
 
+/* What no chunk holds is zeros. */
 static int read_chunks(struct sfs_sqlite_connection *connection, int64_t content, int64_t version,
                        int64_t offset, char *data, int64_t size, struct sfs_error *error)
 {
+    int64_t done = offset, limit = offset + size;
     sqlite3_stmt *statement;
     int code = sfs_sqlite_statement(connection, SFS_SQL_CHUNKS_READ, &statement, error);
     if (code != 0)
         return code;
     sqlite3_bind_int64(statement, 1, content);
     sqlite3_bind_int64(statement, 2, offset / SFS_SQLITE_CHUNK);
-    sqlite3_bind_int64(statement, 3, (offset + size - 1) / SFS_SQLITE_CHUNK);
+    sqlite3_bind_int64(statement, 3, (limit - 1) / SFS_SQLITE_CHUNK);
     sqlite3_bind_int64(statement, 4, version);
     while ((code = sfs_sqlite_step(connection, statement, error)) == 1) {
         int64_t begin = sqlite3_column_int64(statement, 0) * SFS_SQLITE_CHUNK;
-        int64_t end = begin + sqlite3_column_int64(statement, 2);
+        int64_t end = begin + SFS_SQLITE_CHUNK;
         int64_t from = begin > offset ? begin : offset;
-        int64_t to = end < offset + size ? end : offset + size;
-        int64_t block = sqlite3_column_int64(statement, 1);
-        if (from >= to)
-            continue;
-        bool part = to - from < SFS_SQLITE_CHUNK / 2;
-        code = (part ? read_block_part : read_block)(
-            connection, block, from - begin, data + (from - offset), (size_t)(to - from), error);
+        int64_t to = end < limit ? end : limit;
+        memset(data + (done - offset), 0, (size_t)(from - done));
+        code = read_large_block(connection, sqlite3_column_int64(statement, 1), from - begin,
+                                data + (from - offset), (size_t)(to - from), error);
+        done = to;
         if (code != 0)
             break;
     }
     sqlite3_reset(statement);
+    memset(data + (done - offset), 0, (size_t)(limit - done));
     return code;
 }
 
@@ -259,13 +268,14 @@ int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
 {
     if (size == 0)
         return 0;
-    memset(data, 0, size);
-    if (row->content == 0)
+    if (row->content == 0) {
+        memset(data, 0, size);
         return read_row(connection, row, offset, data, size, error);
+    }
     if (row->chunked)
         return read_chunks(connection, row->content, version, offset, data, (int64_t)size, error);
     /* Opening a handle costs more than reading a few pages too many. */
     bool part = row->record->size > 65536 && size < row->record->size / 2;
-    return (part ? read_block_part : read_block)(connection, row->content, offset, data, size,
-                                                 error);
+    return (part ? read_large_block : read_block)(connection, row->content, offset, data, size,
+                                                  error);
 }

@@ -121,14 +121,12 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_RANGE_LONGEST] = "SELECT " COLUMNS ", NULL FROM record WHERE " IN_RANGE
                               " ORDER BY length(name) DESC LIMIT 1",
 
-    [SFS_SQL_BLOCK_READ] = "SELECT data FROM block WHERE block = ?1",
     [SFS_SQL_BLOCK_PART] = "SELECT substr(data, ?2, ?3) FROM block WHERE block = ?1",
     [SFS_SQL_BLOCK_ADD] = "INSERT INTO block(block, data) VALUES(?1, ?2)",
     [SFS_SQL_BLOCK_SET] = "UPDATE block SET data = ?2 WHERE block = ?1",
     [SFS_SQL_BLOCK_REMOVE] = "DELETE FROM block WHERE block = ?1",
-    [SFS_SQL_CHUNKS_READ] = "SELECT part, block, length(data) FROM chunk JOIN block USING (block)"
-                            " WHERE content = ?1 AND part BETWEEN ?2 AND ?3"
-                            " AND begun <= ?4 AND ended > ?4 ORDER BY part",
+    [SFS_SQL_CHUNKS_READ] = "SELECT part, block FROM chunk WHERE content = ?1 AND part BETWEEN ?2"
+                            " AND ?3 AND begun <= ?4 AND ended > ?4 ORDER BY part",
     [SFS_SQL_CHUNK_FIND] = "SELECT block, begun, length(data) FROM chunk JOIN block USING (block)"
                            " WHERE content = ?1 AND part = ?2 AND ended = 9223372036854775807"
                            " ORDER BY begun DESC LIMIT 1",

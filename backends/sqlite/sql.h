@@ -52,7 +52,6 @@ enum sfs_sqlite_sql {
     SFS_SQL_RANGE_LONGEST,
 
     /* values */
-    SFS_SQL_BLOCK_READ,
     SFS_SQL_BLOCK_PART,
     SFS_SQL_BLOCK_ADD,
     SFS_SQL_BLOCK_SET,
