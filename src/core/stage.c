@@ -18,19 +18,87 @@ static int check_extent(uint64_t offset, uint64_t size, struct sfs_error *error)
     return 0;
 }
 
+/* --- text: what is written from the beginning on need not be read for its type --- */
+
+/* So many of the bytes are whole characters. */
+static size_t text_size(const char *data, size_t size)
+{
+    size_t good = 0;
+    uint32_t point;
+    for (size_t length = 1; good < size && length > 0; good += length) {
+        length = sfs_utf8_ascii(data + good, size - good);
+        if (length == 0)
+            length = sfs_utf8_decode(data + good, size - good, &point);
+    }
+    return good;
+}
+
+static uint64_t seen(const struct sfs_stage *stage)
+{
+    return stage->text + stage->begun_size;
+}
+
+/* The bytes from `offset` on are about to change. */
+static void forget_text(struct sfs_stage *stage, uint64_t offset)
+{
+    if (offset < seen(stage))
+        stage->text = stage->begun_size = 0;
+}
+
+/* The rest of the character that was begun: so many of the bytes. */
+static size_t end_character(struct sfs_stage *stage, struct sfs_bytes bytes)
+{
+    size_t begun = stage->begun_size;
+    size_t more = sizeof(stage->begun) - begun;
+    uint32_t point;
+    if (begun == 0)
+        return 0;
+    more = more < bytes.size ? more : bytes.size;
+    memcpy(stage->begun + begun, bytes.data, more);
+    size_t length = sfs_utf8_decode(stage->begun, begun + more, &point);
+    stage->text += length;
+    stage->begun_size = length > 0 ? 0 : begun + more;
+    return length > 0 ? length - begun : more;
+}
+
+static void note_text(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes)
+{
+    if (offset != seen(stage) || stage->begun_size == sizeof(stage->begun))
+        return;
+    size_t used = end_character(stage, bytes);
+    if (stage->begun_size > 0)
+        return;
+    const char *data = (const char *)bytes.data + used;
+    size_t size = bytes.size - used, good = text_size(data, size);
+    stage->text += good;
+    if (size - good < sizeof(stage->begun)) {
+        memcpy(stage->begun, data + good, size - good);
+        stage->begun_size = size - good;
+    }
+}
+
+/* --- the public calls --- */
+
 int sfs_stage_write(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
                     struct sfs_error *error)
 {
     int rc = check_extent(offset, bytes.size, error);
     if (rc || bytes.size == 0)
         return rc;
-    return stage->operations->write(stage, offset, bytes, error);
+    forget_text(stage, offset);
+    rc = stage->operations->write(stage, offset, bytes, error);
+    if (rc == 0)
+        note_text(stage, offset, bytes);
+    return rc;
 }
 
 int sfs_stage_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_error *error)
 {
     int rc = check_extent(size, 0, error);
-    return rc ? rc : stage->operations->truncate(stage, size, error);
+    if (rc)
+        return rc;
+    forget_text(stage, size);
+    return stage->operations->truncate(stage, size, error);
 }
 
 int sfs_stage_read(struct sfs_stage *stage, uint64_t offset, void *data, size_t size,
@@ -149,21 +217,17 @@ static int read_full(struct sfs_stage *stage, uint64_t offset, char *data, size_
     return 0;
 }
 
-/* Whether all of it is UTF-8; a character may lie across two pieces. */
+/* Whether all of it is UTF-8, which of its beginning may be known; a character may lie across two
+ * pieces. */
 static int find_text(struct sfs_stage *stage, char *piece, bool *ret_text, struct sfs_error *error)
 {
-    uint64_t offset = 0;
+    uint64_t offset = stage->text;
     while (offset < stage->size) {
-        size_t size, good = 0;
-        uint32_t point;
+        size_t size;
         int rc = read_full(stage, offset, piece, PIECE, &size, error);
         if (rc)
             return rc;
-        for (size_t length = 1; good < size && length > 0; good += length) {
-            length = sfs_utf8_ascii(piece + good, size - good);
-            if (length == 0)
-                length = sfs_utf8_decode(piece + good, size - good, &point);
-        }
+        size_t good = text_size(piece, size);
         bool last = offset + size >= stage->size;
         if (good < size && (last || size - good > 3))
             break;

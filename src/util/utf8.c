@@ -54,9 +54,9 @@ size_t sfs_utf8_ascii(const void *data, size_t size)
 {
     const unsigned char *bytes = data;
     size_t at = 0;
-    for (uint64_t word; size - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, bytes + at, sizeof(word));
-        if (word & UINT64_C(0x8080808080808080))
+    for (uint64_t words[4]; size - at >= sizeof(words); at += sizeof(words)) {
+        memcpy(words, bytes + at, sizeof(words));
+        if ((words[0] | words[1] | words[2] | words[3]) & UINT64_C(0x8080808080808080))
             break;
     }
     while (at < size && bytes[at] < 0x80)

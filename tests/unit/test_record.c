@@ -268,6 +268,54 @@ static void types_of_stages(void **unused)
     assert_int_equal(staged_type("x", 'x', 200000, "\xff y"), SFS_TYPE_BYTES);
 }
 
+static unsigned random_below(uint64_t *state, unsigned limit)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(*state >> 33) % limit;
+}
+
+/* What a stage finds out while it is written is what its content shows. */
+static void staged_types_are_those_of_values(void **unused)
+{
+    static const char *const parts[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+                                        "plain text"};
+    uint64_t state = 7;
+    unsigned texts = 0;
+    (void)unused;
+    for (int round = 0; round < 3000; round++) {
+        char value[400] = "";
+        struct sfs_stage *stage;
+        enum sfs_type type;
+        while (strlen(value) < 50)
+            strcat(value, parts[random_below(&state, 5)]);
+        size_t size = strlen(value);
+        if (random_below(&state, 3) == 0)
+            value[random_below(&state, (unsigned)size)] = "\xff\x80z"[random_below(&state, 3)];
+        assert_int_equal(sfs_stage_memory(&stage, NULL), 0);
+        for (size_t at = 0, more; at < size; at += more) {
+            more = 1 + random_below(&state, 7);
+            more = more < size - at ? more : size - at;
+            assert_int_equal(sfs_stage_write(stage, at, sfs_bytes(value + at, more), NULL), 0);
+            if (random_below(&state, 40) == 0)
+                at = more = 0;
+        }
+        if (random_below(&state, 4) == 0) {
+            size_t at = random_below(&state, (unsigned)size);
+            value[at] = "b\xff"[random_below(&state, 2)];
+            assert_int_equal(sfs_stage_write(stage, at, sfs_bytes(value + at, 1), NULL), 0);
+        }
+        if (random_below(&state, 4) == 0) {
+            size = random_below(&state, (unsigned)size) + 1;
+            assert_int_equal(sfs_stage_truncate(stage, size, NULL), 0);
+        }
+        assert_int_equal(sfs_stage_type(stage, &type, NULL), 0);
+        assert_int_equal(type, sfs_type_of(sfs_bytes(value, size)));
+        texts += type == SFS_TYPE_TEXT;
+        sfs_stage_close(stage);
+    }
+    assert_in_range(texts, 500, 2500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +330,7 @@ int main(void)
         cmocka_unit_test(prefixes_are_ranges),
         cmocka_unit_test(stages_in_memory),
         cmocka_unit_test(types_of_stages),
+        cmocka_unit_test(staged_types_are_those_of_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

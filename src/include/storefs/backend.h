@@ -128,6 +128,10 @@ struct sfs_stage_operations {
 struct sfs_stage {
     const struct sfs_stage_operations *operations;
     uint64_t size;
+    /* The public calls' own, 0 at first: so many bytes were text as they were written, and a character began behind. */
+    uint64_t text;
+    char begun[4];
+    size_t begun_size;
 };
 /* A stage in memory, for stores that keep their values there (and for any that has nothing better); its
  * writes can fail with NO_MEMORY. */
@@ -219,8 +223,7 @@ SFS_API void sfs_batch_cut(struct sfs_batch *batch, size_t size);
  * link or device) it has exactly one entry (K, name). K is made by sfs_index_key() from the record:
  * the values of its fields one after the other in an encoding whose byte order is the order of
  * values (missing < null < false < true < numbers < strings < arrays < objects). No K is the
- * beginning of another one, so that entries may be ordered by K and name one after the other in one
- * run of bytes.
+ * beginning of another one, so that entries may be ordered by K and name in one run of bytes.
  *
  * Two kinds of entry do not say all. K of SFS_INDEX_KEY_MAX bytes is only the beginning of the
  * values: its place among other Ks is right, but it says neither the values nor the order among those
@@ -251,8 +254,7 @@ struct sfs_index {
     size_t field_count;
     const void *parsed; /* belongs to sfs_index_key() and the planner */
 };
-/* The definition that a name stands for, with this id; the caller has the one reference. INVALID with the
- * column of the fault, NO_MEMORY. */
+/* The definition that a name stands for; the caller has the one reference. INVALID with the column, NO_MEMORY. */
 SFS_API int sfs_index_new(struct sfs_bytes name, uint64_t id, bool ready,
                           const struct sfs_index **ret_index, struct sfs_error *error);
 SFS_API const struct sfs_index *sfs_index_ref(const struct sfs_index *index);
@@ -289,8 +291,7 @@ SFS_API void sfs_index_set_unref(struct sfs_index_set *set);
 /* The definition on these fields, unique or not, borrowed; NULL. */
 SFS_API const struct sfs_index *sfs_index_set_find(const struct sfs_index_set *set, const char *fields);
 
-/* First member of every cursor over an index. `record` is NULL with SFS_WANT_NAMES; all is borrowed until
- * the next step. */
+/* First member of every cursor over an index. `record` is NULL with SFS_WANT_NAMES; borrowed until the next step. */
 struct sfs_index_row {
     struct sfs_bytes key; /* K */
     struct sfs_bytes name;
@@ -522,8 +523,7 @@ SFS_API int sfs_memory_engine_new(struct sfs_memory_engine **ret_engine,
                                   const struct sfs_memory_hooks *hooks, struct sfs_error *error);
 /* NULL allowed. Cursors, snapshots and feeds must be closed. */
 SFS_API void sfs_memory_engine_free(struct sfs_memory_engine *engine);
-/* Puts a record as it is (revision, times, id; 0: allot one) while nobody else uses the engine: for
- * loading. */
+/* Puts a record as it is (revision, times, id; 0: allot one), for loading: nobody else uses the engine. */
 SFS_API int sfs_memory_engine_load(struct sfs_memory_engine *engine, const struct sfs_record *record,
                                    struct sfs_error *error);
 /* Raises the counters to at least these after loading. */
