@@ -19,7 +19,7 @@
 
 #define LONGEST_SLEEP 1000 /* milliseconds: what is looked at anew even if no event came */
 #define PAUSE 8            /* … the first time, after an event */
-#define GATHER 4           /* … and what more comes meanwhile is one look: who commits all the time pays little */
+#define GATHER 4           /* … and what more comes meanwhile is one look: who writes all the time pays little */
 
 /* --- writes to the log, by anybody --- */
 
@@ -111,14 +111,16 @@ static int has_news(struct sfs_sqlite_watch *watch, struct sfs_error *error)
     return 1;
 }
 
-/* True if it is worth to look again: the log was written to. */
+/* True if it is worth to look again: the log was written to. What comes within a few milliseconds is one event,
+ * also of the file itself: a checkpoint writes page after page. */
 static bool sleep_until_written(struct sfs_sqlite_watch *watch, int milliseconds)
 {
     struct pollfd fds[2] = {{.fd = watch->event, .events = POLLIN},
                             {.fd = watch->notify, .events = POLLIN}};
-    if (poll(fds, 2, milliseconds) <= 0)
+    if (poll(fds, 2, milliseconds) <= 0 || !fds[1].revents)
         return false;
-    return fds[1].revents && sfs_sqlite_log_written(watch->store->path, watch->notify);
+    usleep(1000 * GATHER);
+    return sfs_sqlite_log_written(watch->store->path, watch->notify);
 }
 
 /* The log is written before the commit can be seen: after an event one looks at growing intervals. */
@@ -136,12 +138,10 @@ static int watch_wait(struct sfs_watch *base, uint64_t timeout_ms, struct sfs_er
         if (code != 0 || now >= end)
             return code;
         int sleep = end - now < pause ? (int)(end - now) : pause;
-        if (sleep_until_written(watch, sleep)) {
+        if (sleep_until_written(watch, sleep))
             pause = PAUSE;
-            usleep(1000 * GATHER);
-        } else {
+        else
             pause = pause * 2 < LONGEST_SLEEP ? pause * 2 : LONGEST_SLEEP;
-        }
     }
 }
 
