@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "fs/keys.h"
-#include "fs/loop.h"
 #include "fs/tx.h"
 
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
@@ -293,7 +292,6 @@ static int read_store(struct fs_call *call, struct fs_open *open, char *data, si
     }
     struct sfs_buffer key = {0};
     int code = fs_keys_key(call, open->node, &key);
-    fs_loop_yield();
     if (code == 0)
         code = sfs_read(open->node->space->store, sfs_buffer_bytes(&key), 0, offset, data, size,
                         ret_size, &call->error);
