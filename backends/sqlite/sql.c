@@ -55,8 +55,10 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_SAVEPOINT] = "SAVEPOINT batch",
     [SFS_SQL_RELEASE] = "RELEASE batch",
     [SFS_SQL_ROLLBACK_TO] = "ROLLBACK TO batch",
-    [SFS_SQL_PAGES] = "SELECT page_count, page_count - freelist_count, page_size"
-                      " FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+    /* (As tables, pragma_page_count and its like make SQLite compile each anew at every use.) */
+    [SFS_SQL_PAGES] = "PRAGMA page_count",
+    [SFS_SQL_PAGES_FREE] = "PRAGMA freelist_count",
+    [SFS_SQL_PAGE_SIZE] = "PRAGMA page_size",
     [SFS_SQL_STATE_READ] =
         "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
         " kept, kept_contents, whole, history_from, history_to, garbage_from, garbage_to, released,"

@@ -59,15 +59,17 @@ static int write_state(struct sfs_sqlite_transaction *transaction, struct sfs_er
 struct pages {
     int64_t all;
     int64_t used;
-    int64_t size; /* bytes of one */
 };
 
 static int read_pages(struct sfs_sqlite_transaction *transaction, struct pages *ret_pages,
                       struct sfs_error *error)
 {
-    int64_t row[3] = {0};
-    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, row, 3, error);
-    *ret_pages = (struct pages){row[0], row[1], row[2]};
+    int64_t all = 0, free = 0;
+    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, &all, 1, error);
+    if (found >= 0)
+        found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES_FREE, NULL, 0, &free, 1,
+                                    error);
+    *ret_pages = (struct pages){all, all - free};
     return found < 0 ? found : 0;
 }
 
@@ -84,14 +86,18 @@ static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_er
     struct pages pages;
     struct stat file;
     struct statvfs disk;
+    int64_t size = 0;
     int code = read_pages(transaction, &pages, error);
     if (code != 0 || pages.used <= transaction->used)
         return code;
+    code = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGE_SIZE, NULL, 0, &size, 1, error);
+    if (code < 0)
+        return code;
     if (stat(path, &file) != 0 || statvfs(path, &disk) != 0)
         return 0; /* removed or renamed meanwhile: SQLite still has it open */
-    int64_t unwritten = pages.all * pages.size - file.st_size;
+    int64_t unwritten = pages.all * size - file.st_size;
     int64_t wanted = (unwritten > 0 ? unwritten : 0) +
-                     (pages.used - transaction->used) * pages.size + SPACE_KEPT;
+                     (pages.used - transaction->used) * size + SPACE_KEPT;
     if ((double)disk.f_bavail * (double)disk.f_frsize >= (double)wanted)
         return 0;
     return sfs_fail(
