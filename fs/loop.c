@@ -84,11 +84,12 @@ static void give_role(struct loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     loop->taken = false;
-    if (loop->waiting > 0)
-        pthread_cond_signal(&loop->free);
-    else if (loop->count < loop->most && !loop->ended)
+    bool waited = loop->waiting > 0;
+    if (!waited && loop->count < loop->most && !loop->ended)
         (void)start(loop);
     pthread_mutex_unlock(&loop->lock);
+    if (waited) /* who is woken finds the lock free */
+        pthread_cond_signal(&loop->free);
 }
 
 /* --- the reader's own requests --- */
