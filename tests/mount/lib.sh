@@ -56,8 +56,10 @@ daemon_of() {
     sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$1/admin/stats.json" | head -n 1
 }
 
+# A child that is ended before it has forgotten the trap would run it, too.
 take_down() {
     local directory
+    [ "$BASHPID" = "$$" ] || return 0
     cd /
     for directory in "${mounted[@]}"; do
         grep -qF " $directory " /proc/self/mounts && "$STOREFS" unmount --lazy "$directory"
