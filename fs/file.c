@@ -5,6 +5,7 @@
 #include "fs/file.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fs/keys.h"
 #include "fs/loop.h"
@@ -156,7 +157,22 @@ void fs_file_create(struct fs_file *file, const struct sfs_attributes *attribute
     pthread_mutex_unlock(&file->lock);
 }
 
-void fs_file_empty(struct fs_file *file)
+/* The kernel leaves them to an open that empties the file; all other changes it takes them from itself, and so:
+ * that of a group only where the group may execute it. With the lock held. */
+static void drop_set_id(struct fs_file *file)
+{
+    bool set = (file->pending_mask & SFS_ATTRIBUTE_MODE) != 0;
+    uint32_t mode = set ? file->pending.mode : file->record != NULL ? file->record->attributes.mode : 0;
+    uint32_t bits = mode & S_ISUID;
+    if (mode & S_IXGRP)
+        bits |= mode & S_ISGID;
+    if (bits == 0)
+        return;
+    file->pending.mode = mode & ~bits;
+    file->pending_mask |= SFS_ATTRIBUTE_MODE;
+}
+
+void fs_file_empty(struct fs_file *file, bool privileged)
 {
     pthread_mutex_lock(&file->lock);
     while (file->spilling)
@@ -173,6 +189,8 @@ void fs_file_empty(struct fs_file *file)
         file->dirty.level = FS_OPENED;
     file->written = file->changed = fs_now();
     file->pending_mask &= ~(unsigned)SFS_ATTRIBUTE_MODIFIED;
+    if (!privileged)
+        drop_set_id(file);
     pthread_mutex_unlock(&file->lock);
 }
 

@@ -74,9 +74,9 @@ void fs_file_let_go(struct fs_file *file);
  * dropped. What is dirty stays with the revision that it was made from: its commit settles that. */
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record);
 /* Makes it a new file, or empties it, as open does. `empty`: were there one after all, it would be
- * emptied; else what is written goes onto it. */
+ * emptied; else what is written goes onto it. `privileged`: its set-id bits stay. */
 void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty);
-void fs_file_empty(struct fs_file *file);
+void fs_file_empty(struct fs_file *file, bool privileged);
 
 /* Makes `content` what it shows, over the store's value; held or not (`held`). */
 int fs_file_load(struct fs_call *call, struct fs_file *file, bool held);

@@ -46,7 +46,7 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
         revalidate(call, node, open->record->revision, open->record->size, info);
     }
     if (info->flags & O_TRUNC)
-        fs_file_empty(file);
+        fs_file_empty(file, call->uid == 0);
     return 0;
 }
 

@@ -243,6 +243,11 @@ def set_id_bits():
             name = f"f{number}{user}"
             make_set_id(name)
             result += [as_user(user, lambda: attempt(act, name)) if user else attempt(act, name), look(name)]
+    for mode in (0o6777, 0o2755, 0o4700, 0o777):
+        for user in (1000, 0):
+            make_set_id("emptied")
+            os.chmod("emptied", mode)
+            result += [as_user(user, lambda: opened("emptied", os.O_WRONLY | os.O_TRUNC)), look("emptied")]
     make_set_id("g")
     return result + [as_user(1000, lambda: attempt(os.chmod, "g", 0o2755)), look("g"),
                      attempt(os.chown, "g", 1001, 1001), look("g")]
