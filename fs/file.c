@@ -124,22 +124,34 @@ void fs_file_let_go(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
+/* Whether the key is another record's now. A transaction's own changes are told by fs_files_renew. With the
+ * lock held. */
+static bool is_replaced(const struct fs_file *file, const struct sfs_record *record)
+{
+    const struct sfs_record *known = file->record;
+    return known != NULL && known->attributes.id != record->attributes.id && known->revision < record->revision &&
+           !file->created && !file->unlinked && file->space == file->space->fs->space;
+}
+
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
 {
     if (record == NULL)
         return;
     pthread_mutex_lock(&file->lock);
     const struct sfs_record *known = file->record;
+    bool replaced = is_replaced(file, record);
     bool newer = known == NULL || known->attributes.id != record->attributes.id ||
                  known->revision < record->revision;
     bool settled =
         file->dirty.level == FS_CLEAN && !file->busy && !file->created && !file->unlinked;
-    if (newer && settled) {
+    if (newer && settled && !replaced) {
         file->loaded = false;
         sfs_record_unref(known);
         file->record = sfs_record_ref(record);
     }
     pthread_mutex_unlock(&file->lock);
+    if (replaced)
+        fs_file_part(file);
 }
 
 void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty)
@@ -234,6 +246,9 @@ int fs_file_load(struct fs_call *call, struct fs_file *file, bool held)
 
     const struct sfs_record *record = NULL;
     int code = look(call, file, &record);
+    fs_file_saw(file, record);
+    if (code == 0)
+        code = fs_file_check(call, file);
     pthread_mutex_lock(&file->lock);
     if (code == 0 && !file->loaded) {
         const struct sfs_record *seen = file->record;

@@ -149,8 +149,9 @@ int fs_keys_xattr_list(struct fs_call *call, struct fs_node *node, struct sfs_bu
 void fs_keys_remember(struct fs_call *call, const struct fs_target *target);
 /* A name is free: who still has a file open that somebody else deleted keeps that, without the name. */
 void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name);
-/* The open file of a name, with one open more; NULL where it is not open. */
-struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name);
+/* The open file of a name whose record is this (NULL: none is known), with one open more; NULL where it is not open. */
+struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name,
+                                  const struct sfs_record *record);
 /* Before the name of an open file goes: its content is loaded, so that those who have it open can go on;
  * held. After it: done or not, let go and released. NULL is allowed. */
 int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file);

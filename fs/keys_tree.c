@@ -31,7 +31,12 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
         if (file != NULL) {
             fs_file_saw(file, target->leaf);
             fs_keys_stat_file(file, &entry->st);
+            bool stale = file->stale;
             fs_file_release(file);
+            if (stale) { /* the name is another node's from now on */
+                fs_node_forget(call->fs, node->id, 1);
+                return fs_keys_entry(call, target, entry);
+            }
         }
         node->attribute_size = (uint64_t)entry->st.st_size;
         node->attribute_revision = target->leaf->revision;
@@ -121,7 +126,10 @@ void fs_keys_remember(struct fs_call *call, const struct fs_target *target)
 void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name)
 {
     struct fs_name old = {.parent = dir, .name = name};
-    fs_keys_finish_unlink(fs_keys_open_file(call, &old), true);
+    struct fs_file *file = fs_keys_open_file(call, &old, NULL);
+    if (file != NULL)
+        fs_file_hold(file);
+    fs_keys_finish_unlink(file, true);
     fs_node_detach(call->fs, dir, name);
 }
 
@@ -262,7 +270,8 @@ static int check_kind(struct fs_call *call, const struct fs_target *target, bool
     return 0;
 }
 
-struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name)
+struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name,
+                                  const struct sfs_record *record)
 {
     struct fs_file *file = NULL;
     fs_nodes_lock(call->fs->nodes);
@@ -270,7 +279,13 @@ struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *na
     if (node != NULL && node->class == &fs_keys_leaf_class && node->space == name->parent->space)
         file = fs_file_peek(node);
     fs_nodes_unlock(call->fs->nodes);
-    return file;
+    if (file == NULL)
+        return NULL;
+    fs_file_saw(file, record);
+    if (!file->stale)
+        return file;
+    fs_file_release(file);
+    return NULL;
 }
 
 static void drop_kept(struct fs_file *file)
@@ -326,7 +341,7 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
         fs_target_free(&target);
         return code;
     }
-    struct fs_file *file = directory ? NULL : fs_keys_open_file(call, &target.name);
+    struct fs_file *file = directory ? NULL : fs_keys_open_file(call, &target.name, target.leaf);
     code = fs_keys_prepare_unlink(call, file);
     if (code < 0) {
         fs_file_release(file);
