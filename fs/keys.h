@@ -132,6 +132,10 @@ int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, 
 int fs_keys_read(struct fs_call *call, struct fs_node *node, char *data, size_t size, uint64_t offset,
                  size_t *ret_size);
 int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target);
+/* The same of what was just made or found, of a type (S_IFMT): what others have put in its place since is EXPIRED, at
+ * which the kernel looks the name up and tries again. */
+int fs_keys_lookup_made(struct fs_call *call, struct fs_node *dir, const char *name, mode_t type,
+                        struct fs_entry *entry);
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry);
 int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);

@@ -191,20 +191,26 @@ static int create_pending(struct fs_call *call, struct fs_target *target,
     return fs_keys_stat(call, node, &entry->st);
 }
 
-/* As made by an O_EXCL open: committed, and opened like any other. */
-static int create_committed(struct fs_call *call, struct fs_target *target,
-                            const struct sfs_attributes *attributes, struct fs_open *open,
-                            struct fuse_file_info *info, struct fs_entry *entry)
+/* Opens a file that is there by now. Where it is so no more the kernel is to look the name up again. */
+static int open_entry(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_open *open,
+                      struct fuse_file_info *info, struct fs_entry *entry)
 {
-    int code = commit_empty(call, target, attributes);
-    if (code == 0)
-        code = fs_keys_lookup(call, target->name.parent, target->name.name, entry);
+    int code = fs_keys_lookup_made(call, dir, name, S_IFREG, entry);
     if (code < 0)
         return code;
     code = keys_open(call, entry->node, open, info);
     if (code < 0)
         fs_node_forget(call->fs, entry->node->id, 1);
     return code;
+}
+
+/* As made by an O_EXCL open: committed, and opened like any other. */
+static int create_committed(struct fs_call *call, struct fs_target *target,
+                            const struct sfs_attributes *attributes, struct fs_open *open,
+                            struct fuse_file_info *info, struct fs_entry *entry)
+{
+    int code = commit_empty(call, target, attributes);
+    return code == 0 ? open_entry(call, target->name.parent, target->name.name, open, info, entry) : code;
 }
 
 static int keys_create(struct fs_call *call, struct fs_node *dir, const char *name, mode_t mode,
@@ -225,9 +231,7 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
         code = sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "mount", "'%s' is a directory", name);
     fs_keys_new_attributes(call, dir, mode, &attributes);
     if (code == 0 && taken) { /* somebody was faster than the kernel's look-up */
-        code = fs_keys_lookup(call, dir, name, entry);
-        if (code == 0 && (code = keys_open(call, entry->node, open, info)) < 0)
-            fs_node_forget(call->fs, entry->node->id, 1);
+        code = open_entry(call, dir, name, open, info, entry);
     } else if (code == 0 && info->flags & O_EXCL && dir->space->shared) {
         fs_keys_outlive(call, dir, name);
         code = create_committed(call, &target, &attributes, open, info, entry);

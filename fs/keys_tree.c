@@ -17,6 +17,7 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
                                           target->name.kind, target->name.text);
     if (node == NULL)
         return sfs_fail_memory(&call->error, "mount");
+    bool stale = false;
     memset(&entry->st, 0, sizeof(entry->st));
     entry->node = node;
     entry->timeout = space->timeout;
@@ -31,12 +32,13 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
         if (file != NULL) {
             fs_file_saw(file, target->leaf);
             fs_keys_stat_file(file, &entry->st);
-            bool stale = file->stale;
+            stale = file->stale;
             fs_file_release(file);
-            if (stale) { /* the name is another node's from now on */
-                fs_node_forget(call->fs, node->id, 1);
-                return fs_keys_entry(call, target, entry);
-            }
+        }
+        /* The name is another node's from now on. */
+        if (stale || fs_node_retyped(call->fs, node, entry->st.st_mode)) {
+            fs_node_forget(call->fs, node->id, 1);
+            return fs_keys_entry(call, target, entry);
         }
         node->attribute_size = (uint64_t)entry->st.st_size;
         node->attribute_revision = target->leaf->revision;
@@ -105,17 +107,18 @@ static int exists(struct fs_call *call, const char *name)
 void fs_keys_remember(struct fs_call *call, const struct fs_target *target)
 {
     struct fs_space *space = target->name.parent->space;
-    struct stat *last = calloc(1, sizeof(*last));
+    const struct fs_class *class = target->directory ? &fs_keys_directory_class : &fs_keys_leaf_class;
+    struct stat *last = target->exists ? calloc(1, sizeof(*last)) : NULL;
     if (last == NULL)
         return; /* fstat will say that there is no such file */
     if (target->directory)
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, last);
-    else if (target->leaf != NULL)
+    else
         fs_keys_stat_record(space, target->leaf, last);
     last->st_nlink = 0;
     fs_nodes_lock(call->fs->nodes);
     struct fs_node *node = fs_node_peek_locked(call->fs, target->name.parent, target->name.name);
-    if (node != NULL && node->last == NULL) {
+    if (node != NULL && node->class == class && node->last == NULL) {
         node->last = last;
         last = NULL;
     }
@@ -199,6 +202,20 @@ static int put_new(struct fs_call *call, struct fs_target *target, const struct 
     return fs_keys_apply(call, target->name.parent->space, batch, false, NULL);
 }
 
+int fs_keys_lookup_made(struct fs_call *call, struct fs_node *dir, const char *name, mode_t type,
+                        struct fs_entry *entry)
+{
+    int code = fs_keys_lookup(call, dir, name, entry);
+    if (code == 0 && (entry->st.st_mode & S_IFMT) != type) {
+        fs_node_forget(call->fs, entry->node->id, 1);
+        code = SFS_E_NOT_FOUND;
+    }
+    if (code == SFS_E_NOT_FOUND)
+        code = sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                        "'%s' was removed or replaced by somebody else while it was made", name);
+    return code;
+}
+
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry)
 {
@@ -215,7 +232,7 @@ int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
     if (code < 0)
         return code;
     fs_keys_touch(call, dir);
-    return fs_keys_lookup(call, dir, name, entry);
+    return fs_keys_lookup_made(call, dir, name, make->mode & S_IFMT, entry);
 }
 
 /* --- removing --- */

@@ -4,6 +4,7 @@
 import errno
 import mmap
 import os
+import random
 import sys
 import time
 
@@ -181,6 +182,31 @@ def grows_while_read():
     same(read(a + "/grows") == value + b"more" * 5, True, "what grew")
 
 
+# Names that both make, replace and remove, as files and as directories: errors are those that a file system gives.
+def same_names():
+    def work(number, seconds):
+        draw, top, end = random.Random(number), (a, b)[number % 2] + "/storm/", time.monotonic() + seconds
+        while time.monotonic() < end:
+            name, other = top + draw.choice("abc"), top + draw.choice("abc")
+            flags = draw.choice((os.O_RDONLY, os.O_RDWR)) | draw.choice((0, os.O_CREAT, os.O_CREAT | os.O_EXCL, os.O_TRUNC))
+            call = draw.choice((lambda: os.mkdir(name), lambda: os.rmdir(name), lambda: os.unlink(name),
+                                lambda: os.rename(name, other), lambda: os.mkfifo(name),
+                                lambda: os.close(os.open(name, flags | os.O_NONBLOCK, 0o666))))
+            result = tried(call)
+            if result not in (None, "ENOENT", "EEXIST", "ENOTEMPTY", "EISDIR", "ENOTDIR", "ESTALE", "ENXIO"):
+                os.write(1, f"{result} of {name}, flags {flags:#o}\n".encode())
+                os._exit(1)
+        os._exit(0)
+    os.mkdir(a + "/storm")
+    time.sleep(NAMES)
+    children = []
+    for number in range(6):
+        children.append(os.fork())
+        if children[-1] == 0:
+            work(number, 4)
+    same([os.waitpid(child, 0)[1] for child in children], [0] * 6, "names of both")
+
+
 def times():
     file = os.open(a + "/times", os.O_CREAT | os.O_EXCL | os.O_RDWR)
     os.write(file, b"1")
@@ -193,7 +219,7 @@ def times():
 
 
 for check in (appending, close_to_open, merging, made_again, append_modes, becomes_directory, replaced,
-              replaced_while_dirty, grows_while_read, times):
+              replaced_while_dirty, grows_while_read, same_names, times):
     check()
 print(problems, "problems")
 sys.exit(problems > 0)
