@@ -372,6 +372,46 @@ def listing_while_it_changes():
 
 
 @case
+def places_while_it_changes():
+    """What telldir(3) gave is found again by seekdir(3), forwards and back, though names came and went."""
+    for function in (libc.opendir, libc.readdir):
+        function.restype = ctypes.c_void_p
+    libc.opendir.argtypes, libc.telldir.restype = [ctypes.c_char_p], ctypes.c_long
+    for function in (libc.readdir, libc.telldir, libc.closedir):
+        function.argtypes = [ctypes.c_void_p]
+    libc.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
+    for number in range(3000):
+        write(f"f{number:04}", b"")
+    stream = libc.opendir(b".")
+
+    def next_name():
+        entry = libc.readdir(stream)
+        return ctypes.string_at(entry + 19).decode() if entry else None
+    places, order = [], []
+    while True:
+        place, name = libc.telldir(stream), next_name()
+        if name is None:
+            break
+        places.append(place)
+        order.append(name)
+    result = [len(order), sorted(order) == sorted(os.listdir(".") + [".", ".."])]
+    for turn in range(3):
+        for number in range(turn, 3000, 7):
+            os.unlink(f"f{number:04}")
+            write(f"f{number:04}{turn}", b"")
+        there = set(os.listdir(".")) | {".", ".."}
+        for at in list(range(2990, 0, -97)) + list(range(5, 3000, 113)) + [2998, 3, 1500]:
+            libc.seekdir(stream, places[at])
+            name = next_name()
+            while name is not None and name not in order:
+                name = next_name() # made since
+            wanted = next((name for name in order[at:] if name in there), None)
+            result.append(name == wanted)
+    libc.closedir(stream)
+    return [len(result), result[:2], all(result[2:])]
+
+
+@case
 def data_and_holes():
     write("f", b"x" * 10000)
     file = os.open("f", os.O_RDWR)
