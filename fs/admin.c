@@ -16,6 +16,13 @@ static int file_stat(struct fs_call *call, struct fs_node *node, struct stat *st
     return 0;
 }
 
+/* It names the keys of all users. */
+static int errors_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
+{
+    fs_stat_generated(call->fs, node, S_IFREG | (call->fs->many_users ? 0400 : 0444), st);
+    return 0;
+}
+
 static int open_text(struct fs_call *call, struct fs_open *open, struct fuse_file_info *info,
                      int (*make)(struct fs_call *call, struct sfs_buffer *out))
 {
@@ -45,7 +52,7 @@ static int errors_open(struct fs_call *call, struct fs_node *node, struct fs_ope
 
 static const struct fs_class errors_class = {
     .name = "errors",
-    .stat = file_stat,
+    .stat = errors_stat,
     .open = errors_open,
     .read = fs_text_read,
     .release = fs_text_release,

@@ -320,8 +320,8 @@ int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt leve
     pthread_mutex_lock(&file->lock);
     bool needed = file->dirty.level >= level && file->dirty.level != FS_CLEAN && !file->unlinked;
     pthread_mutex_unlock(&file->lock);
-    int code = 0;
-    if (needed) {
+    int code = needed ? fs_file_check(call, file) : 0;
+    if (code == 0 && needed) {
         struct sfs_buffer key = {0};
         code = fs_keys_key(call, file->node, &key);
         if (code == 0)
@@ -391,8 +391,17 @@ int fs_file_check(struct fs_call *call, const struct fs_file *file)
     if (!file->stale)
         return 0;
     return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
-                    "a rollback to a savepoint, or the commit of an inner transaction, has put something "
-                    "else in the place of this file: open it again");
+                    "something else is in the place of this file, put there by somebody else, by a rollback "
+                    "to a savepoint or by the commit of an inner transaction: open it again");
+}
+
+void fs_file_part(struct fs_file *file)
+{
+    struct fs *fs = file->space->fs;
+    file->stale = true;
+    fs_nodes_lock(fs->nodes);
+    fs_node_detach_locked(fs, file->node);
+    fs_nodes_unlock(fs->nodes);
 }
 
 /* Whether its key still is the record's that it showed. */
@@ -420,12 +429,8 @@ static bool is_same(struct fs_call *call, struct fs_file *file)
 static void renew(struct fs_call *call, struct fs_file *file, uint64_t since)
 {
     bool same = file->unlinked ? file->node->moved <= since : is_same(call, file);
-    if (same)
-        return;
-    file->stale = true;
-    fs_nodes_lock(call->fs->nodes);
-    fs_node_detach_locked(call->fs, file->node);
-    fs_nodes_unlock(call->fs->nodes);
+    if (!same)
+        fs_file_part(file);
 }
 
 struct renewal {

@@ -5,6 +5,7 @@
 #include "fs/file.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fs/keys.h"
 #include "fs/loop.h"
@@ -123,22 +124,34 @@ void fs_file_let_go(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
+/* Whether the key is another record's now. A transaction's own changes are told by fs_files_renew. With the
+ * lock held. */
+static bool is_replaced(const struct fs_file *file, const struct sfs_record *record)
+{
+    const struct sfs_record *known = file->record;
+    return known != NULL && known->attributes.id != record->attributes.id && known->revision < record->revision &&
+           !file->created && !file->unlinked && file->space == file->space->fs->space;
+}
+
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
 {
     if (record == NULL)
         return;
     pthread_mutex_lock(&file->lock);
     const struct sfs_record *known = file->record;
+    bool replaced = is_replaced(file, record);
     bool newer = known == NULL || known->attributes.id != record->attributes.id ||
                  known->revision < record->revision;
     bool settled =
         file->dirty.level == FS_CLEAN && !file->busy && !file->created && !file->unlinked;
-    if (newer && settled) {
+    if (newer && settled && !replaced) {
         file->loaded = false;
         sfs_record_unref(known);
         file->record = sfs_record_ref(record);
     }
     pthread_mutex_unlock(&file->lock);
+    if (replaced)
+        fs_file_part(file);
 }
 
 void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty)
@@ -156,7 +169,22 @@ void fs_file_create(struct fs_file *file, const struct sfs_attributes *attribute
     pthread_mutex_unlock(&file->lock);
 }
 
-void fs_file_empty(struct fs_file *file)
+/* The kernel leaves them to an open that empties the file; all other changes it takes them from itself, and so:
+ * that of a group only where the group may execute it. With the lock held. */
+static void drop_set_id(struct fs_file *file)
+{
+    bool set = (file->pending_mask & SFS_ATTRIBUTE_MODE) != 0;
+    uint32_t mode = set ? file->pending.mode : file->record != NULL ? file->record->attributes.mode : 0;
+    uint32_t bits = mode & S_ISUID;
+    if (mode & S_IXGRP)
+        bits |= mode & S_ISGID;
+    if (bits == 0)
+        return;
+    file->pending.mode = mode & ~bits;
+    file->pending_mask |= SFS_ATTRIBUTE_MODE;
+}
+
+void fs_file_empty(struct fs_file *file, bool privileged)
 {
     pthread_mutex_lock(&file->lock);
     while (file->spilling)
@@ -173,6 +201,8 @@ void fs_file_empty(struct fs_file *file)
         file->dirty.level = FS_OPENED;
     file->written = file->changed = fs_now();
     file->pending_mask &= ~(unsigned)SFS_ATTRIBUTE_MODIFIED;
+    if (!privileged)
+        drop_set_id(file);
     pthread_mutex_unlock(&file->lock);
 }
 
@@ -216,6 +246,9 @@ int fs_file_load(struct fs_call *call, struct fs_file *file, bool held)
 
     const struct sfs_record *record = NULL;
     int code = look(call, file, &record);
+    fs_file_saw(file, record);
+    if (code == 0)
+        code = fs_file_check(call, file);
     pthread_mutex_lock(&file->lock);
     if (code == 0 && !file->loaded) {
         const struct sfs_record *seen = file->record;

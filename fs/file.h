@@ -42,7 +42,7 @@ struct fs_file {
     _Atomic bool created;  /* never committed: only this mount sees it */
     _Atomic uint64_t made; /* by O_EXCL: revision of the empty record, until there is content; 0: not */
     _Atomic bool unlinked; /* its name is gone: nothing is committed any more */
-    _Atomic bool stale;    /* what it was is undone: every use is EXPIRED */
+    _Atomic bool stale;    /* what it was is undone, or others replaced it: every use is EXPIRED */
     bool other_pages; /* the kernel may keep some that are older than `content`: others wrote */
     bool other_size;  /* … and believe in another size */
     bool loaded;   /* `content` is what it shows; else the store's value is */
@@ -72,12 +72,13 @@ void fs_file_hold(struct fs_file *file);
 void fs_file_let_go(struct fs_file *file);
 
 /* Gives what was seen of the record (may be NULL); content that is clean and of another revision is
- * dropped. What is dirty stays with the revision that it was made from: its commit settles that. */
+ * dropped. What is dirty stays with the revision that it was made from: its commit settles that. Where
+ * others have put another record under the key, the file is stale. */
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record);
 /* Makes it a new file, or empties it, as open does. `empty`: were there one after all, it would be
- * emptied; else what is written goes onto it. */
+ * emptied; else what is written goes onto it. `privileged`: its set-id bits stay. */
 void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty);
-void fs_file_empty(struct fs_file *file);
+void fs_file_empty(struct fs_file *file, bool privileged);
 
 /* Makes `content` what it shows, over the store's value; held or not (`held`). */
 int fs_file_load(struct fs_call *call, struct fs_file *file, bool held);
@@ -140,6 +141,8 @@ void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since
                     size_t count);
 /* 0, or EXPIRED of a stale file. */
 int fs_file_check(struct fs_call *call, const struct fs_file *file);
+/* Makes it stale: its node has no name any more, which the next look-up gives another one. */
+void fs_file_part(struct fs_file *file);
 /* The space's open files, each with one open more, so that they can be worked on without the lock.
  * NULL: no memory. */
 struct fs_file **fs_files_take(struct fs_space *space, size_t *ret_count);

@@ -132,6 +132,10 @@ int fs_keys_lookup(struct fs_call *call, struct fs_node *dir, const char *name, 
 int fs_keys_read(struct fs_call *call, struct fs_node *node, char *data, size_t size, uint64_t offset,
                  size_t *ret_size);
 int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buffer *target);
+/* The same of what was just made or found, of a type (S_IFMT): what others have put in its place since is EXPIRED, at
+ * which the kernel looks the name up and tries again. */
+int fs_keys_lookup_made(struct fs_call *call, struct fs_node *dir, const char *name, mode_t type,
+                        struct fs_entry *entry);
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry);
 int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);
@@ -149,8 +153,9 @@ int fs_keys_xattr_list(struct fs_call *call, struct fs_node *node, struct sfs_bu
 void fs_keys_remember(struct fs_call *call, const struct fs_target *target);
 /* A name is free: who still has a file open that somebody else deleted keeps that, without the name. */
 void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name);
-/* The open file of a name, with one open more; NULL where it is not open. */
-struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name);
+/* The open file of a name whose record is this (NULL: none is known), with one open more; NULL where it is not open. */
+struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name,
+                                  const struct sfs_record *record);
 /* Before the name of an open file goes: its content is loaded, so that those who have it open can go on;
  * held. After it: done or not, let go and released. NULL is allowed. */
 int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file);

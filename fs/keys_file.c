@@ -22,6 +22,13 @@ static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revi
     }
 }
 
+/* EXPIRED where others have put another record under the key. */
+static int check_same(struct fs_call *call, struct fs_file *file, const struct sfs_record *record)
+{
+    fs_file_saw(file, record);
+    return fs_file_check(call, file);
+}
+
 static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_file *file,
                          struct fs_open *open, struct fuse_file_info *info)
 {
@@ -41,11 +48,13 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
             return code;
         if (open->record->attributes.kind != SFS_KIND_VALUE)
             return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the key is another kind of file by now");
-        fs_file_saw(file, open->record);
+        code = check_same(call, file, open->record);
+        if (code < 0)
+            return code;
         revalidate(call, node, open->record->revision, open->record->size, info);
     }
     if (info->flags & O_TRUNC)
-        fs_file_empty(file);
+        fs_file_empty(file, call->uid == 0);
     return 0;
 }
 
@@ -103,6 +112,8 @@ static int open_successor(struct fs_call *call, struct fs_node *node, struct fs_
     int code = find_successor(call, node, &successor);
     if (code != 0)
         return code;
+    sfs_record_unref(open->record);
+    open->record = NULL;
     code = keys_open(call, successor, open, info);
     if (code == 0) {
         if (open->node == asked) /* else that one was replaced, too */
@@ -130,7 +141,8 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
     code = open_existing(call, node, file, open, info);
     if (code < 0) {
         fs_file_release(file);
-        bool replaced = code == SFS_E_EXPIRED && !writes && !has_name(call, node);
+        /* (The handle of what is being made is its directory's until then: no other file will do.) */
+        bool replaced = code == SFS_E_EXPIRED && !writes && open->class == node->class && !has_name(call, node);
         return replaced ? open_successor(call, node, open, info) : code;
     }
     file->handles++;
@@ -179,6 +191,19 @@ static int create_pending(struct fs_call *call, struct fs_target *target,
     return fs_keys_stat(call, node, &entry->st);
 }
 
+/* Opens a file that is there by now. Where it is so no more the kernel is to look the name up again. */
+static int open_entry(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_open *open,
+                      struct fuse_file_info *info, struct fs_entry *entry)
+{
+    int code = fs_keys_lookup_made(call, dir, name, S_IFREG, entry);
+    if (code < 0)
+        return code;
+    code = keys_open(call, entry->node, open, info);
+    if (code < 0)
+        fs_node_forget(call->fs, entry->node->id, 1);
+    return code;
+}
+
 /* As made by an O_EXCL open: committed, and opened like any other. */
 static int create_committed(struct fs_call *call, struct fs_target *target,
                             const struct sfs_attributes *attributes, struct fs_open *open,
@@ -187,13 +212,8 @@ static int create_committed(struct fs_call *call, struct fs_target *target,
     uint64_t revision = 0;
     int code = commit_empty(call, target, attributes, &revision);
     if (code == 0)
-        code = fs_keys_lookup(call, target->name.parent, target->name.name, entry);
-    if (code < 0)
-        return code;
-    code = keys_open(call, entry->node, open, info);
-    if (code < 0)
-        fs_node_forget(call->fs, entry->node->id, 1);
-    else
+        code = open_entry(call, target->name.parent, target->name.name, open, info, entry);
+    if (code == 0)
         entry->node->file->made = revision;
     return code;
 }
@@ -216,9 +236,7 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
         code = sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "mount", "'%s' is a directory", name);
     fs_keys_new_attributes(call, dir, mode, &attributes);
     if (code == 0 && taken) { /* somebody was faster than the kernel's look-up */
-        code = fs_keys_lookup(call, dir, name, entry);
-        if (code == 0 && (code = keys_open(call, entry->node, open, info)) < 0)
-            fs_node_forget(call->fs, entry->node->id, 1);
+        code = open_entry(call, dir, name, open, info, entry);
     } else if (code == 0 && info->flags & O_EXCL && dir->space->shared) {
         fs_keys_outlive(call, dir, name);
         code = create_committed(call, &target, &attributes, open, info, entry);
@@ -265,6 +283,8 @@ static int whole_record(struct fs_call *call, struct fs_open *open, const struct
         code = sfs_get(open->node->space->store, sfs_buffer_bytes(&key), SFS_WANT_VALUE, &record,
                        &call->error);
     sfs_buffer_free(&key);
+    if (code == 0 && (code = check_same(call, open->node->file, record)) < 0)
+        sfs_record_unref(record);
     if (code < 0)
         return code;
     pthread_mutex_lock(&open->lock);
@@ -275,28 +295,46 @@ static int whole_record(struct fs_call *call, struct fs_open *open, const struct
     return 0;
 }
 
+/* A part of a large value. Where that has changed, it is read on as it is now, if it still is the same record's. */
+static int read_large(struct fs_call *call, struct fs_open *open, uint64_t revision, char *data, size_t size,
+                      uint64_t offset, size_t *ret_size)
+{
+    struct sfs_storage *store = open->node->space->store;
+    struct sfs_buffer buffer = {0};
+    const struct sfs_record *record;
+    int code = fs_keys_key(call, open->node, &buffer);
+    struct sfs_bytes key = sfs_buffer_bytes(&buffer);
+    if (code == 0)
+        code = sfs_read(store, key, revision, offset, data, size, ret_size, &call->error);
+    if (code == SFS_E_CONFLICT) {
+        code = sfs_get(store, key, SFS_WANT_RECORD, &record, &call->error);
+        if (code == 0) {
+            code = check_same(call, open->node->file, record);
+            sfs_record_unref(record);
+        }
+        if (code == 0)
+            code = sfs_read(store, key, 0, offset, data, size, ret_size, &call->error);
+    }
+    sfs_buffer_free(&buffer);
+    return code;
+}
+
 static int read_store(struct fs_call *call, struct fs_open *open, char *data, size_t size,
                       uint64_t offset, size_t *ret_size)
 {
     const struct sfs_record *record;
     pthread_mutex_lock(&open->lock);
     bool small = open->record == NULL || open->record->size < FS_LARGE;
+    uint64_t revision = small ? 0 : open->record->revision;
     pthread_mutex_unlock(&open->lock);
-    if (small) {
-        int code = whole_record(call, open, &record);
-        if (code < 0)
-            return code;
-        copy_part(sfs_record_value(record), data, size, offset, ret_size);
-        sfs_record_unref(record);
-        return 0;
-    }
-    struct sfs_buffer key = {0};
-    int code = fs_keys_key(call, open->node, &key);
-    if (code == 0)
-        code = sfs_read(open->node->space->store, sfs_buffer_bytes(&key), 0, offset, data, size,
-                        ret_size, &call->error);
-    sfs_buffer_free(&key);
-    return code;
+    if (!small)
+        return read_large(call, open, revision, data, size, offset, ret_size);
+    int code = whole_record(call, open, &record);
+    if (code < 0)
+        return code;
+    copy_part(sfs_record_value(record), data, size, offset, ret_size);
+    sfs_record_unref(record);
+    return 0;
 }
 
 int fs_keys_read(struct fs_call *call, struct fs_node *node, char *data, size_t size, uint64_t offset,
@@ -315,14 +353,16 @@ int fs_keys_read(struct fs_call *call, struct fs_node *node, char *data, size_t 
 static void drop_older(struct fs_open *open, struct fs_file *file)
 {
     pthread_mutex_lock(&file->lock);
-    uint64_t revision = file->record != NULL ? file->record->revision : 0;
+    const struct sfs_record *now = sfs_record_ref(file->record);
     pthread_mutex_unlock(&file->lock);
     pthread_mutex_lock(&open->lock);
-    if (open->record != NULL && open->record->revision != revision) {
-        sfs_record_unref(open->record);
-        open->record = NULL;
+    const struct sfs_record *older = open->record;
+    if (older == NULL || now == NULL || older->revision != now->revision) {
+        open->record = now;
+        now = older;
     }
     pthread_mutex_unlock(&open->lock);
+    sfs_record_unref(now);
 }
 
 static int keys_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listing a directory of the keys tree: one ascending scan that steps over what lies deeper. Bounded
- * memory: the scan's own chunk, the names of the last reply, and a mark every so many entries for a
- * reader that seeks back.
+ * Listing a directory of the keys tree: one ascending scan that steps over what lies deeper. Of what was
+ * given some bytes an entry are kept, for a reader that seeks back.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "fs/keys.h"
-
-#define MARK_EVERY 512 /* entries between two marks that are kept for good */
-
-/* Where the scan goes on behind an entry. */
-struct mark {
-    uint64_t offset; /* of the entry, as readdir gave it */
-    char *resume;
-    size_t size;
-};
+#include "fs/positions.h"
 
 /* An entry found: its name, and where the scan goes on behind it. */
 struct found {
@@ -43,9 +34,7 @@ struct fs_dir {
     bool went_back;                 /* `shown` may lack some: the store is asked as well */
     char **pending;                 /* files of this mount that are not committed, shown first */
     size_t pending_count;
-    struct mark *marks;
-    size_t mark_count;
-    size_t mark_capacity;
+    struct fs_positions positions;  /* where the scan goes on behind each entry that it gave */
 };
 
 static void dir_free(struct fs_dir *dir)
@@ -65,9 +54,7 @@ static void dir_free(struct fs_dir *dir)
     for (size_t i = 0; i < dir->pending_count; i++)
         free(dir->pending[i]);
     free(dir->pending);
-    for (size_t i = 0; i < dir->mark_count; i++)
-        free(dir->marks[i].resume);
-    free(dir->marks);
+    fs_positions_free(&dir->positions);
     free(dir);
 }
 
@@ -350,40 +337,20 @@ static bool is_pending_name(const struct fs_dir *dir, const char *name)
     return false;
 }
 
-/* Keeps where to go on behind an entry; marks of older replies are thinned out. */
-static int keep_mark(struct fs_dir *dir, uint64_t offset, struct sfs_bytes resume)
+/* The offset of the scan's first entry is one more: dots, own value, pending files come before. */
+static uint64_t scan_begins(const struct fs_dir *dir)
 {
-    if (dir->mark_count == dir->mark_capacity) {
-        size_t capacity = dir->mark_capacity != 0 ? dir->mark_capacity * 2 : 64;
-        struct mark *marks = realloc(dir->marks, capacity * sizeof(*marks));
-        if (marks == NULL)
-            return SFS_E_NO_MEMORY;
-        dir->marks = marks;
-        dir->mark_capacity = capacity;
-    }
-    struct mark *mark = &dir->marks[dir->mark_count];
-    mark->resume = malloc(resume.size + 1);
-    if (mark->resume == NULL)
-        return SFS_E_NO_MEMORY;
-    memcpy(mark->resume, resume.data, resume.size);
-    mark->size = resume.size;
-    mark->offset = offset;
-    dir->mark_count++;
-    return 0;
+    return 2 + 1 + dir->pending_count;
 }
 
-static void thin_marks(struct fs_dir *dir)
+/* The offset behind an entry that is given now: one that it had before, at which a reader is to find it again, or one
+ * that none had, where what was made or removed since has changed what comes here. */
+static uint64_t offset_behind(struct fs_dir *dir, struct sfs_bytes resume)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < dir->mark_count; i++) {
-        bool keep = i == 0 || i + 1 == dir->mark_count ||
-                    dir->marks[i].offset / MARK_EVERY != dir->marks[i - 1].offset / MARK_EVERY;
-        if (keep)
-            dir->marks[kept++] = dir->marks[i];
-        else
-            free(dir->marks[i].resume);
-    }
-    dir->mark_count = kept;
+    struct sfs_bytes before;
+    uint64_t index = dir->position - scan_begins(dir);
+    bool again = fs_positions_find(&dir->positions, index, &before) == 0 && sfs_bytes_equal(before, resume);
+    return again ? dir->position + 1 : scan_begins(dir) + dir->positions.count + 1;
 }
 
 /* What this mount knows better than the record: the number, what open files hold, times of
@@ -416,7 +383,7 @@ static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, 
     if (is_pending_name(dir, found->name.data))
         return 0;
     entry->name = found->name.data;
-    entry->next = dir->position + 1;
+    entry->next = offset_behind(dir, sfs_buffer_bytes(&found->resume));
     entry->space = node->space;
     entry->timeout = node->space->timeout;
     if (entry->kind == FS_KIND_PIECE)
@@ -427,9 +394,10 @@ static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, 
         fs_fields_as_listed(node, entry);
     if (fs_list_add(list, entry))
         return 1;
-    if (keep_mark(dir, entry->next, sfs_buffer_bytes(&found->resume)) != 0)
+    if (entry->next - scan_begins(dir) > dir->positions.count &&
+        fs_positions_add(&dir->positions, sfs_buffer_bytes(&found->resume)) != 0)
         return sfs_fail_memory(&call->error, "mount");
-    dir->position++;
+    dir->position = entry->next;
     return 0;
 }
 
@@ -459,18 +427,23 @@ static int advance(struct fs_call *call, struct fs_node *node, struct fs_dir *di
     return code;
 }
 
-/* Goes to just behind an entry that was given: to its mark, or to the one before and on from there. */
+/* Goes to just behind an entry that was given; an offset that is not known here, of another handle of a store that
+ * does not change, is counted to. */
 static int go_to(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, uint64_t offset)
 {
-    while (dir->mark_count > 0 && dir->marks[dir->mark_count - 1].offset > offset)
-        free(dir->marks[--dir->mark_count].resume);
-    const struct mark *mark = dir->mark_count > 0 ? &dir->marks[dir->mark_count - 1] : NULL;
-    uint64_t first = 2 + 1 + dir->pending_count; /* dots, own value, pending files */
-    int code = seek(call, dir, mark != NULL ? sfs_bytes(mark->resume, mark->size) : dir->range.from);
+    struct sfs_bytes resume = dir->range.from;
+    uint64_t begin = scan_begins(dir), index = offset - begin;
+    if (index > dir->positions.count)
+        index = dir->positions.count;
+    if (index > 0 && index <= dir->positions.first)
+        return sfs_fail(&call->error, SFS_E_INVALID, "mount", "this place in the directory was left too long ago");
+    if (index > 0 && fs_positions_find(&dir->positions, index - 1, &resume) != 0)
+        return sfs_fail_memory(&call->error, "mount");
+    int code = seek(call, dir, resume);
     dir->piece.size = 0;
     dir->shown_count = 0;
-    dir->went_back = mark != NULL;
-    dir->position = mark != NULL ? mark->offset : first;
+    dir->went_back = index > 0;
+    dir->position = begin + index;
     while (code == 0 && dir->position < offset)
         code = advance(call, node, dir, NULL);
     dir->ended = false;
@@ -530,8 +503,6 @@ int fs_keys_list(struct fs_call *call, struct fs_open *open, uint64_t offset, st
         return code < 0 ? code : 0;
     if (dir->position != offset)
         code = go_to(call, node, dir, offset);
-    else
-        thin_marks(dir);
     while (code == 0 && !dir->ended) {
         code = advance(call, node, dir, list);
         if (code == SFS_E_NOT_FOUND) {

@@ -240,9 +240,9 @@ static void give_files_back(struct fs_call *call, struct rename *rename, bool ta
 static int run(struct fs_call *call, struct rename *rename)
 {
     if (!rename->from.directory)
-        rename->from_file = fs_keys_open_file(call, &rename->from.name);
+        rename->from_file = fs_keys_open_file(call, &rename->from.name, rename->from.leaf);
     if (!rename->to.directory)
-        rename->to_file = fs_keys_open_file(call, &rename->to.name);
+        rename->to_file = fs_keys_open_file(call, &rename->to.name, rename->to.leaf);
     int code = take_files(call, rename);
     bool taken = code == 0;
     if (code == 0)

@@ -259,11 +259,12 @@ static int stat_leaf(struct fs_call *call, struct fs_node *node, struct fs_file 
     if (file != NULL) {
         fs_file_saw(file, record);
         fs_keys_stat_file(file, st);
+        code = fs_file_check(call, file);
     }
     node->attribute_size = (uint64_t)st->st_size;
     node->attribute_revision = record->revision;
     sfs_record_unref(record);
-    return 0;
+    return code;
 }
 
 static bool was_removed(struct fs_call *call, struct fs_node *node, struct stat *st)
@@ -485,8 +486,8 @@ static int set_attributes(struct fs_call *call, struct fs_node *node, const stru
         return fs_keys_update(call, node, add_update, &update);
     /* A commit under way is waited for: it may be what makes the record. */
     fs_file_hold(file);
-    int code = 0;
-    if (!set_pending(file, &update.attributes, update.mask))
+    int code = fs_file_check(call, file);
+    if (code == 0 && !set_pending(file, &update.attributes, update.mask))
         code = fs_keys_update(call, node, add_update, &update);
     fs_file_let_go(file);
     fs_file_release(file);

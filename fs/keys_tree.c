@@ -17,6 +17,7 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
                                           target->name.kind, target->name.text);
     if (node == NULL)
         return sfs_fail_memory(&call->error, "mount");
+    bool stale = false;
     memset(&entry->st, 0, sizeof(entry->st));
     entry->node = node;
     entry->timeout = space->timeout;
@@ -31,7 +32,13 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
         if (file != NULL) {
             fs_file_saw(file, target->leaf);
             fs_keys_stat_file(file, &entry->st);
+            stale = file->stale;
             fs_file_release(file);
+        }
+        /* The name is another node's from now on. */
+        if (stale || fs_node_retyped(call->fs, node, entry->st.st_mode)) {
+            fs_node_forget(call->fs, node->id, 1);
+            return fs_keys_entry(call, target, entry);
         }
         node->attribute_size = (uint64_t)entry->st.st_size;
         node->attribute_revision = target->leaf->revision;
@@ -100,17 +107,18 @@ static int exists(struct fs_call *call, const char *name)
 void fs_keys_remember(struct fs_call *call, const struct fs_target *target)
 {
     struct fs_space *space = target->name.parent->space;
-    struct stat *last = calloc(1, sizeof(*last));
+    const struct fs_class *class = target->directory ? &fs_keys_directory_class : &fs_keys_leaf_class;
+    struct stat *last = target->exists ? calloc(1, sizeof(*last)) : NULL;
     if (last == NULL)
         return; /* fstat will say that there is no such file */
     if (target->directory)
         fs_keys_stat_directory(space, sfs_buffer_bytes(&target->prefix), target->marker, last);
-    else if (target->leaf != NULL)
+    else
         fs_keys_stat_record(space, target->leaf, last);
     last->st_nlink = 0;
     fs_nodes_lock(call->fs->nodes);
     struct fs_node *node = fs_node_peek_locked(call->fs, target->name.parent, target->name.name);
-    if (node != NULL && node->last == NULL) {
+    if (node != NULL && node->class == class && node->last == NULL) {
         node->last = last;
         last = NULL;
     }
@@ -121,7 +129,10 @@ void fs_keys_remember(struct fs_call *call, const struct fs_target *target)
 void fs_keys_outlive(struct fs_call *call, struct fs_node *dir, const char *name)
 {
     struct fs_name old = {.parent = dir, .name = name};
-    fs_keys_finish_unlink(fs_keys_open_file(call, &old), true);
+    struct fs_file *file = fs_keys_open_file(call, &old, NULL);
+    if (file != NULL)
+        fs_file_hold(file);
+    fs_keys_finish_unlink(file, true);
     fs_node_detach(call->fs, dir, name);
 }
 
@@ -191,6 +202,20 @@ static int put_new(struct fs_call *call, struct fs_target *target, const struct 
     return fs_keys_apply(call, target->name.parent->space, batch, false, NULL);
 }
 
+int fs_keys_lookup_made(struct fs_call *call, struct fs_node *dir, const char *name, mode_t type,
+                        struct fs_entry *entry)
+{
+    int code = fs_keys_lookup(call, dir, name, entry);
+    if (code == 0 && (entry->st.st_mode & S_IFMT) != type) {
+        fs_node_forget(call->fs, entry->node->id, 1);
+        code = SFS_E_NOT_FOUND;
+    }
+    if (code == SFS_E_NOT_FOUND)
+        code = sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                        "'%s' was removed or replaced by somebody else while it was made", name);
+    return code;
+}
+
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry)
 {
@@ -207,7 +232,7 @@ int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
     if (code < 0)
         return code;
     fs_keys_touch(call, dir);
-    return fs_keys_lookup(call, dir, name, entry);
+    return fs_keys_lookup_made(call, dir, name, make->mode & S_IFMT, entry);
 }
 
 /* --- removing --- */
@@ -262,7 +287,8 @@ static int check_kind(struct fs_call *call, const struct fs_target *target, bool
     return 0;
 }
 
-struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name)
+struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *name,
+                                  const struct sfs_record *record)
 {
     struct fs_file *file = NULL;
     fs_nodes_lock(call->fs->nodes);
@@ -270,7 +296,13 @@ struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *na
     if (node != NULL && node->class == &fs_keys_leaf_class && node->space == name->parent->space)
         file = fs_file_peek(node);
     fs_nodes_unlock(call->fs->nodes);
-    return file;
+    if (file == NULL)
+        return NULL;
+    fs_file_saw(file, record);
+    if (!file->stale)
+        return file;
+    fs_file_release(file);
+    return NULL;
 }
 
 static void drop_kept(struct fs_file *file)
@@ -326,7 +358,7 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
         fs_target_free(&target);
         return code;
     }
-    struct fs_file *file = directory ? NULL : fs_keys_open_file(call, &target.name);
+    struct fs_file *file = directory ? NULL : fs_keys_open_file(call, &target.name, target.leaf);
     code = fs_keys_prepare_unlink(call, file);
     if (code < 0) {
         fs_file_release(file);

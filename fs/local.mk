@@ -6,7 +6,7 @@ libfs_la_SOURCES += \
 	fs/keys.h fs/keys_directory.c fs/keys_file.c fs/keys_list.c fs/keys_name.c fs/keys_rename.c fs/keys_stat.c \
 	fs/follow.c fs/follow.h fs/interrupt.c fs/interrupt.h fs/keys_tell.c fs/keys_tree.c fs/keys_xattr.c fs/loop.c fs/loop.h \
 	fs/mount.c fs/mount.h fs/node.c fs/node.h fs/notifier.c \
-	fs/operations.c fs/operations.h fs/operations_file.c fs/root.c fs/seek.c fs/space.c fs/stage.c
+	fs/operations.c fs/operations.h fs/operations_file.c fs/positions.c fs/positions.h fs/root.c fs/seek.c fs/space.c fs/stage.c
 libfs_la_SOURCES += \
 	fs/fields.h fs/fields_cache.c fs/fields_change.c fs/fields_commit.c fs/fields_leaf.c \
 	fs/fields_list.c fs/fields_path.c fs/fields_stat.c fs/fields_tree.c \

@@ -369,6 +369,17 @@ void fs_node_detach_locked(struct fs *fs, struct fs_node *node)
     unname(fs->nodes, node);
 }
 
+bool fs_node_retyped(struct fs *fs, struct fs_node *node, mode_t mode)
+{
+    mode_t shown = node->shown_type;
+    if (shown == 0 || shown == (mode & S_IFMT))
+        return false;
+    fs_nodes_lock(fs->nodes);
+    unname(fs->nodes, node);
+    fs_nodes_unlock(fs->nodes);
+    return true;
+}
+
 void fs_node_moved(struct fs_node *node)
 {
     if (node->space != NULL)

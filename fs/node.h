@@ -80,6 +80,9 @@ struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char
 struct fs_node *fs_node_peek_locked(struct fs *fs, const struct fs_node *parent, const char *name);
 /* st_ino of a name: the node's if there is one, else `otherwise`. */
 uint64_t fs_node_ino(struct fs *fs, const struct fs_node *parent, const char *name, uint64_t otherwise);
+/* Whether the kernel knows the node as another type of file than this (S_IFMT), which it takes for a fault: the node
+ * has no name any more then, and fs_node_intern gives that another one. */
+bool fs_node_retyped(struct fs *fs, struct fs_node *node, mode_t mode);
 /* One look-up more, of a node that the caller knows to be alive; fs_node_forget gives it back. */
 void fs_node_hold(struct fs *fs, struct fs_node *node);
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count);

@@ -301,6 +301,10 @@ static struct fuse_entry_param plus_param(struct fs_list *list, const struct fs_
                                           entry->space, (enum fs_kind)entry->kind, entry->text);
     if (node == NULL)
         return param;
+    if (fs_node_retyped(list->call->fs, node, entry->st.st_mode)) {
+        fs_node_forget(list->call->fs, node->id, 1);
+        return plus_param(list, entry);
+    }
     fs_nodes_lock(list->call->fs->nodes);
     if (node->ino == 0)
         node->ino = entry->st.st_ino;

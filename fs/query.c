@@ -60,7 +60,10 @@ static bool is_directory(const struct fs_query_place *place)
 static int query_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&node->text));
-    fs_stat_generated(call->fs, node, is_directory(&place) ? S_IFDIR | 0555 : S_IFREG | 0444, st);
+    mode_t mode = is_directory(&place) ? S_IFDIR | 0555 : S_IFREG | 0444;
+    if (call->fs->many_users) /* results know nothing of the keys' modes */
+        mode &= ~(mode_t)0077;
+    fs_stat_generated(call->fs, node, mode, st);
     return 0;
 }
 

@@ -317,8 +317,8 @@ struct sfs_bytes sfs_sqlite_column(sqlite3_stmt *statement, int at)
     return sfs_bytes(data, data ? (size_t)sqlite3_column_bytes(statement, at) : 0);
 }
 
-/* Names have at most SFS_KEY_MAX + 1 bytes, so one more 0xff is above all of them. */
-static char above_names[SFS_KEY_MAX + 2];
+/* Names have at most SFS_KEY_MAX + 2 bytes, so one more 0xff is above all of them. */
+static char above_names[SFS_KEY_MAX + 3];
 
 static void fill_above_names(void)
 {

@@ -210,7 +210,7 @@ static int check_new_names(const struct sfs_apply_run *run, const struct sfs_ope
         name = operation->name;
     if (operation->kind == SFS_OPERATION_RENAME)
         name = operation->target;
-    return sfs_apply_check_size(run, name, name.size - sfs_name_is_marker(name), error);
+    return sfs_apply_check_size(run, name, sfs_name_length(name), error);
 }
 
 int sfs_apply_run(struct sfs_apply_run *run, struct sfs_batch *batch, struct sfs_error *error)

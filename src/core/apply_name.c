@@ -141,12 +141,6 @@ static int move_prefix(struct sfs_apply_run *run, struct sfs_bytes from, struct 
     return rc;
 }
 
-/* How long a name is as a key: a marker's NUL does not count. */
-static size_t key_size(struct sfs_bytes name)
-{
-    return name.size - sfs_name_is_marker(name);
-}
-
 /* Looks at every name of the range; the name of each record found is where the next step begins. */
 static int check_each_size(struct sfs_apply_run *run, struct sfs_range range, size_t from_size,
                            size_t to_size, struct sfs_error *error)
@@ -155,8 +149,8 @@ static int check_each_size(struct sfs_apply_run *run, struct sfs_range range, si
     const struct sfs_record *first = NULL;
     int rc = 0;
     while ((rc = sfs_apply_first(run, range, &first, error)) == 0 && first) {
-        rc = sfs_apply_check_size(run, first->name, key_size(first->name) - from_size + to_size,
-                                  error);
+        rc = sfs_apply_check_size(run, first->name,
+                                  sfs_name_length(first->name) - from_size + to_size, error);
         next.size = 0;
         if (rc == 0 && (sfs_buffer_add(&next, first->name) || sfs_buffer_byte(&next, '\0')))
             rc = sfs_fail_memory(error, "apply");

@@ -235,11 +235,11 @@ int sfs_batch_exchange(struct sfs_batch *batch, struct sfs_bytes a, struct sfs_b
 static int check_prefix(struct sfs_bytes prefix, struct sfs_error *error)
 {
     char shown[160];
-    int rc = sfs_key_check(prefix, error);
-    if (rc == 0 && ((const char *)prefix.data)[prefix.size - 1] != '/')
-        rc = sfs_fail(error, SFS_E_INVALID, "batch", "the prefix '%s' does not end in '/'",
-                      sfs_name_show(prefix, shown, sizeof(shown)));
-    return rc;
+    if (prefix.size == 0 || ((const char *)prefix.data)[prefix.size - 1] != '/')
+        return sfs_fail(error, SFS_E_INVALID, "batch", "the prefix '%s' does not end in '/'",
+                        sfs_name_show(prefix, shown, sizeof(shown)));
+    struct sfs_bytes directory = sfs_bytes(prefix.data, prefix.size - 1);
+    return directory.size ? sfs_key_check(directory, error) : 0;
 }
 
 static int check_prefixes(struct sfs_bytes a, struct sfs_bytes b, struct sfs_error *error)

@@ -187,7 +187,8 @@ int sfs_name_check(struct sfs_bytes name, struct sfs_error *error)
                         "'%s' is no name: the prefix of a directory marker ends in '/'",
                         sfs_name_show(prefix, shown, sizeof(shown)));
     }
-    return sfs_key_check(prefix, error);
+    struct sfs_bytes directory = sfs_bytes(prefix.data, prefix.size - 1);
+    return directory.size ? sfs_key_check(directory, error) : 0;
 }
 
 /* The text of the character at `at`: itself, or \xNN. Returns its length in `text`. */

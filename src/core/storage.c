@@ -161,7 +161,7 @@ static int check_name(const struct sfs_storage *store, struct sfs_bytes name,
 {
     char shown[160];
     int rc = sfs_name_check(name, error);
-    if (rc == 0 && name.size - sfs_name_is_marker(name) > sfs_storage_key_max(store))
+    if (rc == 0 && sfs_name_length(name) > sfs_storage_key_max(store))
         rc = sfs_fail(error, SFS_E_NAME_TOO_LONG, "storage",
                       "key '%s' has %zu bytes, more than the %zu that a %s store takes",
                       sfs_name_show(name, shown, sizeof(shown)), name.size,

@@ -201,7 +201,7 @@ int sfs_txn_piece_record(const struct sfs_txn_piece *piece, const struct sfs_rec
 /* Whether the base can have the name at all: that of a moved prefix may be the longer one. */
 static bool base_takes(const struct sfs_txn_view *view, struct sfs_bytes name)
 {
-    return name.size - sfs_name_is_marker(name) <= sfs_storage_key_max(view->base);
+    return sfs_name_length(name) <= sfs_storage_key_max(view->base);
 }
 
 /* The record that a name stands for in the base, found through the piece around the name. */

@@ -158,21 +158,21 @@ static void keys_have_limits(void **state)
 static void markers_have_limits(void **state)
 {
     struct fixture *f = *state;
-    char name[SFS_KEY_MAX + 2];
+    char name[SFS_KEY_MAX + 3];
     memset(name, 'k', sizeof(name));
     size_t most = sfs_storage_key_max(f->store);
-    name[most - 1] = '/';
-    name[most] = '\0';
-    put(f, sfs_bytes(name, most + 1), L(""));
-    put(f, sfs_bytes(name, most), L("the key of the prefix"));
-    expect_bytes(f->store, sfs_bytes(name, most + 1), L(""));
-    expect_bytes(f->store, sfs_bytes(name, most), L("the key of the prefix"));
-    name[most - 1] = 'k';
     name[most] = '/';
     name[most + 1] = '\0';
+    put(f, sfs_bytes(name, most + 2), L(""));
+    put(f, sfs_bytes(name, most), L("the key of the directory"));
+    expect_bytes(f->store, sfs_bytes(name, most + 2), L(""));
+    expect_bytes(f->store, sfs_bytes(name, most), L("the key of the directory"));
+    name[most] = 'k';
+    name[most + 1] = '/';
+    name[most + 2] = '\0';
     struct sfs_batch *batch = NULL;
     OK(sfs_batch_new(&batch, NULL));
-    int code = sfs_batch_put(batch, sfs_bytes(name, most + 2), L(""), NULL, 0, NULL);
+    int code = sfs_batch_put(batch, sfs_bytes(name, most + 3), L(""), NULL, 0, NULL);
     if (code == 0)
         code = sfs_apply(f->store, batch, NULL, NULL, NULL);
     assert_int_equal(code, SFS_E_NAME_TOO_LONG);

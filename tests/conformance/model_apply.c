@@ -232,7 +232,7 @@ static bool gets_too_long(const struct model *model, struct sfs_bytes from, stru
     for (size_t i = 0; i < model->count; i++) {
         struct sfs_bytes name = model_name(&model->records[i]);
         if (sfs_bytes_starts(name, from) &&
-            name.size - sfs_name_is_marker(name) - from.size + to.size > SFS_KEY_MAX)
+            sfs_name_length(name) - from.size + to.size > SFS_KEY_MAX)
             return true;
     }
     return false;

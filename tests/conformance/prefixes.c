@@ -86,26 +86,39 @@ static void prefix_makes_names_too_long(void **state)
     expect_bytes(f->store, sfs_bytes(moved, SFS_KEY_MAX), L("long"));
 }
 
-/* A marker's NUL does not count: a directory whose marker fits can be made where its prefix fits.
- */
+/* What makes a marker of a directory's name does not count: where a key fits, a directory does. */
 static void prefix_moves_the_longest_marker(void **state)
 {
     struct fixture *f = *state;
-    char name[SFS_KEY_MAX + 1];
+    char name[SFS_KEY_MAX + 2];
     memset(name, 'n', sizeof(name));
     memcpy(name, "a/", 2);
-    name[SFS_KEY_MAX - 2] = '/';
-    name[SFS_KEY_MAX - 1] = '\0';
-    put(f, sfs_bytes(name, SFS_KEY_MAX), L(""));
+    name[SFS_KEY_MAX - 1] = '/';
+    name[SFS_KEY_MAX] = '\0';
+    put(f, sfs_bytes(name, SFS_KEY_MAX + 1), L(""));
     OK(sfs_batch_rename_prefix(f->batch, L("a/"), L("bb/"), NULL));
     APPLY_AFFECTING(f, 1);
     OK(sfs_batch_rename_prefix(f->batch, L("bb/"), L("ccc/"), NULL));
     apply_fails(f, SFS_E_NAME_TOO_LONG);
     memset(name, 'n', sizeof(name));
     memcpy(name, "bb/", 3);
-    name[SFS_KEY_MAX - 1] = '/';
-    name[SFS_KEY_MAX] = '\0';
-    expect_bytes(f->store, sfs_bytes(name, SFS_KEY_MAX + 1), L(""));
+    name[SFS_KEY_MAX] = '/';
+    name[SFS_KEY_MAX + 1] = '\0';
+    expect_bytes(f->store, sfs_bytes(name, SFS_KEY_MAX + 2), L(""));
+
+    /* That directory can be moved itself, onto a name of the same length and onto no longer one. */
+    char other[SFS_KEY_MAX + 2];
+    memset(other, 'o', sizeof(other));
+    other[SFS_KEY_MAX] = other[SFS_KEY_MAX + 1] = '/';
+    struct sfs_bytes from = sfs_bytes(name, SFS_KEY_MAX + 1);
+    assert_int_equal(
+        sfs_batch_rename_prefix(f->batch, from, sfs_bytes(other, SFS_KEY_MAX + 2), NULL),
+        SFS_E_NAME_TOO_LONG);
+    apply_fails(f, SFS_E_INVALID);
+    OK(sfs_batch_rename_prefix(f->batch, from, sfs_bytes(other, SFS_KEY_MAX + 1), NULL));
+    APPLY_AFFECTING(f, 1);
+    other[SFS_KEY_MAX + 1] = '\0';
+    expect_bytes(f->store, sfs_bytes(other, SFS_KEY_MAX + 2), L(""));
 }
 
 static void prefixes_are_exchanged(void **state)

@@ -243,6 +243,11 @@ def set_id_bits():
             name = f"f{number}{user}"
             make_set_id(name)
             result += [as_user(user, lambda: attempt(act, name)) if user else attempt(act, name), look(name)]
+    for mode in (0o6777, 0o2755, 0o4700, 0o777):
+        for user in (1000, 0):
+            make_set_id("emptied")
+            os.chmod("emptied", mode)
+            result += [as_user(user, lambda: opened("emptied", os.O_WRONLY | os.O_TRUNC)), look("emptied")]
     make_set_id("g")
     return result + [as_user(1000, lambda: attempt(os.chmod, "g", 0o2755)), look("g"),
                      attempt(os.chown, "g", 1001, 1001), look("g")]
@@ -364,6 +369,46 @@ def listing_while_it_changes():
     seen += [entry.name for entry in entries]
     stay = {f"f{number:03}" for number in range(600) if number % 3}
     return [stay <= set(seen), len(seen) == len(set(seen)), len(os.listdir("."))]
+
+
+@case
+def places_while_it_changes():
+    """What telldir(3) gave is found again by seekdir(3), forwards and back, though names came and went."""
+    for function in (libc.opendir, libc.readdir):
+        function.restype = ctypes.c_void_p
+    libc.opendir.argtypes, libc.telldir.restype = [ctypes.c_char_p], ctypes.c_long
+    for function in (libc.readdir, libc.telldir, libc.closedir):
+        function.argtypes = [ctypes.c_void_p]
+    libc.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
+    for number in range(3000):
+        write(f"f{number:04}", b"")
+    stream = libc.opendir(b".")
+
+    def next_name():
+        entry = libc.readdir(stream)
+        return ctypes.string_at(entry + 19).decode() if entry else None
+    places, order = [], []
+    while True:
+        place, name = libc.telldir(stream), next_name()
+        if name is None:
+            break
+        places.append(place)
+        order.append(name)
+    result = [len(order), sorted(order) == sorted(os.listdir(".") + [".", ".."])]
+    for turn in range(3):
+        for number in range(turn, 3000, 7):
+            os.unlink(f"f{number:04}")
+            write(f"f{number:04}{turn}", b"")
+        there = set(os.listdir(".")) | {".", ".."}
+        for at in list(range(2990, 0, -97)) + list(range(5, 3000, 113)) + [2998, 3, 1500]:
+            libc.seekdir(stream, places[at])
+            name = next_name()
+            while name is not None and name not in order:
+                name = next_name() # made since
+            wanted = next((name for name in order[at:] if name in there), None)
+            result.append(name == wanted)
+    libc.closedir(stream)
+    return [len(result), result[:2], all(result[2:])]
 
 
 @case

@@ -44,6 +44,38 @@ works "$STOREFS" rm "$store" only/keys only/other
 up "$store" "$mnt"
 checks=$((checks + 1))
 [ ! -e "$mnt/keys/only" ] || fail "a directory without keys stays"
+# A directory's path may have as many bytes as a key. Of such a one the own value is all that can be in it.
+checks=$((checks + 1))
+python3 - "$mnt/keys" "$STOREFS" "$store" << 'END' || fail "the longest directory"
+import errno, os, subprocess, sys
+os.chdir(sys.argv[1])
+above = "/".join(["d" * 255] * 15)
+one, other = above + "/" + "e" * 255, above + "/" + "f" * 255
+def refused(number, call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except OSError as error:
+        assert error.errno == number, error
+    else:
+        raise AssertionError(f"no {errno.errorcode[number]}")
+os.makedirs(above)
+os.mkdir(one, 0o750)
+os.rename(one, other)
+refused(errno.ENOENT, os.stat, one)
+assert os.stat(other).st_mode & 0o7777 == 0o750
+directory = os.open(other, os.O_RDONLY | os.O_DIRECTORY)
+refused(errno.ENAMETOOLONG, os.open, "x", os.O_CREAT | os.O_WRONLY, dir_fd=directory)
+refused(errno.ENAMETOOLONG, os.mkdir, "x", dir_fd=directory)
+with open(os.open("%value", os.O_CREAT | os.O_WRONLY, dir_fd=directory), "w") as file:
+    file.write("its own")
+assert subprocess.run([*sys.argv[2:3], "get", sys.argv[3], other], capture_output=True).stdout == b"its own"
+assert os.listdir(directory) == ["%value"]
+refused(errno.ENOTEMPTY, os.rmdir, other)
+os.unlink("%value", dir_fd=directory)
+os.rmdir(other)
+refused(errno.ENOENT, os.stat, other)
+END
+
 # Where there is too much to count, 1 says that it is not known.
 for ((i = 0; i < 140; i++)); do
     echo x > "$mnt/keys/d/sub/n$i"

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Two mounts of one store: appends and writes of both are kept, and what one closed the other reads at
 # its next open.   two_mounts.py KEYS OTHER-KEYS
+import errno
 import mmap
 import os
+import random
 import sys
 import time
 
@@ -122,6 +124,89 @@ def becomes_directory():
     same(read(b + "/k/%value"), b"v2", "a key that became a directory")
 
 
+def tried(call):
+    try:
+        return call()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+# The other mount renames a file over one that is open here: what is done with the descriptor is not done to that
+# file, nor are its bytes read. The name is the new file's at once, whoever has the old one open.
+def replaced():
+    for size in (10, 200000, 3 << 20):
+        for change in (lambda f: os.pwrite(f, b"mine", 0), lambda f: os.ftruncate(f, 1), lambda f: os.pread(f, 8, size - 8),
+                       lambda f: os.fchmod(f, 0o600), lambda f: os.posix_fallocate(f, 0, 2 * size)):
+            old, new = b"o" * size, b"n" * size
+            write(a + "/old", old)
+            file = os.open(a + "/old", os.O_RDWR)
+            write(b + "/new", new)
+            os.rename(b + "/new", b + "/old")
+            result = tried(lambda: change(file))
+            same(result in ("ESTALE", b"o" * 8, None), True, f"a replaced file's descriptor: {result}, {size} bytes")
+            same(tried(lambda: os.pwrite(file, b"mine", 0)), "ESTALE", "write to a replaced file")
+            for path in (a, b):
+                same(read(path + "/old") == new, True, f"the file that replaced another, {size} bytes")
+            here = os.open(a + "/old", os.O_RDWR)
+            os.pwrite(here, b"here", 1)
+            os.close(here)
+            os.close(file)
+            same(read(b + "/old") == new[:1] + b"here" + new[5:], True, "written to beside the old one's descriptor")
+            same(os.stat(a + "/old").st_mode & 0o777, os.stat(b + "/old").st_mode & 0o777, "mode")
+
+
+# … and what was written before is lost with an error.
+def replaced_while_dirty():
+    write(a + "/dirty", b"old value")
+    file = os.open(a + "/dirty", os.O_RDWR)
+    os.pwrite(file, b"dirt", 0)
+    write(b + "/new", b"new value")
+    os.rename(b + "/new", b + "/dirty")
+    time.sleep(NAMES)
+    same(read(a + "/dirty"), b"new value", "read beside a dirty file that was replaced")
+    os.unlink(a + "/dirty")
+    same(tried(lambda: os.close(file)), "ESTALE", "close of a dirty file that was replaced")
+    same(tried(lambda: os.stat(b + "/dirty")), "ENOENT", "removed beside a dirty file that was replaced")
+
+
+# A reader of a large value keeps to the revision that is there, with no value in memory.
+def grows_while_read():
+    value = os.urandom(2 << 20)
+    write(a + "/grows", value)
+    file = os.open(a + "/grows", os.O_RDONLY | os.O_DIRECT)
+    for i in range(5):
+        same(os.pread(file, 4096, 4096 * i) == value[4096 * i:4096 * i + 4096], True, "read of what grows")
+        with open(b + "/grows", "ab") as other:
+            other.write(b"more")
+    os.close(file)
+    same(read(a + "/grows") == value + b"more" * 5, True, "what grew")
+
+
+# Names that both make, replace and remove, as files and as directories: errors are those that a file system gives.
+def same_names():
+    def work(number, seconds):
+        draw, top, end = random.Random(number), (a, b)[number % 2] + "/storm/", time.monotonic() + seconds
+        while time.monotonic() < end:
+            name, other = top + draw.choice("abc"), top + draw.choice("abc")
+            flags = draw.choice((os.O_RDONLY, os.O_RDWR)) | draw.choice((0, os.O_CREAT, os.O_CREAT | os.O_EXCL, os.O_TRUNC))
+            call = draw.choice((lambda: os.mkdir(name), lambda: os.rmdir(name), lambda: os.unlink(name),
+                                lambda: os.rename(name, other), lambda: os.mkfifo(name),
+                                lambda: os.close(os.open(name, flags | os.O_NONBLOCK, 0o666))))
+            result = tried(call)
+            if result not in (None, "ENOENT", "EEXIST", "ENOTEMPTY", "EISDIR", "ENOTDIR", "ESTALE", "ENXIO"):
+                os.write(1, f"{result} of {name}, flags {flags:#o}\n".encode())
+                os._exit(1)
+        os._exit(0)
+    os.mkdir(a + "/storm")
+    time.sleep(NAMES)
+    children = []
+    for number in range(6):
+        children.append(os.fork())
+        if children[-1] == 0:
+            work(number, 4)
+    same([os.waitpid(child, 0)[1] for child in children], [0] * 6, "names of both")
+
+
 def times():
     file = os.open(a + "/times", os.O_CREAT | os.O_EXCL | os.O_RDWR)
     os.write(file, b"1")
@@ -133,7 +218,8 @@ def times():
         same((st.st_mtime_ns, st.st_ctime_ns), (shown.st_mtime_ns, shown.st_ctime_ns), "times")
 
 
-for check in (appending, close_to_open, merging, made_again, append_modes, becomes_directory, times):
+for check in (appending, close_to_open, merging, made_again, append_modes, becomes_directory, replaced,
+              replaced_while_dirty, grows_while_read, same_names, times):
     check()
 print(problems, "problems")
 sys.exit(problems > 0)

@@ -107,6 +107,10 @@ unit_tests += tests/unit/test_transact
 tests_unit_test_transact_SOURCES = tests/unit/test_transact.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_positions
+tests_unit_test_positions_SOURCES = tests/unit/test_positions.c
+tests_unit_test_positions_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
+tests_unit_test_positions_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/test_content
 tests_unit_test_content_SOURCES = tests/unit/test_content.c
 tests_unit_test_content_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)

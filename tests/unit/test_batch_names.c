@@ -136,12 +136,12 @@ static void renames_do_not_make_names_too_long(void **state)
     batch_apply_affecting(f, 2);
     batch_expect(f, "b/short", "1");
 
-    /* A marker's NUL does not count. */
+    /* What makes a marker of a directory's name does not count. */
     name[0] = 'm';
-    name[SFS_KEY_MAX - 2] = '/';
-    name[SFS_KEY_MAX - 1] = '\0';
-    assert_int_equal(sfs_batch_put(f->batch, sfs_bytes(name, SFS_KEY_MAX), L(""), NULL, 0, NULL),
-                     0);
+    name[SFS_KEY_MAX - 1] = '/';
+    name[SFS_KEY_MAX] = '\0';
+    assert_int_equal(
+        sfs_batch_put(f->batch, sfs_bytes(name, SFS_KEY_MAX + 1), L(""), NULL, 0, NULL), 0);
     assert_int_equal(sfs_batch_rename_prefix(f->batch, L("m/"), L("mm/"), NULL), 0);
     batch_apply_affecting(f, 1);
     assert_int_equal(sfs_batch_rename_prefix(f->batch, L("mm/"), L("mmm/"), NULL), 0);

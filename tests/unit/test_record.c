@@ -96,6 +96,11 @@ static void names_are_checked(void **unused)
     assert_int_equal(sfs_name_check(SFS_LITERAL("a\0"), &error), SFS_E_INVALID);
     assert_int_equal(sfs_name_check(SFS_LITERAL("a\0/\0"), &error), SFS_E_INVALID);
     assert_int_equal(sfs_key_check(SFS_LITERAL("a/\0"), &error), SFS_E_INVALID);
+    assert_int_equal(sfs_name_check(SFS_LITERAL("/\0"), &error), 0);
+    assert_int_equal(sfs_name_length(SFS_LITERAL("a/b")), 3);
+    assert_int_equal(sfs_name_length(SFS_LITERAL("ab/\0")), 2);
+    assert_int_equal(sfs_name_length(SFS_LITERAL("/\0")), 0);
+    assert_int_equal(sfs_name_length(SFS_LITERAL("\0")), 0);
     sfs_buffer_free(&buffer);
 }
 

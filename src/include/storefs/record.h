@@ -9,7 +9,8 @@
  * Names. A store is an ordered map from names to records. A name is one of
  *
  *   a key:               1 to SFS_KEY_MAX bytes, none of them NUL;
- *   a directory marker:  PREFIX NUL, where PREFIX is empty (the root) or a key that ends in '/'.
+ *   a directory marker:  PREFIX NUL, where PREFIX is empty (the root) or ends in '/', behind at most
+ *                        SFS_KEY_MAX bytes, none of them NUL.
  *
  * Names are ordered byte by byte, so the marker of a directory is the first name of the directory's
  * range [PREFIX, PREFIX with its last '/' replaced by '0'). A marker is never confused with a key,
@@ -149,6 +150,13 @@ SFS_API int sfs_name_check(struct sfs_bytes name, struct sfs_error *error);
 static inline bool sfs_name_is_marker(struct sfs_bytes name)
 {
     return name.size > 0 && ((const char *)name.data)[name.size - 1] == '\0';
+}
+/* How long a name is as a key, which is what has a limit: of a marker the directory's own name, without
+ * "/" and NUL. */
+static inline size_t sfs_name_length(struct sfs_bytes name)
+{
+    size_t mark = sfs_name_is_marker(name) ? 2 : 0;
+    return name.size > mark ? name.size - mark : 0;
 }
 
 /* A name for people: UTF-8 as it is, other bytes \xNN, a marker as "a/", cut at `size` bytes, the NUL
