@@ -363,6 +363,8 @@ static void as_known_here(struct fs_call *call, struct fs_node *dir, struct fs_d
     uint64_t ino = node != NULL && node->ino != 0 ? node->ino : entry->st.st_ino;
     if (node != NULL && node->class == &fs_keys_leaf_class && entry->class == node->class)
         file = fs_file_peek(node);
+    if (node != NULL && file == NULL && entry->revision != 0 && fs_node_is_newer(node, entry->revision))
+        entry->timeout = 0; /* the kernel is to ask again */
     if (node != NULL && S_ISDIR(entry->st.st_mode) &&
         node->directory_time > fs_nanoseconds(entry->st.st_mtim))
         entry->st.st_mtim = entry->st.st_ctim = fs_time(node->directory_time);

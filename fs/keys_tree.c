@@ -29,6 +29,12 @@ int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entr
         fs_keys_stat_record(space, target->leaf, &entry->st);
         fs_keys_stat_blocks(space, target->leaf, &entry->st);
         struct fs_file *file = fs_file_peek(node);
+        if (file == NULL && fs_node_is_newer(node, target->leaf->revision)) {
+            int code = fs_keys_stat(call, node, &entry->st);
+            if (code < 0)
+                fs_node_forget(call->fs, node->id, 1);
+            return code;
+        }
         if (file != NULL) {
             fs_file_saw(file, target->leaf);
             fs_keys_stat_file(file, &entry->st);

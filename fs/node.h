@@ -83,6 +83,13 @@ uint64_t fs_node_ino(struct fs *fs, const struct fs_node *parent, const char *na
 /* Whether the kernel knows the node as another type of file than this (S_IFMT), which it takes for a fault: the node
  * has no name any more then, and fs_node_intern gives that another one. */
 bool fs_node_retyped(struct fs *fs, struct fs_node *node, mode_t mode);
+/* Whether the kernel was told of, or this mount has committed, a later revision than one that was read: a file that
+ * is closed no longer tells what it committed since. */
+static inline bool fs_node_is_newer(const struct fs_node *node, uint64_t revision)
+{
+    uint64_t told = node->attribute_revision;
+    return told != FS_REVISION_OTHER && told > revision;
+}
 /* One look-up more, of a node that the caller knows to be alive; fs_node_forget gives it back. */
 void fs_node_hold(struct fs *fs, struct fs_node *node);
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t count);
