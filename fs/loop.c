@@ -176,7 +176,7 @@ static int receive(struct loop *loop)
     return got > 0 ? 1 : -1;
 }
 
-/* Requests that are answered from memory or by one short read of the store, as far as those who
+/* Requests that are answered from memory or by one short read or commit of the store, as far as those who
  * answer them do not give the role away themselves. */
 static bool is_short(uint32_t operation)
 {
