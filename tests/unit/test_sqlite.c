@@ -456,6 +456,7 @@ static void give_up_batch(struct sfs_storage *store, const char *data, size_t si
     must(sfs_batch_attributes(batch, SFS_LITERAL("absent"), &attributes, SFS_ATTRIBUTE_MODE, &error),
          &error);
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, &error), SFS_E_NOT_FOUND);
+    sfs_batch_free(batch);
 }
 
 /* What is left of a transaction that was given up is not written over what others wrote since. */
