@@ -209,7 +209,8 @@ static uint64_t ino_of(const struct fs_node *node)
 uint64_t fs_fields_ino(struct fs_node *node)
 {
     fs_nodes_lock(node->space->fs->nodes);
-    uint64_t ino = node->ino = ino_of(node);
+    uint64_t ino = ino_of(node);
+    node->ino = ino;
     fs_nodes_unlock(node->space->fs->nodes);
     return ino;
 }
