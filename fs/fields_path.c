@@ -70,7 +70,10 @@ struct sfs_document_path fs_field_path(const struct fs_field *field)
     size_t count = field->steps.size / sizeof(*steps);
     const char *at = field->names.data;
     for (size_t i = 0; i < count; i++) {
-        steps[i].data = steps[i].size > 0 ? at : "";
+        steps[i].data = "";
+        if (steps[i].size == 0)
+            continue;
+        steps[i].data = at;
         at += steps[i].size;
     }
     return (struct sfs_document_path){steps, count};
