@@ -255,6 +255,18 @@ static int place_before(struct sfs_sqlite_run *run, const struct sfs_record *bef
     return 0;
 }
 
+/* The record as it is in the store now, with the number that it was given. */
+static void keep_made(struct sfs_sqlite_run *run, const struct sfs_record *record,
+                      enum sfs_value_change change)
+{
+    struct sfs_attributes attributes = record->attributes;
+    if (attributes.id == 0)
+        attributes.id = (uint64_t)run->transaction->state.last_id;
+    sfs_record_unref(run->made);
+    run->made = sfs_record_new(record->name, record->revision, record->size, &attributes,
+                               record->xattrs, change == SFS_VALUE_WHOLE ? record->blob : NULL);
+}
+
 static int run_store(struct sfs_apply_run *base, const struct sfs_record *before,
                      const struct sfs_record *record, enum sfs_value_change change,
                      struct sfs_error *error)
@@ -280,6 +292,8 @@ static int run_store(struct sfs_apply_run *base, const struct sfs_record *before
     if (before)
         sfs_sqlite_count(run, before, -1);
     sfs_sqlite_count(run, record, 1);
+    if (run->keeps)
+        keep_made(run, record, change);
     return 0;
 }
 
@@ -365,6 +379,7 @@ void sfs_sqlite_run_begin(struct sfs_sqlite_transaction *transaction,
 
 void sfs_sqlite_run_end(struct sfs_sqlite_run *run)
 {
+    sfs_record_unref(run->made);
     sfs_sqlite_recall_drop(run);
     sfs_sqlite_index_forget(run);
 }

@@ -423,6 +423,8 @@ struct sfs_sqlite_run {
     struct sfs_sqlite_transaction *transaction;
     bool changed;
     bool vacated;                                  /* a name was given up */
+    bool keeps;                                    /* what is put under a name is kept: */
+    const struct sfs_record *made;                 /* the last; NULL: none, or no memory */
     struct sfs_sqlite_index_change *index_changes; /* index_apply.c */
     size_t index_change_count;
     char value[SFS_SQLITE_ROW_VALUE]; /* the last that is to be in its record's row (content.c) */

@@ -10,7 +10,8 @@
  * A stamp is the header as it was before a read. If it still is the same when the result is wanted,
  * no commit was completed since, and the result is what would be read now. Our own commits know
  * which names they change, and leave the rest as it is: where the counter has gone on by one,
- * between the begin of the write transaction and its end, it was this commit alone. What is read
+ * between the begin of the write transaction and its end, it was this commit alone; and of a batch
+ * that makes one record they know that as well. What is read
  * from the header half-written is no stamp of anything, and at worst nothing is remembered.
  */
 #include "backends/sqlite/sharing.h"
@@ -250,8 +251,17 @@ static void forget_changed(struct sfs_sqlite_memo *memo, struct sfs_batch *batch
     }
 }
 
+/* Who has written a record is the next to ask for it. */
+static void remember_made(struct sfs_sqlite_memo *memo, const struct sfs_record *record)
+{
+    if (sfs_record_has_value(record) && record->size > VALUE_MOST)
+        return;
+    uint64_t hash = XXH3_64bits(record->name.data, record->name.size);
+    fill(memo, slot_of(memo, hash), hash, record->name, record);
+}
+
 void sfs_sqlite_memo_committed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *before,
-                               struct sfs_batch *const *batches, size_t count)
+                               const struct sfs_sqlite_made *made, size_t count)
 {
     struct sfs_sqlite_memo *memo = store->memo;
     if (!memo)
@@ -261,9 +271,12 @@ void sfs_sqlite_memo_committed(struct sfs_sqlite *store, const struct sfs_sqlite
         return; /* somebody else has committed since: the next to ask sees that */
     pthread_mutex_lock(&memo->lock);
     if (is_same(&memo->stamp, before)) {
-        for (size_t i = 0; i < count; i++)
-            if (batches[i])
-                forget_changed(memo, batches[i]);
+        for (size_t i = 0; i < count; i++) {
+            if (made[i].batch)
+                forget_changed(memo, made[i].batch);
+            if (made[i].record)
+                remember_made(memo, made[i].record);
+        }
         memo->stamp = now;
         memo->version++;
     }

@@ -51,9 +51,14 @@ int sfs_sqlite_memo_get(struct sfs_sqlite *store, struct sfs_bytes name, unsigne
 /* What was read after the stamp was taken; NULL: there is no record of this name. */
 void sfs_sqlite_memo_put(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *stamp,
                          struct sfs_bytes name, const struct sfs_record *record);
-/* After a commit of ours: `before` was taken inside its transaction. Batches may be NULL. */
+/* After a commit of ours, of these batches one after the other: `before` was taken inside its
+ * transaction. Each may be NULL, and so may the record that is all that it has changed. */
+struct sfs_sqlite_made {
+    struct sfs_batch *batch;
+    const struct sfs_record *record;
+};
 void sfs_sqlite_memo_committed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *before,
-                               struct sfs_batch *const *batches, size_t count);
+                               const struct sfs_sqlite_made *made, size_t count);
 /* As sfs_version(). */
 int sfs_sqlite_version(struct sfs_storage *base, uint64_t *ret_version, struct sfs_error *error);
 

@@ -22,6 +22,7 @@ struct sfs_sqlite_request {
     int code;
     int64_t sequence;
     struct sfs_error *error;
+    const struct sfs_record *made; /* all that it has changed; NULL: more, or nothing */
     pthread_cond_t wake;
     struct sfs_sqlite_request *next;
 };
@@ -98,6 +99,14 @@ static void spend_stages(struct sfs_sqlite *store, struct sfs_batch *batch)
     }
 }
 
+/* Then the record that it puts under a name is what is there when it is committed. */
+static bool makes_one_record(struct sfs_batch *batch)
+{
+    size_t count;
+    const struct sfs_operation *operations = sfs_batch_operations(batch, &count);
+    return count == 1 && operations->kind <= SFS_OPERATION_XATTR;
+}
+
 static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite_request *request,
                    bool *changed)
 {
@@ -108,9 +117,12 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         return code;
     sfs_sqlite_run_begin(transaction, &run);
     run.run.indexes = indexes;
+    run.keeps = makes_one_record(request->batch);
     code = sfs_apply_run(&run.run, request->batch, request->error);
     if (code == 0)
         code = sfs_sqlite_index_flush(&run, request->error);
+    sfs_record_unref(request->made);
+    request->made = code == 0 ? sfs_record_ref(run.made) : NULL;
     sfs_sqlite_run_end(&run);
     sfs_index_set_unref(indexes);
     /* A name that was made and given up again in one batch, as those are under which records change
@@ -219,10 +231,11 @@ static int sync_log(struct sfs_sqlite_transaction *transaction, struct sfs_error
 static void note_changed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *before,
                          struct sfs_sqlite_request **group, size_t count)
 {
-    struct sfs_batch *batches[GROUP_MAX];
+    struct sfs_sqlite_made made[GROUP_MAX];
     for (size_t i = 0; i < count; i++)
-        batches[i] = group[i]->code == 0 ? group[i]->batch : NULL;
-    sfs_sqlite_memo_committed(store, before, batches, count);
+        made[i] = group[i]->code == 0 ? (struct sfs_sqlite_made){group[i]->batch, group[i]->made}
+                                      : (struct sfs_sqlite_made){0};
+    sfs_sqlite_memo_committed(store, before, made, count);
 }
 
 static int commit_group(struct sfs_sqlite_transaction *transaction,
@@ -348,6 +361,7 @@ int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
                                          .released = options ? options->released_lease : 0,
                                          .error = error};
     int code = submit(sfs_sqlite_of(base), &request);
+    sfs_record_unref(request.made);
     if (code == 0 && ret_sequence)
         *ret_sequence = (uint64_t)request.sequence;
     return code;
