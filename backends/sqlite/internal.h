@@ -217,8 +217,7 @@ int sfs_sqlite_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *stat
 /* Binds the integers (at ?1, ?2 …) and runs the statement to its end. */
 int sfs_sqlite_run(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
                    struct sfs_error *error, int count, ...);
-/* Binds the integers and reads one row's integers into `ret`; NULL columns are -1. 1, 0 or an
- * error. */
+/* Binds the integers and reads one row's into `ret`; NULL columns are -1. 1, 0 or an error. */
 int sfs_sqlite_integers(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
                         const int64_t *arguments, int argument_count, int64_t *ret, int ret_count,
                         struct sfs_error *error);
