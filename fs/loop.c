@@ -206,8 +206,7 @@ static bool keeps_role(const struct loop *loop)
     if (!is_short(header->opcode))
         return false;
     const struct fs_node *node = fs_node_find(loop->fs, header->nodeid);
-    return node != NULL && node->space == loop->fs->space &&
-           (node->class == &fs_keys_leaf_class || node->class == &fs_keys_directory_class);
+    return node != NULL && (node->class == &fs_keys_leaf_class || node->class == &fs_keys_directory_class);
 }
 
 static void *work(void *context)
