@@ -332,33 +332,14 @@ int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt leve
     return code;
 }
 
-/* What O_EXCL has made and nobody has changed since, as operations of a batch. */
-static int batch_withdrawal(struct fs_call *call, struct fs_file *file, struct sfs_bytes key,
-                            struct sfs_batch *batch)
-{
-    int code = sfs_batch_require_revision(batch, key, file->made, &call->error);
-    if (code == 0)
-        code = sfs_batch_delete(batch, key, 0, &call->error);
-    if (code == 0 && file->node->kind == FS_KIND_PART)
-        code = fs_keys_keep_parent(call, file->space, key, batch);
-    return code;
-}
-
 void fs_file_withdraw(struct fs_call *call, struct fs_file *file)
 {
     struct fs_call quiet = *call; /* the caller's error is that of the content */
     struct sfs_buffer key = {0};
-    struct sfs_batch *batch = NULL;
-    if (file->made == 0 || file->handles > 0 || sfs_batch_new(&batch, NULL) != 0)
+    if (file->made == 0 || file->handles > 0)
         return;
-    int code = fs_keys_key(&quiet, file->node, &key);
-    if (code == 0)
-        code = batch_withdrawal(&quiet, file, sfs_buffer_bytes(&key), batch);
-    if (code == 0) {
-        (void)fs_keys_apply(&quiet, file->space, batch, false, NULL);
-        batch = NULL;
-    }
-    sfs_batch_free(batch);
+    if (fs_keys_key(&quiet, file->node, &key) == 0)
+        (void)fs_keys_delete_revision(&quiet, file->space, sfs_buffer_bytes(&key), file->node->kind, file->made);
     sfs_buffer_free(&key);
 }
 

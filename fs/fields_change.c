@@ -167,25 +167,6 @@ static int remove_member(struct fs_call *call, struct fs_node *dir, const char *
 
 /* --- keys --- */
 
-static int delete_revision(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
-                           enum fs_kind kind, uint64_t revision)
-{
-    struct sfs_batch *batch = NULL;
-    int code = sfs_batch_new(&batch, &call->error);
-    if (code == 0)
-        code = sfs_batch_require_revision(batch, key, revision, &call->error);
-    if (code == 0)
-        code = sfs_batch_delete(batch, key, 0, &call->error);
-    if (code == 0 && kind == FS_KIND_PART)
-        code = fs_keys_keep_parent(call, space, key, batch);
-    if (code == 0) {
-        code = fs_keys_apply(call, space, batch, false, NULL);
-        batch = NULL;
-    }
-    sfs_batch_free(batch);
-    return code;
-}
-
 void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t revision)
 {
     struct fs_call quiet = *call; /* the caller's error is that of the content */
@@ -197,7 +178,7 @@ void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t rev
     if (code == 0 && removal.path.count > 0)
         code = sfs_document_edit(node->space->store, key, remove_edit, &removal, &options, NULL);
     else if (code == 0)
-        code = delete_revision(&quiet, node->space, key, node->kind, revision);
+        code = fs_keys_delete_revision(&quiet, node->space, key, node->kind, revision);
     if (code == 0)
         fs_fields_tell(&quiet, node->space, key, removal.path.count == 0);
     fs_field_free(&field);
@@ -233,7 +214,7 @@ static int delete_key(struct fs_call *call, struct fs_target *target, bool direc
     if (code == 0)
         code = check_empty(call, &member);
     if (code == 0)
-        code = delete_revision(call, space, key, target->name.kind, member.document.record->revision);
+        code = fs_keys_delete_revision(call, space, key, target->name.kind, member.document.record->revision);
     fs_document_close(&member.document);
     return code;
 }

@@ -136,6 +136,9 @@ int fs_keys_readlink(struct fs_call *call, struct fs_node *node, struct sfs_buff
  * which the kernel looks the name up and tries again. */
 int fs_keys_lookup_made(struct fs_call *call, struct fs_node *dir, const char *name, mode_t type,
                         struct fs_entry *entry);
+/* Deletes a key that still has this revision (else CONFLICT), and keeps the directory that it was in. */
+int fs_keys_delete_revision(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, enum fs_kind kind,
+                            uint64_t revision);
 int fs_keys_make(struct fs_call *call, struct fs_node *dir, const char *name,
                  const struct fs_make *make, struct fs_entry *entry);
 int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory);

@@ -163,7 +163,6 @@ void fs_keys_stat_file(struct fs_file *file, struct stat *st)
  * give a directory its times. */
 void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
-    node->shown_type = st->st_mode & S_IFMT;
     node->shown_modified = fs_nanoseconds(st->st_mtim);
     fs_nodes_lock(call->fs->nodes);
     if (node->ino == 0)
@@ -217,8 +216,7 @@ static int stat_directory(struct fs_call *call, struct fs_node *node, struct sta
 static int check_leaf(struct fs_call *call, struct fs_node *node, struct sfs_bytes key,
                       const struct sfs_record *record)
 {
-    mode_t shown = node->shown_type;
-    if (shown != 0 && shown != fs_keys_type(record->attributes.kind))
+    if (fs_node_retyped(call->fs, node, fs_keys_type(record->attributes.kind)))
         return SFS_E_NOT_FOUND;
     if (!atomic_exchange(&node->doubted, false) || node->kind != FS_KIND_PART ||
         node->space != call->fs->space)
@@ -290,6 +288,8 @@ int fs_keys_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
     }
     if (code == SFS_E_NOT_FOUND && was_removed(call, node, st))
         code = 0;
+    if (code == 0 && fs_node_retyped(call->fs, node, st->st_mode))
+        code = sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "another type of file is in the place of this one");
     if (code == 0)
         fs_keys_settle(call, node, st);
     return code;

@@ -208,6 +208,25 @@ static int put_new(struct fs_call *call, struct fs_target *target, const struct 
     return fs_keys_apply(call, target->name.parent->space, batch, false, NULL);
 }
 
+int fs_keys_delete_revision(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, enum fs_kind kind,
+                            uint64_t revision)
+{
+    struct sfs_batch *batch = NULL;
+    int code = sfs_batch_new(&batch, &call->error);
+    if (code == 0)
+        code = sfs_batch_require_revision(batch, key, revision, &call->error);
+    if (code == 0)
+        code = sfs_batch_delete(batch, key, 0, &call->error);
+    if (code == 0 && kind == FS_KIND_PART)
+        code = fs_keys_keep_parent(call, space, key, batch);
+    if (code == 0) {
+        code = fs_keys_apply(call, space, batch, false, NULL);
+        batch = NULL;
+    }
+    sfs_batch_free(batch);
+    return code;
+}
+
 int fs_keys_lookup_made(struct fs_call *call, struct fs_node *dir, const char *name, mode_t type,
                         struct fs_entry *entry)
 {

@@ -371,8 +371,8 @@ void fs_node_detach_locked(struct fs *fs, struct fs_node *node)
 
 bool fs_node_retyped(struct fs *fs, struct fs_node *node, mode_t mode)
 {
-    mode_t shown = node->shown_type;
-    if (shown == 0 || shown == (mode & S_IFMT))
+    mode_t shown = 0;
+    if (atomic_compare_exchange_strong(&node->shown_type, &shown, mode & S_IFMT) || shown == (mode & S_IFMT))
         return false;
     fs_nodes_lock(fs->nodes);
     unname(fs->nodes, node);

@@ -80,8 +80,8 @@ struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char
 struct fs_node *fs_node_peek_locked(struct fs *fs, const struct fs_node *parent, const char *name);
 /* st_ino of a name: the node's if there is one, else `otherwise`. */
 uint64_t fs_node_ino(struct fs *fs, const struct fs_node *parent, const char *name, uint64_t otherwise);
-/* Whether the kernel knows the node as another type of file than this (S_IFMT), which it takes for a fault: the node
- * has no name any more then, and fs_node_intern gives that another one. */
+/* Whether the kernel is told of the node as another type of file than this (S_IFMT), which it takes for a fault: the
+ * node has no name any more then, and fs_node_intern gives that another one. Who asks first decides the type. */
 bool fs_node_retyped(struct fs *fs, struct fs_node *node, mode_t mode);
 /* Whether the kernel was told of, or this mount has committed, a later revision than one that was read: a file that
  * is closed no longer tells what it committed since. */

@@ -308,7 +308,6 @@ static struct fuse_entry_param plus_param(struct fs_list *list, const struct fs_
     fs_nodes_lock(list->call->fs->nodes);
     if (node->ino == 0)
         node->ino = entry->st.st_ino;
-    node->shown_type = entry->st.st_mode & S_IFMT;
     node->shown_modified = (int64_t)entry->st.st_mtim.tv_sec * 1000000000 + entry->st.st_mtim.tv_nsec;
     if (entry->revision != 0) {
         node->attribute_size = (uint64_t)entry->st.st_size;

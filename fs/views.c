@@ -236,9 +236,11 @@ static int root_rename(struct fs_call *call, struct fs_node *dir, const char *na
         code = rename_once(call, dir, from.text, to.text, flags);
     if (code == 0)
         code = fs_node_move(call->fs, &from, &to, flags == EXCHANGE, &call->error);
+    if (code < 0)
+        return code;
     renumber(call->fs, &from);
     renumber(call->fs, &to);
-    return code;
+    return 0;
 }
 
 static int add_names(struct sfs_bytes xattrs, struct sfs_buffer *names)
