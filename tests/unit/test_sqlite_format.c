@@ -73,6 +73,16 @@ static void make_old_store(struct fixture *fixture, int format)
     run_in(fixture, sql);
 }
 
+/* Nothing is kept for it afterwards. */
+static void end_snapshot(struct fixture *fixture, struct sfs_storage *snapshot)
+{
+    close_store(snapshot);
+    run_in(fixture, "DELETE FROM lease");
+    close_store(fixture->store);
+    fixture->store = open_again(fixture);
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+}
+
 static void test_upgrade(void **state)
 {
     struct fixture *fixture = *state;
@@ -105,11 +115,7 @@ static void test_upgrade(void **state)
     expect(snapshot, "a", "last");
     expect(snapshot, "moved", "1");
     expect_healthy(fixture->store);
-    close_store(snapshot);
-    run_in(fixture, "DELETE FROM lease");
-    close_store(fixture->store);
-    fixture->store = open_again(fixture);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+    end_snapshot(fixture, snapshot);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 0);
     expect_healthy(fixture->store);
 }
@@ -177,11 +183,7 @@ static void test_upgrade_from_2(void **state)
         expect(fixture->store, "long", letters_of(1));
         expect(fixture->store, "a", "4");
         expect_healthy(fixture->store);
-        close_store(snapshot);
-        run_in(fixture, "DELETE FROM lease");
-        close_store(fixture->store);
-        fixture->store = open_again(fixture);
-        assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
+        end_snapshot(fixture, snapshot);
         assert_int_equal(number_in(fixture, "SELECT count(*) FROM block"),
                          2); /* of "long", "moved" */
         expect_healthy(fixture->store);
