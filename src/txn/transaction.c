@@ -26,15 +26,16 @@ const char *sfs_isolation_name(enum sfs_isolation isolation)
 
 /* --- the moments under `lock` --- */
 
-static void touch(struct sfs_transaction *transaction)
+/* Every read and write comes here, and none of its limits is of milliseconds: the coarse clocks do. */
+static void touch(struct sfs_transaction *transaction, int64_t tick)
 {
-    transaction->used = sfs_clock_now();
-    transaction->used_tick = sfs_clock_monotonic();
+    transaction->used = sfs_clock_now_coarse();
+    transaction->used_tick = tick;
 }
 
-static bool idle_too_long(const struct sfs_transaction *transaction)
+static bool idle_too_long(const struct sfs_transaction *transaction, int64_t tick)
 {
-    int64_t idle = sfs_clock_monotonic() - transaction->used_tick;
+    int64_t idle = tick - transaction->used_tick;
     return (uint64_t)(idle / SFS_NS_PER_MS) >= transaction->options.idle_ms;
 }
 
@@ -46,13 +47,14 @@ static void expire(struct sfs_transaction *transaction)
              transaction->options.idle_ms);
 }
 
-static int check_use(struct sfs_transaction *transaction, bool writes, struct sfs_error *error)
+static int check_use(struct sfs_transaction *transaction, bool writes, int64_t tick,
+                     struct sfs_error *error)
 {
     bool open = transaction->state == SFS_ACTIVE || transaction->state == SFS_FAILED;
     if (!open)
         return sfs_fail(error, SFS_E_EXPIRED, "transaction", "the transaction was %s: begin anew",
                         transaction->state == SFS_COMMITTED ? "committed" : "rolled back");
-    if (transaction->state == SFS_ACTIVE && idle_too_long(transaction))
+    if (transaction->state == SFS_ACTIVE && idle_too_long(transaction, tick))
         expire(transaction);
     if (transaction->state == SFS_FAILED &&
         (writes || transaction->failure.code == SFS_E_EXPIRED)) {
@@ -60,17 +62,17 @@ static int check_use(struct sfs_transaction *transaction, bool writes, struct sf
             *error = transaction->failure;
         return transaction->failure.code;
     }
-    touch(transaction);
+    touch(transaction, tick);
     return 0;
 }
 
 /* Under `lock`: whether the snapshot has not been used for so long that its lease needs it. */
-static bool renewal_due(struct sfs_transaction *transaction)
+static bool renewal_due(struct sfs_transaction *transaction, int64_t tick)
 {
-    int64_t passed = sfs_clock_monotonic() - transaction->renewed_tick;
+    int64_t passed = tick - transaction->renewed_tick;
     if ((uint64_t)(passed / SFS_NS_PER_MS) < transaction->options.idle_ms / 10)
         return false;
-    transaction->renewed_tick = sfs_clock_monotonic();
+    transaction->renewed_tick = tick;
     return true;
 }
 
@@ -87,8 +89,9 @@ static int renew(struct sfs_transaction *transaction, struct sfs_error *error)
 int sfs_txn_use(struct sfs_transaction *transaction, bool writes, struct sfs_error *error)
 {
     pthread_mutex_lock(&transaction->lock);
-    int code = check_use(transaction, writes, error);
-    bool due = code == 0 && renewal_due(transaction);
+    int64_t tick = sfs_clock_monotonic_coarse();
+    int code = check_use(transaction, writes, tick, error);
+    bool due = code == 0 && renewal_due(transaction, tick);
     pthread_mutex_unlock(&transaction->lock);
     /* Who uses the inner transaction uses those around it. */
     if (code == 0 && transaction->parent)
@@ -219,13 +222,13 @@ static struct sfs_transaction *allocate(struct sfs_storage *store,
         transaction->options.idle_ms = IDLE_MS;
     if (transaction->parent && transaction->parent->options.read_only)
         transaction->options.read_only = true;
-    transaction->begun = sfs_clock_now();
-    transaction->renewed_tick = sfs_clock_monotonic();
+    transaction->begun = sfs_clock_now_coarse();
+    transaction->renewed_tick = sfs_clock_monotonic_coarse();
     transaction->generation = 1;
     sfs_txn_writes_init(&transaction->writes);
     pthread_mutex_init(&transaction->writer, NULL);
     pthread_mutex_init(&transaction->lock, NULL);
-    touch(transaction);
+    touch(transaction, transaction->renewed_tick);
     return transaction;
 }
 
@@ -311,7 +314,7 @@ void sfs_transaction_status(struct sfs_transaction *transaction,
                             struct sfs_transaction_status *ret_status)
 {
     pthread_mutex_lock(&transaction->lock);
-    if (transaction->state == SFS_ACTIVE && idle_too_long(transaction))
+    if (transaction->state == SFS_ACTIVE && idle_too_long(transaction, sfs_clock_monotonic_coarse()))
         expire(transaction);
     *ret_status = (struct sfs_transaction_status){
         .state = transaction->state,

@@ -24,6 +24,16 @@ int64_t sfs_clock_monotonic(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t sfs_clock_now_coarse(void)
+{
+    return read_clock(CLOCK_REALTIME_COARSE);
+}
+
+int64_t sfs_clock_monotonic_coarse(void)
+{
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
 static uint64_t random_number(void)
 {
     uint64_t number;

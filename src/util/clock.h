@@ -13,6 +13,9 @@ int64_t sfs_clock_now(void);
 
 /* Time since an unnamed moment (CLOCK_MONOTONIC): for durations and limits; it never goes back. */
 int64_t sfs_clock_monotonic(void);
+/* The same two as they were at the last tick, some milliseconds ago at the most, for a fraction of the time. */
+int64_t sfs_clock_now_coarse(void);
+int64_t sfs_clock_monotonic_coarse(void);
 
 /* Waits before retry number `retry` (from 1) of what collided with somebody else: a random time up to 1 ms << retry,
  * at most 256 ms. Drawn from the whole interval ("full jitter"), so that those who collided do not
