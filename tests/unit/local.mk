@@ -36,6 +36,8 @@ tests_unit_test_transaction_values_SOURCES = tests/unit/test_transaction_values.
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+unit_tests += tests/unit/test_recent
+tests_unit_test_recent_SOURCES = tests/unit/test_recent.c
 unit_tests += tests/unit/test_transaction_ranges tests/unit/test_transaction_large
 tests_unit_test_transaction_ranges_SOURCES = tests/unit/test_transaction_ranges.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
