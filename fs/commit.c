@@ -255,7 +255,7 @@ void fs_file_committed(struct fs_file *file, const struct fs_dirty *taken, int c
 }
 
 static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_bytes key,
-                      enum fs_onto onto, bool durable)
+                      enum fs_onto onto, uint64_t *ret_sequence)
 {
     struct sfs_batch *batch;
     struct fs_dirty taken = {0};
@@ -269,12 +269,14 @@ static int apply_once(struct fs_call *call, struct fs_file *file, struct sfs_byt
         sfs_batch_free(batch);
         return code;
     }
-    code = fs_keys_apply(call, file->space, batch, durable, &sequence);
+    code = fs_keys_apply(call, file->space, batch, ret_sequence != NULL, &sequence);
     /* Without the record (another mount has deleted it already) the file keeps what it knew. */
     if (code == 0)
         (void)sfs_get(file->space->store, key, SFS_WANT_RECORD, &after, NULL);
     fs_file_committed(file, &taken, code, sequence, after);
     sfs_record_unref(after);
+    if (code == 0 && ret_sequence != NULL)
+        *ret_sequence = sequence;
     return code;
 }
 
@@ -300,12 +302,12 @@ static bool is_taken(struct fs_file *file, struct sfs_bytes key)
 
 /* Onto the revision that is known, or onto nothing where the file was made here; where somebody else
  * wrote or made it since, onto theirs, and what this mount shows is then read anew. */
-static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, bool durable)
+static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, uint64_t *ret_sequence)
 {
-    int code = apply_once(call, file, key, FS_ONTO_KNOWN, durable);
+    int code = apply_once(call, file, key, FS_ONTO_KNOWN, ret_sequence);
     if (code != SFS_E_CONFLICT && !(code == SFS_E_EXISTS && file->created && is_taken(file, key)))
         return code;
-    code = apply_once(call, file, key, FS_ONTO_LATEST, durable);
+    code = apply_once(call, file, key, FS_ONTO_LATEST, ret_sequence);
     if (code == SFS_E_CONFLICT || code == SFS_E_NOT_FOUND)
         return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
                         "the key was deleted or replaced by somebody else while the file was open; "
@@ -314,7 +316,7 @@ static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_by
     return code;
 }
 
-int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable)
+int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, uint64_t *ret_sequence)
 {
     fs_file_hold(file);
     pthread_mutex_lock(&file->lock);
@@ -325,7 +327,7 @@ int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt leve
         struct sfs_buffer key = {0};
         code = fs_keys_key(call, file->node, &key);
         if (code == 0)
-            code = apply_dirty(call, file, sfs_buffer_bytes(&key), durable);
+            code = apply_dirty(call, file, sfs_buffer_bytes(&key), ret_sequence);
         sfs_buffer_free(&key);
     }
     fs_file_let_go(file);
@@ -454,7 +456,7 @@ int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
     int first = 0;
     struct sfs_error first_error = {0};
     for (size_t i = 0; i < count; i++) {
-        int code = fs_file_commit(call, files[i], FS_OPENED, false);
+        int code = fs_file_commit(call, files[i], FS_OPENED, NULL);
         if (code < 0 && first == 0) {
             first = code;
             first_error = call->error;

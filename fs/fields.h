@@ -134,8 +134,8 @@ struct fs_leaf *fs_leaf_of(struct fs *fs, struct fs_node *node);
 void fs_leaf_forget(struct fs_node *node);
 /* The text of a value as a file: its form, and a newline. Appended. */
 int fs_leaf_text(struct fs_call *call, struct sfs_bytes json, struct sfs_buffer *text);
-/* Commits what is dirty at `level` and above. */
-int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, bool durable);
+/* Commits what is dirty at `level` and above; with `ret_sequence` as fs_file_commit. */
+int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, uint64_t *ret_sequence);
 /* Commits all of a space, as fs_file_commit_all. */
 int fs_leaf_commit_all(struct fs_call *call, struct fs_space *space);
 int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size);

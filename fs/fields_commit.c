@@ -168,14 +168,15 @@ static void give_back(struct fs_call *call, struct fs_leaf *leaf, struct taken *
 
 /* --- committing --- */
 
-static int commit(struct fs_call *call, struct fs_node *node, struct taken *taken, bool durable)
+static int commit(struct fs_call *call, struct fs_node *node, struct taken *taken, uint64_t *ret_sequence)
 {
     struct fs_field field = {0};
     struct sfs_attributes attributes = {0};
     struct sfs_document_options options = {
         .attributes = &attributes,
         .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
-        .durable = durable,
+        .durable = ret_sequence != NULL,
+        .ret_revision = ret_sequence,
     };
     struct fs_leaf *leaf = node->data;
     pthread_mutex_lock(&leaf->lock);
@@ -194,7 +195,7 @@ static int commit(struct fs_call *call, struct fs_node *node, struct taken *take
     return code;
 }
 
-int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, bool durable)
+int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, uint64_t *ret_sequence)
 {
     struct taken taken = {0};
     struct fs_leaf *leaf = fs_leaf_of(call->fs, node);
@@ -202,7 +203,7 @@ int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt leve
         return sfs_fail_memory(&call->error, "fields");
     int code = take(call, leaf, level, &taken);
     if (code == 1) {
-        code = commit(call, node, &taken, durable);
+        code = commit(call, node, &taken, ret_sequence);
         give_back(call, leaf, &taken, code == 0);
     } else {
         sfs_buffer_free(&taken.content);
@@ -238,7 +239,7 @@ int fs_leaf_commit_all(struct fs_call *call, struct fs_space *space)
     if (gathering.code < 0)
         sfs_fail_memory(&first, "fields");
     for (size_t i = 0; i < gathering.nodes.size / sizeof(*nodes); i++) {
-        int code = fs_leaf_commit(call, nodes[i], FS_OPENED, false);
+        int code = fs_leaf_commit(call, nodes[i], FS_OPENED, NULL);
         if (code < 0 && first.code == 0)
             first = call->error;
         fs_node_forget(call->fs, nodes[i]->id, 1);

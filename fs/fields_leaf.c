@@ -423,7 +423,7 @@ int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
     bool alone = leaf->writers == 0;
     pthread_mutex_unlock(&leaf->lock);
     if (code == 0 && alone)
-        code = fs_leaf_commit(call, node, FS_WRITTEN, false);
+        code = fs_leaf_commit(call, node, FS_WRITTEN, NULL);
     let_go(leaf, false);
     return code;
 }
@@ -454,7 +454,7 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
         return 0;
     int code = fs_space_enter(open->node->space, &call->error);
     if (code == 0) {
-        code = fs_leaf_commit(call, open->node, level, false);
+        code = fs_leaf_commit(call, open->node, level, NULL);
         if (code < 0 && level == FS_OPENED)
             withdraw(call, open->node);
         fs_space_leave(open->node->space);
@@ -469,8 +469,9 @@ static int leaf_flush(struct fs_call *call, struct fs_open *open)
 
 int fs_fields_sync(struct fs_call *call, struct fs_node *node)
 {
-    int code = node->class == &fs_fields_leaf_class ? fs_leaf_commit(call, node, FS_OPENED, true) : 0;
-    return code == 0 ? sfs_sync(node->space->store, 0, &call->error) : code;
+    uint64_t sequence = 0;
+    int code = node->class == &fs_fields_leaf_class ? fs_leaf_commit(call, node, FS_OPENED, &sequence) : 0;
+    return code == 0 ? sfs_sync(node->space->store, sequence, &call->error) : code;
 }
 
 static void leaf_release(struct fs_call *call, struct fs_open *open)

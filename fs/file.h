@@ -128,8 +128,9 @@ void fs_file_committed(struct fs_file *file, const struct fs_dirty *taken, int c
                        const struct sfs_record *record);
 /* Others wrote too: clean content is read anew by the next reader, and by the kernel. */
 void fs_file_forget_content(struct fs_file *file);
-/* Commits what is dirty at `level` and above. */
-int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, bool durable);
+/* Commits what is dirty at `level` and above. With `ret_sequence` durably: the commit's number, 0 where there was
+ * nothing to commit. */
+int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, uint64_t *ret_sequence);
 /* At the release of a handle, when its content was refused: the empty record that O_EXCL committed for
  * the name alone goes, where no other handle is open and nobody has changed it since. */
 void fs_file_withdraw(struct fs_call *call, struct fs_file *file);

@@ -436,7 +436,7 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
     int code = fs_space_enter(open->node->space, &call->error);
     if (code == 0) {
         fs_space_share(open->node->space);
-        code = fs_file_commit(call, file, level, false);
+        code = fs_file_commit(call, file, level, NULL);
         if (code < 0 && level == FS_OPENED)
             fs_file_withdraw(call, file);
         fs_space_unshare(open->node->space);
@@ -453,13 +453,14 @@ static int keys_flush(struct fs_call *call, struct fs_open *open)
 static int keys_sync(struct fs_call *call, struct fs_node *node)
 {
     struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
+    uint64_t sequence = 0; /* where nothing is to be committed, what was committed before may not be on disk */
     int code = 0;
     if (node->class == &fs_keys_directory_class)
         fs_keys_write_touched(call);
     if (file != NULL)
-        code = fs_file_commit(call, file, FS_OPENED, true);
+        code = fs_file_commit(call, file, FS_OPENED, &sequence);
     fs_file_release(file);
-    return code == 0 ? sfs_sync(node->space->store, 0, &call->error) : code;
+    return code == 0 ? sfs_sync(node->space->store, sequence, &call->error) : code;
 }
 
 static void keys_release(struct fs_call *call, struct fs_open *open)

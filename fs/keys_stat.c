@@ -440,7 +440,7 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     if (code == 0)
         code = fs_file_truncate(call, file, size);
     if (code == 0 && file->handles == 0)
-        code = fs_file_commit(call, file, FS_WRITTEN, false);
+        code = fs_file_commit(call, file, FS_WRITTEN, NULL);
     fs_file_release(file);
     return code;
 }
