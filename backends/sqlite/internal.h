@@ -55,11 +55,11 @@ struct sfs_sqlite_connection {
     struct sfs_sqlite_connection *next; /* in the pool's list of idle ones */
     int64_t busy_since;                 /* monotonic, of the wait that the busy handler is in */
     bool hasty;                         /* which then ends after LOG_PATIENCE */
-    bool turns;                         /* it is for the write lock, whose turn can be claimed … */
-    bool claimed;                       /* … and is (turn.c) */
-    int log_tried;                      /* pages of the log when it was last asked to begin anew */
-    bool full;                          /* commits wait for the disk */
-    bool scans;                         /* it is for long scans */
+    bool turns;    /* it is for the write lock, whose turn can be claimed … */
+    bool claimed;  /* … and is (turn.c) */
+    int log_tried; /* pages of the log when it was last asked to begin anew */
+    bool full;     /* commits wait for the disk */
+    bool scans;    /* it is for long scans */
     struct sfs_sqlite_visitor visitor;
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
 };
@@ -135,26 +135,26 @@ struct sfs_sqlite {
     unsigned readers;
 
     pthread_mutex_t queue_mutex; /* guards what follows; never held across I/O */
-    struct sfs_sqlite_request *queue_first;
-    struct sfs_sqlite_request *queue_last;
-    bool writing;              /* somebody holds the write connection */
-    bool committed;            /* there is a … */
-    pthread_t committer;       /* … thread that made the last commit here … */
-    int64_t committed_at;      /* … then, monotonic */
+    struct sfs_sqlite_request *queue_first, *queue_last;
+    struct sfs_sqlite_request *awaiting; /* the leader that waits for companions; NULL: none does */
+    unsigned queued, companions;         /* in the queue; who wanted something durable of late */
+    int64_t durable_took;                /* ns, a turn with something durable in it, as of late */
+    bool writing, committed;             /* somebody holds the write connection; there is a … */
+    pthread_t committer;                 /* … thread that made the last commit here … */
+    int64_t committed_at;                /* … then, monotonic */
     sqlite3_stmt *near_anchor; /* of who holds the write connection, as the next two; NULL: none */
     uint64_t near_number;      /* the snapshot that it is of */
     bool near_present;         /* nothing was committed since */
-    struct sfs_sqlite_connection *writer; /* NULL: the file cannot be written */
+    struct sfs_sqlite_connection *writer;  /* NULL: the file cannot be written */
     struct sfs_sqlite_connection *freezer; /* holds SQLite's write lock all the time, of a frozen
                                             * store; NULL: it is not */
-    int64_t synced;                       /* known to be on disk up to here */
-    int64_t own_last;    /* the last commit of this opening, -1: none … */
-    int64_t own_next;    /* … the one it is about to make, 0: none … */
-    int64_t others_last; /* … and the last that it met of others, 0: none */
-    int turn;                             /* the log, for turns among processes; -1: not open */
+    int64_t synced;                        /* known to be on disk up to here */
+    int64_t own_last;                      /* the last commit of this opening, -1: none … */
+    int64_t own_next;                      /* … the one it is about to make, 0: none … */
+    int64_t others_last;                   /* … and the last that it met of others, 0: none */
+    int turn;                              /* the log, for turns among processes; -1: not open */
 
-    struct sfs_sqlite_positions held; /* positions.c; whoever holds the write connection */
-    struct sfs_sqlite_positions kept;
+    struct sfs_sqlite_positions held, kept; /* positions.c; whoever holds the write connection */
     struct sfs_sqlite_sweep sweep;
 
     struct sfs_sqlite_memo *memo; /* NULL: there is none */
@@ -195,12 +195,12 @@ int sfs_sqlite_scanner_take(struct sfs_sqlite *store, struct sfs_sqlite_connecti
                             struct sfs_error *error);
 void sfs_sqlite_reader_give(struct sfs_sqlite_connection *connection);
 /*
- * For one short read: the write connection, if nobody writes and this thread made the last commit, or
- * whichever thread made it a moment ago (who serves requests in turn hands the next one to another thread).
- * It still has the pages of that commit, while each commit makes every reader drop all that it has
- * read. Between the reads of one snapshot (`number`, 0: none) its read transaction may stay open
- * there, by `near_anchor`: until somebody else wants the connection, or the housekeeper comes
- * round.
+ * For one short read: the write connection, if nobody writes and this thread made the last commit,
+ * or whichever thread made it a moment ago (who serves requests in turn hands the next one to
+ * another thread). It still has the pages of that commit, while each commit makes every reader drop
+ * all that it has read. Between the reads of one snapshot (`number`, 0: none) its read transaction
+ * may stay open there, by `near_anchor`: until somebody else wants the connection, or the
+ * housekeeper comes round.
  */
 int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
                          struct sfs_sqlite_connection **ret_connection, struct sfs_error *error);
@@ -265,7 +265,7 @@ struct sfs_sqlite_row {
     int64_t content;                 /* 0: the value is in the row, or empty */
     bool chunked;
     struct sfs_bytes data; /* of a value in the row, if it was asked for; until the next step */
-    int64_t begun; /* as of a place; only where apply.c looks a name up */
+    int64_t begun;         /* as of a place; only where apply.c looks a name up */
 };
 /* The record in the statement's present row. With SFS_WANT_VALUE its value as of `version`. */
 int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement, unsigned want,

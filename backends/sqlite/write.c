@@ -4,13 +4,19 @@
  * queued, executes each batch in a savepoint of its own inside one transaction, commits, and tells
  * every caller its own result. With one batch there is no savepoint. Where the transaction as a
  * whole fails, each batch is tried again alone, so that no batch suffers from its neighbours.
+ * Where the disk is slow a leader waits a little for those who wrote durably a moment ago: the sync
+ * that served them keeps them out of the next one. (PostgreSQL's commit_delay and commit_siblings.)
  */
 #include "backends/sqlite/index.h"
 #include "backends/sqlite/sharing.h"
 
+#include <time.h>
+
 #include "util/clock.h"
 
 #define GROUP_MAX 256
+#define WAIT_PART 8 /* of a durable turn: how long to wait for companions at the most */
+#define WAIT_LEAST (100 * SFS_NS_PER_MS / 1000)
 
 struct sfs_sqlite_request {
     struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
@@ -34,6 +40,9 @@ static void enqueue(struct sfs_sqlite *store, struct sfs_sqlite_request *request
     else
         store->queue_first = request;
     store->queue_last = request;
+    store->queued++;
+    if (store->awaiting && store->queued >= store->companions)
+        pthread_cond_signal(&store->awaiting->wake);
 }
 
 /* Takes the requests at the queue's beginning that can be committed together. */
@@ -44,6 +53,7 @@ static size_t take_group(struct sfs_sqlite *store, struct sfs_sqlite_request **g
         group[count++] = store->queue_first;
         store->queue_first = store->queue_first->next;
     }
+    store->queued -= (unsigned)count;
     if (!store->queue_first)
         store->queue_last = NULL;
     return count;
@@ -59,6 +69,7 @@ static void pass_on(struct sfs_sqlite *store)
     next->leader = true;
     if (next->exclusive) {
         store->queue_first = next->next;
+        store->queued--;
         if (!store->queue_first)
             store->queue_last = NULL;
     }
@@ -317,14 +328,59 @@ static void process(struct sfs_sqlite *store, struct sfs_sqlite_request **group,
         process_alone(store, group[i]);
 }
 
-static void lead(struct sfs_sqlite *store)
+static bool waits_for_disk(const struct sfs_sqlite *store, const struct sfs_sqlite_request *request)
+{
+    return request->durable || (store->options.synchronous && request->batch);
+}
+
+static unsigned waiting_for_disk(const struct sfs_sqlite *store)
+{
+    unsigned count = 0;
+    for (const struct sfs_sqlite_request *next = store->queue_first; next; next = next->next)
+        count += waits_for_disk(store, next);
+    return count;
+}
+
+/* Under the mutex, by the leader, which is the first in the queue. */
+static void await_companions(struct sfs_sqlite *store, struct sfs_sqlite_request *leader)
+{
+    int64_t most = store->durable_took / WAIT_PART;
+    if (most < WAIT_LEAST || waiting_for_disk(store) == 0)
+        return;
+    int64_t until = sfs_clock_monotonic() + most;
+    struct timespec end = {.tv_sec = (time_t)(until / SFS_NS_PER_SECOND),
+                           .tv_nsec = (long)(until % SFS_NS_PER_SECOND)};
+    int code = 0;
+    store->awaiting = leader;
+    while (store->queued < store->companions && code == 0)
+        code = pthread_cond_clockwait(&leader->wake, &store->queue_mutex, CLOCK_MONOTONIC, &end);
+    store->awaiting = NULL;
+}
+
+/* Who was in a durable turn, and who came meanwhile, may be in the next. */
+static void note_turn(struct sfs_sqlite *store, unsigned durable, int64_t took)
+{
+    if (durable == 0)
+        return;
+    store->durable_took = (3 * store->durable_took + took) / 4;
+    store->companions = durable + waiting_for_disk(store);
+}
+
+static void lead(struct sfs_sqlite *store, struct sfs_sqlite_request *leader)
 {
     struct sfs_sqlite_request *group[GROUP_MAX];
+    unsigned durable = 0;
+    await_companions(store, leader);
     size_t count = take_group(store, group);
     pthread_mutex_unlock(&store->queue_mutex);
+    for (size_t i = 0; i < count; i++)
+        durable += waits_for_disk(store, group[i]);
+    int64_t began = durable > 0 ? sfs_clock_monotonic() : 0;
     sfs_sqlite_near_end(store);
     process(store, group, count);
+    int64_t took = durable > 0 ? sfs_clock_monotonic() - began : 0;
     pthread_mutex_lock(&store->queue_mutex);
+    note_turn(store, durable, took);
     for (size_t i = 0; i < count; i++) {
         group[i]->done = true;
         pthread_cond_signal(&group[i]->wake);
@@ -343,7 +399,7 @@ static int submit(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
     }
     while (!request->done) {
         if (request->leader)
-            lead(store);
+            lead(store, request);
         else
             pthread_cond_wait(&request->wake, &store->queue_mutex);
     }

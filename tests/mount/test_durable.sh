@@ -3,9 +3,9 @@
 # How often durable writes wait for the disk: once each, and several clients' together.
 # stage: gcc
 . "$srcdir/tests/mount/lib.sh"
-each=50
+each=25
 mnt=$TMPDIR/mnt
-export SLOW_DISK_LOG=$TMPDIR/syncs SLOW_DISK_MS=5
+export SLOW_DISK_LOG=$TMPDIR/syncs SLOW_DISK_MS=20
 
 works $CC -D_GNU_SOURCE -O2 -shared -fPIC -o "$TMPDIR/slow_disk.so" "$srcdir/tests/mount/slow_disk.c" -ldl
 : > "$SLOW_DISK_LOG"
@@ -63,7 +63,7 @@ at_least "$each" "one client"
 at_most $((each + each / 5)) "one client" # and a checkpoint now and then
 alone=$took
 counted four
-at_most $((each * 3)) "four clients' $((each * 4)) files"
+at_most $((each * 8 / 5)) "four clients' $((each * 4)) files"
 echo "$each files one after the other: $alone ms; four times as many by four clients: $took ms, $syncs syncs"
 
 # What was closed before is not on disk: a sync that finds nothing dirty is no empty word.
