@@ -114,7 +114,7 @@ static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
     unsigned mask = times_of(file, &attributes);
     int code = 0;
     if (file->created) /* the file is another's, who has given it its mode and owner */
-        mask &= ~(unsigned)(SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID);
+        mask &= ~(unsigned)(SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID | SFS_ATTRIBUTE_ID);
     if (dirty->cut)
         code = sfs_batch_truncate(batch, key, dirty->low, error);
     if (code == 0)
@@ -233,8 +233,7 @@ void fs_file_committed(struct fs_file *file, const struct fs_dirty *taken, int c
     } else if (taken->level != FS_CLEAN) {
         file->created = false;
         file->made = 0;
-        if (file->dirty.level == FS_CLEAN)
-            file->pending_mask = 0;
+        file->pending_mask &= file->dirty.level == FS_CLEAN ? 0 : ~(unsigned)SFS_ATTRIBUTE_ID;
         if (record != NULL) {
             /* The kernel's pages hold what was committed only if nobody else wrote meanwhile. */
             bool ours = record->revision == sequence && record->size == file->content.size;

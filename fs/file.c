@@ -165,6 +165,8 @@ void fs_file_create(struct fs_file *file, const struct sfs_attributes *attribute
     file->dirty.level = FS_OPENED;
     file->pending = *attributes;
     file->pending_mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID;
+    if (attributes->id != 0)
+        file->pending_mask |= SFS_ATTRIBUTE_ID;
     file->written = file->changed = fs_now();
     pthread_mutex_unlock(&file->lock);
 }

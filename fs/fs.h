@@ -59,6 +59,9 @@ struct fs_space {
         uint64_t version; /* … of the store */
         char name[256];
     } absent;              /* the name that was looked up last and not found */
+    uint64_t next_id; /* of records that are still to be made; reserved for this mount up to … */
+    uint64_t ids_end;
+    bool no_ids;      /* the store does not reserve any */
     pthread_cond_t idle;
     unsigned users;        /* calls inside the store now */
     bool ended;
@@ -224,6 +227,8 @@ void fs_space_unref(struct fs_space *space);
 /* Around every use of space->store: EXPIRED once the transaction has ended. */
 int fs_space_enter(struct fs_space *space, struct sfs_error *error);
 void fs_space_leave(struct fs_space *space);
+/* An id for a record that is still to be made, whose st_ino is told before; 0: the store gives none. Inside the space. */
+uint64_t fs_space_new_id(struct fs_space *space);
 /* Around a call in the keys tree, so that the key of a node stays its key for that long. */
 void fs_space_share(struct fs_space *space);
 void fs_space_unshare(struct fs_space *space);

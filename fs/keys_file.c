@@ -242,6 +242,7 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
         code = create_committed(call, &target, &attributes, open, info, entry);
     } else if (code == 0) {
         fs_keys_outlive(call, dir, name);
+        attributes.id = fs_space_new_id(dir->space);
         code = create_pending(call, &target, &attributes, (info->flags & O_TRUNC) != 0, entry);
     }
     fs_target_free(&target);

@@ -133,7 +133,8 @@ void fs_keys_stat_file(struct fs_file *file, struct stat *st)
         fs_keys_stat_record(space, file->record, st);
         st->st_blocks = asked ? blocks : st->st_blocks;
     } else {
-        st->st_ino = (ino_t)(file->node->id | (UINT64_C(1) << 62));
+        bool known = (file->pending_mask & SFS_ATTRIBUTE_ID) != 0;
+        st->st_ino = known ? ino_of(space, file->pending.id) : (ino_t)(file->node->id | (UINT64_C(1) << 62));
         st->st_mode = S_IFREG;
         st->st_nlink = 1;
         st->st_atim = st->st_mtim = st->st_ctim = fs_time(file->written);

@@ -8,6 +8,8 @@
 #include "fs/fields.h"
 #include "fs/loop.h"
 
+#define IDS 1024 /* reserved at a time: one commit */
+
 bool fs_is_shared(const struct sfs_storage *store)
 {
     return (sfs_storage_capabilities(store) & (SFS_CAN_SHARE | SFS_CAN_CHANGE_OUTSIDE)) != 0;
@@ -63,6 +65,26 @@ int fs_space_enter(struct fs_space *space, struct sfs_error *error)
     if (!ended)
         return 0;
     return sfs_fail(error, SFS_E_EXPIRED, "mount", "this transaction has ended: begin another one");
+}
+
+uint64_t fs_space_new_id(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    uint64_t id = space->next_id < space->ids_end ? space->next_id++ : 0;
+    bool reserve = id == 0 && !space->no_ids;
+    pthread_mutex_unlock(&space->lock);
+    if (!reserve)
+        return id;
+    fs_loop_yield();
+    int code = sfs_reserve_ids(space->store, IDS, &id, NULL);
+    pthread_mutex_lock(&space->lock);
+    if (code == 0) {
+        space->next_id = id + 1;
+        space->ids_end = id + IDS;
+    }
+    space->no_ids = space->no_ids || code == SFS_E_UNSUPPORTED;
+    pthread_mutex_unlock(&space->lock);
+    return code == 0 ? id : 0;
 }
 
 void fs_space_leave(struct fs_space *space)

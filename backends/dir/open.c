@@ -87,13 +87,25 @@ static int dir_close(struct sfs_storage *storage, struct sfs_error *error)
     return code;
 }
 
+static int dir_reserve_ids(struct sfs_storage *base, uint64_t count, uint64_t *ret_first,
+                           struct sfs_error *error)
+{
+    (void)error;
+    struct sfs_dir_store *store = (struct sfs_dir_store *)base;
+    pthread_mutex_lock(&store->lock);
+    *ret_first = store->last_id + 1;
+    store->last_id += count;
+    pthread_mutex_unlock(&store->lock);
+    return 0;
+}
+
 /* --- opening --- */
 
 static int store_new(unsigned flags, struct sfs_dir_store **ret_store, struct sfs_error *error)
 {
     static const struct sfs_time_operations times = {dir_sequence, dir_snapshot, dir_changes};
-    static const struct sfs_override_operations overrides = {.exists = sfs_dir_exists,
-                                                             .backup = sfs_dir_backup};
+    static const struct sfs_override_operations overrides = {
+        .exists = sfs_dir_exists, .backup = sfs_dir_backup, .reserve_ids = dir_reserve_ids};
     static const struct sfs_storage_operations operations = {
         .name = "dir",
         .read = &sfs_dir_reads,

@@ -195,7 +195,11 @@ static int take_lock(struct sfs_json_store *store, struct sfs_error *error)
 static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct sfs_error *error)
 {
     static const struct sfs_override_operations overrides = {
-        .totals = sfs_memory_totals, .backup = json_backup, .index = &sfs_memory_index_operations};
+        .totals = sfs_memory_totals,
+        .backup = json_backup,
+        .reserve_ids = sfs_memory_reserve_ids,
+        .index = &sfs_memory_index_operations,
+    };
     struct sfs_json_store *store = calloc(1, sizeof(*store));
     if (!store)
         return sfs_fail_memory(error, ORIGIN);

@@ -127,7 +127,11 @@ static int take_lock(struct memory_store *store, struct sfs_error *error)
 }
 
 static const struct sfs_override_operations overrides = {
-    .totals = sfs_memory_totals, .backup = memory_backup, .index = &sfs_memory_index_operations};
+    .totals = sfs_memory_totals,
+    .backup = memory_backup,
+    .reserve_ids = sfs_memory_reserve_ids,
+    .index = &sfs_memory_index_operations,
+};
 
 static int store_new(unsigned flags, struct memory_store **ret_store, struct sfs_error *error)
 {

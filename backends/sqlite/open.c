@@ -114,6 +114,31 @@ static int sqlite_data(struct sfs_storage *base, struct sfs_bytes name, uint64_t
     return sfs_sqlite_view_data(view, name, offset, ret_extent, error);
 }
 
+struct reservation {
+    uint64_t count;
+    uint64_t first;
+};
+
+static int reserve_work(struct sfs_sqlite_transaction *transaction, void *context,
+                        struct sfs_error *error)
+{
+    (void)error;
+    struct reservation *reservation = context;
+    reservation->first = (uint64_t)transaction->state.last_id + 1;
+    transaction->state.last_id += (int64_t)reservation->count;
+    return 0;
+}
+
+static int sqlite_reserve_ids(struct sfs_storage *base, uint64_t count, uint64_t *ret_first,
+                              struct sfs_error *error)
+{
+    struct reservation reservation = {.count = count};
+    int code = sfs_sqlite_transact(sfs_sqlite_of(base), reserve_work, &reservation, error);
+    if (code == 0)
+        *ret_first = reservation.first;
+    return code;
+}
+
 static const struct sfs_override_operations override_operations = {
     .totals = sfs_sqlite_totals,
     .backup = sfs_sqlite_backup,
@@ -121,6 +146,7 @@ static const struct sfs_override_operations override_operations = {
     .data = sqlite_data,
     .watch = sfs_sqlite_watch,
     .version = sfs_sqlite_version,
+    .reserve_ids = sqlite_reserve_ids,
     .index = &sfs_sqlite_index_operations,
 };
 

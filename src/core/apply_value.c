@@ -31,6 +31,8 @@ static struct sfs_record put_form(const struct sfs_operation *operation,
         attributes->mode = default_mode(attributes->kind);
         attributes->uid = attributes->gid = SFS_OWNER_NONE;
         attributes->created = attributes->accessed = operation->time;
+        if (operation->mask & SFS_ATTRIBUTE_ID)
+            attributes->id = operation->attributes.id;
     }
     attributes->modified = attributes->changed = operation->time;
     if (!attributes->type_set)

@@ -26,6 +26,14 @@ static int check_attributes(const struct sfs_attributes *attributes, unsigned ma
     return 0;
 }
 
+static int check_id(const struct sfs_attributes *attributes, unsigned mask, struct sfs_error *error)
+{
+    if (!(mask & SFS_ATTRIBUTE_ID) ||
+        (attributes && attributes->id > 0 && attributes->id <= INT64_MAX))
+        return 0;
+    return sfs_fail(error, SFS_E_INVALID, "batch", "a record id is 1 to 2^63 - 1");
+}
+
 /* A record under a marker name is a marker and no other is; only values and links have a value. */
 static int check_kind(struct sfs_bytes name, enum sfs_kind kind, bool has_value,
                       struct sfs_error *error)
@@ -46,7 +54,9 @@ static int check_put(struct sfs_bytes name, const struct sfs_attributes *attribu
 {
     int rc = sfs_name_check(name, error);
     if (!rc)
-        rc = check_attributes(attributes, mask, error);
+        rc = check_attributes(attributes, mask & ~(unsigned)SFS_ATTRIBUTE_ID, error);
+    if (!rc)
+        rc = check_id(attributes, mask, error);
     if (rc)
         return rc;
     enum sfs_kind kind = sfs_name_is_marker(name) ? SFS_KIND_MARKER : SFS_KIND_VALUE;

@@ -265,6 +265,14 @@ int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
     return 0;
 }
 
+int sfs_memory_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
+                           struct sfs_error *error)
+{
+    (void)error;
+    *ret_first = atomic_fetch_add(&sfs_memory_engine_of(store)->last_id, count) + 1;
+    return 0;
+}
+
 const struct sfs_read_operations *sfs_memory_read_operations(void)
 {
     static const struct sfs_read_operations operations = {engine_get, engine_read, engine_scan};

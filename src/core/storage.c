@@ -248,6 +248,19 @@ void sfs_cursor_close(struct sfs_cursor *cursor)
 
 /* --- write --- */
 
+int sfs_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
+                    struct sfs_error *error)
+{
+    const size_t offset = offsetof(struct sfs_override_operations, reserve_ids);
+    struct sfs_storage *able = sfs_storage_override(store, offset, true);
+    if (count == 0 || count > UINT64_C(1) << 20)
+        return sfs_fail(error, SFS_E_INVALID, "storage", "1 to 2^20 ids can be reserved at once");
+    if (!writer(store))
+        return fail_read_only(store, error);
+    return able ? able->operations->override->reserve_ids(able, count, ret_first, error)
+                : fail_unsupported(store, "ids to reserve", error);
+}
+
 int sfs_apply(struct sfs_storage *store, struct sfs_batch *batch,
               const struct sfs_apply_options *options, uint64_t *ret_sequence,
               struct sfs_error *error)

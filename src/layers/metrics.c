@@ -235,6 +235,12 @@ static int metrics_version(struct sfs_storage *store, uint64_t *ret_version, str
     return sfs_version(store->below, ret_version, error);
 }
 
+static int metrics_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
+                               struct sfs_error *error)
+{
+    return sfs_reserve_ids(store->below, count, ret_first, error);
+}
+
 static int metrics_push_down(struct sfs_storage *store, const struct sfs_query *query,
                              struct sfs_push_down *ret_taken, struct sfs_error *error)
 {
@@ -332,6 +338,7 @@ static const struct sfs_override_operations override_operations = {
     .check = metrics_check,
     .data = metrics_data,
     .version = metrics_version,
+    .reserve_ids = metrics_reserve_ids,
     .push_down = metrics_push_down,
     .index = &index_operations,
 };

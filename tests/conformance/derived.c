@@ -201,6 +201,69 @@ static void layers_have_no_holes(void **state)
     expect_bytes(f->store, L("a"), L("1"));
 }
 
+static uint64_t put_with_id(struct fixture *f, struct sfs_bytes name, uint64_t id)
+{
+    const struct sfs_attributes attributes = {.id = id};
+    OK(sfs_batch_put(f->batch, name, L("value"), &attributes, SFS_ATTRIBUTE_ID, &f->error));
+    apply(f, 0);
+    const struct sfs_record *record = get(f->store, name);
+    uint64_t given = record->attributes.id;
+    sfs_record_unref(record);
+    return given;
+}
+
+static void ids_are_reserved(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first = 0, next = 0;
+    int code = sfs_reserve_ids(f->store, 10, &first, &f->error);
+    if (f->stack->layers & (STACK_FAULT | STACK_TRANSACTION)) { /* one that answers for itself */
+        assert_int_equal(code, SFS_E_UNSUPPORTED);
+        return;
+    }
+    OK(code);
+    OK(sfs_reserve_ids(f->store, 1, &next, &f->error));
+    assert_true(first > 0 && next >= first + 10);
+    put(f, L("other"), L(""));
+    const struct sfs_record *other = get(f->store, L("other"));
+    assert_true(other->attributes.id > next);
+    assert_int_equal(put_with_id(f, L("b"), first + 9), first + 9);
+    assert_int_equal(put_with_id(f, L("a"), first), first);
+    assert_int_equal(put_with_id(f, L("a"), first + 1), first); /* it was there */
+    put(f, L("another"), L(""));
+    const struct sfs_record *another = get(f->store, L("another"));
+    assert_true(another->attributes.id > other->attributes.id);
+    if (fixture_can(f, SFS_CAN_PERSIST)) {
+        uint64_t later = 0;
+        fixture_reopen(f);
+        OK(sfs_reserve_ids(f->store, 1 << 20, &later, &f->error));
+        assert_true(later > another->attributes.id);
+        const struct sfs_record *again = get(f->store, L("b"));
+        assert_int_equal(again->attributes.id, first + 9);
+        sfs_record_unref(again);
+    }
+    sfs_record_unref(other);
+    sfs_record_unref(another);
+    assert_int_equal(sfs_reserve_ids(f->store, 0, &next, NULL), SFS_E_INVALID);
+    assert_int_equal(sfs_reserve_ids(f->store, (1 << 20) + 1, &next, NULL), SFS_E_INVALID);
+}
+
+static void ids_are_checked(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_attributes attributes = {.id = 0};
+    const unsigned mask = SFS_ATTRIBUTE_ID;
+    struct sfs_bytes none = {0};
+    assert_int_equal(sfs_batch_put(f->batch, L("a"), none, &attributes, mask, NULL), SFS_E_INVALID);
+    assert_int_equal(sfs_batch_put(f->batch, L("a"), none, NULL, mask, NULL), SFS_E_INVALID);
+    attributes.id = UINT64_C(1) << 63;
+    assert_int_equal(sfs_batch_put(f->batch, L("a"), none, &attributes, mask, NULL), SFS_E_INVALID);
+    attributes.id = 1;
+    assert_int_equal(sfs_batch_attributes(f->batch, L("a"), &attributes, mask, NULL),
+                     SFS_E_INVALID);
+    assert_int_equal(sfs_batch_size(f->batch), 0);
+}
+
 static void read_only_open(void **state)
 {
     struct fixture *f = *state;
@@ -213,6 +276,8 @@ static void read_only_open(void **state)
     expect_bytes(f->store, L("a"), L("1"));
     assert_int_equal(sfs_set(f->store, L("a"), L("2"), &f->error), SFS_E_READ_ONLY);
     assert_int_equal(sfs_clear(f->store, NULL), SFS_E_READ_ONLY);
+    uint64_t first;
+    assert_int_equal(sfs_reserve_ids(f->store, 1, &first, NULL), SFS_E_READ_ONLY);
     expect_bytes(f->store, L("a"), L("1"));
     fixture_reopen(f);
     expect_bytes(f->store, L("a"), L("1"));
@@ -227,6 +292,8 @@ const struct conformance_test derived_tests[] = {
     {"totals follow", totals_follow, 0},
     {"check finds nothing", check_finds_nothing, 0},
     {"layers have no holes", layers_have_no_holes, 0},
+    {"ids are reserved", ids_are_reserved, 0},
+    {"ids are checked", ids_are_checked, 0},
     {"a store open for reading", read_only_open, 0},
     {0},
 };

@@ -55,6 +55,12 @@ def read(path):
         return file.read()
 
 
+def forget():
+    """Has the kernel drop the names and inodes that nobody uses."""
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("2")
+
+
 def checked(result):
     if result != 0:
         number = ctypes.get_errno()
@@ -354,6 +360,19 @@ def inode_numbers():
     after = os.stat("e/g").st_ino, os.stat("e").st_ino
     listed = {entry.name: entry.inode() for entry in list(os.scandir("e")) + list(os.scandir("."))}
     return [before == after, listed["g"] == after[0], listed["e"] == after[1], before[0] != before[1]]
+
+
+@case
+def inode_number_of_a_new_file():
+    """It stays when the file is closed, and when the kernel has forgotten it."""
+    with open("f", "w") as file:
+        told = os.fstat(file.fileno()).st_ino
+        same = [os.stat("f").st_ino == told, list(os.scandir("."))[0].inode() == told]
+        file.write("value")
+    same.append(os.stat("f").st_ino == told)
+    forget()
+    write("g")
+    return same + [os.stat("f").st_ino == told, os.stat("g").st_ino != told]
 
 
 @case

@@ -68,6 +68,9 @@ struct sfs_override_operations {
     int (*watch)(struct sfs_storage *store, struct sfs_watch **ret_watch, struct sfs_error *error);
     /* As sfs_version(). */
     int (*version)(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error);
+    /* As sfs_reserve_ids(). Engines give new records the ids that they come with. */
+    int (*reserve_ids)(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
+                       struct sfs_error *error);
     /* Query push-down: see storefs/query.h. */
     int (*push_down)(struct sfs_storage *store, const struct sfs_query *query,
                      struct sfs_push_down *ret_taken, struct sfs_error *error);
@@ -531,22 +534,19 @@ SFS_API void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64
                                         uint64_t last_id);
 /* The highest record id that was allotted. */
 SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
-/* A cursor with values over all of the present state, whatever is committed meanwhile: for saves and
- * backups. `progress` (may be NULL) is told now and then how many records were shown; where it
- * answers anything but 0 the next step is CANCELLED. *ret_sequence: the state's. */
+/* A cursor with values over all of the present state, for saves and backups. `progress` (may be NULL) is told
+ * how many records were shown; where it answers not 0 the next step is CANCELLED. *ret_sequence: the state's. */
 SFS_API int sfs_memory_engine_scan(struct sfs_memory_engine *engine, sfs_progress_function *progress,
                                    void *context, uint64_t *ret_sequence,
                                    struct sfs_cursor **ret_cursor, struct sfs_error *error);
-/* Makes an index while nobody else uses the engine, after its records were loaded. A unique one of which
- * the records make it impossible (somebody else wrote the file) becomes one that is not unique. INVALID,
- * EXISTS, NO_MEMORY. */
+/* Makes an index after loading, while nobody else uses the engine. A unique one that the records make impossible
+ * (somebody else wrote the file) becomes one that is not unique. INVALID, EXISTS, NO_MEMORY. */
 SFS_API int sfs_memory_engine_load_index(struct sfs_memory_engine *engine, struct sfs_bytes name,
                                          struct sfs_error *error);
 /* The indexes of the state that a cursor of `persist` or of sfs_memory_engine_scan() shows; borrowed from
  * the cursor; NULL: none. Only those that are ready are to be kept. */
 SFS_API const struct sfs_index_set *sfs_memory_cursor_indexes(const struct sfs_cursor *cursor);
-/* The groups; the engine is found through the store: it must be the member right behind `struct
- * sfs_storage` in the backend's struct (struct sfs_memory_storage). */
+/* The groups and overrides. The engine must be the member right behind the backend's `struct sfs_storage`. */
 struct sfs_memory_storage {
     struct sfs_storage storage;
     struct sfs_memory_engine *engine;
@@ -554,10 +554,10 @@ struct sfs_memory_storage {
 SFS_API const struct sfs_read_operations *sfs_memory_read_operations(void);
 SFS_API const struct sfs_write_operations *sfs_memory_write_operations(void);
 SFS_API const struct sfs_time_operations *sfs_memory_time_operations(void);
-/* The override `totals` of such a store. */
 SFS_API int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
                               struct sfs_error *error);
-/* The override `index` of such a store. */
+SFS_API int sfs_memory_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
+                                   struct sfs_error *error);
 extern SFS_API const struct sfs_index_operations sfs_memory_index_operations;
 
 /* --- opening by URI --- */
@@ -575,8 +575,7 @@ struct sfs_location {
 };
 enum sfs_option_type { SFS_OPTION_BOOL, SFS_OPTION_SIZE, SFS_OPTION_TEXT, SFS_OPTION_CHOICE };
 /* A backend's table of options; ends with name NULL. `offset` is where the value lies in the struct
- * that sfs_options_parse() fills: bool, uint64_t, const char * (borrowed from the location), int
- * (index in `choices`, separated by '|'). */
+ * that sfs_options_parse() fills: bool, uint64_t, const char * (borrowed), int (index in `choices`, parted by '|'). */
 struct sfs_option_rule {
     const char *name;
     enum sfs_option_type type;

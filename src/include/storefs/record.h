@@ -67,6 +67,8 @@ enum sfs_attribute_mask {
     SFS_ATTRIBUTE_MODIFIED = 1 << 8,
     SFS_ATTRIBUTE_CHANGED = 1 << 9,
     SFS_ATTRIBUTE_ALL = (1 << 10) - 1,
+    /* Of a put only, and not in ALL: the id of a record that is new, one of sfs_reserve_ids() that none has had. */
+    SFS_ATTRIBUTE_ID = 1 << 10,
 };
 
 #define SFS_OWNER_NONE UINT32_MAX   /* the uid and gid of a record that nobody gave one */
