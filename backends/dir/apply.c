@@ -148,7 +148,8 @@ static int commit_steps(struct sfs_dir_store *store, struct sfs_dir_steps *steps
     if (sequence > store->sequence)
         store->sequence = sequence;
     store->pending = all;
-    store->pending_durable = durable;
+    store->pending_later = durable && sfs_dir_settles_later(&all);
+    store->pending_durable = durable && !store->pending_later;
     /* It has happened, also if the files cannot be moved now: whoever looks next does that first.
      */
     (void)sfs_dir_settle(store, NULL);
@@ -162,10 +163,10 @@ static bool is_durable(const struct sfs_apply_options *options)
 
 /* The names of new files in the control directory must not be lost before the log refers to them.
  */
-static int sync_control(struct sfs_dir_run *run, bool sync, struct sfs_error *error)
+static int sync_new(struct sfs_dir_run *run, bool sync, struct sfs_error *error)
 {
     bool any = run->temporary_count > 0;
-    return sync && any ? sfs_dir_sync_fd(run->store, run->store->control, error) : 0;
+    return sync && any ? sfs_dir_sync_control(run->store, error) : 0;
 }
 
 static int run_batch(struct sfs_dir_run *run, struct sfs_batch *batch, bool durable,
@@ -178,7 +179,7 @@ static int run_batch(struct sfs_dir_run *run, struct sfs_batch *batch, bool dura
     if (code == 0)
         code = sfs_dir_run_plan(run, sync, &steps, error);
     if (code == 0)
-        code = sync_control(run, sync, error);
+        code = sync_new(run, sync, error);
     if (code == 0 && steps.count) {
         pthread_mutex_lock(&store->lock);
         code = commit_steps(store, &steps, run->run.sequence, durable, ret_committed, error);

@@ -102,7 +102,9 @@ struct sfs_dir_store {
     uint64_t used_sequence;  /* the highest one given out */
     uint64_t last_id;
     struct sfs_dir_steps pending; /* in the log, and not all in place yet */
-    bool pending_durable;
+    bool pending_durable;         /* to be put on disk as it comes into place */
+    bool pending_later;           /* to be put on disk with the next entry of the log: settle.c */
+    bool unsynced;                /* the last commit is in place so, and perhaps not on disk */
 
     int log; /* -1: none */
     uint64_t log_size;
@@ -255,6 +257,16 @@ int sfs_dir_log_unsaved(struct sfs_dir_store *store, struct sfs_dir_steps *steps
 /* Does the pending steps, which may have been done in part; `lock` held. They stay pending on
  * failure. */
 int sfs_dir_settle(struct sfs_dir_store *store, struct sfs_error *error);
+/* Whether steps only bring temporary files into place, so that they need not be on disk before the
+ * log's next entry is. */
+bool sfs_dir_settles_later(const struct sfs_dir_steps *steps);
+/* Whether there is anything to do to files. */
+bool sfs_dir_has_work(const struct sfs_dir_steps *steps);
+/* Of pending steps, those whose temporary file is gone have nothing to do any more. */
+void sfs_dir_skip_placed(struct sfs_dir_store *store);
+/* Puts the names in the control directory on disk, and with them what came from there into its
+ * place. `writer` held, or nobody else has the store. */
+int sfs_dir_sync_control(struct sfs_dir_store *store, struct sfs_error *error);
 int sfs_dir_save(struct sfs_dir_store *store, struct sfs_error *error); /* what is unsaved */
 
 /* --- stages (stage.c) --- */

@@ -129,7 +129,7 @@ static int write_new(struct sfs_dir_store *store, const struct sfs_dir_steps *st
     if (code == 0 && renameat(store->control, LOG_NEXT, store->control, LOG_NAME))
         code = fail_log(store, "cannot replace", error);
     if (code == 0 && sync)
-        code = sfs_dir_sync_fd(store, store->control, error);
+        code = sfs_dir_sync_control(store, error);
     if (code == 0) {
         if (store->log >= 0)
             close(store->log);
@@ -168,6 +168,19 @@ static void take_back(struct sfs_dir_store *store)
     store->log_broken = ftruncate(store->log, (off_t)store->log_size) != 0;
 }
 
+static int append(struct sfs_dir_store *store, struct sfs_bytes entry, bool sync,
+                  struct sfs_error *error)
+{
+    int code = write_at(store, store->log, entry, store->log_size, error);
+    if (code == 0 && sync)
+        code = sfs_dir_sync_fd(store, store->log, error);
+    if (code)
+        take_back(store);
+    else
+        store->log_size += entry.size;
+    return code;
+}
+
 int sfs_dir_log_append(struct sfs_dir_store *store, const struct sfs_dir_steps *steps,
                        uint64_t sequence, bool sync, struct sfs_error *error)
 {
@@ -181,13 +194,9 @@ int sfs_dir_log_append(struct sfs_dir_store *store, const struct sfs_dir_steps *
         sfs_buffer_free(&out);
         return sfs_fail_memory(error, SFS_DIR_ORIGIN);
     }
-    int code = write_at(store, store->log, sfs_buffer_bytes(&out), store->log_size, error);
-    if (code == 0 && sync)
-        code = sfs_dir_sync_fd(store, store->log, error);
-    if (code)
-        take_back(store);
-    else
-        store->log_size += out.size;
+    int code = store->unsynced ? sfs_dir_sync_control(store, error) : 0;
+    if (code == 0)
+        code = append(store, sfs_buffer_bytes(&out), sync, error);
     sfs_buffer_free(&out);
     return code;
 }
@@ -196,12 +205,8 @@ void sfs_dir_log_done(struct sfs_dir_store *store)
 {
     struct sfs_buffer out = {0};
     struct sfs_dir_entry entry = entry_of(store, SFS_DIR_ENTRY_DONE, store->sequence);
-    if (!store->log_broken && sfs_dir_form_entry(&entry, NULL, &out) == 0) {
-        if (write_at(store, store->log, sfs_buffer_bytes(&out), store->log_size, NULL))
-            take_back(store);
-        else
-            store->log_size += out.size;
-    }
+    if (!store->log_broken && sfs_dir_form_entry(&entry, NULL, &out) == 0)
+        (void)append(store, sfs_buffer_bytes(&out), false, NULL);
     sfs_buffer_free(&out);
 }
 

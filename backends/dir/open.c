@@ -82,6 +82,11 @@ static int dir_close(struct sfs_storage *storage, struct sfs_error *error)
             code = sfs_dir_save(store, error);
             sfs_dir_leave(store);
         }
+        if (code == 0 && store->unsynced) {
+            code = sfs_dir_sync_control(store, error);
+            if (code == 0)
+                sfs_dir_log_done(store);
+        }
     }
     free_store(store);
     return code;
@@ -226,18 +231,11 @@ static int remove_temporaries(struct sfs_dir_store *store, struct sfs_error *err
     return 0;
 }
 
-static bool has_work(const struct sfs_dir_steps *steps)
-{
-    for (size_t i = 0; i < steps->count; i++)
-        if (steps->steps[i].action != SFS_DIR_KNOWN &&
-            (steps->steps[i].action != SFS_DIR_DROP || steps->steps[i].inode))
-            return true;
-    return false;
-}
-
 static int finish(struct sfs_dir_store *store, struct sfs_error *error)
 {
-    if (store->storage.read_only && has_work(&store->pending))
+    store->pending_later = sfs_dir_settles_later(&store->pending);
+    sfs_dir_skip_placed(store);
+    if (store->storage.read_only && sfs_dir_has_work(&store->pending))
         return sfs_fail(error, SFS_E_READ_ONLY, SFS_DIR_ORIGIN,
                         "'%s' has a commit that its last process did not bring to its end: open it "
                         "once for writing (storefs fsck --repair does)",

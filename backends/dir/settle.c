@@ -3,6 +3,12 @@
  * Doing what a commit in the log says. Every step can be done again: a file that is to go is known
  * by its inode number, and a temporary file that is not there any more is in its place already.
  * First all that is in the way goes, then directories are made, then files come.
+ *
+ * That a commit is done is noted in the log, and then nobody does it again: of a durable one this
+ * has to wait until its files are on disk under their names. Where they only come from the control
+ * directory, nobody waits for that: the commit stays the last in the log without the note, and the
+ * next entry is written only when the control directory has gone to disk (sfs_dir_sync_control).
+ * Its new files need that anyway, and a name that has left it has come where it is now.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
@@ -181,6 +187,60 @@ static int adjust(struct sfs_dir_store *store, const struct sfs_dir_step *step,
     return code;
 }
 
+/* --- what can wait for the disk --- */
+
+static bool has_work(const struct sfs_dir_step *step)
+{
+    return step->action != SFS_DIR_KNOWN && (step->action != SFS_DIR_DROP || step->inode);
+}
+
+static bool only_comes(const struct sfs_dir_step *step)
+{
+    return step->action == SFS_DIR_PLACE && !step->replaced;
+}
+
+bool sfs_dir_settles_later(const struct sfs_dir_steps *steps)
+{
+    bool any = false;
+    for (size_t i = 0; i < steps->count; i++) {
+        if (has_work(&steps->steps[i]) && !only_comes(&steps->steps[i]))
+            return false;
+        any |= only_comes(&steps->steps[i]);
+    }
+    return any;
+}
+
+bool sfs_dir_has_work(const struct sfs_dir_steps *steps)
+{
+    for (size_t i = 0; i < steps->count; i++)
+        if (has_work(&steps->steps[i]))
+            return true;
+    return false;
+}
+
+void sfs_dir_skip_placed(struct sfs_dir_store *store)
+{
+    struct stat status;
+    char temporary[24];
+    for (size_t i = 0; i < store->pending.count; i++) {
+        struct sfs_dir_step *step = &store->pending.steps[i];
+        sfs_dir_temporary_name(step->temporary, temporary);
+        if (only_comes(step) && fstatat(store->control, temporary, &status, AT_SYMLINK_NOFOLLOW) &&
+            errno == ENOENT)
+            step->action = SFS_DIR_KNOWN;
+    }
+}
+
+int sfs_dir_sync_control(struct sfs_dir_store *store, struct sfs_error *error)
+{
+    int code = sfs_dir_sync_fd(store, store->control, error);
+    if (code == 0)
+        store->unsynced = false;
+    return code;
+}
+
+/* --- all of it --- */
+
 typedef int settle_step(struct sfs_dir_store *store, const struct sfs_dir_step *step,
                         struct sfs_error *error);
 
@@ -204,6 +264,9 @@ int sfs_dir_settle(struct sfs_dir_store *store, struct sfs_error *error)
     }
     sfs_dir_steps_free(&store->pending);
     store->pending_durable = false;
-    sfs_dir_log_done(store);
+    if (store->pending_later)
+        store->unsynced = true;
+    else
+        sfs_dir_log_done(store);
     return 0;
 }

@@ -36,5 +36,9 @@ tests_fault_test_dir_crash_SOURCES = tests/fault/test_dir_crash.c $(conformance_
 	tests/fault/no_sync.c
 tests_fault_test_dir_crash_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=renameat,--wrap=unlinkat,--wrap=mkdirat,--wrap=write
+fault_tests += tests/fault/test_dir_power
+tests_fault_test_dir_power_SOURCES = tests/fault/test_dir_power.c $(conformance_fixture)
+tests_fault_test_dir_power_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=renameat,--wrap=unlinkat,--wrap=fsync,--wrap=write
 fault_tests += tests/fault/test_power_cut
 tests_fault_test_power_cut_SOURCES = tests/fault/test_power_cut.c tests/fault/power.c tests/fault/power.h
