@@ -25,11 +25,26 @@ int sfs_posting_get(struct sfs_storage *store, struct sfs_bytes key, enum sfs_po
         sfs_posting_free(&posting);
         return sfs_fail(
             error, SFS_E_UNSUPPORTED, SFS_ATTRIBUTE_ORIGIN,
-            "'%s' cannot be told apart from another name as long: use the layout document",
+            "where '%s' belongs is another name: the record is damaged, or the hashes of both are "
+            "the same, and the index needs the layout document",
             sfs_name_show(name, shown, sizeof(shown)));
     }
     *ret_posting = posting;
     return 1;
+}
+
+/* Whether the record stands where one of its name does. 1, 0, or NO_MEMORY. */
+static int fits_key(const struct sfs_posting *posting, struct sfs_bytes key)
+{
+    struct sfs_buffer part = {0};
+    int result = sfs_buffer_byte(&part, '/');
+    if (!result)
+        result = sfs_part_add(sfs_buffer_bytes(&posting->name), &part);
+    if (!result)
+        result = key.size >= part.size &&
+                 memcmp((const char *)key.data + key.size - part.size, part.data, part.size) == 0;
+    sfs_buffer_free(&part);
+    return result;
 }
 
 static int visit_record(const struct sfs_record *record, enum sfs_posting_kind kind,
@@ -37,6 +52,9 @@ static int visit_record(const struct sfs_record *record, enum sfs_posting_kind k
 {
     struct sfs_posting posting = {0};
     int result = sfs_posting_read(kind, sfs_record_value(record), record->name, &posting, error);
+    int fits = result || kind == SFS_POSTING_CHUNK ? 1 : fits_key(&posting, record->name);
+    if (fits < 1)
+        result = fits ? sfs_attribute_fail(error, fits) : sfs_posting_fail(record->name, error);
     if (!result)
         result = visit(context, &posting, error);
     sfs_posting_free(&posting);
@@ -137,6 +155,7 @@ int sfs_postings_names(struct sfs_storage *store, struct sfs_bytes prefix,
 struct id_visit {
     const struct sfs_posting_visitor *visitor;
     struct sfs_buffer id;
+    uint64_t count; /* of the pair's ids so far */
 };
 
 static int visit_list(void *context, struct sfs_posting *posting, struct sfs_error *error)
@@ -147,6 +166,7 @@ static int visit_list(void *context, struct sfs_posting *posting, struct sfs_err
     int result = 0;
     while (!result && sfs_json_next_element(&cursor, &element)) {
         visit->id.size = 0;
+        visit->count++;
         result = sfs_attribute_fail(error, sfs_json_string_decode(element, &visit->id));
         if (!result)
             result =
@@ -155,10 +175,24 @@ static int visit_list(void *context, struct sfs_posting *posting, struct sfs_err
     return result;
 }
 
+static int check_count(const struct id_visit *visit, const struct sfs_posting *pair,
+                       struct sfs_error *error)
+{
+    char shown[200];
+    if (visit->count == pair->count)
+        return 0;
+    return sfs_fail(
+        error, SFS_E_CORRUPT, SFS_ATTRIBUTE_ORIGIN,
+        "the attribute index is damaged: the value '%s' has %llu entities and says %llu",
+        sfs_name_show(sfs_buffer_bytes(&pair->name), shown, sizeof(shown)),
+        (unsigned long long)visit->count, (unsigned long long)pair->count);
+}
+
 static int visit_pair(struct sfs_storage *store, struct sfs_bytes key, struct sfs_posting *pair,
                       struct id_visit *visit, struct sfs_error *error)
 {
     struct sfs_buffer prefix = {0};
+    visit->count = 0;
     int result = visit->visitor->pair ? visit->visitor->pair(visit->visitor->context,
                                                              sfs_buffer_bytes(&pair->name), error)
                                       : 0;
@@ -169,7 +203,9 @@ static int visit_pair(struct sfs_storage *store, struct sfs_bytes key, struct sf
                                        visit_list, visit, error);
     }
     sfs_buffer_free(&prefix);
-    return result ? result : visit_list(visit, pair, error);
+    if (!result)
+        result = visit_list(visit, pair, error);
+    return !result && visit->visitor->exact ? check_count(visit, pair, error) : result;
 }
 
 /* Gathers the pairs that are wanted: the one, or those of the attribute. */

@@ -44,6 +44,8 @@ struct sfs_posting {
     struct sfs_buffer list; /* compact JSON: an array */
 };
 void sfs_posting_free(struct sfs_posting *posting);
+/* CORRUPT, of the record at a key. */
+int sfs_posting_fail(struct sfs_bytes key, struct sfs_error *error);
 /* From a value; `key` is for the sentence. CORRUPT, NO_MEMORY. *ret_posting must be {0}. */
 int sfs_posting_read(enum sfs_posting_kind kind, struct sfs_bytes text, struct sfs_bytes key,
                      struct sfs_posting *ret_posting, struct sfs_error *error);
@@ -118,7 +120,8 @@ int sfs_entry_add(struct sfs_buffer *list, struct sfs_bytes attribute, struct sf
 int sfs_posting_get(struct sfs_storage *store, struct sfs_bytes key, enum sfs_posting_kind kind,
                     struct sfs_bytes name, struct sfs_posting *ret_posting,
                     struct sfs_error *error);
-/* Calls `visit` with each record whose key begins with `prefix`, in byte order of keys; what it
+/* Calls `visit` with each record whose key begins with `prefix`, in byte order of keys; CORRUPT for
+ * one that stands where one of its name does not. What `visit`
  * returns other than 0 ends it and is returned. The posting may be emptied. */
 typedef int sfs_posting_visit(void *context, struct sfs_posting *posting, struct sfs_error *error);
 int sfs_postings_scan(struct sfs_storage *store, struct sfs_bytes prefix,
@@ -132,6 +135,8 @@ struct sfs_posting_visitor {
     int (*pair)(void *context, struct sfs_bytes value, struct sfs_error *error);
     int (*id)(void *context, struct sfs_bytes id, struct sfs_error *error);
     void *context;
+    bool exact; /* a pair that has another number of ids than it says is CORRUPT; for who knows that
+                 * nothing changed meanwhile */
 };
 int sfs_postings_visit(struct sfs_storage *store, struct sfs_bytes key, struct sfs_bytes attribute,
                        const struct sfs_criterion *criterion,

@@ -172,12 +172,19 @@ static int read_members(struct sfs_json record, struct sfs_posting *posting)
     return result ? result : 1;
 }
 
+int sfs_posting_fail(struct sfs_bytes key, struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_ATTRIBUTE_ORIGIN,
+                    "the record '%s' of the attribute index is damaged",
+                    sfs_name_show(key, shown, sizeof(shown)));
+}
+
 int sfs_posting_read(enum sfs_posting_kind kind, struct sfs_bytes text, struct sfs_bytes key,
                      struct sfs_posting *ret_posting, struct sfs_error *error)
 {
     struct sfs_posting posting = {.kind = kind};
     struct sfs_json record;
-    char shown[200];
     int result = 0;
     if (sfs_json_parse(text, &record, NULL)) {
         if (kind != SFS_POSTING_CHUNK)
@@ -192,9 +199,7 @@ int sfs_posting_read(enum sfs_posting_kind kind, struct sfs_bytes text, struct s
     sfs_posting_free(&posting);
     if (result)
         return sfs_attribute_fail(error, result);
-    return sfs_fail(error, SFS_E_CORRUPT, SFS_ATTRIBUTE_ORIGIN,
-                    "the record '%s' of the attribute index is damaged",
-                    sfs_name_show(key, shown, sizeof(shown)));
+    return sfs_posting_fail(key, error);
 }
 
 int sfs_posting_write(const struct sfs_posting *posting, struct sfs_buffer *out)

@@ -95,7 +95,7 @@ static void order_entities(struct collector *collector)
 static int collect_attributes(struct sfs_storage *store, struct sfs_bytes key,
                               struct collector *collector, struct sfs_error *error)
 {
-    const struct sfs_posting_visitor visitor = {collect_pair, collect_id, collector};
+    const struct sfs_posting_visitor visitor = {collect_pair, collect_id, collector, true};
     struct sfs_attribute_set names = {0};
     struct sfs_buffer prefix = {0};
     int result = sfs_attribute_fail(error, sfs_posting_key(key, "a/", &prefix));
@@ -133,6 +133,38 @@ static int collect_all(struct sfs_storage *store, struct sfs_bytes key,
     return result;
 }
 
+static int check_total(const char *what, uint64_t found, uint64_t said, struct sfs_error *error)
+{
+    if (found == said)
+        return 0;
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_ATTRIBUTE_ORIGIN,
+                    "the attribute index is damaged: it has %llu %s, and its head says %llu",
+                    (unsigned long long)found, what, (unsigned long long)said);
+}
+
+/* Whether the records are as many as the head says: none is lost unseen. */
+static int check_totals(const struct sfs_inverted *inverted, const struct sfs_posting_head *head,
+                        struct sfs_error *error)
+{
+    int result = check_total("attributes", inverted->attribute_list.count, head->attributes, error);
+    if (!result)
+        result = check_total("values", inverted->values, head->values, error);
+    if (!result)
+        result = check_total("entities", inverted->entity_list.count, head->entities, error);
+    return result ? result : check_total("pairs", inverted->entries, head->pairs, error);
+}
+
+/* Where somebody changes the index while it is read, what does not fit is no damage. */
+static int check_overtaken(struct sfs_storage *store, struct sfs_bytes key, uint64_t revision,
+                           struct sfs_error *error)
+{
+    struct sfs_posting_head now = {0};
+    if (sfs_head_read(store, key, &now, NULL) || now.revision == revision)
+        return SFS_E_CORRUPT;
+    return sfs_fail(error, SFS_E_CONFLICT, SFS_ATTRIBUTE_ORIGIN,
+                    "the attribute index was changed while it was read: try again");
+}
+
 /* All of one state, where the store can give one. */
 int sfs_postings_get_all(struct sfs_storage *store, struct sfs_bytes key,
                          struct sfs_inverted *inverted, uint64_t *ret_revision,
@@ -147,6 +179,10 @@ int sfs_postings_get_all(struct sfs_storage *store, struct sfs_bytes key,
         result = sfs_head_read(snapshot ? snapshot : store, key, &head, error);
     if (!result)
         result = collect_all(snapshot ? snapshot : store, key, inverted, error);
+    if (!result)
+        result = check_totals(inverted, &head, error);
+    if (result == SFS_E_CORRUPT && !snapshot)
+        result = check_overtaken(store, key, head.revision, error);
     int closed = sfs_close(snapshot, result ? NULL : error);
     if (!result)
         *ret_revision = head.revision;

@@ -16,6 +16,7 @@
 
 #include "attribute_index/postings.h"
 #include "storefs/attribute_index.h"
+#include "storefs/backend.h"
 #include "util/js_value.h"
 
 #define L(text) SFS_LITERAL(text)
@@ -380,6 +381,103 @@ static void test_damage(void **state)
     }
 }
 
+/* What is not all there is not taken for the whole: it would be lost with the old layout. */
+static void test_converting_damage(void **state)
+{
+    static const struct {
+        const char *key;
+        const char *text; /* NULL: it is gone */
+        const char *sentence;
+    } cases[] = {
+        {"index.postings/a/a", NULL, "1 attributes, and its head says 2"},
+        {"index.postings/v/a/2", NULL, "2 values, and its head says 3"},
+        {"index.postings/e/e", NULL, "1 entities, and its head says 2"},
+        {"index.postings/e/e", "{\"name\":\"e\",\"ordinal\":2,\"list\":[]}",
+         "1 pairs, and its head says 3"},
+        {"index.postings/v/a/1",
+         "{\"name\":\"1\",\"ordinal\":3,\"count\":7,\"last\":0,\"list\":[\"e\"]}",
+         "the value '1' has 1 entities and says 7"},
+        {"index.postings/v/a/1",
+         "{\"name\":\"7\",\"ordinal\":3,\"count\":1,\"last\":0,\"list\":[\"e\"]}",
+         "'index.postings/v/a/1' of the attribute index is damaged"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sfs_storage *store;
+        struct sfs_bytes key = sfs_string(cases[i].key);
+        assert_int_equal(sfs_open(&store, "memory:", SFS_OPEN_CREATE, &error), 0);
+        struct sfs_attribute_index *index = make(store, SFS_ATTRIBUTES_POSTINGS);
+        add(index, "e", "a", "1");
+        add(index, "e", "a", "2");
+        add(index, "f", "b", "1");
+        if (cases[i].text)
+            assert_int_equal(sfs_set(store, key, sfs_string(cases[i].text), &error), 0);
+        else
+            assert_int_equal(sfs_delete(store, key, &error), 1);
+        uint64_t before, after;
+        assert_int_equal(sfs_size(store, &before, &error), 0);
+        expect(sfs_attribute_index_convert(store, L("index"), SFS_ATTRIBUTES_DOCUMENT, &error),
+               SFS_E_CORRUPT, cases[i].sentence);
+        expect(sfs_attribute_index_save(index, L("document"), &error), SFS_E_CORRUPT,
+               cases[i].sentence);
+        assert_int_equal(sfs_size(store, &after, &error), 0);
+        assert_int_equal(after, before);
+        sfs_attribute_index_free(index);
+        assert_int_equal(sfs_close(store, &error), 0);
+    }
+}
+
+/* A store without snapshots, in which somebody adds to the index whenever it is looked through. */
+static struct sfs_attribute_index *other;
+
+static int busy_get(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
+                    const struct sfs_record **ret_record, struct sfs_error *failure)
+{
+    return sfs_get(store->below, name, want, ret_record, failure);
+}
+
+static int busy_read(struct sfs_storage *store, struct sfs_bytes name, uint64_t revision,
+                     uint64_t offset, void *data, size_t size, size_t *ret_size,
+                     struct sfs_error *failure)
+{
+    return sfs_read(store->below, name, revision, offset, data, size, ret_size, failure);
+}
+
+static int busy_scan(struct sfs_storage *store, struct sfs_range range, unsigned want,
+                     struct sfs_cursor **ret_cursor, struct sfs_error *failure)
+{
+    add(other, "another", "b", "1");
+    return sfs_scan(store->below, range, want, ret_cursor, failure);
+}
+
+static int busy_close(struct sfs_storage *store, struct sfs_error *failure)
+{
+    (void)store, (void)failure;
+    return 0;
+}
+
+static void test_converting_what_changes(void **state)
+{
+    static const struct sfs_read_operations reads = {busy_get, busy_read, busy_scan};
+    static const struct sfs_storage_operations operations = {
+        .name = "busy", .read = &reads, .close = busy_close};
+    struct sfs_storage busy = {0}, *store;
+    (void)state;
+    assert_int_equal(sfs_open(&store, "memory:", SFS_OPEN_CREATE, &error), 0);
+    other = make(store, SFS_ATTRIBUTES_POSTINGS);
+    add(other, "e", "a", "1");
+    assert_int_equal(sfs_layer_init(&busy, &operations, store, &error), 0);
+    busy.borrowed_below = true;
+    busy.capabilities &= ~(unsigned)SFS_CAN_SNAPSHOT;
+    expect(sfs_attribute_index_convert(&busy, L("index"), SFS_ATTRIBUTES_DOCUMENT, &error),
+           SFS_E_CONFLICT, "was changed while it was read");
+    assert_int_equal(sfs_close(&busy, &error), 0);
+    assert_int_equal(
+        sfs_attribute_index_convert(store, L("index"), SFS_ATTRIBUTES_DOCUMENT, &error), 0);
+    sfs_attribute_index_free(other);
+    assert_int_equal(sfs_close(store, &error), 0);
+}
+
 static void test_long_names(void **state)
 {
     struct sfs_storage *store;
@@ -462,11 +560,18 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_members),
-        cmocka_unit_test(test_strings),    cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_file),       cmocka_unit_test(test_loading),
-        cmocka_unit_test(test_chunks),     cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_long_names), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_loading),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_converting_damage),
+        cmocka_unit_test(test_converting_what_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
