@@ -11,6 +11,8 @@
 #define FILE_MAX ((size_t)1 << 40)
 #define FILE_PIECE ((size_t)1 << 20)
 #define STORE_PIECE ((size_t)32 << 20) /* more goes through a stage, which costs a second copy */
+/* Of a document, for each pair of an entity, in bytes; rather too many, as growing costs copies. */
+#define ENTRY_SIZE 80
 
 /* A path, or a key for sentences, as a C string. */
 static int text_of(struct sfs_bytes where, char **ret_text, struct sfs_error *error)
@@ -94,7 +96,11 @@ int sfs_document_store(struct sfs_storage *store, struct sfs_bytes key,
     struct staged staged = {.store = store};
     struct sfs_document_sink sink = {stage_piece, &staged, STORE_PIECE};
     struct sfs_buffer last = {0};
-    int result = sfs_document_write(inverted, time, &sink, &last, error);
+    uint64_t size = inverted->entries * ENTRY_SIZE;
+    int result = sfs_attribute_fail(
+        error, sfs_buffer_reserve(&last, size < STORE_PIECE ? (size_t)size : STORE_PIECE));
+    if (!result)
+        result = sfs_document_write(inverted, time, &sink, &last, error);
     if (!result)
         result = add_to_batch(&staged, key, sfs_buffer_bytes(&last), batch, error);
     if (!result)
