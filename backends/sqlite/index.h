@@ -130,6 +130,11 @@ int sfs_sqlite_past_present(const struct sfs_sqlite_index_look *look, const stru
                             struct sfs_range range, uint64_t *ret_count, struct sfs_error *error);
 /* --- reading (index_scan.c) --- */
 
+/* The bare record in a row of SFS_SQL_INDEX_FETCH_BARE, with SFS_WANT_VALUE its value (row.c). */
+int sfs_sqlite_row_bare(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
+                        unsigned want, const struct sfs_record **ret_record,
+                        struct sfs_error *error);
+
 int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
                           const struct sfs_index *index, struct sfs_range range, bool descending,
                           unsigned want, struct sfs_index_cursor **ret_cursor,

@@ -67,14 +67,27 @@ static void reverse(struct rows *rows, size_t from)
 
 /* --- the present entries --- */
 
+/* What is in a row besides the entry, where that is, and the statements. */
+enum form { NAMES, RECORDS, BARE };
+static const struct {
+    int key, name;
+    enum sfs_sqlite_sql group, behind;
+} forms[] = {
+    [NAMES] = {0, 1, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_NAMES},
+    [RECORDS] = {SFS_SQLITE_COLUMN_KEY, SFS_SQLITE_COLUMN_NAME, SFS_SQL_INDEX_FETCH_GROUP,
+                 SFS_SQL_INDEX_FETCH},
+    [BARE] = {SFS_SQLITE_BARE_KEY, SFS_SQLITE_COLUMN_NAME, SFS_SQL_INDEX_FETCH_BARE_GROUP,
+              SFS_SQL_INDEX_FETCH_BARE},
+};
+
 struct fetching {
     struct index_cursor *self;
     const struct sfs_sqlite_index_look *look;
     sqlite3_stmt *statement;
     sqlite3_value **values; /* of the row, where the statement shows it (visitor.c) */
     struct sfs_error *error;
-    bool ended;          /* the index was dropped since the snapshot */
-    bool joined;         /* the record is in the row */
+    bool ended; /* the index was dropped since the snapshot */
+    enum form form;
     size_t passed;       /* rows read, whether they show or not */
     size_t group;        /* descending: where the entries of the present K begin … */
     size_t group_passed; /* … and how many of them were read */
@@ -88,12 +101,12 @@ static struct sfs_sqlite_fields fields_of(const struct fetching *fetching)
 
 static struct sfs_bytes row_key(const struct fetching *fetching)
 {
-    return sfs_sqlite_field(fields_of(fetching), fetching->joined ? SFS_SQLITE_COLUMN_KEY : 0);
+    return sfs_sqlite_field(fields_of(fetching), forms[fetching->form].key);
 }
 
 static struct sfs_bytes row_name(const struct fetching *fetching)
 {
-    return sfs_sqlite_field(fields_of(fetching), fetching->joined ? SFS_SQLITE_COLUMN_NAME : 1);
+    return sfs_sqlite_field(fields_of(fetching), forms[fetching->form].name);
 }
 
 static bool is_full(const struct fetching *fetching)
@@ -123,12 +136,6 @@ static int begin(struct fetching *fetching, enum sfs_sqlite_sql sql, struct sfs_
     return 0;
 }
 
-static enum sfs_sqlite_sql choose(const struct fetching *fetching, enum sfs_sqlite_sql names,
-                                  enum sfs_sqlite_sql records)
-{
-    return fetching->joined ? records : names;
-}
-
 static int damaged(const struct fetching *fetching, struct sfs_error *error)
 {
     char shown[200];
@@ -143,29 +150,41 @@ static int damaged(const struct fetching *fetching, struct sfs_error *error)
  * an index that was dropped in between may still have it. */
 static bool is_gone(const struct fetching *fetching)
 {
-    return fetching->joined && sfs_sqlite_field_is_null(fields_of(fetching), SFS_SQLITE_COLUMN_ID);
+    return fetching->form != NAMES &&
+           sfs_sqlite_field_is_null(fields_of(fetching), SFS_SQLITE_COLUMN_ID);
+}
+
+static int read_record(const struct fetching *fetching, const struct sfs_record **ret_record,
+                       struct sfs_error *error)
+{
+    struct sfs_sqlite_row row;
+    struct sfs_sqlite_connection *connection = fetching->look->connection;
+    unsigned want = fetching->self->want;
+    if (fetching->form == BARE)
+        return sfs_sqlite_row_bare(connection, fields_of(fetching), want, ret_record, error);
+    int code = sfs_sqlite_row_of(connection, fields_of(fetching), want, fetching->look->version,
+                                 &row, error);
+    *ret_record = code ? NULL : row.record;
+    return code;
 }
 
 /* Adds the entry in the statement's row, unless its name has changed since the snapshot. */
 static int add_entry(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
-    struct sfs_sqlite_row row = {.record = NULL};
+    const struct sfs_record *record = NULL;
     fetching->passed++;
     fetching->group_passed++;
-    if (fetching->look->past.changed.count > 0 &&
-        sfs_tree_find(&fetching->look->past.changed, row_name(fetching)))
+    const struct sfs_tree *changed = &fetching->look->past.changed;
+    if (changed->count > 0 && sfs_tree_find(changed, row_name(fetching)))
         return 0;
     if (is_gone(fetching))
         return fetching->ended ? 0 : damaged(fetching, error);
-    if (!(self->want & SFS_WANT_NAMES)) {
-        int code = sfs_sqlite_row_of(fetching->look->connection, fields_of(fetching), self->want,
-                                     fetching->look->version, &row, error);
-        if (code)
-            return code;
-        self->size += self->want & SFS_WANT_VALUE ? row.record->size : 0;
-    }
-    return add_row(&self->rows, row_key(fetching), row_name(fetching), row.record, error);
+    int code = self->want & SFS_WANT_NAMES ? 0 : read_record(fetching, &record, error);
+    if (code)
+        return code;
+    self->size += record && (self->want & SFS_WANT_VALUE) ? record->size : 0;
+    return add_row(&self->rows, row_key(fetching), row_name(fetching), record, error);
 }
 
 /* 1 it is full, which is noted. */
@@ -194,9 +213,9 @@ static int add_entries(struct fetching *fetching, struct sfs_error *error)
     struct sfs_sqlite_connection *connection = fetching->look->connection;
     int code = 0, found = 0;
     fetching->error = error;
-    if (fetching->joined)
+    if (fetching->form != NAMES)
         code = sfs_sqlite_visit(connection, fetching->statement, take_row, fetching, error);
-    while (code == 0 && !fetching->joined &&
+    while (code == 0 && fetching->form == NAMES &&
            (found = sfs_sqlite_step(connection, fetching->statement, error)) == 1)
         code = add_and_look(fetching, error);
     if (code)
@@ -210,10 +229,8 @@ static int fetch_group(struct fetching *fetching, struct sfs_error *error)
     struct index_cursor *self = fetching->self;
     if (self->place.key.size == 0)
         return 0; /* the beginning of all */
-    int code =
-        begin(fetching, choose(fetching, SFS_SQL_INDEX_GROUP_NAMES, SFS_SQL_INDEX_FETCH_GROUP),
-              sfs_buffer_bytes(&self->place.key), sfs_buffer_bytes(&self->place.name),
-              (struct sfs_bytes){0}, error);
+    int code = begin(fetching, forms[fetching->form].group, sfs_buffer_bytes(&self->place.key),
+                     sfs_buffer_bytes(&self->place.name), (struct sfs_bytes){0}, error);
     return code ? code : add_entries(fetching, error);
 }
 
@@ -225,8 +242,7 @@ static int fetch_ascending(struct fetching *fetching, struct sfs_error *error)
         return 0;
     int code = fetch_group(fetching, error);
     if (code == 0)
-        code = begin(fetching, choose(fetching, SFS_SQL_INDEX_NAMES, SFS_SQL_INDEX_FETCH), at,
-                     (struct sfs_bytes){0}, to, error);
+        code = begin(fetching, forms[fetching->form].behind, at, (struct sfs_bytes){0}, to, error);
     return code ? code : add_entries(fetching, error);
 }
 
@@ -268,7 +284,10 @@ static int fetch_descending(struct fetching *fetching, struct sfs_error *error)
     }
     fetching->group = self->rows.count;
     fetching->group_passed = 0;
-    code = begin(fetching, choose(fetching, SFS_SQL_INDEX_BACK_NAMES, SFS_SQL_INDEX_BACK_RECORDS),
+    if (fetching->form == BARE)
+        fetching->form = RECORDS;
+    code = begin(fetching,
+                 fetching->form == NAMES ? SFS_SQL_INDEX_BACK_NAMES : SFS_SQL_INDEX_BACK_RECORDS,
                  sfs_buffer_bytes(&self->from), (struct sfs_bytes){0},
                  sfs_buffer_bytes(&self->place.key), error);
     while (code == 0 &&
@@ -416,7 +435,8 @@ static int fetch_in(struct index_cursor *self, const struct sfs_sqlite_index_loo
     int code = sfs_sqlite_index_ended(look, self->index, self->view.hold, &fetching.ended, error);
     if (code)
         return code;
-    fetching.joined = fetching.ended || !(self->want & SFS_WANT_NAMES);
+    if (fetching.ended || !(self->want & SFS_WANT_NAMES))
+        fetching.form = !fetching.ended && (self->want & SFS_WANT_BARE) ? BARE : RECORDS;
     code = (self->descending ? fetch_descending : fetch_ascending)(&fetching, error);
     self->exhausted = code == 0;
     if (code >= 0 && look->past.entries.count > 0)

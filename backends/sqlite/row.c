@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows to records and back, and reading values: blocks and chunks. */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/index.h"
 
 #include <string.h>
 
@@ -123,6 +123,58 @@ int sfs_sqlite_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *state
 {
     struct sfs_sqlite_fields fields = {statement, NULL};
     return sfs_sqlite_row_of(connection, fields, want, version, ret_row, error);
+}
+
+/* Of a value in parts, which no row has: the present record as a whole. */
+static int whole_record(struct sfs_sqlite_connection *connection, struct sfs_bytes name,
+                        const struct sfs_record **ret_record, struct sfs_error *error)
+{
+    sqlite3_stmt *statement;
+    struct sfs_sqlite_row row;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_GET, &statement, error);
+    if (code != 0)
+        return code;
+    sfs_sqlite_bind(statement, 1, name);
+    sqlite3_bind_int64(statement, 9, 1);
+    int found = sfs_sqlite_step(connection, statement, error);
+    if (found <= 0)
+        return found ? found : damaged(connection, name, "nothing is in the record", error);
+    code = sfs_sqlite_row(connection, statement, SFS_WANT_VALUE, SFS_SQLITE_LATEST, &row, error);
+    sqlite3_reset(statement);
+    if (code == 0)
+        *ret_record = row.record;
+    return code;
+}
+
+int sfs_sqlite_row_bare(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
+                        unsigned want, const struct sfs_record **ret_record,
+                        struct sfs_error *error)
+{
+    struct sfs_bytes name = sfs_sqlite_field(fields, SFS_SQLITE_COLUMN_NAME);
+    struct sfs_bytes stored = sfs_sqlite_field(fields, SFS_SQLITE_BARE_DATA);
+    uint64_t size = (uint64_t)integer(fields, SFS_SQLITE_BARE_SIZE);
+    struct sfs_attributes attributes = {
+        .type = (enum sfs_type)integer(fields, SFS_SQLITE_BARE_TYPE),
+        .type_set = integer(fields, SFS_SQLITE_BARE_TYPE_SET) != 0,
+        .mode = SFS_MODE_DEFAULT,
+        .uid = SFS_OWNER_NONE,
+        .gid = SFS_OWNER_NONE,
+    };
+    const struct sfs_record *record;
+    void *value;
+    if (!(want & SFS_WANT_VALUE) || size == 0) {
+        record = sfs_record_new(name, 0, size, &attributes, (struct sfs_bytes){0}, NULL);
+    } else {
+        if (stored.size != size)
+            return whole_record(connection, name, ret_record, error);
+        record = sfs_record_alloc(name, 0, size, &attributes, (struct sfs_bytes){0}, &value);
+        if (record)
+            memcpy(value, stored.data, stored.size);
+    }
+    if (!record)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    *ret_record = record;
+    return 0;
 }
 
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,

@@ -29,6 +29,9 @@
 #define BEHIND "index_id = ?1 AND entry_key > ?2 AND entry_key < ?4"
 #define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3"
 #define TAKEN " AND storefs_row(" ENTRY_COLUMNS ")"
+/* Of an index that is there, where record and entry have one name. */
+#define JOINED_BARE " FROM entry LEFT JOIN record ON id = record_id"
+#define TAKEN_BARE " AND storefs_row(size, entry_name, type, type_set, " VALUE ", entry_key)"
 #define ASCENDING " ORDER BY entry_key, entry_name"
 #define BACKWARD                                                                                   \
     "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name "    \
@@ -288,6 +291,9 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_INDEX_GROUP_NAMES] = "SELECT " ENTRY " FROM entry WHERE " GROUP ASCENDING,
     [SFS_SQL_INDEX_FETCH_GROUP] = "SELECT 1" JOINED " WHERE " GROUP TAKEN ASCENDING,
     [SFS_SQL_INDEX_FETCH] = "SELECT 1" JOINED " WHERE " BEHIND TAKEN ASCENDING,
+    [SFS_SQL_INDEX_FETCH_BARE_GROUP] =
+        "SELECT 1" JOINED_BARE " WHERE " GROUP TAKEN_BARE ASCENDING,
+    [SFS_SQL_INDEX_FETCH_BARE] = "SELECT 1" JOINED_BARE " WHERE " BEHIND TAKEN_BARE ASCENDING,
     [SFS_SQL_INDEX_BACK_NAMES] = "SELECT " ENTRY " FROM entry WHERE " BACKWARD,
     [SFS_SQL_INDEX_BACK_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " BACKWARD,
     [SFS_SQL_INDEX_COUNT] =

@@ -129,6 +129,8 @@ enum sfs_sqlite_sql {
     SFS_SQL_INDEX_GROUP_NAMES,
     SFS_SQL_INDEX_FETCH_GROUP,
     SFS_SQL_INDEX_FETCH,
+    SFS_SQL_INDEX_FETCH_BARE_GROUP,
+    SFS_SQL_INDEX_FETCH_BARE,
     SFS_SQL_INDEX_BACK_NAMES,
     SFS_SQL_INDEX_BACK_RECORDS,
     SFS_SQL_INDEX_COUNT,
@@ -158,6 +160,14 @@ enum sfs_sqlite_sql {
 /* In those over an index K; the name is that of the entry, and the id NULL where that has no
  * record. */
 #define SFS_SQLITE_COLUMN_KEY 19
+/* Of a bare record (SFS_WANT_BARE) they have less, with the size (NULL where there is no record) in
+ * place of the id, and the name where it always is. */
+#define SFS_SQLITE_BARE_SIZE 0
+#define SFS_SQLITE_BARE_TYPE 2
+#define SFS_SQLITE_BARE_TYPE_SET 3
+#define SFS_SQLITE_BARE_DATA 4
+#define SFS_SQLITE_BARE_KEY 5
+#define SFS_SQLITE_BARE_COUNT 6
 #define SFS_SQLITE_COLUMN_BEGUN 19 /* in SFS_SQL_RECORD_FIND */
 
 /*

@@ -16,9 +16,11 @@ int sfs_sqlite_visitor_set_up(struct sfs_sqlite_connection *connection, struct s
     static const struct {
         const char *name;
         int arguments;
-    } functions[] = {{"storefs_entry", 1}, {"storefs_row", SFS_SQLITE_COLUMN_COUNT + 2}};
+    } functions[] = {{"storefs_entry", 1},
+                     {"storefs_row", SFS_SQLITE_COLUMN_COUNT + 2},
+                     {"storefs_row", SFS_SQLITE_BARE_COUNT}};
     int result = SQLITE_OK;
-    for (size_t i = 0; i < 2 && result == SQLITE_OK; i++)
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]) && result == SQLITE_OK; i++)
         result = sqlite3_create_function_v2(connection->db, functions[i].name,
                                             functions[i].arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY,
                                             &connection->visitor, show, NULL, NULL, NULL);

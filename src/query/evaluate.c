@@ -183,12 +183,12 @@ int sfs_expression_matches(const struct sfs_node *node, struct sfs_subject *subj
     return result;
 }
 
-bool sfs_expression_reads_value(const struct sfs_node *node)
+bool sfs_expression_reads(const struct sfs_node *node, unsigned properties)
 {
     if (node->kind > SFS_NODE_NOT)
-        return node->field.property == SFS_PROPERTY_NONE;
+        return properties & SFS_READS(node->field.property);
     for (const struct sfs_node *operand = node->first; operand; operand = operand->next) {
-        if (sfs_expression_reads_value(operand))
+        if (sfs_expression_reads(operand, properties))
             return true;
     }
     return false;

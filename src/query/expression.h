@@ -48,7 +48,8 @@ int sfs_expression_print(const struct sfs_node *node, struct sfs_buffer *out);
 int sfs_expression_matches(const struct sfs_node *node, struct sfs_subject *subject);
 /* Turns what sfs_expression_matches() answered, less than 0, into a sentence. Returns it. */
 int sfs_expression_fail(int result, struct sfs_error *error);
-/* Whether it looks into values, not only at properties. */
-bool sfs_expression_reads_value(const struct sfs_node *node);
+/* Whether it looks at one of these properties; SFS_PROPERTY_NONE: into values. */
+#define SFS_READS(PROPERTY) (1u << (PROPERTY))
+bool sfs_expression_reads(const struct sfs_node *node, unsigned properties);
 
 #endif

@@ -230,7 +230,7 @@ static int look_up(struct names *self, size_t at, struct sfs_error *error)
         self->shown = sfs_record_ref(self->list[at].record);
         return 1;
     }
-    int result = sfs_get(self->store, name, self->want, &self->shown, &failure);
+    int result = sfs_get(self->store, name, self->want & ~SFS_WANT_BARE, &self->shown, &failure);
     if (result == SFS_E_NOT_FOUND)
         return 0;
     if (result && error)

@@ -300,15 +300,25 @@ int sfs_query_offset(struct sfs_query *query, uint64_t count, struct sfs_error *
     return append_number(query, SFS_QUERY_OFFSET, count, error);
 }
 
-bool sfs_query_stage_reads_value(const struct sfs_query_stage *stage)
+static bool stage_reads(const struct sfs_query_stage *stage, unsigned properties)
 {
     if (stage->node)
-        return sfs_expression_reads_value(stage->node);
+        return sfs_expression_reads(stage->node, properties);
     for (size_t i = 0; i < stage->key_count; i++) {
         bool counts =
             stage->kind == SFS_QUERY_AGGREGATE && stage->keys[i].function == SFS_FUNCTION_COUNT;
-        if (!counts && stage->keys[i].field.property == SFS_PROPERTY_NONE)
+        if (!counts && (properties & SFS_READS(stage->keys[i].field.property)))
             return true;
     }
     return false;
+}
+
+bool sfs_query_stage_reads_value(const struct sfs_query_stage *stage)
+{
+    return stage_reads(stage, SFS_READS(SFS_PROPERTY_NONE));
+}
+
+bool sfs_query_stage_reads_times(const struct sfs_query_stage *stage)
+{
+    return stage_reads(stage, SFS_READS(SFS_PROPERTY_CREATED) | SFS_READS(SFS_PROPERTY_UPDATED));
 }

@@ -17,6 +17,7 @@ struct result {
     struct sfs_query *query; /* the chain refers to its stages */
     struct sfs_guard guard;  /* and to this */
     unsigned want;
+    bool bare;                    /* who asked needs no more of the rows than a bare record has */
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
     struct sfs_cursor *chain;
     struct sfs_plan plan; /* the chain refers to it */
@@ -65,6 +66,20 @@ static unsigned wanted(const struct result *result, size_t from, unsigned want)
             return SFS_WANT_RECORD;
     }
     return want;
+}
+
+/* Whether all that looks at the store's records does with bare ones: made rows have nothing else of
+ * them. */
+static bool are_bare(const struct result *result)
+{
+    const struct sfs_query *query = result->query;
+    bool bare = result->bare;
+    for (size_t i = 0; i < query->count; i++) {
+        if (!sfs_plan_does(&result->plan, i) && sfs_query_stage_reads_times(query->stages[i]))
+            return false;
+        bare |= query->stages[i]->kind > SFS_QUERY_SELECT;
+    }
+    return bare;
 }
 
 static int add_aggregate(struct result *result, size_t at, struct sfs_error *error)
@@ -134,8 +149,7 @@ static int scan_range(struct result *result, struct sfs_storage *store, unsigned
 }
 
 /* Reads from an index, or else from a scan. */
-static int begin_reading(struct result *result, struct sfs_storage *store, unsigned want,
-                         struct sfs_error *error)
+static int begin_reading(struct result *result, struct sfs_storage *store, struct sfs_error *error)
 {
     bool snapshot = sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT;
     int failed = snapshot ? sfs_snapshot(store, 0, &result->snapshot, error) : 0;
@@ -149,23 +163,27 @@ static int begin_reading(struct result *result, struct sfs_storage *store, unsig
     result->plan.exact &= sfs_plan_is_of_one_state(store);
     if (result->plan.way == SFS_PLAN_GROUPS)
         return sfs_cover_cursor(store, &result->plan, &result->guard, &result->chain, error);
-    want = wanted(result, 0, want);
-    return result->plan.index ? sfs_plan_cursor(store, &result->plan, want, &result->chain, error)
-                              : scan_range(result, store, want, error);
+    unsigned want = wanted(result, 0, result->want);
+    if (!result->plan.index)
+        return scan_range(result, store, want, error);
+    if (are_bare(result))
+        want |= SFS_WANT_BARE;
+    return sfs_plan_cursor(store, &result->plan, want, &result->chain, error);
 }
 
 static int build(struct result *result, struct sfs_storage *store, unsigned want,
                  struct sfs_error *error)
 {
     struct sfs_push_down taken;
-    result->want = want;
+    result->want = want & ~SFS_WANT_BARE;
+    result->bare = result->query->options.bare || (want & SFS_WANT_BARE);
     int failed = sfs_storage_push_down(store, result->query, &taken, error);
     if (failed)
         return failed;
     size_t at = taken.stages;
     result->chain = taken.cursor;
     if (at == 0)
-        failed = begin_reading(result, store, want, error);
+        failed = begin_reading(result, store, error);
     if (failed == 0)
         failed = sfs_guard_cursor(result->chain, &result->guard, &result->chain, error);
     while (failed == 0 && at < result->query->count) {

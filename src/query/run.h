@@ -10,7 +10,8 @@
 #include "query/sorter.h"
 #include "query/stages.h"
 
-/* As sfs_query_run; `want` is SFS_WANT_VALUE, or SFS_WANT_RECORD where nobody looks at values. */
+/* As sfs_query_run; `want` is SFS_WANT_VALUE, or SFS_WANT_RECORD where nobody looks at values, and
+ * SFS_WANT_BARE where nobody looks at more than that of a bare record. */
 int sfs_query_open(struct sfs_storage *store, const struct sfs_query *query, unsigned want,
                    struct sfs_cursor **ret_cursor, struct sfs_error *error);
 /* The rows for which `node` holds. */

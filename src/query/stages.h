@@ -51,8 +51,9 @@ enum sfs_row_kind sfs_query_rows(const struct sfs_query *query, size_t count);
 const struct sfs_query_stage *sfs_query_shape(const struct sfs_query *query, size_t count);
 /* The aggregate whose results the groups that stage `at` makes must have; NULL: none. */
 const struct sfs_query_stage *sfs_query_results_of(const struct sfs_query *query, size_t at);
-/* Whether a stage looks into values, not only at properties. */
+/* Whether a stage looks into values, not only at properties; or at what a bare record lacks. */
 bool sfs_query_stage_reads_value(const struct sfs_query_stage *stage);
+bool sfs_query_stage_reads_times(const struct sfs_query_stage *stage);
 /* query.c: appends an `aggregate` of one function. */
 int sfs_query_add_function(struct sfs_query *query, enum sfs_function function,
                            struct sfs_bytes field, struct sfs_error *error);

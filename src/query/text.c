@@ -111,7 +111,8 @@ static int begin(struct sfs_text *text, struct sfs_storage *store, struct sfs_er
         result = sfs_csv_new(text->query, &text->csv, error);
     if (text->sink == SFS_SINK_COUNT || text->sink == SFS_SINK_KEYS)
         want = SFS_WANT_RECORD;
-    return result ? result : sfs_query_open(store, text->query, want, &text->cursor, error);
+    return result ? result
+                  : sfs_query_open(store, text->query, want | SFS_WANT_BARE, &text->cursor, error);
 }
 
 int sfs_query_text(struct sfs_storage *store, const struct sfs_query *query, enum sfs_sink sink,

@@ -171,7 +171,7 @@ int sfs_txn_index_scan(const struct sfs_txn_view *view, struct sfs_txn_indexes *
     self->view.live = view->live;
     sfs_txn_writes_share(&view->writes, &self->view.writes);
     self->own = &entries->own;
-    self->want = want;
+    self->want = want & ~SFS_WANT_BARE;
     self->descending = descending;
     self->from = sfs_txn_index_position(self->own, range.from);
     self->to = range.to.size ? sfs_txn_index_position(self->own, range.to) : self->own->count;

@@ -209,7 +209,10 @@ static struct sum run(struct sfs_storage *store, const struct task *task)
         run_values(store, &sum);
         return sum;
     }
-    if (sfs_query_parse(sfs_string(task->path), &query, &sink, &error))
+    static const struct sfs_query_options options = {.bare =
+                                                         true}; /* as SQL asks for two columns */
+    if (sfs_query_parse(sfs_string(task->path), &query, &sink, &error) ||
+        sfs_query_configure(query, &options, &error))
         fail(task->path, error.message);
     if (task->lines)
         run_lines(store, query, sink, &sum);

@@ -434,6 +434,89 @@ static void test_descending(void **state)
     assert_int_equal(strncmp(text(store, "order/type:desc/limit/1/keys"), "k00006", 6), 0);
 }
 
+/* --- bare records --- */
+
+#define LARGE (1500 * 1024)
+
+/* One value in its row, one in a block, one in parts; the first has attributes of its own. */
+static void put_three(struct sfs_storage *store)
+{
+    struct sfs_attributes attributes = {.mode = 0600};
+    char *values[3];
+    const size_t sizes[] = {60, 5000, LARGE};
+    struct sfs_batch *batch = new_batch();
+    for (unsigned i = 0; i < 3; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        values[i] = malloc(sizes[i] + 1);
+        assert_non_null(values[i]);
+        int used = snprintf(values[i], sizes[i] + 1, "{\"n\":%u,\"text\":\"", i + 1);
+        memset(values[i] + used, 'x', sizes[i] - (size_t)used);
+        memcpy(values[i] + sizes[i] - 2, "\"}", 3);
+        assert_int_equal(sfs_batch_put(batch, sfs_string(name), sfs_string(values[i]), &attributes,
+                                       SFS_ATTRIBUTE_MODE, NULL),
+                         0);
+    }
+    apply_and_free(store, batch);
+    for (unsigned i = 0; i < 3; i++)
+        free(values[i]);
+}
+
+static void expect_row(struct sfs_storage *store, const struct sfs_record *row, bool bare)
+{
+    const struct sfs_record *record = NULL;
+    struct sfs_error error = {0};
+    must(sfs_get(store, row->name, SFS_WANT_VALUE, &record, &error), &error);
+    assert_true(sfs_bytes_equal(sfs_record_value(row), sfs_record_value(record)));
+    assert_int_equal(row->size, record->size);
+    assert_int_equal(row->attributes.type, SFS_TYPE_JSON);
+    bare &= row->size < LARGE; /* what is looked up whole is given so */
+    assert_int_equal(row->attributes.mode, bare ? SFS_MODE_DEFAULT : 0600);
+    assert_int_equal(row->attributes.created, bare ? 0 : record->attributes.created);
+    assert_int_equal(row->revision, bare ? 0 : record->revision);
+    sfs_record_unref(record);
+}
+
+/* `given`: whether the engine gives bare rows where they are asked for. */
+static void expect_three(struct sfs_storage *store, const char *path, bool given)
+{
+    for (int bare = 0; bare < 2; bare++) {
+        struct sfs_query *query = NULL;
+        struct sfs_cursor *cursor = NULL;
+        const struct sfs_record *row = NULL;
+        const struct sfs_query_options options = {.bare = bare};
+        struct sfs_error error = {0};
+        enum sfs_sink sink;
+        must(sfs_query_parse(sfs_string(path), &query, &sink, &error), &error);
+        must(sfs_query_configure(query, &options, &error), &error);
+        must(sfs_query_run(store, query, &cursor, &error), &error);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(sfs_cursor_next(cursor, &row, &error), 1);
+            expect_row(store, row, bare && given);
+        }
+        assert_int_equal(sfs_cursor_next(cursor, &row, &error), 0);
+        sfs_cursor_close(cursor);
+        sfs_query_free(query);
+    }
+}
+
+/* Who looks at key and value alone has these from an index; who asks for more has all. */
+static void test_bare(void **state)
+{
+    struct fixture *f = *state;
+    put_three(f->store);
+    fill(f->store, 10, 500, 1);
+    create(f->store, "n");
+    expect_three(f->store, "where/n >= 1 and n < 4", true);
+    expect_three(f->store, "order/n/limit/3", true);
+    expect_three(f->store, "where/n < 4/order/n:desc/limit/3", false);
+    expect_three(f->store, "where/n < 4 and @updated > 1000", false);
+    expect_three(f->store, "where/n < 4/order/@created", false);
+    assert_string_equal(text(f->store, "where/n < 4 and @created > 1000/count"), "3\n");
+    assert_string_equal(text(f->store, "where/n < 4 and @created <= 1000/keys"), "");
+    assert_null(strstr(text(f->store, "where/n < 4/group/@updated/values.ndjson"), "\":0"));
+    assert_null(strstr(text(f->store, "where/n < 4/select/@updated/values.ndjson"), "\":0"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +527,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_backup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_descending, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bare, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,9 +327,10 @@ struct sfs_index_cursor {
     const struct sfs_index_cursor_operations *operations;
 };
 
-/* A scan's `want` besides those of enum sfs_want: names only, for who sorts them before it looks at the
- * records. */
+/* A scan's `want` besides those of enum sfs_want: names only, for who sorts them before it looks at the records;
+ * records of which name, size, kind, type, type_set and a wanted value are looked at: all else may be 0, default. */
 #define SFS_WANT_NAMES 8u
+#define SFS_WANT_BARE 16u
 
 /*
  * Indexes of a store, all of these or none. On a snapshot: `set`, `stats`, `scan` and `count` as of
@@ -356,10 +357,9 @@ struct sfs_index_operations {
      * its `create` fails with CANCELLED. NOT_FOUND. */
     int (*drop)(struct sfs_storage *store, uint64_t id, struct sfs_error *error);
     /*
-     * A cursor over the entries with K in the range, by K ascending or descending; those of equal K
-     * always by name ascending. `want`: enum sfs_want or SFS_WANT_NAMES. Outside a snapshot it shows
-     * each entry as it is when reached, as sfs_scan() does, or all as they were when it began. The
-     * caller closes it.
+     * A cursor over the entries with K in the range, by K ascending or descending; those of equal K always by name
+     * ascending. `want`: enum sfs_want, SFS_WANT_BARE or SFS_WANT_NAMES. Outside a snapshot it shows each entry as
+     * it is when reached, as sfs_scan() does, or all as they were when it began. The caller closes it.
      */
     int (*scan)(struct sfs_storage *store, const struct sfs_index *index, struct sfs_range range,
                 bool descending, unsigned want, struct sfs_index_cursor **ret_cursor,

@@ -46,6 +46,9 @@ struct sfs_query_options {
     void *context;
     uint64_t memory; /* bytes that order, group and distinct hold; what is more goes to temporary files */
     const char *directory; /* for these; NULL: /tmp, else /var/tmp */
+    /* The caller looks at the rows' key, value, size and type alone; id, revision, mode, owner, times and
+     * extended attributes may then be those of a record that was given none. Texts are always made so. */
+    bool bare;
 };
 /* Sets the options of later runs; copies `directory`. NO_MEMORY. */
 SFS_API int sfs_query_configure(struct sfs_query *query, const struct sfs_query_options *options,
