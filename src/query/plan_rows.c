@@ -84,8 +84,8 @@ static int entries_new(struct sfs_storage *store, const struct sfs_plan *plan, u
 #define HELD_MOST (UINT64_C(4) << 20)
 
 struct name {
-    size_t at; /* in `bytes`, where there is no record */
-    size_t size;
+    uint64_t head; /* what comes behind that which all names begin with: nearly all differ in it */
+    size_t at;     /* in `bytes`, up to a NUL, where there is no record */
     const struct sfs_record *record; /* NULL: to be looked up */
 };
 
@@ -114,8 +114,9 @@ static int add_name(struct names *self, const struct sfs_index_row *row)
         self->list = list;
         self->room = room;
     }
-    struct name name = {self->bytes.size, row->name.size, NULL};
-    if (!row->record && sfs_buffer_add(&self->bytes, row->name))
+    struct name name = {0, self->bytes.size, NULL};
+    if (!row->record &&
+        (sfs_buffer_add(&self->bytes, row->name) || sfs_buffer_byte(&self->bytes, '\0')))
         return SFS_E_NO_MEMORY;
     if (row->record) {
         name.record = sfs_record_ref(row->record);
@@ -192,7 +193,7 @@ static int collect_range(struct names *self, size_t at, struct sfs_error *error)
 
 static struct sfs_bytes bytes_of(const struct name *name, const char *bytes)
 {
-    return name->record ? name->record->name : sfs_bytes(bytes + name->at, name->size);
+    return name->record ? name->record->name : sfs_string(bytes + name->at);
 }
 
 static struct sfs_bytes name_at(const struct names *self, size_t at)
@@ -200,8 +201,40 @@ static struct sfs_bytes name_at(const struct names *self, size_t at)
     return bytes_of(&self->list[at], self->bytes.data);
 }
 
+/* How many bytes all names begin with. */
+static size_t find_common(const struct names *self)
+{
+    struct sfs_bytes first = name_at(self, 0);
+    size_t common = first.size;
+    for (size_t i = 1; i < self->count; i++) {
+        struct sfs_bytes name = name_at(self, i);
+        size_t at = 0;
+        while (at < common && at < name.size &&
+               ((const char *)name.data)[at] == ((const char *)first.data)[at])
+            at++;
+        common = at;
+    }
+    return common;
+}
+
+static void find_heads(struct names *self)
+{
+    size_t common = find_common(self);
+    for (size_t i = 0; i < self->count; i++) {
+        struct sfs_bytes name = name_at(self, i);
+        unsigned char head[8] = {0}; /* shorter names come first, as they do in the whole order */
+        size_t left = name.size - common;
+        memcpy(head, (const char *)name.data + common, left < 8 ? left : 8);
+        for (size_t j = 0; j < 8; j++)
+            self->list[i].head = self->list[i].head << 8 | head[j];
+    }
+}
+
 static int compare_names(const void *a, const void *b, void *context)
 {
+    uint64_t head = ((const struct name *)a)->head, other = ((const struct name *)b)->head;
+    if (head != other)
+        return head < other ? -1 : 1;
     return sfs_bytes_compare(bytes_of(a, context), bytes_of(b, context));
 }
 
@@ -212,8 +245,10 @@ static int collect(struct names *self, struct sfs_error *error)
         result = collect_range(self, i, error);
     if (result)
         return result;
-    if (self->count > 1)
+    if (self->count > 1) {
+        find_heads(self);
         qsort_r(self->list, self->count, sizeof(*self->list), compare_names, self->bytes.data);
+    }
     self->collected = true;
     return 0;
 }
