@@ -14,7 +14,7 @@ struct rule {
 static const struct rule rules[] = {
     {SQLITE_BUSY, SFS_E_BUSY, "another process holds its write lock; try again later"},
     {SQLITE_LOCKED, SFS_E_BUSY, "another connection holds a lock; try again later"},
-    {SQLITE_FULL, SFS_E_NO_SPACE, "there is no space left on the disk"},
+    {SQLITE_FULL, SFS_E_NO_SPACE, "there is no space left on the disk; remove other files there"},
     {SQLITE_CORRUPT, SFS_E_CORRUPT, "the file is damaged; check it, or restore a backup"},
     {SQLITE_NOTADB, SFS_E_CORRUPT,
      "the file's beginning is damaged, or it is encrypted; restore a backup"},

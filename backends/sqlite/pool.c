@@ -17,7 +17,8 @@
  * - A hold that gets a lease of its own relies on both until the transaction that writes it is
  * over; a reader takes whichever it sees.
  * - Nothing of this is believed by a reader: each read checks in its own read transaction that a
- * row is there and that the file still promises what the snapshot needs.
+ * row is there and that the file still promises what the snapshot needs. So one that has no row,
+ * because the disk is full, is as good for as long as its state is the present one.
  */
 #include "backends/sqlite/internal.h"
 
@@ -29,6 +30,11 @@
 
 static int expired(const struct sfs_sqlite_hold *hold, struct sfs_error *error)
 {
+    if (hold->loose)
+        return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
+                        "%s has changed, and its disk has no space left to keep what it was while "
+                        "that is read: remove other files there, or begin anew",
+                        hold->store->path);
     return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
                     "the snapshot of %s at %lld has expired; begin anew", hold->store->path,
                     (long long)hold->sequence);
@@ -276,6 +282,8 @@ int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;
     int64_t now = sfs_clock_monotonic();
+    if (hold->loose)
+        return 0;
     pthread_mutex_lock(&pool->mutex);
     if (!hold->expired && sfs_sqlite_hold_is_overdue(hold, now))
         sfs_sqlite_pool_unlist(pool, hold);
@@ -309,13 +317,15 @@ int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error)
 struct rows {
     int64_t open;
     int64_t exact;
+    bool loose; /* neither is needed for the present state */
 };
 
 static struct rows rows_of(const struct sfs_sqlite_hold *hold)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;
     pthread_mutex_lock(&pool->mutex);
-    struct rows rows = {hold->young ? hold->open_row : 0, hold->exact ? hold->exact->row : 0};
+    struct rows rows = {hold->young ? hold->open_row : 0, hold->exact ? hold->exact->row : 0,
+                        hold->loose};
     pthread_mutex_unlock(&pool->mutex);
     return rows;
 }
@@ -333,6 +343,8 @@ static int check_rows(struct sfs_sqlite_connection *connection, sqlite3_stmt *an
     int64_t now = sfs_clock_now(); /* NULL reads as 0 */
     if (sequence >= sqlite3_column_int64(anchor, 0) &&
         (sqlite3_column_int64(anchor, 2) > now || sqlite3_column_int64(anchor, 3) > now))
+        return 1;
+    if (rows.loose && sequence == sqlite3_column_int64(anchor, 1))
         return 1;
     sqlite3_reset(anchor);
     return 0;
@@ -365,7 +377,7 @@ int sfs_sqlite_pool_require(struct sfs_sqlite_transaction *transaction, uint64_t
                             struct sfs_error *error)
 {
     struct sfs_sqlite_pool *pool = &transaction->store->pool;
-    struct rows rows = {0, 0};
+    struct rows rows = {0, 0, false};
     int64_t now = sfs_clock_monotonic();
     int64_t sequence = 0;
     sqlite3_stmt *anchor;
@@ -377,7 +389,8 @@ int sfs_sqlite_pool_require(struct sfs_sqlite_transaction *transaction, uint64_t
     if (hold && hold->settled && !sfs_sqlite_hold_is_overdue(hold, now)) {
         hold->used = now;
         sequence = hold->sequence;
-        rows = (struct rows){hold->young ? hold->open_row : 0, hold->exact ? hold->exact->row : 0};
+        rows = (struct rows){hold->young ? hold->open_row : 0, hold->exact ? hold->exact->row : 0,
+                             false};
     }
     pthread_mutex_unlock(&pool->mutex);
     code = check_rows(transaction->connection, anchor, rows, sequence, error);
@@ -462,6 +475,26 @@ static int take_shared(struct sfs_sqlite_hold *hold, struct sfs_error *error)
     return code ? code : settle(hold, error);
 }
 
+/* Where no row can be written: who reads need not, until something is committed. */
+static int take_loose(struct sfs_sqlite_hold *hold, struct sfs_error *error)
+{
+    struct sfs_sqlite_pool *pool = &hold->store->pool;
+    struct sfs_sqlite_connection *connection;
+    int code = sfs_sqlite_reader_take(hold->store, &connection, error);
+    if (code != 0)
+        return code;
+    int found =
+        sfs_sqlite_integers(connection, SFS_SQL_SEQUENCE, NULL, 0, &hold->sequence, 1, error);
+    sfs_sqlite_reader_give(connection);
+    if (found < 0)
+        return found;
+    hold->loose = true;
+    pthread_mutex_lock(&pool->mutex);
+    hold->number = UINT64_C(1) << 63 | ++pool->last_number; /* no row has such a number */
+    pthread_mutex_unlock(&pool->mutex);
+    return 0;
+}
+
 int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
                          struct sfs_sqlite_hold *ret_hold, struct sfs_error *error)
 {
@@ -472,6 +505,8 @@ int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
     do {
         if (!share_row(store, ret_hold)) {
             code = add_row(store, ret_hold, &failure);
+            if (code == SFS_E_NO_SPACE && lease_ms == 0)
+                code = take_loose(ret_hold, &failure);
             continue;
         }
         int64_t row = ret_hold->open_row;

@@ -52,6 +52,8 @@ struct sfs_sqlite_hold {
     bool young;                         /* it relies on the open lease … */
     struct sfs_sqlite_own_lease *exact; /* … or on this one; on both while this one is written */
     bool expired;                       /* then it is not in the list */
+    bool loose; /* constant: the disk had no room for a row. It is in no list, and good while nothing
+                 * is committed */
     struct sfs_sqlite_hold *next;
     struct sfs_sqlite_hold *older; /* young and settled ones, by their sequence numbers */
     struct sfs_sqlite_hold *newer;

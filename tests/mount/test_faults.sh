@@ -127,6 +127,26 @@ if mount -t tmpfs -o size=48m none "$TMPDIR/small"; then
     works cmp "$TMPDIR/small.piece" "$mnt/keys/again"
     down "$mnt"
     works "$STOREFS" fsck "sqlite:$TMPDIR/small/store.sqlite"
+    # Where another file takes the last of it, what only reads works, until something is committed.
+    rm "$TMPDIR/small/store.sqlite"
+    seq 1500 | sed 's/.*/{"key":"doc&","value":{"n":&}}/' > "$TMPDIR/documents"
+    works "$STOREFS" import "sqlite:$TMPDIR/small/queries.sqlite" "$TMPDIR/documents"
+    up "sqlite:$TMPDIR/small/queries.sqlite" "$mnt"
+    cat /dev/zero > "$TMPDIR/small/other" 2> /dev/null
+    same 1500 "$(cat "$mnt/query/where/n > 0/count")" "a query on a full disk"
+    same '{"key":"doc77","value":{"n":77}}' "$(cat "$mnt/query/by/n/77/values.ndjson")" "its rows"
+    refuses "No space left on device" mkdir "$mnt/tx/a"
+    said "remove other files"
+    exec 3< "$mnt/query/where/n > 0/values.ndjson"
+    same "{" "$(head -c 1 <&3)" "what a query begins with"
+    truncate -s -200K "$TMPDIR/small/other"
+    works rm "$mnt/keys/doc1"
+    refuses "Stale file handle" cat <&3
+    exec 3<&-
+    said "remove other files"
+    rm "$TMPDIR/small/other"
+    same 1499 "$(cat "$mnt/query/where/n > 0/count")" "a query with room again"
+    down "$mnt"
     umount "$TMPDIR/small"
 else
     fail "this test mounts a small tmpfs: run it as root, or in 'unshare -rm'"

@@ -156,7 +156,9 @@ SFS_API int sfs_sequence(struct sfs_storage *store, uint64_t *ret_sequence, stru
 /*
  * A read-only store as of now. It stops no writer: the store keeps what the snapshot still needs.
  * `lease_ms` (0: ten minutes) is how long it lives without being used; each use renews it; after
- * that every call is EXPIRED. Close it with sfs_close(). UNSUPPORTED without SFS_CAN_SNAPSHOT.
+ * that every call is EXPIRED. Close it with sfs_close(). UNSUPPORTED without SFS_CAN_SNAPSHOT. Where the disk
+ * is too full to note a lease: NO_SPACE, or with `lease_ms` 0 a snapshot that is EXPIRED when something is
+ * committed.
  */
 SFS_API int sfs_snapshot(struct sfs_storage *store, uint64_t lease_ms, struct sfs_storage **ret_snapshot,
                          struct sfs_error *error);
