@@ -37,7 +37,9 @@ static int wait_for_lock(void *context, int count)
     return 1;
 }
 
-/* Readers share what the option gives for pages: with mmap they hold few of their own. */
+/* Readers share what the option gives for pages: with mmap they hold few of their own. Who writes does
+ * not map the file: SQLite would look for each page in the log before it looks among its own, and what
+ * each commit writes is there as often as there were commits. */
 static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use use,
                   struct sfs_error *error)
 {
@@ -57,7 +59,7 @@ static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use 
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
              "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s;",
              (unsigned long long)(cache < 256 ? 256 : cache),
-             use == SFS_SQLITE_SCANS ? 0 : (unsigned long long)options->mmap,
+             use != SFS_SQLITE_READS ? 0 : (unsigned long long)options->mmap,
              options->synchronous ? "FULL" : "NORMAL");
     int code = sfs_sqlite_execute(connection, sql, error);
     if (code == 0 && reader)
