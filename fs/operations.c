@@ -64,11 +64,12 @@ void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *op
 {
     if (!fs_call_answers(call))
         return;
-    if (call->error.code != code)
-        sfs_fail(&call->error, code, "mount", "%s",
-                 code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
-    if (!is_answer(operation, code))
+    if (!is_answer(operation, code)) {
+        if (call->error.code != code)
+            sfs_fail(&call->error, code, "mount", "%s",
+                     code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
         fs_errors_keep(call->fs, node, operation, name, &call->error);
+    }
     fuse_reply_err(call->request, sfs_code_errno(code));
 }
 
