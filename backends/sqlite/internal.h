@@ -158,7 +158,7 @@ struct sfs_sqlite {
     struct sfs_sqlite_sweep sweep;
 
     struct sfs_sqlite_memo *memo; /* NULL: there is none */
-
+    int64_t plenty_until;         /* so long the disk is not full (transaction.c), monotonic */
     _Atomic uint64_t commits; /* of this process: what cursors have read ahead is old then */
 
     pthread_mutex_t indexes_mutex; /* guards these two */

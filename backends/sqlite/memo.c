@@ -27,6 +27,7 @@
 #define RECORD_BYTES 256             /* of a record without its name and value, about */
 #define REGION_BYTES 32768           /* of the wal-index, which is mapped in such steps */
 #define COUNTER 2                    /* the word that counts commits */
+#define PAGES 5                      /* … and that of the pages of the database */
 
 struct slot {
     uint64_t epoch; /* good while it is the memo's */
@@ -114,6 +115,11 @@ struct sfs_sqlite_stamp sfs_sqlite_memo_stamp(const struct sfs_sqlite *store)
         stamp.words[i] = store->memo->header[i];
     atomic_thread_fence(memory_order_seq_cst);
     return stamp;
+}
+
+int64_t sfs_sqlite_memo_pages(const struct sfs_sqlite *store)
+{
+    return store->memo ? store->memo->header[PAGES] : 0;
 }
 
 static bool is_same(const struct sfs_sqlite_stamp *left, const struct sfs_sqlite_stamp *right)

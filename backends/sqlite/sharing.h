@@ -44,6 +44,8 @@ struct sfs_sqlite_stamp {
 void sfs_sqlite_memo_new(struct sfs_sqlite *store);
 void sfs_sqlite_memo_free(struct sfs_sqlite *store);
 struct sfs_sqlite_stamp sfs_sqlite_memo_stamp(const struct sfs_sqlite *store);
+/* How many pages the database had after the last commit, 0: that is not known. Under the write lock. */
+int64_t sfs_sqlite_memo_pages(const struct sfs_sqlite *store);
 /* 1 and the record (owned), NOT_FOUND where there is none of this name, 0: it has to be read, and
  * *ret_stamp is for what is read then. */
 int sfs_sqlite_memo_get(struct sfs_sqlite *store, struct sfs_bytes name, unsigned want,

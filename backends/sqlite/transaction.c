@@ -14,6 +14,9 @@
 
 /* What a store that grows leaves free on the disk. */
 #define SPACE_KEPT ((int64_t)1024 * 1024)
+/* With so much more free, no disk is full that much later. */
+#define PLENTY ((int64_t)256 * 1024 * 1024)
+#define PLENTY_LASTS (50 * SFS_NS_PER_MS)
 
 static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
@@ -61,11 +64,14 @@ struct pages {
     int64_t used;
 };
 
-static int read_pages(struct sfs_sqlite_transaction *transaction, struct pages *ret_pages,
-                      struct sfs_error *error)
+/* `all` of them where that is known, 0: it is not. */
+static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t all,
+                      struct pages *ret_pages, struct sfs_error *error)
 {
-    int64_t all = 0, free = 0;
-    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, &all, 1, error);
+    int64_t free = 0;
+    int found = 0;
+    if (all == 0)
+        found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, &all, 1, error);
     if (found >= 0)
         found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES_FREE, NULL, 0, &free, 1,
                                     error);
@@ -78,19 +84,23 @@ static int read_pages(struct sfs_sqlite_transaction *transaction, struct pages *
  * then not even a removal has a place to be written to. So a commit that takes more pages than it
  * gives back is refused while that room, and some for the next commits, is still free. Free pages
  * of the file count as well: what is written to them is written to the log first. (The file itself
- * has no holes, see connection.c: its size is the room that it has.)
+ * has no holes, see connection.c: its size is the room that it has.) Where there is plenty of it,
+ * nobody looks again for a moment: SQLite compiles PRAGMA page_count anew at every use.
  */
 static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     const char *path = transaction->store->path;
+    int64_t now = sfs_clock_monotonic();
     struct pages pages;
     struct stat file;
     struct statvfs disk;
     int64_t size = 0;
-    int code = read_pages(transaction, &pages, error);
-    if (code != 0 || pages.used <= transaction->used)
-        return code;
-    code = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGE_SIZE, NULL, 0, &size, 1, error);
+    if (now < transaction->store->plenty_until)
+        return 0;
+    int code = read_pages(transaction, 0, &pages, error);
+    if (code == 0)
+        code = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGE_SIZE, NULL, 0, &size, 1,
+                                   error);
     if (code < 0)
         return code;
     if (stat(path, &file) != 0 || statvfs(path, &disk) != 0)
@@ -98,7 +108,10 @@ static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_er
     int64_t unwritten = pages.all * size - file.st_size;
     int64_t wanted = (unwritten > 0 ? unwritten : 0) +
                      (pages.used - transaction->used) * size + SPACE_KEPT;
-    if ((double)disk.f_bavail * (double)disk.f_frsize >= (double)wanted)
+    double left = (double)disk.f_bavail * (double)disk.f_frsize - (double)wanted;
+    if (left >= (double)PLENTY)
+        transaction->store->plenty_until = now + PLENTY_LASTS;
+    if (pages.used <= transaction->used || left >= 0)
         return 0;
     return sfs_fail(
         error, SFS_E_NO_SPACE, SFS_SQLITE_ORIGIN,
@@ -149,7 +162,7 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
         .budget = SFS_SQLITE_PRUNE_BY_THE_WAY,
     };
     struct pages pages;
-    code = read_pages(&transaction, &pages, error);
+    code = read_pages(&transaction, sfs_sqlite_memo_pages(store), &pages, error);
     transaction.used = pages.used;
     if (code == 0)
         code = read_state(&transaction, error);
