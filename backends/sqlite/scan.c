@@ -7,6 +7,7 @@
 #include "backends/sqlite/sharing.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FETCH_FIRST 32
 #define FETCH_MOST 256
@@ -26,7 +27,8 @@ struct scan {
     size_t at; /* the next to show; the one before is still the caller's */
     size_t fetch;
     uint64_t bytes;   /* of the values fetched */
-    uint64_t commits; /* of the store when it was fetched */
+    uint64_t commits; /* of the store when it was fetched … */
+    struct sfs_sqlite_stamp stamp; /* … and of the log */
     bool exhausted;   /* nothing is behind what was fetched */
     bool sought;      /* a seek within what was fetched, to `target`, and no step since */
     struct sfs_buffer target;
@@ -208,7 +210,7 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     drop_records(scan);
     scan->bytes = 0;
     scan->commits = atomic_load(&scan->view.store->commits);
-    struct sfs_sqlite_stamp stamp = sfs_sqlite_memo_stamp(scan->view.store);
+    scan->stamp = sfs_sqlite_memo_stamp(scan->view.store);
     int code = scan->view.hold ? sfs_sqlite_hold_use(scan->view.hold, error) : 0;
     /* The first records are what a look-up wants, and few. */
     if (code == 0 && !scan->view.hold && scan->fetch == FETCH_FIRST && !(scan->want & SFS_WANT_VALUE))
@@ -225,7 +227,7 @@ static int fetch(struct scan *scan, struct sfs_error *error)
         drop_records(scan);
     /* Who looks a path up asks for the record that it has found very soon. */
     else if (!scan->view.hold && scan->count > 0)
-        sfs_sqlite_memo_put(scan->view.store, &stamp, scan->records[0]->name, scan->records[0]);
+        sfs_sqlite_memo_put(scan->view.store, &scan->stamp, scan->records[0]->name, scan->records[0]);
     return code;
 }
 
@@ -271,17 +273,30 @@ static int scan_next(struct sfs_cursor *cursor, const struct sfs_record **ret_re
     return 1;
 }
 
+/* Where among what was read last the record is that comes first from `name` on: a short way ahead, or back as
+ * long as nobody has committed. `count`: it is not among it. */
+static size_t find_read(const struct scan *scan, struct sfs_bytes name)
+{
+    struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(scan->view.store);
+    bool back = scan->view.store->memo && memcmp(&now, &scan->stamp, sizeof(now)) == 0;
+    size_t at = scan->at;
+    while (back && at > 0 && sfs_bytes_compare(scan->records[at - 1]->name, name) >= 0)
+        at--;
+    while (at < scan->count && sfs_bytes_compare(scan->records[at]->name, name) < 0)
+        at++;
+    bool after = at > 0 && sfs_bytes_compare(scan->records[at - 1]->name, name) < 0;
+    bool first = at == 0 && scan->count > 0 && sfs_bytes_equal(scan->records[0]->name, name);
+    return after || first ? at : scan->count;
+}
+
 static int scan_seek(struct sfs_cursor *cursor, struct sfs_bytes name, struct sfs_error *error)
 {
     struct scan *scan = (struct scan *)cursor;
     struct sfs_bytes first = sfs_buffer_bytes(&scan->from);
     struct sfs_bytes begin = sfs_bytes_compare(name, first) < 0 ? first : name;
-    /* A short way ahead it is among what has been read already. */
-    size_t at = scan->at;
-    while (at > 0 && at < scan->count && sfs_bytes_compare(scan->records[at]->name, begin) < 0)
-        at++;
     int code;
-    if (at > 0 && at < scan->count && sfs_bytes_compare(scan->records[at - 1]->name, begin) < 0) {
+    size_t at = find_read(scan, begin);
+    if (at < scan->count) {
         /* Should that be dropped before the next step, it is from here on that names show. */
         code = set_bytes(&scan->target, begin, error);
         if (code == 0) {

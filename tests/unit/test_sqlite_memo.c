@@ -76,6 +76,43 @@ static void test_version(void **state)
     close_store(memory);
 }
 
+static void expect_next(struct sfs_cursor *cursor, const char *key, uint64_t size)
+{
+    const struct sfs_record *record = NULL;
+    struct sfs_error error = {0};
+    assert_int_equal(sfs_cursor_next(cursor, &record, &error), 1);
+    assert_true(sfs_bytes_equal(record->name, sfs_string(key)));
+    assert_int_equal(record->size, size);
+}
+
+/* A cursor that goes back shows what was read, until somebody commits. */
+static void test_seeks_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *other = open_again(fixture);
+    struct sfs_cursor *cursor = NULL;
+    struct sfs_error error = {0};
+    set(fixture->store, "a", "1");
+    set(fixture->store, "b", "1");
+    set(fixture->store, "c", "1");
+    must(sfs_scan(fixture->store, (struct sfs_range){{0}, {0}}, 0, &cursor, &error), &error);
+    expect_next(cursor, "a", 1);
+    expect_next(cursor, "b", 1);
+    must(sfs_cursor_seek(cursor, sfs_string("a"), &error), &error);
+    expect_next(cursor, "a", 1);
+    must(sfs_cursor_seek(cursor, sfs_string("aa"), &error), &error);
+    expect_next(cursor, "b", 1);
+    expect_next(cursor, "c", 1);
+    set(other, "ab", "12");
+    set(other, "b", "123");
+    must(sfs_cursor_seek(cursor, sfs_string("aa"), &error), &error);
+    expect_next(cursor, "ab", 2);
+    expect_next(cursor, "b", 3);
+    expect_next(cursor, "c", 1);
+    sfs_cursor_close(cursor);
+    close_store(other);
+}
+
 /* Changes of many names at once, of which not all are named. */
 static void test_ranges(void **state)
 {
@@ -233,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_seeks_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_races, set_up, tear_down),
