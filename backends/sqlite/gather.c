@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fewer writes to the log. SQLite writes each page of a transaction as a frame, with one write for
- * its head and one for the page, so that a large value is mostly system calls. A VFS over the
- * process's own gathers frames, and writes them together. Of the rest of that VFS nothing changes:
- * its own methods stay, but for the few below. (sqlite.org/vfs.html,
+ * Fewer writes: to the log, and where the file grows. SQLite writes each page of a transaction as a
+ * frame, with one write for its head and one for the page, so that a large value is mostly system
+ * calls. A VFS over the process's own gathers frames, and writes them together. Of the rest of that
+ * VFS nothing changes: its own methods stay, but for the few below. (sqlite.org/vfs.html,
  * sqlite.org/fileformat2.html#walformat)
  *
  * Nobody reads a frame before the commit that it belongs to shows in the wal-index. The head of a
@@ -11,6 +11,9 @@
  * page at once, before SQLite goes on. Whatever else is done to the log finds it written. What was
  * gathered when the lock is given back under which the log is written belongs to no commit, and
  * others write there next: it is forgotten.
+ *
+ * A checkpoint first makes the file as long as it will be, without holes (connection.c); SQLite,
+ * where it was not made for fallocate(2), writes a byte into each block for that.
  */
 #include "backends/sqlite/sharing.h"
 
@@ -24,6 +27,7 @@
     4 /* where a frame's head tells the size of the database: of a last frame, not 0 */
 #define ROOM                                                                                       \
     (127 * 1024)     /* bytes that are gathered: the VFS of Unix writes less than 128 KiB at once */
+#define ZEROS 65536  /* written at once, bytes: whole pages of memory, however large those are */
 #define WRITE_LOCK 0 /* among those of the wal-index */
 
 /* Behind the file of the VFS below. */
@@ -141,6 +145,28 @@ static int database_lock(sqlite3_file *file, int first, int count, int flags)
     return gather->below->xShmLock(file, first, count, flags);
 }
 
+static int grow(sqlite3_file *file, sqlite3_int64 size)
+{
+    static const char zeros[ZEROS];
+    const sqlite3_io_methods *below = gather_of(file)->below;
+    sqlite3_int64 at = 0;
+    int result = below->xFileSize(file, &at);
+    while (result == SQLITE_OK && at < size) {
+        int piece = size - at < ZEROS ? (int)(size - at) : ZEROS;
+        result = below->xWrite(file, zeros, piece, at);
+        at += piece;
+    }
+    return result;
+}
+
+static int database_control(sqlite3_file *file, int operation, void *argument)
+{
+    int result =
+        operation == SQLITE_FCNTL_SIZE_HINT ? grow(file, *(sqlite3_int64 *)argument) : SQLITE_OK;
+    return result == SQLITE_OK ? gather_of(file)->below->xFileControl(file, operation, argument)
+                               : result;
+}
+
 /* --- opening --- */
 
 static struct gather *attach(sqlite3_file *file)
@@ -170,6 +196,13 @@ static void open_log(sqlite3_file *file, const char *name)
     gather->methods.xClose = log_close;
 }
 
+static void open_database(sqlite3_file *file)
+{
+    struct gather *gather = attach(file);
+    gather->methods.xShmLock = database_lock;
+    gather->methods.xFileControl = database_control;
+}
+
 static int gathering_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                           int *ret_flags)
 {
@@ -181,7 +214,7 @@ static int gathering_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file
         open_log(file, name);
     else if (flags & SQLITE_OPEN_MAIN_DB && file->pMethods->iVersion >= 2 &&
              file->pMethods->xShmLock)
-        attach(file)->methods.xShmLock = database_lock;
+        open_database(file);
     return result;
 }
 

@@ -65,7 +65,7 @@ struct sfs_sqlite_connection {
 };
 /* Gives the connection the functions (visitor.c). */
 int sfs_sqlite_visitor_set_up(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-/* The VFS for connections that write (gather.c); NULL: SQLite's own. */
+/* The VFS of all connections (gather.c); NULL: SQLite's own. */
 const char *sfs_sqlite_gathering(void);
 /* Runs the statement, which is bound, to its end (0), or until `take` returns something else: that;
  * its row is the present one then, and the caller resets it; or an error. */

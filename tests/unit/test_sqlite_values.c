@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Where values lie in a SQLite store: small ones in their record's row, and how they come there and
  * go from there, with a snapshot that sees what was before and without. */
+#include <sys/stat.h>
+
 #include "tests/unit/sqlite_fixture.h"
 
 #define ROW ((size_t)256) /* bytes of a value up to which it is in its record's row */
@@ -217,6 +219,30 @@ static void test_view(void **state)
                      5);
 }
 
+/* Room for all of the file is set aside before it is needed: pages that are written, and free ones
+ * that never were. */
+static void test_no_holes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_batch *batch;
+    struct sfs_error error = {0};
+    struct stat status;
+    must(sfs_batch_new(&batch, &error), &error);
+    struct sfs_bytes value = sfs_bytes(before.data, MIB - 1);
+    must(sfs_batch_put(batch, SFS_LITERAL("gone"), value, NULL, 0, &error), &error);
+    must(sfs_batch_put(batch, SFS_LITERAL("stays"), value, NULL, 0, &error), &error);
+    must(sfs_batch_delete(batch, SFS_LITERAL("gone"), 0, &error), &error);
+    must(sfs_apply(fixture->store, batch, NULL, NULL, &error), &error);
+    sfs_batch_free(batch);
+    close_store(fixture->store);
+    assert_int_equal(stat(fixture->path, &status), 0);
+    assert_true((size_t)status.st_size > 2 * MIB);
+    assert_int_equal(status.st_size % 4096, 0);
+    assert_true(status.st_blocks * 512 >= status.st_size);
+    fixture->store = open_again(fixture);
+    expect_healthy(fixture->store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rows_that_move, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_feed_keeps_no_values, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_holes, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
