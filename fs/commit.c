@@ -328,6 +328,7 @@ int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt leve
         if (code == 0)
             code = apply_dirty(call, file, sfs_buffer_bytes(&key), ret_sequence);
         sfs_buffer_free(&key);
+        file->refused = code < 0;
     }
     fs_file_let_go(file);
     return code;

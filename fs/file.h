@@ -40,6 +40,7 @@ struct fs_file {
     pthread_cond_t settled;
     bool busy;
     _Atomic bool created;  /* never committed: only this mount sees it */
+    _Atomic bool refused;  /* its last commit failed: it may well be gone with its last handle */
     _Atomic uint64_t made; /* by O_EXCL: revision of the empty record, until there is content; 0: not */
     _Atomic bool unlinked; /* its name is gone: nothing is committed any more */
     _Atomic bool stale;    /* what it was is undone, or others replaced it: every use is EXPIRED */

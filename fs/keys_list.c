@@ -58,6 +58,13 @@ static void dir_free(struct fs_dir *dir)
     free(dir);
 }
 
+/* Whether a file that is not committed is listed. One that was refused when its last handle was closed goes any
+ * moment, when the kernel tells so, for which the program does not wait. */
+static bool is_listed(const struct fs_file *file)
+{
+    return file->created && !(file->refused && file->handles <= 1);
+}
+
 /* The uncommitted files right in this directory. */
 static int collect_pending(struct fs_call *call, struct fs_node *node, struct fs_dir *dir)
 {
@@ -68,7 +75,7 @@ static int collect_pending(struct fs_call *call, struct fs_node *node, struct fs
     for (size_t i = 0; files != NULL && i < count; i++) {
         struct fs_file *file = files[i];
         fs_nodes_lock(call->fs->nodes);
-        bool here = file->created && file->node->parent == node && file->node->name != NULL &&
+        bool here = is_listed(file) && file->node->parent == node && file->node->name != NULL &&
                     file->node->kind != FS_KIND_OWN; /* that one has its own place */
         char *name = here && !failed ? strdup(file->node->name) : NULL;
         fs_nodes_unlock(call->fs->nodes);

@@ -119,6 +119,19 @@ if mount -t tmpfs -o size=48m none "$TMPDIR/small"; then
         cp "$TMPDIR/small.piece" "$mnt/keys/small$i" 2> "$TMPDIR/said" || break
     done
     same "No space left on device" "$(grep -o 'No space left on device' "$TMPDIR/said")" "what cp says at small values"
+    # What was refused goes when the last handle is let go, after close has returned: it is listed no more before.
+    same "28 True False" "$(python3 - "$mnt/keys" 2>&1 <<'EOF'
+import os, sys
+file = os.open(sys.argv[1] + "/refused", os.O_WRONLY | os.O_CREAT)
+os.write(file, bytes(6000000))
+before = "refused" in os.listdir(sys.argv[1])
+try:
+    os.close(os.dup(file))
+    print("close succeeds")
+except OSError as error:
+    print(error.errno, before, "refused" in os.listdir(sys.argv[1]))
+EOF
+)" "errno of close, whether the file is listed before it and after it"
     down "$mnt"
     up "sqlite:$TMPDIR/small/store.sqlite" "$mnt"
     works rm -r "$mnt/keys/before" "$mnt"/keys/small*
