@@ -168,10 +168,8 @@ static int fetch(struct sfs_sqlite_connection *connection, sqlite3_stmt *stateme
 {
     sqlite3_bind_int64(statement, 9, (want & SFS_WANT_VALUE) != 0);
     int found = sfs_sqlite_step(connection, statement, error);
-    if (found == 0)
-        return sfs_fail(error, SFS_E_NOT_FOUND, SFS_SQLITE_ORIGIN, "there is no such record");
-    if (found < 0)
-        return found;
+    if (found <= 0) /* who asks says which: there is none of a new key, at each creation */
+        return found == 0 ? SFS_E_NOT_FOUND : found;
     int code = sfs_sqlite_row(connection, statement, want, SFS_SQLITE_LATEST, ret_row, error);
     if (code == 0 && sqlite3_column_count(statement) > SFS_SQLITE_COLUMN_BEGUN)
         ret_row->begun = sqlite3_column_int64(statement, SFS_SQLITE_COLUMN_BEGUN);

@@ -22,7 +22,8 @@ struct scan {
     struct sfs_buffer from; /* the range; an empty `to` has no end */
     struct sfs_buffer to;
     struct sfs_buffer position; /* the next fetch begins here */
-    const struct sfs_record *records[FETCH_MOST];
+    const struct sfs_record **records; /* room for a fetch; a look-up needs little */
+    size_t room;
     size_t count;
     size_t at; /* the next to show; the one before is still the caller's */
     size_t fetch;
@@ -204,6 +205,18 @@ static int read_merged(struct scan *scan, struct sfs_sqlite_connection *connecti
     return code;
 }
 
+static int make_room(struct scan *scan, struct sfs_error *error)
+{
+    if (scan->fetch <= scan->room)
+        return 0;
+    const struct sfs_record **records = realloc(scan->records, scan->fetch * sizeof(*records));
+    if (!records)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    scan->records = records;
+    scan->room = scan->fetch;
+    return 0;
+}
+
 static int fetch(struct scan *scan, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection;
@@ -211,7 +224,9 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     scan->bytes = 0;
     scan->commits = atomic_load(&scan->view.store->commits);
     scan->stamp = sfs_sqlite_memo_stamp(scan->view.store);
-    int code = scan->view.hold ? sfs_sqlite_hold_use(scan->view.hold, error) : 0;
+    int code = make_room(scan, error);
+    if (code == 0 && scan->view.hold)
+        code = sfs_sqlite_hold_use(scan->view.hold, error);
     /* The first records are what a look-up wants, and few. */
     if (code == 0 && !scan->view.hold && scan->fetch == FETCH_FIRST && !(scan->want & SFS_WANT_VALUE))
         code = sfs_sqlite_near_take(scan->view.store, 0, &connection, error);
@@ -319,6 +334,7 @@ static void scan_close(struct sfs_cursor *cursor)
 {
     struct scan *scan = (struct scan *)cursor;
     drop_records(scan);
+    free(scan->records);
     sfs_buffer_free(&scan->from);
     sfs_buffer_free(&scan->to);
     sfs_buffer_free(&scan->position);
