@@ -11,8 +11,9 @@
  * no commit was completed since, and the result is what would be read now. Our own commits know
  * which names they change, and leave the rest as it is: where the counter has gone on by one,
  * between the begin of the write transaction and its end, it was this commit alone; and of a batch
- * that makes one record they know that as well. What is read
- * from the header half-written is no stamp of anything, and at worst nothing is remembered.
+ * that makes one record they know that as well. Who puts keys in order looks each up first, where
+ * nothing is: up to which name that goes is remembered, too. What is read from the header
+ * half-written is no stamp of anything, and at worst nothing is remembered.
  */
 #include "backends/sqlite/sharing.h"
 
@@ -46,6 +47,10 @@ struct sfs_sqlite_memo {
     uint64_t version;
     size_t bytes;
     size_t hand; /* the slot that is emptied next for want of room */
+    struct sfs_buffer from; /* there is no record from here … */
+    struct sfs_buffer to;   /* … to here, empty: to the end … */
+    uint64_t empty_epoch;   /* … good while it is the memo's */
+    struct sfs_buffer last; /* name that was put here */
     struct slot slots[SLOTS];
 };
 
@@ -100,6 +105,9 @@ void sfs_sqlite_memo_free(struct sfs_sqlite *store)
         return;
     for (size_t i = 0; i < SLOTS; i++)
         empty(memo, &memo->slots[i]);
+    sfs_buffer_free(&memo->from);
+    sfs_buffer_free(&memo->to);
+    sfs_buffer_free(&memo->last);
     pthread_mutex_destroy(&memo->lock);
     free(memo);
     store->memo = NULL;
@@ -227,6 +235,61 @@ static void forget(struct sfs_sqlite_memo *memo, struct sfs_bytes name)
         empty(memo, slot);
 }
 
+/* --- where there is nothing --- */
+
+static bool set(struct sfs_buffer *buffer, struct sfs_bytes bytes)
+{
+    buffer->size = 0;
+    return sfs_buffer_add(buffer, bytes) == 0;
+}
+
+static bool is_empty(const struct sfs_sqlite_memo *memo, struct sfs_bytes from, struct sfs_bytes to)
+{
+    struct sfs_bytes end = sfs_buffer_bytes(&memo->to);
+    return memo->empty_epoch == memo->epoch &&
+           sfs_bytes_compare(from, sfs_buffer_bytes(&memo->from)) >= 0 &&
+           (end.size == 0 || (to.size > 0 && sfs_bytes_compare(to, end) <= 0));
+}
+
+/* What is put in order is put behind the name. */
+static void note_put(struct sfs_sqlite_memo *memo, struct sfs_bytes name)
+{
+    bool good = set(&memo->last, name);
+    if (is_empty(memo, name, name))
+        good = good && set(&memo->from, name) && sfs_buffer_byte(&memo->from, '\0') == 0;
+    if (!good)
+        memo->empty_epoch = 0;
+}
+
+bool sfs_sqlite_memo_is_empty(struct sfs_sqlite *store, struct sfs_range range, bool *ret_next)
+{
+    struct sfs_sqlite_memo *memo = store->memo;
+    *ret_next = false;
+    if (!memo)
+        return false;
+    pthread_mutex_lock(&memo->lock);
+    struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(store);
+    move_on(memo, &now);
+    bool empty = is_empty(memo, range.from, range.to);
+    *ret_next = !empty && sfs_bytes_compare(range.from, sfs_buffer_bytes(&memo->last)) > 0;
+    pthread_mutex_unlock(&memo->lock);
+    return empty;
+}
+
+void sfs_sqlite_memo_put_empty(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *stamp,
+                               struct sfs_range range)
+{
+    struct sfs_sqlite_memo *memo = store->memo;
+    pthread_mutex_lock(&memo->lock);
+    struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(store);
+    move_on(memo, &now);
+    if (is_same(&memo->stamp, stamp))
+        memo->empty_epoch = set(&memo->from, range.from) && set(&memo->to, range.to) ? memo->epoch : 0;
+    pthread_mutex_unlock(&memo->lock);
+}
+
+/* --- commits of ours --- */
+
 /* Whether the operation changes one name only. */
 static bool is_plain(const struct sfs_operation *operation)
 {
@@ -250,10 +313,13 @@ static void forget_changed(struct sfs_sqlite_memo *memo, struct sfs_batch *batch
     size_t count;
     const struct sfs_operation *operations = sfs_batch_operations(batch, &count);
     for (size_t i = 0; i < count; i++) {
-        if (is_plain(&operations[i]))
-            forget(memo, operations[i].name);
-        else
+        if (!is_plain(&operations[i])) {
             memo->epoch++;
+            continue;
+        }
+        forget(memo, operations[i].name);
+        if (operations[i].kind != SFS_OPERATION_DELETE)
+            note_put(memo, operations[i].name);
     }
 }
 

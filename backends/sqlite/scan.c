@@ -205,6 +205,28 @@ static int read_merged(struct scan *scan, struct sfs_sqlite_connection *connecti
     return code;
 }
 
+/* The first records of the present, without values, are what a look-up wants, and few. */
+static bool is_look(const struct scan *scan)
+{
+    return !scan->view.hold && scan->fetch == FETCH_FIRST && !(scan->want & SFS_WANT_VALUE);
+}
+
+/* There is nothing in the range, nor behind it up to the next record. */
+static void remember_empty(struct scan *scan, struct sfs_sqlite_connection *connection)
+{
+    struct sfs_range range = {sfs_buffer_bytes(&scan->position), {0}};
+    sqlite3_stmt *statement;
+    if (sfs_sqlite_statement(connection, SFS_SQL_NAME_NEXT, &statement, NULL) != 0)
+        return;
+    sfs_sqlite_bind(statement, 1, range.from);
+    int found = sfs_sqlite_step(connection, statement, NULL);
+    if (found == 1)
+        range.to = sfs_sqlite_column(statement, 0);
+    if (found >= 0)
+        sfs_sqlite_memo_put_empty(scan->view.store, &scan->stamp, range);
+    sqlite3_reset(statement);
+}
+
 static int make_room(struct scan *scan, struct sfs_error *error)
 {
     if (scan->fetch <= scan->room)
@@ -224,11 +246,16 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     scan->bytes = 0;
     scan->commits = atomic_load(&scan->view.store->commits);
     scan->stamp = sfs_sqlite_memo_stamp(scan->view.store);
+    bool look = is_look(scan), next = false;
+    struct sfs_range range = {sfs_buffer_bytes(&scan->position), sfs_buffer_bytes(&scan->to)};
+    if (look && sfs_sqlite_memo_is_empty(scan->view.store, range, &next)) {
+        scan->exhausted = true;
+        return 0;
+    }
     int code = make_room(scan, error);
     if (code == 0 && scan->view.hold)
         code = sfs_sqlite_hold_use(scan->view.hold, error);
-    /* The first records are what a look-up wants, and few. */
-    if (code == 0 && !scan->view.hold && scan->fetch == FETCH_FIRST && !(scan->want & SFS_WANT_VALUE))
+    if (code == 0 && look)
         code = sfs_sqlite_near_take(scan->view.store, 0, &connection, error);
     else if (code == 0)
         code = (scan->fetch < FETCH_MOST ? sfs_sqlite_reader_take : sfs_sqlite_scanner_take)(
@@ -236,6 +263,8 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     if (code != 0)
         return code;
     code = (scan->view.hold ? read_merged : read_present)(scan, connection, error);
+    if (code == 0 && next && scan->count == 0 && !(scan->want & SFS_WANT_KEYS))
+        remember_empty(scan, connection);
     sfs_sqlite_reader_give(connection);
     scan->fetch = scan->fetch * 4 < FETCH_MOST ? scan->fetch * 4 : FETCH_MOST;
     if (code != 0)

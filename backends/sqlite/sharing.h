@@ -53,6 +53,11 @@ int sfs_sqlite_memo_get(struct sfs_sqlite *store, struct sfs_bytes name, unsigne
 /* What was read after the stamp was taken; NULL: there is no record of this name. */
 void sfs_sqlite_memo_put(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *stamp,
                          struct sfs_bytes name, const struct sfs_record *record);
+/* Whether there is known to be no record in the range. Where not, *ret_next: it pays to look where the next record
+ * is, should there be none; and what that look, after the stamp was taken, has shown to be empty. */
+bool sfs_sqlite_memo_is_empty(struct sfs_sqlite *store, struct sfs_range range, bool *ret_next);
+void sfs_sqlite_memo_put_empty(struct sfs_sqlite *store, const struct sfs_sqlite_stamp *stamp,
+                               struct sfs_range range);
 /* After a commit of ours, of these batches one after the other: `before` was taken inside its
  * transaction. Each may be NULL, and so may the record that is all that it has changed. */
 struct sfs_sqlite_made {

@@ -58,6 +58,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_SAVEPOINT] = "SAVEPOINT batch",
     [SFS_SQL_RELEASE] = "RELEASE batch",
     [SFS_SQL_ROLLBACK_TO] = "ROLLBACK TO batch",
+    [SFS_SQL_NAME_NEXT] = "SELECT name FROM record WHERE name >= ?1 ORDER BY name LIMIT 1",
     /* (As tables, pragma_page_count and its like make SQLite compile each anew at every use.) */
     [SFS_SQL_PAGES] = "PRAGMA page_count",
     [SFS_SQL_PAGES_FREE] = "PRAGMA freelist_count",

@@ -85,6 +85,76 @@ static void expect_next(struct sfs_cursor *cursor, const char *key, uint64_t siz
     assert_int_equal(record->size, size);
 }
 
+#define PLACES 40
+
+static void expect_between(struct sfs_storage *store, const bool *there, unsigned from, unsigned to)
+{
+    char first[16], end[16];
+    struct sfs_error error = {0};
+    bool found = false;
+    snprintf(first, sizeof(first), "p/%02u", from);
+    snprintf(end, sizeof(end), "p/%02u", to);
+    for (unsigned i = from; i < to; i++)
+        found |= there[i];
+    int code = sfs_exists(store, (struct sfs_range){sfs_string(first), sfs_string(end)}, &error);
+    must(code, &error);
+    assert_int_equal(code, found);
+}
+
+/* Where there was nothing, something is found once it is there, whoever has put it, and however. */
+static void test_empty_ranges(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *stores[] = {fixture->store, open_again(fixture)};
+    struct sfs_error error = {0};
+    bool there[PLACES] = {false};
+    uint32_t random = 1;
+    char key[16];
+    for (unsigned step = 0; step < 3000; step++) {
+        random = random * 1664525 + 1013904223;
+        unsigned at = (random >> 8) % PLACES, kind = (random >> 16) % 16;
+        struct sfs_storage *store = stores[(random >> 24) % 8 == 0];
+        snprintf(key, sizeof(key), "p/%02u", at);
+        if (kind < 3) {
+            set(store, key, "v");
+            there[at] = true;
+        } else if (kind < 6 && there[at]) {
+            must(sfs_delete(store, sfs_string(key), &error), &error);
+            there[at] = false;
+        } else if (kind == 6 && !there[at]) {
+            set(store, "q", "v");
+            struct sfs_batch *batch = new_batch();
+            must(sfs_batch_rename(batch, sfs_string("q"), sfs_string(key), 0, &error), &error);
+            must(sfs_apply(store, batch, NULL, NULL, &error), &error);
+            sfs_batch_free(batch);
+            there[at] = true;
+        }
+        unsigned from = (random >> 4) % PLACES, to = from + (random >> 12) % 4 + 1;
+        expect_between(stores[0], there, from, to < PLACES ? to : PLACES);
+    }
+    close_store(stores[1]);
+}
+
+/* Keys put in order, each looked up before: the next is behind the last, up to what was there. */
+static void test_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *other = open_again(fixture);
+    bool there[PLACES] = {false};
+    char key[16];
+    set(fixture->store, "p/30", "v");
+    there[30] = true;
+    for (unsigned i = 0; i < PLACES; i++) {
+        snprintf(key, sizeof(key), "p/%02u", i);
+        expect_between(fixture->store, there, i, i + 1);
+        set(i == 20 ? other : fixture->store, key, "v");
+        there[i] = true;
+        expect_between(fixture->store, there, i, i + 1);
+        expect_between(fixture->store, there, 0, PLACES);
+    }
+    close_store(other);
+}
+
 /* A cursor that goes back shows what was read, until somebody commits. */
 static void test_seeks_back(void **state)
 {
@@ -270,6 +340,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_empty_ranges, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_seeks_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ranges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
