@@ -17,9 +17,12 @@
  */
 #include "backends/sqlite/sharing.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define HEAD 24        /* of a frame, bytes */
 #define HEAD_OF_LOG 32 /* … of the log */
@@ -167,6 +170,27 @@ static int database_control(sqlite3_file *file, int operation, void *argument)
                                : result;
 }
 
+/*
+ * SQLite makes the wal-index longer by one byte in each page. Where blocks are smaller than pages
+ * the rest of the page is a hole, and if the disk is full by the time that something is written
+ * there, the process is killed (SIGBUS). So what is mapped is filled now, as long as that can be
+ * refused.
+ */
+static int database_map(sqlite3_file *file, int region, int size, int extend,
+                        void volatile **ret_region)
+{
+    int result = gather_of(file)->below->xShmMap(file, region, size, extend, ret_region);
+    if (result != SQLITE_OK || !*ret_region)
+        return result;
+    uintptr_t begin = (uintptr_t)*ret_region, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = begin / page * page;
+    if (madvise((void *)from, begin + (uintptr_t)size - from, MADV_POPULATE_WRITE) == 0 ||
+        errno != EFAULT)
+        return SQLITE_OK; /* filled, or a kernel that cannot say */
+    *ret_region = NULL;
+    return SQLITE_FULL;
+}
+
 /* --- opening --- */
 
 static struct gather *attach(sqlite3_file *file)
@@ -200,6 +224,7 @@ static void open_database(sqlite3_file *file)
 {
     struct gather *gather = attach(file);
     gather->methods.xShmLock = database_lock;
+    gather->methods.xShmMap = database_map;
     gather->methods.xFileControl = database_control;
 }
 
