@@ -235,6 +235,7 @@ static void test_file(void **state)
     struct sfs_attribute_index *index = make(NULL, SFS_ATTRIBUTES_DOCUMENT);
     char text[sizeof(document)];
     (void)state;
+    assert_non_null(getenv("TMPDIR"));
     snprintf(path, sizeof(path), "%s/made/index.json", getenv("TMPDIR"));
     add(index, "e", "a", "undefined");
     add(index, "e", "a", "1.0");
