@@ -480,6 +480,7 @@ static int take_loose(struct sfs_sqlite_hold *hold, struct sfs_error *error)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;
     struct sfs_sqlite_connection *connection;
+    set_up(hold->store, hold, 0);
     int code = sfs_sqlite_reader_take(hold->store, &connection, error);
     if (code != 0)
         return code;
@@ -517,6 +518,8 @@ int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
         if (code == SFS_E_EXPIRED) { /* the row that was shared was gone already: take another */
             sfs_sqlite_pool_forget(store, row);
             code = 1;
+        } else if (code == SFS_E_NO_SPACE && lease_ms == 0) { /* it was to be renewed */
+            code = take_loose(ret_hold, &failure);
         }
     } while (code == 1);
     if (code != 0 && error)

@@ -160,6 +160,15 @@ EOF
     rm "$TMPDIR/small/other"
     same 1499 "$(cat "$mnt/query/where/n > 0/count")" "a query with room again"
     down "$mnt"
+    # So it does beside a transaction, whose lease is shorter than a query's.
+    up "sqlite:$TMPDIR/small/queries.sqlite" "$mnt" -o tx-timeout=60
+    works cp "$TMPDIR/small.piece" "$mnt/keys/piece"
+    works mkdir "$mnt/tx/a"
+    cat /dev/zero > "$TMPDIR/small/other" 2> /dev/null
+    same 1499 "$(cat "$mnt/query/where/n > 0/count")" "a query beside a transaction on a full disk"
+    rm "$TMPDIR/small/other"
+    works rmdir "$mnt/tx/a"
+    down "$mnt"
     umount "$TMPDIR/small"
 else
     fail "this test mounts a small tmpfs: run it as root, or in 'unshare -rm'"
