@@ -61,7 +61,7 @@ struct fs_space {
     } absent;              /* the name that was looked up last and not found */
     uint64_t next_id; /* of records that are still to be made; reserved for this mount up to … */
     uint64_t ids_end;
-    bool no_ids;      /* the store does not reserve any */
+    time_t no_ids;    /* until then, monotonic, a store that reserved none is not asked again */
     pthread_cond_t idle;
     unsigned users;        /* calls inside the store now */
     bool ended;

@@ -8,7 +8,9 @@
 #include "fs/fields.h"
 #include "fs/loop.h"
 
-#define IDS 1024 /* reserved at a time: one commit */
+#define IDS 1024      /* reserved at a time: one commit */
+#define IDS_PAUSE 10  /* seconds; of another process' lock the store waits half of that */
+#define IDS_NEVER 1000000000
 
 bool fs_is_shared(const struct sfs_storage *store)
 {
@@ -67,11 +69,18 @@ int fs_space_enter(struct fs_space *space, struct sfs_error *error)
     return sfs_fail(error, SFS_E_EXPIRED, "mount", "this transaction has ended: begin another one");
 }
 
+static time_t seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 uint64_t fs_space_new_id(struct fs_space *space)
 {
     pthread_mutex_lock(&space->lock);
     uint64_t id = space->next_id < space->ids_end ? space->next_id++ : 0;
-    bool reserve = id == 0 && !space->no_ids;
+    bool reserve = id == 0 && seconds_now() >= space->no_ids;
     pthread_mutex_unlock(&space->lock);
     if (!reserve)
         return id;
@@ -81,8 +90,9 @@ uint64_t fs_space_new_id(struct fs_space *space)
     if (code == 0) {
         space->next_id = id + 1;
         space->ids_end = id + IDS;
+    } else {
+        space->no_ids = seconds_now() + (code == SFS_E_UNSUPPORTED ? IDS_NEVER : IDS_PAUSE);
     }
-    space->no_ids = space->no_ids || code == SFS_E_UNSUPPORTED;
     pthread_mutex_unlock(&space->lock);
     return code == 0 ? id : 0;
 }

@@ -201,4 +201,22 @@ for _ in $(seq 50); do
 done
 exec 7>&-
 same "written, not closed" "$("$STOREFS" get "$store" open)" "after SIGTERM"
+
+echo "-- another process holds the store's write lock"
+up "sqlite:$TMPDIR/held.sqlite" "$mnt"
+works python3 - "$TMPDIR/held.sqlite" "$mnt/keys" << 'END'
+import os, sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+began = time.monotonic()
+files = [open(f"{sys.argv[2]}/held{i}", "w") for i in range(4)]
+took = time.monotonic() - began
+database.execute("ROLLBACK")
+for file in files:
+    file.write("value")
+    file.close()
+assert took < 15, f"four files were made in {took} s" # the store waits 5 for each thing it is asked to write
+END
+same 'value value value value ' "$(cat "$mnt"/keys/held* | sed 's/value/& /g')" "files made meanwhile"
+down "$mnt"
 finish
