@@ -19,6 +19,14 @@ void sfs_txn_gaps_clear(struct sfs_txn_gaps *gaps)
     sfs_txn_gaps_init(gaps);
 }
 
+/* A gap was of use: looking for others pays. */
+static bool rejoice(struct sfs_txn_gaps *gaps)
+{
+    if (gaps->patience > PATIENCE_LEAST)
+        gaps->patience = PATIENCE_LEAST;
+    return true;
+}
+
 static struct sfs_range range_of(const struct sfs_txn_gap *gap)
 {
     return (struct sfs_range){sfs_buffer_bytes(&gap->from), sfs_buffer_bytes(&gap->to)};
@@ -34,10 +42,8 @@ bool sfs_txn_gaps_have(struct sfs_txn_gaps *gaps, struct sfs_range range)
     for (size_t i = 0; i < SFS_TXN_GAPS; i++) {
         struct sfs_range gap = range_of(&gaps->list[i]);
         if (gaps->list[i].known && sfs_bytes_compare(range.from, gap.from) >= 0 &&
-            ends_inside(range, gap)) {
-            gaps->patience = PATIENCE_LEAST;
-            return true;
-        }
+            ends_inside(range, gap))
+            return rejoice(gaps);
     }
     return false;
 }
@@ -45,10 +51,8 @@ bool sfs_txn_gaps_have(struct sfs_txn_gaps *gaps, struct sfs_range range)
 bool sfs_txn_gaps_have_name(struct sfs_txn_gaps *gaps, struct sfs_bytes name)
 {
     for (size_t i = 0; i < SFS_TXN_GAPS; i++)
-        if (gaps->list[i].known && sfs_range_has(range_of(&gaps->list[i]), name)) {
-            gaps->patience = PATIENCE_LEAST;
-            return true;
-        }
+        if (gaps->list[i].known && sfs_range_has(range_of(&gaps->list[i]), name))
+            return rejoice(gaps);
     return false;
 }
 
@@ -65,10 +69,15 @@ void sfs_txn_gaps_add(struct sfs_txn_gaps *gaps, struct sfs_range range)
 
 bool sfs_txn_gaps_wonder(struct sfs_txn_gaps *gaps)
 {
-    if (++gaps->missing < gaps->patience)
+    if (gaps->patience == 0 || ++gaps->missing < gaps->patience)
         return false;
     gaps->missing = 0;
     if (gaps->patience < PATIENCE_MOST)
         gaps->patience *= 2;
     return true;
+}
+
+void sfs_txn_gaps_tire(struct sfs_txn_gaps *gaps)
+{
+    gaps->patience = 0;
 }

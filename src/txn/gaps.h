@@ -21,7 +21,7 @@ struct sfs_txn_gaps {
     } list[SFS_TXN_GAPS];
     unsigned oldest;
     unsigned missing;  /* names not found below since the last look for what comes behind one */
-    unsigned patience; /* so many, before the next look */
+    unsigned patience; /* so many, before the next look; 0: there is none */
 };
 
 void sfs_txn_gaps_init(struct sfs_txn_gaps *gaps);
@@ -37,5 +37,7 @@ void sfs_txn_gaps_add(struct sfs_txn_gaps *gaps, struct sfs_range range);
 /* A name that no gap has was not found: whether it is time to look how far the gap around it goes.
  * Seldom, where that has not been of use. */
 bool sfs_txn_gaps_wonder(struct sfs_txn_gaps *gaps);
+/* The look took long, as where it passes all that others have made there since the snapshot: never again. */
+void sfs_txn_gaps_tire(struct sfs_txn_gaps *gaps);
 
 #endif

@@ -7,8 +7,10 @@
 
 #include "storefs/backend.h"
 #include "txn/gaps.h"
+#include "util/clock.h"
 
 #define PLACES 256
+#define SLOW (5 * SFS_NS_PER_MS) /* for a look at the next record: many looks at one take less */
 
 /* `record` NULL: there is none of this name; `name` empty: the place is free. */
 struct place {
@@ -81,15 +83,21 @@ static void learn_around(struct recent *self, struct sfs_bytes name)
     pthread_mutex_unlock(&self->lock);
     struct sfs_cursor *cursor;
     struct sfs_range behind = {.from = name};
+    int64_t begun = sfs_clock_monotonic();
     if (!wonder || sfs_scan(self->storage.below, behind, SFS_WANT_RECORD, &cursor, NULL))
         return;
     const struct sfs_record *next = NULL;
     int code = sfs_cursor_next(cursor, &next, NULL);
+    bool slow = sfs_clock_monotonic() - begun > SLOW;
     if (code == 1)
         behind.to = next->name;
     if (code >= 0)
         keep_gap(self, behind);
     sfs_cursor_close(cursor);
+    pthread_mutex_lock(&self->lock);
+    if (slow)
+        sfs_txn_gaps_tire(&self->gaps);
+    pthread_mutex_unlock(&self->lock);
 }
 
 static int not_found(struct sfs_bytes name, struct sfs_error *error)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storefs/backend.h"
 #include "txn/gaps.h"
@@ -27,6 +28,7 @@ struct counter {
     unsigned gets;
     unsigned scans;
     bool scans_fail;
+    unsigned scans_take; /* ms */
 };
 
 static int counter_get(struct sfs_storage *store, struct sfs_bytes name, unsigned want,
@@ -48,6 +50,7 @@ static int counter_scan(struct sfs_storage *store, struct sfs_range range, unsig
 {
     struct counter *self = (struct counter *)store;
     self->scans++;
+    usleep(self->scans_take * 1000);
     return self->scans_fail ? sfs_fail(scan_error, SFS_E_IO, "counter", "as told")
                             : sfs_scan(store->below, range, want, ret_cursor, scan_error);
 }
@@ -273,6 +276,24 @@ static void test_failures(void **state)
     stack_close(&stack);
 }
 
+/* One that takes long is the last. */
+static void test_a_slow_look(void **state)
+{
+    (void)state;
+    struct stack stack;
+    stack_open(&stack);
+    must_set(&stack, "z");
+    stack_freeze(&stack);
+    stack.counter.scans_take = 50;
+    for (unsigned i = 500; i > 0; i--) {
+        char name[20];
+        snprintf(name, sizeof(name), "n%03u", i); /* each before the gap that is known */
+        assert_false(has(stack.recent, name));
+    }
+    assert_int_equal(stack.counter.scans, 1);
+    stack_close(&stack);
+}
+
 /* Against the store below: random names and prefixes over a few letters, so that gaps have
  * neighbours. */
 static void random_word(char *word, size_t most)
@@ -328,6 +349,10 @@ static void test_gaps(void **state)
         sfs_txn_gaps_add(&gaps, (struct sfs_range){sfs_string("x"), sfs_string("y")});
     assert_false(sfs_txn_gaps_have_name(&gaps, b));
     assert_true(sfs_txn_gaps_have_name(&gaps, d));
+    sfs_txn_gaps_tire(&gaps);
+    assert_true(sfs_txn_gaps_have_name(&gaps, d));
+    for (unsigned i = 0; i < 5000; i++)
+        assert_false(sfs_txn_gaps_wonder(&gaps));
     sfs_txn_gaps_clear(&gaps);
     assert_false(sfs_txn_gaps_have_name(&gaps, d));
 }
@@ -341,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_markers),
         cmocka_unit_test(test_a_cursor_that_was_sent_elsewhere),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_a_slow_look),
         cmocka_unit_test(test_as_the_store_below),
         cmocka_unit_test(test_gaps),
     };
