@@ -9,7 +9,7 @@
 #include "fs/loop.h"
 
 #define IDS 1024      /* reserved at a time: one commit */
-#define IDS_PAUSE 10  /* seconds; of another process' lock the store waits half of that */
+#define IDS_PAUSE 1   /* seconds, where another process has the store's lock */
 #define IDS_NEVER 1000000000
 
 bool fs_is_shared(const struct sfs_storage *store)

@@ -14,8 +14,14 @@
 #include "util/clock.h"
 
 #define MOMENT SFS_NS_PER_MS
-#define LOG_PATIENCE (20 * SFS_NS_PER_MS)
+#define HASTE (20 * SFS_NS_PER_MS)
 #define GROWTH 4096 /* bytes: a page, so that the file is no longer than its pages */
+
+int64_t sfs_sqlite_patience(const struct sfs_sqlite_connection *connection)
+{
+    int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
+    return connection->hasty && limit > HASTE ? HASTE : limit;
+}
 
 /* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
  * against a process that commits without pause. */
@@ -25,10 +31,7 @@ static int wait_for_lock(void *context, int count)
     int64_t now = sfs_clock_monotonic();
     if (count == 0)
         connection->busy_since = now;
-    int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
-    if (connection->hasty && limit > LOG_PATIENCE)
-        limit = LOG_PATIENCE;
-    if (now - connection->busy_since >= limit)
+    if (now - connection->busy_since >= sfs_sqlite_patience(connection))
         return 0;
     int64_t slice = count < 6 ? INT64_C(100000) << count : 5 * SFS_NS_PER_MS;
     int64_t most = sfs_sqlite_turn_wait(connection, now - connection->busy_since);

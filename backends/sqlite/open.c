@@ -133,7 +133,12 @@ static int sqlite_reserve_ids(struct sfs_storage *base, uint64_t count, uint64_t
                               struct sfs_error *error)
 {
     struct reservation reservation = {.count = count};
-    int code = sfs_sqlite_transact(sfs_sqlite_of(base), reserve_work, &reservation, error);
+    struct sfs_sqlite *store = sfs_sqlite_of(base);
+    sfs_sqlite_writer_enter(store);
+    store->writer->hasty = true;
+    int code = sfs_sqlite_transact_held(store, reserve_work, &reservation, error);
+    store->writer->hasty = false;
+    sfs_sqlite_writer_leave(store);
     if (code == 0)
         *ret_first = reservation.first;
     return code;

@@ -10,8 +10,10 @@
 
 /* --- turns among processes (turn.c); all three by whoever holds the write connection --- */
 
-/* Before the write lock is asked for: waits, no longer than the busy time-out, while another
- * process that has waited long claims the turn. */
+/* For how long the connection waits for another process's lock, ns (connection.c). */
+int64_t sfs_sqlite_patience(const struct sfs_sqlite_connection *connection);
+/* Before the write lock is asked for: waits, no longer than that, while another process that has waited
+ * long claims the turn. */
 void sfs_sqlite_turn_begin(struct sfs_sqlite_connection *connection);
 /* While the lock is waited for, after `waited` nanoseconds: claims the turn where that is long.
  * Returns how many nanoseconds to sleep at most. */

@@ -43,7 +43,7 @@ static bool is_claimed(int log)
 void sfs_sqlite_turn_begin(struct sfs_sqlite_connection *connection)
 {
     struct sfs_sqlite *store = connection->store;
-    int64_t limit = (int64_t)store->options.busy_timeout * SFS_NS_PER_MS;
+    int64_t limit = sfs_sqlite_patience(connection);
     connection->turns = open_log(store);
     if (!connection->turns)
         return;

@@ -255,7 +255,8 @@ SFS_API int sfs_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
 SFS_API int sfs_version(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error);
 /* Record ids *ret_first to *ret_first + count - 1 are the caller's: no other record gets one of them, whether it
  * uses them (SFS_ATTRIBUTE_ID) or not. For who must tell an id before there is a record, as a file system st_ino.
- * `count`: 1 to 2^20. INVALID, READ_ONLY, NO_SPACE; UNSUPPORTED in a transaction. (PostgreSQL: CACHE of a sequence.) */
+ * `count`: 1 to 2^20. INVALID, READ_ONLY, NO_SPACE; BUSY after 20 ms, not after the store's own time; UNSUPPORTED in
+ * a transaction. (PostgreSQL: CACHE of a sequence.) */
 SFS_API int sfs_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
                             struct sfs_error *error);
 /* The number of keys. */
