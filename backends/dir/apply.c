@@ -201,7 +201,8 @@ static int begin(struct sfs_dir_store *store, struct sfs_batch *batch, struct sf
     code = sfs_dir_run_look(store, batch, error);
     run->run = (struct sfs_apply_run){.operations = &sfs_dir_run_operations,
                                       .sequence = ++store->used_sequence,
-                                      .key_max = SFS_KEY_MAX};
+                                      .key_max = SFS_KEY_MAX,
+                                      .next_id = store->last_id + 1};
     run->store = store;
     sfs_tree_share(&store->tree, &run->base);
     sfs_tree_share(&store->tree, &run->next);

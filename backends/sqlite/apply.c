@@ -370,7 +370,8 @@ void sfs_sqlite_run_begin(struct sfs_sqlite_transaction *transaction,
     *ret_run = (struct sfs_sqlite_run){
         .run = {.operations = &sfs_sqlite_apply_operations,
                 .sequence = (uint64_t)transaction->state.sequence + 1,
-                .key_max = SFS_KEY_MAX},
+                .key_max = SFS_KEY_MAX,
+                .next_id = (uint64_t)transaction->state.last_id + 1},
         .transaction = transaction,
     };
 }

@@ -54,7 +54,7 @@ struct sfs_sqlite_connection {
     struct sfs_sqlite *store;
     struct sfs_sqlite_connection *next; /* in the pool's list of idle ones */
     int64_t busy_since;                 /* monotonic, of the wait that the busy handler is in */
-    bool hasty;                         /* which then ends after LOG_PATIENCE */
+    bool hasty;                         /* which then ends after 20 ms */
     bool turns;    /* it is for the write lock, whose turn can be claimed … */
     bool claimed;  /* … and is (turn.c) */
     int log_tried; /* pages of the log when it was last asked to begin anew */

@@ -4,6 +4,8 @@
  */
 #include "core/apply.h"
 
+#include <inttypes.h>
+
 /* The type of a value of this size and more is not found anew when a part of it changes: that would
  * read all of it, and an engine that keeps it in chunks need not. */
 #define PATCH_TYPE_MAX (UINT64_C(1) << 20)
@@ -41,11 +43,24 @@ static struct sfs_record put_form(const struct sfs_operation *operation,
     return form;
 }
 
+/* One that was never reserved would be another record's one day. */
+static int check_id(const struct sfs_apply_run *run, const struct sfs_operation *operation,
+                    struct sfs_error *error)
+{
+    uint64_t id = operation->attributes.id;
+    if (!(operation->mask & SFS_ATTRIBUTE_ID) || run->next_id == 0 || id < run->next_id)
+        return 0;
+    return sfs_fail(error, SFS_E_INVALID, "apply", "the record id %" PRIu64 " was not reserved",
+                    id);
+}
+
 int sfs_apply_put(struct sfs_apply_run *run, struct sfs_operation *operation,
                   struct sfs_error *error)
 {
     const struct sfs_record *before = NULL;
-    int rc = sfs_apply_find(run, operation->name, 0, &before, error);
+    int rc = check_id(run, operation, error);
+    if (rc == 0)
+        rc = sfs_apply_find(run, operation->name, 0, &before, error);
     if (rc)
         return rc;
     if (before && before->attributes.kind != operation->attributes.kind) {
@@ -99,7 +114,8 @@ static int find_extent(const struct sfs_operation *operation, uint64_t old_size,
     return 0;
 }
 
-static int write_part(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
+static int write_part(void *context, uint64_t offset, struct sfs_bytes bytes,
+                      struct sfs_error *error)
 {
     (void)error;
     memcpy((char *)context + offset, bytes.data, bytes.size);

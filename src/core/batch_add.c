@@ -10,6 +10,8 @@
 
 /* A value larger than this could not be addressed by off_t. */
 #define VALUE_MAX ((uint64_t)INT64_MAX)
+/* Transactions have those above for themselves. */
+#define ID_MAX ((UINT64_C(1) << 62) - 1)
 
 static int check_attributes(const struct sfs_attributes *attributes, unsigned mask,
                             struct sfs_error *error)
@@ -29,9 +31,9 @@ static int check_attributes(const struct sfs_attributes *attributes, unsigned ma
 static int check_id(const struct sfs_attributes *attributes, unsigned mask, struct sfs_error *error)
 {
     if (!(mask & SFS_ATTRIBUTE_ID) ||
-        (attributes && attributes->id > 0 && attributes->id <= INT64_MAX))
+        (attributes && attributes->id > 0 && attributes->id <= ID_MAX))
         return 0;
-    return sfs_fail(error, SFS_E_INVALID, "batch", "a record id is 1 to 2^63 - 1");
+    return sfs_fail(error, SFS_E_INVALID, "batch", "a record id is 1 to 2^62 - 1");
 }
 
 /* A record under a marker name is a marker and no other is; only values and links have a value. */

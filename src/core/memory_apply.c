@@ -442,6 +442,7 @@ int sfs_memory_apply(struct sfs_storage *store, struct sfs_batch *batch,
     sfs_tree_init(&run.touched, &sfs_memory_counting);
     pthread_mutex_lock(&engine->writer);
     run.run.sequence = engine->used_sequence + 1;
+    run.run.next_id = atomic_load(&engine->last_id) + 1;
     run.base = sfs_memory_engine_state(engine);
     run.next = sfs_memory_state_new(run.base);
     run.run.indexes = run.next ? run.next->set : NULL;

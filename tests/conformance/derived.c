@@ -244,6 +244,11 @@ static void ids_are_reserved(void **state)
     }
     sfs_record_unref(other);
     sfs_record_unref(another);
+    OK(sfs_batch_put(f->batch, L("unreserved"), L(""),
+                     &(struct sfs_attributes){.id = first + 10000000}, SFS_ATTRIBUTE_ID, NULL));
+    assert_int_equal(sfs_apply(f->store, f->batch, NULL, NULL, &f->error), SFS_E_INVALID);
+    assert_non_null(strstr(f->error.message, "not reserved"));
+    sfs_batch_clear(f->batch);
     assert_int_equal(sfs_reserve_ids(f->store, 0, &next, NULL), SFS_E_INVALID);
     assert_int_equal(sfs_reserve_ids(f->store, (1 << 20) + 1, &next, NULL), SFS_E_INVALID);
 }
@@ -256,7 +261,7 @@ static void ids_are_checked(void **state)
     struct sfs_bytes none = {0};
     assert_int_equal(sfs_batch_put(f->batch, L("a"), none, &attributes, mask, NULL), SFS_E_INVALID);
     assert_int_equal(sfs_batch_put(f->batch, L("a"), none, NULL, mask, NULL), SFS_E_INVALID);
-    attributes.id = UINT64_C(1) << 63;
+    attributes.id = UINT64_C(1) << 62;
     assert_int_equal(sfs_batch_put(f->batch, L("a"), none, &attributes, mask, NULL), SFS_E_INVALID);
     attributes.id = 1;
     assert_int_equal(sfs_batch_attributes(f->batch, L("a"), &attributes, mask, NULL),

@@ -474,6 +474,7 @@ struct sfs_apply_run {
     const struct sfs_apply_operations *operations;
     uint64_t sequence; /* that the batch will have */
     size_t key_max;
+    uint64_t next_id; /* none from here on was allotted or reserved; 0: the engine does not say */
     struct sfs_stage *stage;
     /* The store's indexes, those being built too, as they are inside this write transaction; borrowed.
      * NULL: none, and nothing of them costs anything. */
