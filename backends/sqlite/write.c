@@ -16,7 +16,8 @@
 
 #define GROUP_MAX 256
 #define WAIT_PART 8 /* of a durable turn: how long to wait for companions at the most */
-#define WAIT_LEAST (100 * SFS_NS_PER_MS / 1000)
+#define WAIT_LEAST (SFS_NS_PER_MS / 10)
+#define WAIT_MOST (20 * SFS_NS_PER_MS) /* a turn may have been long for another process's lock */
 
 struct sfs_sqlite_request {
     struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
@@ -345,6 +346,7 @@ static unsigned waiting_for_disk(const struct sfs_sqlite *store)
 static void await_companions(struct sfs_sqlite *store, struct sfs_sqlite_request *leader)
 {
     int64_t most = store->durable_took / WAIT_PART;
+    most = most < WAIT_MOST ? most : WAIT_MOST;
     if (most < WAIT_LEAST || waiting_for_disk(store) == 0)
         return;
     int64_t until = sfs_clock_monotonic() + most;
