@@ -245,7 +245,7 @@ int sfs_dir_log_compact(struct sfs_dir_store *store, struct sfs_error *error)
     while (code == 0 && (item = sfs_tree_next(&cursor)))
         code = add_step(&steps, SFS_DIR_KNOWN, item, error);
     if (code == 0)
-        code = write_new(store, &steps, store->options.fsync, error);
+        code = write_new(store, &steps, store->options.fsync || store->unsynced, error);
     sfs_dir_steps_free(&steps);
     return code;
 }
