@@ -212,7 +212,8 @@ static void test_many_keys(void **state)
         print_message("%s: %lu keys renamed in %.2f s, listed in %.2f s; %lld bytes\n",
                       sfs_isolation_name((enum sfs_isolation)level), number, renamed - begun,
                       listed - renamed, most - before);
-        assert_true(most - before < 256 * 1024);
+        /* What the store remembers of the records that it has read is bounded. */
+        assert_true(most - before < 1024 * 1024);
         if (level == SFS_SERIALIZABLE)
             commit(transaction);
         else
