@@ -31,4 +31,4 @@ libstorefs_la_SOURCES += backends/dir/open.c backends/dir/place.c backends/dir/p
 libstorefs_la_SOURCES += backends/dir/run.c backends/dir/settle.c backends/dir/stage.c
 libstorefs_la_SOURCES += backends/sqlite/index_cursor.h backends/sqlite/index_scan.c
 libstorefs_la_SOURCES += backends/sqlite/index_walk.c backends/sqlite/visitor.c \
-	backends/sqlite/gather.c
+	backends/sqlite/vfs.c

@@ -81,7 +81,7 @@ int sfs_sqlite_connect(struct sfs_sqlite *store, enum sfs_sqlite_use use,
     connection->scans = use == SFS_SQLITE_SCANS;
     int result = sqlite3_open_v2(store->uri, &connection->db,
                                  store->open_flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
-                                 sfs_sqlite_gathering());
+                                 sfs_sqlite_vfs());
     int code = 0;
     if (result != SQLITE_OK)
         code = sfs_sqlite_fail(connection, result, "open the database", error);

@@ -65,8 +65,8 @@ struct sfs_sqlite_connection {
 };
 /* Gives the connection the functions (visitor.c). */
 int sfs_sqlite_visitor_set_up(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-/* The VFS of all connections (gather.c); NULL: SQLite's own. */
-const char *sfs_sqlite_gathering(void);
+/* The VFS of all connections (vfs.c); NULL: SQLite's own. */
+const char *sfs_sqlite_vfs(void);
 /* Runs the statement, which is bound, to its end (0), or until `take` returns something else: that;
  * its row is the present one then, and the caller resets it; or an error. */
 int sfs_sqlite_visit(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,

@@ -243,19 +243,16 @@ static bool set(struct sfs_buffer *buffer, struct sfs_bytes bytes)
     return sfs_buffer_add(buffer, bytes) == 0;
 }
 
-static bool is_empty(const struct sfs_sqlite_memo *memo, struct sfs_bytes from, struct sfs_bytes to)
+static struct sfs_range empty_range(const struct sfs_sqlite_memo *memo)
 {
-    struct sfs_bytes end = sfs_buffer_bytes(&memo->to);
-    return memo->empty_epoch == memo->epoch &&
-           sfs_bytes_compare(from, sfs_buffer_bytes(&memo->from)) >= 0 &&
-           (end.size == 0 || (to.size > 0 && sfs_bytes_compare(to, end) <= 0));
+    return (struct sfs_range){sfs_buffer_bytes(&memo->from), sfs_buffer_bytes(&memo->to)};
 }
 
 /* What is put in order is put behind the name. */
 static void note_put(struct sfs_sqlite_memo *memo, struct sfs_bytes name)
 {
     bool good = set(&memo->last, name);
-    if (is_empty(memo, name, name))
+    if (memo->empty_epoch == memo->epoch && sfs_range_has(empty_range(memo), name))
         good = good && set(&memo->from, name) && sfs_buffer_byte(&memo->from, '\0') == 0;
     if (!good)
         memo->empty_epoch = 0;
@@ -270,7 +267,7 @@ bool sfs_sqlite_memo_is_empty(struct sfs_sqlite *store, struct sfs_range range, 
     pthread_mutex_lock(&memo->lock);
     struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(store);
     move_on(memo, &now);
-    bool empty = is_empty(memo, range.from, range.to);
+    bool empty = memo->empty_epoch == memo->epoch && sfs_range_covers(empty_range(memo), range);
     *ret_next = !empty && sfs_bytes_compare(range.from, sfs_buffer_bytes(&memo->last)) > 0;
     pthread_mutex_unlock(&memo->lock);
     return empty;

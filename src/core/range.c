@@ -30,6 +30,12 @@ bool sfs_range_has(struct sfs_range range, struct sfs_bytes name)
            (range.to.size == 0 || sfs_bytes_compare(name, range.to) < 0);
 }
 
+bool sfs_range_covers(struct sfs_range range, struct sfs_range inner)
+{
+    return sfs_bytes_compare(range.from, inner.from) <= 0 &&
+           (range.to.size == 0 || (inner.to.size > 0 && sfs_bytes_compare(inner.to, range.to) <= 0));
+}
+
 int sfs_range_check(struct sfs_range range, struct sfs_error *error)
 {
     char from[120], to[120];

@@ -32,19 +32,11 @@ static struct sfs_range range_of(const struct sfs_txn_gap *gap)
     return (struct sfs_range){sfs_buffer_bytes(&gap->from), sfs_buffer_bytes(&gap->to)};
 }
 
-static bool ends_inside(struct sfs_range inner, struct sfs_range outer)
-{
-    return outer.to.size == 0 || (inner.to.size > 0 && sfs_bytes_compare(inner.to, outer.to) <= 0);
-}
-
 bool sfs_txn_gaps_have(struct sfs_txn_gaps *gaps, struct sfs_range range)
 {
-    for (size_t i = 0; i < SFS_TXN_GAPS; i++) {
-        struct sfs_range gap = range_of(&gaps->list[i]);
-        if (gaps->list[i].known && sfs_bytes_compare(range.from, gap.from) >= 0 &&
-            ends_inside(range, gap))
+    for (size_t i = 0; i < SFS_TXN_GAPS; i++)
+        if (gaps->list[i].known && sfs_range_covers(range_of(&gaps->list[i]), range))
             return rejoice(gaps);
-    }
     return false;
 }
 

@@ -210,6 +210,14 @@ static void prefixes_are_ranges(void **unused)
     assert_true(sfs_range_has(range, SFS_LITERAL("a/\xff")));
     assert_false(sfs_range_has(range, SFS_LITERAL("a0")));
     assert_false(sfs_range_has(range, SFS_LITERAL("a")));
+    struct sfs_range all = {0}, behind = {.from = SFS_LITERAL("a/x")};
+    struct sfs_range inner = {SFS_LITERAL("a/x"), SFS_LITERAL("a0")};
+    assert_true(sfs_range_covers(range, range) && sfs_range_covers(range, inner));
+    assert_true(sfs_range_covers(all, range) && sfs_range_covers(all, all));
+    assert_true(sfs_range_covers(behind, inner));
+    assert_false(sfs_range_covers(inner, range));
+    assert_false(sfs_range_covers(range, behind));
+    assert_false(sfs_range_covers(range, all));
     assert_int_equal(sfs_range_prefix(SFS_LITERAL("a\xff\xff"), &buffer, &range), 0);
     assert_true(sfs_bytes_equal(range.to, SFS_LITERAL("b")));
     assert_int_equal(sfs_range_prefix(SFS_LITERAL("\xff"), &buffer, &range), 0);

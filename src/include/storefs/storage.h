@@ -109,6 +109,8 @@ SFS_API int sfs_range_prefix(struct sfs_bytes prefix, struct sfs_buffer *buffer,
                              struct sfs_range *ret_range);
 /* Whether the range holds the name. Pure, thread-safe. */
 SFS_API bool sfs_range_has(struct sfs_range range, struct sfs_bytes name);
+/* Whether it holds every name of the other one. Pure, thread-safe. */
+SFS_API bool sfs_range_covers(struct sfs_range range, struct sfs_range inner);
 
 /* --- write --- */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fewer writes: to the log, and where the file grows. SQLite writes each page of a transaction as a
- * frame, with one write for its head and one for the page, so that a large value is mostly system
- * calls. A VFS over the process's own gathers frames, and writes them together. Of the rest of that
- * VFS nothing changes: its own methods stay, but for the few below. (sqlite.org/vfs.html,
+ * The process's own VFS with a few calls done otherwise: fewer writes to the log and where the file
+ * grows, and no hole in the wal-index. All its other methods stay. (sqlite.org/vfs.html,
  * sqlite.org/fileformat2.html#walformat)
  *
+ * SQLite writes each page of a transaction as a frame, with one write for its head and one for the
+ * page, so that a large value is mostly system calls. Frames are gathered, and written together.
  * Nobody reads a frame before the commit that it belongs to shows in the wal-index. The head of a
  * commit's last frame tells that it is the last: what was gathered is written with it, and its
  * page at once, before SQLite goes on. Whatever else is done to the log finds it written. What was
@@ -257,7 +257,7 @@ static void set_up(void)
         gathering.zName = NULL;
 }
 
-const char *sfs_sqlite_gathering(void)
+const char *sfs_sqlite_vfs(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_up);
