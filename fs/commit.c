@@ -174,6 +174,7 @@ int fs_file_batch(struct fs_call *call, struct fs_file *file, struct sfs_bytes k
     }
     if (code == 0) {
         *ret_taken = file->dirty;
+        ret_taken->authors = fs_authors_take(&file->authors);
         file->dirty = (struct fs_dirty){0};
         fs_content_send(&file->content);
     }
@@ -189,6 +190,7 @@ static void take_back(struct fs_file *file, const struct fs_dirty *taken)
     struct fs_dirty *dirty = &file->dirty;
     bool written = dirty->level == FS_WRITTEN;
     fs_content_sent(&file->content, false);
+    fs_authors_put_back(&file->authors, &taken->authors);
     if (taken->level == FS_CLEAN)
         return;
     dirty->appended = taken->appended && (!written || dirty->appended);
@@ -315,12 +317,20 @@ static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_by
     return code;
 }
 
-int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, uint64_t *ret_sequence)
+bool fs_file_is_due(struct fs_file *file, enum fs_dirt level, const struct fs_open *open)
+{
+    pthread_mutex_lock(&file->lock);
+    bool due = file->dirty.level >= level && file->dirty.level != FS_CLEAN && !file->unlinked &&
+               (open == NULL || file->handles == 0 || fs_authors_have(&file->authors, open));
+    pthread_mutex_unlock(&file->lock);
+    return due;
+}
+
+int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open,
+                   uint64_t *ret_sequence)
 {
     fs_file_hold(file);
-    pthread_mutex_lock(&file->lock);
-    bool needed = file->dirty.level >= level && file->dirty.level != FS_CLEAN && !file->unlinked;
-    pthread_mutex_unlock(&file->lock);
+    bool needed = fs_file_is_due(file, level, open);
     int code = needed ? fs_file_check(call, file) : 0;
     if (code == 0 && needed) {
         struct sfs_buffer key = {0};
@@ -338,10 +348,11 @@ void fs_file_withdraw(struct fs_call *call, struct fs_file *file)
 {
     struct fs_call quiet = *call; /* the caller's error is that of the content */
     struct sfs_buffer key = {0};
-    if (file->made == 0 || file->handles > 0)
+    if (file->made == 0)
         return;
-    if (fs_keys_key(&quiet, file->node, &key) == 0)
-        (void)fs_keys_delete_revision(&quiet, file->space, sfs_buffer_bytes(&key), file->node->kind, file->made);
+    if (fs_keys_key(&quiet, file->node, &key) == 0 &&
+        fs_keys_delete_revision(&quiet, file->space, sfs_buffer_bytes(&key), file->node->kind, file->made) == 0)
+        file->made = 0;
     sfs_buffer_free(&key);
 }
 
@@ -375,7 +386,8 @@ int fs_file_check(struct fs_call *call, const struct fs_file *file)
         return 0;
     return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
                     "something else is in the place of this file, put there by somebody else, by a rollback "
-                    "to a savepoint or by the commit of an inner transaction: open it again");
+                    "to a savepoint or by the commit of an inner transaction, or it was new and its content "
+                    "was refused: open it again");
 }
 
 void fs_file_part(struct fs_file *file)
@@ -385,6 +397,27 @@ void fs_file_part(struct fs_file *file)
     fs_nodes_lock(fs->nodes);
     fs_node_detach_locked(fs, file->node);
     fs_nodes_unlock(fs->nodes);
+}
+
+void fs_file_revert(struct fs_file *file)
+{
+    fs_file_hold(file);
+    pthread_mutex_lock(&file->lock);
+    struct sfs_stage *spent = file->stage;
+    file->stage = NULL;
+    fs_content_empty(&file->content);
+    fs_file_count(file);
+    file->dirty = (struct fs_dirty){0};
+    (void)fs_authors_take(&file->authors);
+    file->pending_mask = 0;
+    bool created = file->created;
+    pthread_mutex_unlock(&file->lock);
+    if (created)
+        fs_file_part(file);
+    else
+        fs_file_forget_content(file);
+    fs_file_let_go(file);
+    sfs_stage_close(spent);
 }
 
 /* Whether its key still is the record's that it showed. */
@@ -456,7 +489,7 @@ int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
     int first = 0;
     struct sfs_error first_error = {0};
     for (size_t i = 0; i < count; i++) {
-        int code = fs_file_commit(call, files[i], FS_OPENED, NULL);
+        int code = fs_file_commit(call, files[i], FS_OPENED, NULL, NULL);
         if (code < 0 && first == 0) {
             first = code;
             first_error = call->error;

@@ -10,6 +10,7 @@
  * "%+", which no other name does. Nothing here is kept by the kernel: other parts of the mount, and others, change
  * documents.
  */
+#include "fs/authors.h"
 #include "fs/keys.h"
 #include "fs/names.h"
 
@@ -121,9 +122,11 @@ struct fs_leaf {
     bool exclusive;       /* … and nobody else may have made it */
     uint64_t made;        /* by O_EXCL: revision of the document with the empty text, until there is another; 0: not */
     bool unlinked;        /* its name is gone: nothing is committed any more */
+    bool refused;         /* its last commit failed */
     bool whole;           /* was emptied: the content replaces whatever is there */
     bool patched;         /* written elsewhere than at its end */
     enum fs_dirt level;
+    struct fs_authors authors;
     struct sfs_buffer content;
     struct sfs_buffer base; /* the text as it was when it was loaded or committed last */
     struct stat last;       /* as it was shown last, or was made */
@@ -134,8 +137,10 @@ struct fs_leaf *fs_leaf_of(struct fs *fs, struct fs_node *node);
 void fs_leaf_forget(struct fs_node *node);
 /* The text of a value as a file: its form, and a newline. Appended. */
 int fs_leaf_text(struct fs_call *call, struct sfs_bytes json, struct sfs_buffer *text);
-/* Commits what is dirty at `level` and above; with `ret_sequence` as fs_file_commit. */
-int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, uint64_t *ret_sequence);
+/* As fs_file_is_due, with the lock held; and as fs_file_commit. */
+bool fs_leaf_is_due(const struct fs_leaf *leaf, enum fs_dirt level, const struct fs_open *open);
+int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, const struct fs_open *open,
+                   uint64_t *ret_sequence);
 /* Commits all of a space, as fs_file_commit_all. */
 int fs_leaf_commit_all(struct fs_call *call, struct fs_space *space);
 int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size);

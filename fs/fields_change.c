@@ -277,7 +277,7 @@ static int commit_pending(struct fs_call *call, struct fs_node *dir, const char 
     struct fs_node *pending = fs_leaf_pending(call, dir, name);
     if (pending == NULL)
         return 0;
-    int code = fs_leaf_commit(call, pending, FS_OPENED, NULL);
+    int code = fs_leaf_commit(call, pending, FS_OPENED, NULL, NULL);
     fs_node_forget(call->fs, pending->id, 1);
     return code;
 }

@@ -17,6 +17,7 @@ struct taken {
     bool whole;
     bool patched;
     enum fs_dirt level;
+    struct fs_authors authors;
 };
 
 static int gone(struct sfs_error *error)
@@ -99,14 +100,21 @@ static int edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, st
 
 /* --- taking and giving back --- */
 
+bool fs_leaf_is_due(const struct fs_leaf *leaf, enum fs_dirt level, const struct fs_open *open)
+{
+    return leaf->opens > 0 && leaf->level >= level && leaf->level != FS_CLEAN && !leaf->unlinked &&
+           (open == NULL || leaf->writers == 1 || fs_authors_have(&leaf->authors, open));
+}
+
 /* 1: it was taken, and nobody else commits until it is given back; 0: nothing to commit. */
-static int take(struct fs_call *call, struct fs_leaf *leaf, enum fs_dirt level, struct taken *taken)
+static int take(struct fs_call *call, struct fs_leaf *leaf, enum fs_dirt level, const struct fs_open *open,
+                struct taken *taken)
 {
     int code = 0;
     pthread_mutex_lock(&leaf->lock);
     while (leaf->busy)
         pthread_cond_wait(&leaf->settled, &leaf->lock);
-    bool due = leaf->opens > 0 && leaf->level >= level && leaf->level != FS_CLEAN && !leaf->unlinked;
+    bool due = fs_leaf_is_due(leaf, level, open);
     if (due) {
         code = sfs_buffer_add(&taken->content, sfs_buffer_bytes(&leaf->content));
         if (code == 0)
@@ -118,6 +126,7 @@ static int take(struct fs_call *call, struct fs_leaf *leaf, enum fs_dirt level, 
         taken->whole = leaf->whole;
         taken->patched = leaf->patched;
         taken->level = leaf->level;
+        taken->authors = fs_authors_take(&leaf->authors);
         leaf->whole = leaf->patched = false;
         leaf->level = FS_CLEAN;
         leaf->busy = true;
@@ -158,7 +167,9 @@ static void give_back(struct fs_call *call, struct fs_leaf *leaf, struct taken *
         leaf->whole = leaf->whole || taken->whole;
         leaf->patched = leaf->patched || taken->patched;
         leaf->level = leaf->level < taken->level ? taken->level : leaf->level;
+        fs_authors_put_back(&leaf->authors, &taken->authors);
     }
+    leaf->refused = !done;
     leaf->busy = false;
     pthread_cond_broadcast(&leaf->settled);
     pthread_mutex_unlock(&leaf->lock);
@@ -195,13 +206,14 @@ static int commit(struct fs_call *call, struct fs_node *node, struct taken *take
     return code;
 }
 
-int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, uint64_t *ret_sequence)
+int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, const struct fs_open *open,
+                   uint64_t *ret_sequence)
 {
     struct taken taken = {0};
     struct fs_leaf *leaf = fs_leaf_of(call->fs, node);
     if (leaf == NULL)
         return sfs_fail_memory(&call->error, "fields");
-    int code = take(call, leaf, level, &taken);
+    int code = take(call, leaf, level, open, &taken);
     if (code == 1) {
         code = commit(call, node, &taken, ret_sequence);
         give_back(call, leaf, &taken, code == 0);
@@ -239,7 +251,7 @@ int fs_leaf_commit_all(struct fs_call *call, struct fs_space *space)
     if (gathering.code < 0)
         sfs_fail_memory(&first, "fields");
     for (size_t i = 0; i < gathering.nodes.size / sizeof(*nodes); i++) {
-        int code = fs_leaf_commit(call, nodes[i], FS_OPENED, NULL);
+        int code = fs_leaf_commit(call, nodes[i], FS_OPENED, NULL, NULL);
         if (code < 0 && first.code == 0)
             first = call->error;
         fs_node_forget(call->fs, nodes[i]->id, 1);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "fs/fields.h"
+#include "fs/loop.h"
 #include "fs/operations.h"
 
 int fs_leaf_text(struct fs_call *call, struct sfs_bytes json, struct sfs_buffer *text)
@@ -226,11 +227,13 @@ int fs_leaf_open(struct fs_call *call, struct fs_node *node, struct fs_open *ope
     if (!writes)
         return 0;
     struct fs_leaf *leaf = node->data;
+    open->writes = true;
     pthread_mutex_lock(&leaf->lock);
     leaf->writers++;
     if (info->flags & O_TRUNC) {
         cut(leaf, 0);
         leaf->level = leaf->level < FS_OPENED ? FS_OPENED : leaf->level;
+        fs_authors_note(&leaf->authors, open);
     }
     pthread_mutex_unlock(&leaf->lock);
     return 0;
@@ -264,7 +267,7 @@ static void new_attributes(struct fs_call *call, struct fs_node *dir, mode_t mod
 
 /* A leaf that no document has. */
 static int make(struct fs_call *call, const struct fs_name *place, mode_t mode, bool exclusive,
-                struct fs_entry *entry)
+                struct fs_open *open, struct fs_entry *entry)
 {
     struct fs_node *dir = place->parent;
     struct sfs_attributes attributes = {0};
@@ -283,6 +286,8 @@ static int make(struct fs_call *call, const struct fs_name *place, mode_t mode, 
     leaf->created = leaf->whole = true;
     leaf->exclusive = exclusive;
     leaf->level = FS_OPENED;
+    fs_authors_note(&leaf->authors, open);
+    open->writes = true;
     leaf->written = fs_now();
     leaf->last = (struct stat){.st_mode = S_IFREG | (attributes.mode & 0666), .st_nlink = 1, .st_blksize = 4096,
                                .st_uid = attributes.uid, .st_gid = attributes.gid,
@@ -323,7 +328,7 @@ int fs_leaf_create(struct fs_call *call, const struct fs_name *place, const stru
         return code;
     fs_leaf_unlink(call, dir, place->name);
     if (!exclusive || !dir->space->shared) {
-        code = make(call, place, mode, exclusive, entry);
+        code = make(call, place, mode, exclusive, open, entry);
         fs_open_generated(info);
         return code;
     }
@@ -378,16 +383,20 @@ static int grow(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
 static int leaf_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
     struct fs_leaf *leaf = open->node->data;
+    int code = fs_open_check(call, open);
+    if (code < 0)
+        return code;
     pthread_mutex_lock(&leaf->lock);
     if (call->append)
         offset = leaf->content.size;
     bool patched = leaf->patched || offset < leaf->content.size;
-    int code = offset > SFS_DOCUMENT_MAX ? grow(call, leaf, offset) : grow(call, leaf, offset + data.size);
+    code = offset > SFS_DOCUMENT_MAX ? grow(call, leaf, offset) : grow(call, leaf, offset + data.size);
     if (code == 0 && data.size > 0) {
         memcpy(leaf->content.data + offset, data.data, data.size);
         leaf->patched = patched;
         leaf->level = FS_WRITTEN;
         leaf->written = fs_now();
+        fs_authors_note(&leaf->authors, call->open);
     }
     pthread_mutex_unlock(&leaf->lock);
     return code;
@@ -404,6 +413,7 @@ static void let_go(struct fs_leaf *leaf, bool writer)
         leaf->created = leaf->exclusive = leaf->unlinked = leaf->whole = leaf->patched = false;
         leaf->made = 0;
         leaf->level = FS_CLEAN;
+        (void)fs_authors_take(&leaf->authors);
     }
     pthread_mutex_unlock(&leaf->lock);
 }
@@ -419,11 +429,12 @@ int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
     if (code == 0) {
         cut(leaf, size);
         leaf->level = FS_WRITTEN;
+        fs_authors_note(&leaf->authors, call->open);
     }
     bool alone = leaf->writers == 0;
     pthread_mutex_unlock(&leaf->lock);
     if (code == 0 && alone)
-        code = fs_leaf_commit(call, node, FS_WRITTEN, NULL);
+        code = fs_leaf_commit(call, node, FS_WRITTEN, NULL, NULL);
     let_go(leaf, false);
     return code;
 }
@@ -435,10 +446,13 @@ static void withdraw(struct fs_call *call, struct fs_node *node)
 {
     struct fs_leaf *leaf = node->data;
     pthread_mutex_lock(&leaf->lock);
-    uint64_t made = leaf->writers == 1 ? leaf->made : 0;
+    uint64_t made = leaf->writers == 1 && leaf->refused ? leaf->made : 0;
+    leaf->made -= made;
     pthread_mutex_unlock(&leaf->lock);
-    if (made != 0)
-        fs_fields_withdraw(call, node, made);
+    if (made == 0 || fs_space_enter(node->space, NULL) != 0)
+        return;
+    fs_fields_withdraw(call, node, made);
+    fs_space_leave(node->space);
 }
 
 /* A file with nothing to commit can be closed after its transaction has ended. */
@@ -448,15 +462,13 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
     if (open->record != NULL)
         return 0;
     pthread_mutex_lock(&leaf->lock);
-    bool clean = (leaf->level < level || leaf->level == FS_CLEAN) && !leaf->busy;
+    bool clean = !fs_leaf_is_due(leaf, level, open) && !leaf->busy;
     pthread_mutex_unlock(&leaf->lock);
     if (clean)
         return 0;
     int code = fs_space_enter(open->node->space, &call->error);
     if (code == 0) {
-        code = fs_leaf_commit(call, open->node, level, NULL);
-        if (code < 0 && level == FS_OPENED)
-            withdraw(call, open->node);
+        code = fs_leaf_commit(call, open->node, level, open, NULL);
         fs_space_leave(open->node->space);
     }
     return code;
@@ -464,24 +476,64 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
 
 static int leaf_flush(struct fs_call *call, struct fs_open *open)
 {
-    return commit_handle(call, open, FS_WRITTEN);
+    int code = fs_open_check(call, open);
+    return code == 0 ? commit_handle(call, open, FS_WRITTEN) : code;
+}
+
+/* What is dirty is dropped: the file shows what its document has, or has no name if it was never in one. */
+static void revert(struct fs *fs, struct fs_node *node)
+{
+    struct fs_leaf *leaf = node->data;
+    pthread_mutex_lock(&leaf->lock);
+    while (leaf->busy)
+        pthread_cond_wait(&leaf->settled, &leaf->lock);
+    struct sfs_buffer refused = leaf->content;
+    leaf->content = leaf->base;
+    leaf->base = refused;
+    leaf->base.size = 0;
+    leaf->level = FS_CLEAN;
+    leaf->whole = leaf->patched = false;
+    (void)fs_authors_take(&leaf->authors);
+    bool created = leaf->created;
+    leaf->unlinked = leaf->unlinked || created;
+    pthread_mutex_unlock(&leaf->lock);
+    fs_nodes_lock(fs->nodes);
+    if (created)
+        fs_node_detach_locked(fs, node);
+    fs_nodes_unlock(fs->nodes);
+}
+
+/* As with a file of keys/. */
+static void leaf_refused(struct fs_call *call, struct fs_open *open, int code)
+{
+    struct fs_leaf *leaf = open->node->data;
+    pthread_mutex_lock(&leaf->lock);
+    bool only = fs_authors_only(&leaf->authors, open);
+    pthread_mutex_unlock(&leaf->lock);
+    if (!only || !fs_refused_for_good(code))
+        return;
+    fs_loop_yield();
+    open->refused = true;
+    withdraw(call, open->node);
+    revert(call->fs, open->node);
 }
 
 int fs_fields_sync(struct fs_call *call, struct fs_node *node)
 {
     uint64_t sequence = 0;
-    int code = node->class == &fs_fields_leaf_class ? fs_leaf_commit(call, node, FS_OPENED, &sequence) : 0;
+    int code = node->class == &fs_fields_leaf_class ? fs_leaf_commit(call, node, FS_OPENED, NULL, &sequence) : 0;
     return code == 0 ? sfs_sync(node->space->store, sequence, &call->error) : code;
 }
 
 static void leaf_release(struct fs_call *call, struct fs_open *open)
 {
-    bool writer = open->record == NULL && writes_with(open->flags);
-    int code = writer ? commit_handle(call, open, FS_OPENED) : 0;
+    int code = open->writes ? commit_handle(call, open, FS_OPENED) : 0;
     if (code < 0)
         fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);
+    if (open->writes)
+        withdraw(call, open->node);
     if (open->record == NULL)
-        let_go(open->node->data, writer);
+        let_go(open->node->data, open->writes);
     sfs_record_unref(open->record);
 }
 
@@ -494,6 +546,7 @@ const struct fs_class fs_fields_leaf_class = {
     .read = leaf_read,
     .write = leaf_write,
     .flush = leaf_flush,
+    .refused = leaf_refused,
     .sync = fs_fields_sync,
     .release = leaf_release,
     .forget = fs_leaf_forget,

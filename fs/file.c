@@ -154,7 +154,8 @@ void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
         fs_file_part(file);
 }
 
-void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty)
+void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty,
+                    struct fs_open *open)
 {
     pthread_mutex_lock(&file->lock);
     fs_content_empty(&file->content);
@@ -168,6 +169,7 @@ void fs_file_create(struct fs_file *file, const struct sfs_attributes *attribute
     if (attributes->id != 0)
         file->pending_mask |= SFS_ATTRIBUTE_ID;
     file->written = file->changed = fs_now();
+    fs_authors_note(&file->authors, open);
     pthread_mutex_unlock(&file->lock);
 }
 
@@ -186,7 +188,7 @@ static void drop_set_id(struct fs_file *file)
     file->pending_mask |= SFS_ATTRIBUTE_MODE;
 }
 
-void fs_file_empty(struct fs_file *file, bool privileged)
+void fs_file_empty(struct fs_file *file, bool privileged, struct fs_open *open)
 {
     pthread_mutex_lock(&file->lock);
     while (file->spilling)
@@ -205,6 +207,7 @@ void fs_file_empty(struct fs_file *file, bool privileged)
     file->pending_mask &= ~(unsigned)SFS_ATTRIBUTE_MODIFIED;
     if (!privileged)
         drop_set_id(file);
+    fs_authors_note(&file->authors, open);
     pthread_mutex_unlock(&file->lock);
 }
 
@@ -424,7 +427,7 @@ static int punch(struct fs_file *file, uint64_t offset, uint64_t size)
 }
 
 /* With the lock held. */
-static int make_change(struct fs_file *file, const struct change *change)
+static int make_change(struct fs_file *file, const struct change *change, struct fs_open *open)
 {
     int code = 0;
     switch (change->kind) {
@@ -444,6 +447,8 @@ static int make_change(struct fs_file *file, const struct change *change)
         break;
     }
     fs_file_count(file);
+    if (code == 0)
+        fs_authors_note(&file->authors, open);
     return code;
 }
 
@@ -461,7 +466,7 @@ static int change_file(struct fs_call *call, struct fs_file *file, const struct 
             wait_for(file);
         done = file->loaded; /* another mount's change may have dropped it meanwhile */
         if (done)
-            code = make_change(file, change);
+            code = make_change(file, change, call->open);
         pthread_mutex_unlock(&file->lock);
     }
     if (code < 0)

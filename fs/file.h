@@ -12,6 +12,7 @@
  * marks the one call that is loading, committing or moving the file; others that need the same wait for
  * it, readers and writers do not.
  */
+#include "fs/authors.h"
 #include "fs/content.h"
 #include "fs/node.h"
 
@@ -26,6 +27,7 @@ struct fs_dirty {
     bool appended;  /* all pieces were appended, none written elsewhere */
     uint64_t low;
     uint64_t end;   /* appended: where the value ended */
+    struct fs_authors authors; /* while a commit has it */
 };
 
 struct fs_file {
@@ -34,7 +36,8 @@ struct fs_file {
     struct fs_file *next;   /* in space->files; guarded by space->lock */
     struct fs_file **previous;
     unsigned opens;         /* guarded by space->lock: handles, and calls at work on it */
-    _Atomic unsigned handles; /* whose release will commit */
+    _Atomic unsigned handles;
+    _Atomic unsigned writers; /* those of them that were opened to write */
 
     pthread_mutex_t lock;
     pthread_cond_t settled;
@@ -59,6 +62,7 @@ struct fs_file {
     int64_t written; /* time of the last write, ns */
     int64_t changed; /* … or change of attributes while dirty */
     struct fs_dirty dirty;
+    struct fs_authors authors; /* of what is dirty */
 };
 
 /* The node's file, made if it is not open; one open more. NULL: no memory. */
@@ -78,8 +82,9 @@ void fs_file_let_go(struct fs_file *file);
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record);
 /* Makes it a new file, or empties it, as open does. `empty`: were there one after all, it would be
  * emptied; else what is written goes onto it. `privileged`: its set-id bits stay. */
-void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty);
-void fs_file_empty(struct fs_file *file, bool privileged);
+void fs_file_create(struct fs_file *file, const struct sfs_attributes *attributes, bool empty,
+                    struct fs_open *open);
+void fs_file_empty(struct fs_file *file, bool privileged, struct fs_open *open);
 
 /* Makes `content` what it shows, over the store's value; held or not (`held`). */
 int fs_file_load(struct fs_call *call, struct fs_file *file, bool held);
@@ -129,12 +134,18 @@ void fs_file_committed(struct fs_file *file, const struct fs_dirty *taken, int c
                        const struct sfs_record *record);
 /* Others wrote too: clean content is read anew by the next reader, and by the kernel. */
 void fs_file_forget_content(struct fs_file *file);
-/* Commits what is dirty at `level` and above. With `ret_sequence` durably: the commit's number, 0 where there was
+/* Whether there is something dirty at `level` and above: of a handle that is closed (`open`), if it wrote some of it
+ * or is the last one. */
+bool fs_file_is_due(struct fs_file *file, enum fs_dirt level, const struct fs_open *open);
+/* Commits what is due, all of it. With `ret_sequence` durably: the commit's number, 0 where there was
  * nothing to commit. */
-int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, uint64_t *ret_sequence);
-/* At the release of a handle, when its content was refused: the empty record that O_EXCL committed for
- * the name alone goes, where no other handle is open and nobody has changed it since. */
+int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open,
+                   uint64_t *ret_sequence);
+/* When the content of the last writer was refused: the empty record that O_EXCL committed for the name alone
+ * goes, where nobody has changed it since. */
 void fs_file_withdraw(struct fs_call *call, struct fs_file *file);
+/* What is dirty is dropped: the file shows what the store has. One that was never committed is stale. */
+void fs_file_revert(struct fs_file *file);
 /* What the space's store shows has changed as a whole, alone in its keys tree: what is open is read anew,
  * or is stale where its key is not the same record's any more. Changes of names later than `since`
  * (fs_space.moves; UINT64_MAX: none) are undone: directories that they moved lose their names, which

@@ -114,6 +114,7 @@ struct fs_call {
     struct fs_answer *answer; /* while it can be given up: interrupt.h */
     bool given_up;            /* it was: there is no request any more */
     bool append; /* write: behind the latest end, wherever that is */
+    struct fs_open *open; /* whose change it is; NULL: nobody knows */
     struct sfs_error error;
 };
 
@@ -166,6 +167,9 @@ struct fs_class {
     int (*seek)(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
                 uint64_t *ret_offset); /* NOT_FOUND: nothing there */
     int (*flush)(struct fs_call *call, struct fs_open *open); /* like release, not in the space */
+    /* A flush has failed with `code`, which admin/errors shows by now and the program is told next; of those that
+     * have `flush`, and likewise not in the space. */
+    void (*refused)(struct fs_call *call, struct fs_open *open, int code);
     int (*sync)(struct fs_call *call, struct fs_node *node);
     void (*release)(struct fs_call *call, struct fs_open *open);
     int (*list)(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list);
@@ -189,6 +193,9 @@ struct fs_open {
     struct fs_node *node;
     const struct fs_class *class;
     int flags;                       /* of open(2) */
+    bool writes;                     /* it was opened to write, or made the file */
+    uint64_t wrote;                  /* authors.h */
+    _Atomic bool refused;            /* what it wrote was, at a close: every further write is EXPIRED */
     _Atomic unsigned uses;           /* the handle, and each read of it */
     const struct sfs_record *record; /* the value as it was at open, when it is small */
     struct fs_dir *dir;              /* a listing under way */
@@ -249,6 +256,10 @@ void fs_errors_free(struct fs_errors *errors);
 /* Keeps the sentence for the node and for admin/errors. NOT_FOUND of look-ups is nothing to keep. */
 void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, const char *name,
                     const struct sfs_error *error);
+/* Whether what failed with `code` fails each time: not for want of room, of time or of a server. */
+bool fs_refused_for_good(int code);
+/* EXPIRED of a handle whose writes were refused. */
+int fs_open_check(struct fs_call *call, const struct fs_open *open);
 int fs_errors_text(struct fs_errors *errors, struct sfs_buffer *out);
 /* The last failure's sentence of a node; NO_ATTRIBUTE where there was none. */
 int fs_errors_of_node(struct fs *fs, struct fs_node *node, struct sfs_buffer *out);

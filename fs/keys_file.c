@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fs/keys.h"
+#include "fs/loop.h"
 #include "fs/tx.h"
 
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
@@ -33,8 +34,8 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
                          struct fs_open *open, struct fuse_file_info *info)
 {
     struct sfs_buffer key = {0};
-    int code = 0;
-    if (!file->created && !file->unlinked) {
+    int code = fs_file_check(call, file);
+    if (code == 0 && !file->created && !file->unlinked) {
         code = fs_keys_key(call, node, &key);
         if (code == 0)
             code = sfs_get(node->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &open->record,
@@ -53,9 +54,9 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
             return code;
         revalidate(call, node, open->record->revision, open->record->size, info);
     }
-    if (info->flags & O_TRUNC)
-        fs_file_empty(file, call->uid == 0);
-    return 0;
+    if (code == 0 && info->flags & O_TRUNC)
+        fs_file_empty(file, call->uid == 0, open);
+    return code;
 }
 
 /* The node that has the name now which this one had last, with one look-up more; EXPIRED where that
@@ -145,7 +146,9 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
         bool replaced = code == SFS_E_EXPIRED && !writes && open->class == node->class && !has_name(call, node);
         return replaced ? open_successor(call, node, open, info) : code;
     }
+    open->writes = writes;
     file->handles++;
+    file->writers += writes;
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
     if (node->space->timeout <= 0)
         info->direct_io = 1;
@@ -173,7 +176,8 @@ static int commit_empty(struct fs_call *call, struct fs_target *target,
 }
 
 static int create_pending(struct fs_call *call, struct fs_target *target,
-                          const struct sfs_attributes *attributes, bool empty, struct fs_entry *entry)
+                          const struct sfs_attributes *attributes, struct fs_open *open, bool empty,
+                          struct fs_entry *entry)
 {
     struct fs_node *node =
         fs_node_intern(call->fs, target->name.parent, target->name.name, &fs_keys_leaf_class,
@@ -184,8 +188,10 @@ static int create_pending(struct fs_call *call, struct fs_target *target,
             fs_node_forget(call->fs, node->id, 1);
         return sfs_fail_memory(&call->error, "mount");
     }
-    fs_file_create(file, attributes, empty);
+    fs_file_create(file, attributes, empty, open);
+    open->writes = true;
     file->handles++;
+    file->writers++;
     entry->node = node;
     entry->timeout = node->space->timeout;
     return fs_keys_stat(call, node, &entry->st);
@@ -243,7 +249,7 @@ static int keys_create(struct fs_call *call, struct fs_node *dir, const char *na
     } else if (code == 0) {
         fs_keys_outlive(call, dir, name);
         attributes.id = fs_space_new_id(dir->space);
-        code = create_pending(call, &target, &attributes, (info->flags & O_TRUNC) != 0, entry);
+        code = create_pending(call, &target, &attributes, open, (info->flags & O_TRUNC) != 0, entry);
     }
     fs_target_free(&target);
     if (code == 0) {
@@ -385,16 +391,19 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 
 /* --- writing and closing --- */
 
-static int check_writable(struct fs_call *call, const struct fs_file *file)
+static int check_writable(struct fs_call *call, const struct fs_open *open)
 {
+    const struct fs_file *file = open->node->file;
     int code = fs_tx_writable(call, file->space);
+    if (code == 0)
+        code = fs_open_check(call, open);
     return code == 0 ? fs_file_check(call, file) : code;
 }
 
 static int keys_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
     struct fs_file *file = open->node->file;
-    int code = check_writable(call, file);
+    int code = check_writable(call, open);
     return code == 0 ? fs_file_write(call, file, data, offset, call->append) : code;
 }
 
@@ -404,7 +413,7 @@ static int keys_allocate(struct fs_call *call, struct fs_open *open, int mode, u
 {
     struct fs_file *file = open->node->file;
     bool zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
-    int code = check_writable(call, file);
+    int code = check_writable(call, open);
     if (code < 0)
         return code;
     if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
@@ -428,27 +437,50 @@ static int keys_seek(struct fs_call *call, struct fs_open *open, uint64_t offset
 static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dirt level)
 {
     struct fs_file *file = open->node->file;
-    pthread_mutex_lock(&file->lock);
-    bool clean =
-        (file->dirty.level < level || file->dirty.level == FS_CLEAN) && !file->busy;
-    pthread_mutex_unlock(&file->lock);
-    if (clean)
+    if (!fs_file_is_due(file, level, open) && !file->busy)
         return 0;
     int code = fs_space_enter(open->node->space, &call->error);
     if (code == 0) {
         fs_space_share(open->node->space);
-        code = fs_file_commit(call, file, level, NULL);
-        if (code < 0 && level == FS_OPENED)
-            fs_file_withdraw(call, file);
+        code = fs_file_commit(call, file, level, open, NULL);
         fs_space_unshare(open->node->space);
         fs_space_leave(open->node->space);
     }
     return code;
 }
 
+static void withdraw(struct fs_call *call, struct fs_file *file)
+{
+    if (!file->refused || file->made == 0 || fs_space_enter(file->space, NULL) != 0)
+        return;
+    fs_space_share(file->space);
+    fs_file_withdraw(call, file);
+    fs_space_unshare(file->space);
+    fs_space_leave(file->space);
+}
+
 static int keys_flush(struct fs_call *call, struct fs_open *open)
 {
-    return commit_handle(call, open, FS_WRITTEN);
+    int code = fs_open_check(call, open);
+    return code == 0 ? commit_handle(call, open, FS_WRITTEN) : code;
+}
+
+/* Who opens the file from now on, or looks at it, sees what the store has: the kernel tells of the handle's end
+ * only after the program has gone on. */
+static void keys_refused(struct fs_call *call, struct fs_open *open, int code)
+{
+    struct fs_file *file = open->node->file;
+    pthread_mutex_lock(&file->lock);
+    bool only = fs_authors_only(&file->authors, open);
+    pthread_mutex_unlock(&file->lock);
+    if (!only || !fs_refused_for_good(code))
+        return;
+    fs_loop_yield();
+    open->refused = true;
+    if (file->handles == 1)
+        withdraw(call, file);
+    fs_file_revert(file);
+    fs_notify_flush(call->fs->notifier);
 }
 
 static int keys_sync(struct fs_call *call, struct fs_node *node)
@@ -459,7 +491,7 @@ static int keys_sync(struct fs_call *call, struct fs_node *node)
     if (node->class == &fs_keys_directory_class)
         fs_keys_write_touched(call);
     if (file != NULL)
-        code = fs_file_commit(call, file, FS_OPENED, &sequence);
+        code = fs_file_commit(call, file, FS_OPENED, NULL, &sequence);
     fs_file_release(file);
     return code == 0 ? sfs_sync(node->space->store, sequence, &call->error) : code;
 }
@@ -468,9 +500,12 @@ static void keys_release(struct fs_call *call, struct fs_open *open)
 {
     struct fs_file *file = open->node->file;
     file->handles--; /* first: a truncation from now on commits itself, one before is committed here */
+    file->writers -= open->writes;
     int code = commit_handle(call, open, FS_OPENED);
     if (code < 0)
         fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);
+    if (file->handles == 0)
+        withdraw(call, file);
     sfs_record_unref(open->record);
     fs_file_release(file);
 }
@@ -522,6 +557,7 @@ const struct fs_class fs_keys_leaf_class = {
     .allocate = keys_allocate,
     .seek = keys_seek,
     .flush = keys_flush,
+    .refused = keys_refused,
     .sync = keys_sync,
     .release = keys_release,
     .xattr_get = fs_keys_xattr_get,

@@ -173,7 +173,7 @@ static int committed_leaf(struct fs_call *call, struct fs_target *target, struct
 {
     if (file == NULL)
         return 0;
-    int code = fs_file_commit(call, file, FS_OPENED, NULL);
+    int code = fs_file_commit(call, file, FS_OPENED, NULL, NULL);
     if (code < 0 || target->leaf != NULL)
         return code;
     return sfs_get(file->space->store, sfs_buffer_bytes(&target->key), SFS_WANT_RECORD,

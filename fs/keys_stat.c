@@ -437,11 +437,13 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     struct fs_file *file = fs_file_acquire(node);
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = fs_file_check(call, file);
+    int code = call->open != NULL ? fs_open_check(call, call->open) : 0;
+    if (code == 0)
+        code = fs_file_check(call, file);
     if (code == 0)
         code = fs_file_truncate(call, file, size);
-    if (code == 0 && file->handles == 0)
-        code = fs_file_commit(call, file, FS_WRITTEN, NULL);
+    if (code == 0 && file->writers == 0)
+        code = fs_file_commit(call, file, FS_WRITTEN, NULL, NULL);
     fs_file_release(file);
     return code;
 }

@@ -118,7 +118,7 @@ int fs_keys_xattr_set(struct fs_call *call, struct fs_node *node, const char *na
         /* The record must be there to carry it. */
         struct fs_file *file = fs_file_peek(node);
         if (file != NULL && file->created)
-            code = fs_file_commit(call, file, FS_OPENED, NULL);
+            code = fs_file_commit(call, file, FS_OPENED, NULL, NULL);
         fs_file_release(file);
     }
     return code == 0 ? fs_keys_update(call, node, add_change, &change) : code;

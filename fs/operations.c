@@ -59,17 +59,22 @@ static bool is_answer(const char *operation, int code)
            (code == SFS_E_UNSUPPORTED && strcmp(operation, "getxattr") == 0);
 }
 
+void fs_keep_failure(struct fs_call *call, struct fs_node *node, const char *operation, const char *name, int code)
+{
+    if (is_answer(operation, code))
+        return;
+    if (call->error.code != code)
+        sfs_fail(&call->error, code, "mount", "%s",
+                 code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
+    fs_errors_keep(call->fs, node, operation, name, &call->error);
+}
+
 void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *operation,
                       const char *name, int code)
 {
     if (!fs_call_answers(call))
         return;
-    if (!is_answer(operation, code)) {
-        if (call->error.code != code)
-            sfs_fail(&call->error, code, "mount", "%s",
-                     code == SFS_E_NOT_FOUND ? "there is no such file" : sfs_code_name(code));
-        fs_errors_keep(call->fs, node, operation, name, &call->error);
-    }
+    fs_keep_failure(call, node, operation, name, code);
     fuse_reply_err(call->request, sfs_code_errno(code));
 }
 
@@ -228,7 +233,7 @@ static void op_setattr(fuse_req_t request, fuse_ino_t id, struct stat *want, int
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct stat st = {0};
-    (void)info;
+    call.open = fs_open_of(info);
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = node->class->set != NULL ? node->class->set(&call, node, want, mask, &st)

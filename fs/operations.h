@@ -8,6 +8,12 @@
  */
 #include "fs/node.h"
 
+/* The handle that a request came with; NULL: none. */
+static inline struct fs_open *fs_open_of(const struct fuse_file_info *info)
+{
+    return info != NULL ? (struct fs_open *)(uintptr_t)info->fh : NULL;
+}
+
 /* One reply of a listing, filled by fs_list_add. */
 struct fs_list {
     struct fs_call *call;
@@ -23,7 +29,9 @@ struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node *
 /* Around a class's operation: the node's space is entered if it has one. */
 int fs_call_enter(struct fs_call *call, struct fs_node *node);
 void fs_call_leave(struct fs_node *node);
-/* The sentence is kept and the errno replied. */
+/* The sentence is kept, where it is no mere answer to a question. */
+void fs_keep_failure(struct fs_call *call, struct fs_node *node, const char *operation, const char *name, int code);
+/* That, and the errno is replied. */
 void fs_reply_failure(struct fs_call *call, struct fs_node *node, const char *operation,
                       const char *name, int code);
 /* 0: success without more; else as fs_reply_failure. */

@@ -12,11 +12,6 @@
 
 #include "fs/interrupt.h"
 
-static struct fs_open *handle(const struct fuse_file_info *info)
-{
-    return (struct fs_open *)(uintptr_t)info->fh;
-}
-
 static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, struct fuse_file_info *info)
 {
     struct fs_open *open = calloc(1, sizeof(*open));
@@ -141,7 +136,7 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    struct fs_open *open = handle(info);
+    struct fs_open *open = fs_open_of(info);
     size_t got = 0;
     struct fs_answer answer;
     /* The handle may be closed meanwhile; its file holds the node. */
@@ -175,9 +170,10 @@ void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t siz
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    struct fs_open *open = handle(info);
+    struct fs_open *open = fs_open_of(info);
     /* A page of a mapping goes where it was mapped, though the handle that brings it appends. */
     call.append = (info->flags & O_APPEND) != 0 && !info->writepage;
+    call.open = info->writepage ? NULL : open;
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = open->class->write != NULL
@@ -196,7 +192,7 @@ void fs_op_fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, 
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    struct fs_open *open = handle(info);
+    struct fs_open *open = fs_open_of(info);
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = open->class->allocate != NULL
@@ -212,7 +208,7 @@ void fs_op_lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, st
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    struct fs_open *open = handle(info);
+    struct fs_open *open = fs_open_of(info);
     uint64_t found = 0;
     if (open == NULL) {
         fuse_reply_err(request, ENOSYS); /* the kernel takes all of it for data */
@@ -237,7 +233,7 @@ void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    struct fs_open *open = handle(info);
+    struct fs_open *open = fs_open_of(info);
     int code = 0;
     if (open == NULL) {
         fuse_reply_err(request, ENOSYS); /* not asked again: nothing is written here */
@@ -245,7 +241,11 @@ void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
     }
     if (open->class->flush != NULL)
         code = open->class->flush(&call, open);
-    fs_reply_code(&call, node, "close", NULL, code);
+    if (code < 0) {
+        fs_keep_failure(&call, node, "close", NULL, code); /* under the name, which it may lose now */
+        open->class->refused(&call, open, code);
+    }
+    fuse_reply_err(request, sfs_code_errno(code));
 }
 
 void fs_op_fsync(fuse_req_t request, fuse_ino_t id, int datasync, struct fuse_file_info *info)
@@ -266,7 +266,7 @@ void fs_op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *inf
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    let_go(&call, handle(info));
+    let_go(&call, fs_open_of(info));
     fuse_reply_err(request, 0);
 }
 
@@ -288,7 +288,7 @@ void fs_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *inf
     if (code < 0)
         fs_reply_failure(&call, node, "opendir", NULL, code);
     else if (fuse_reply_open(request, info) == -ENOENT)
-        open_free(handle(info));
+        open_free(fs_open_of(info));
 }
 
 /* What the kernel is told of an entry right away: a node, where the class gave all of it. */
@@ -354,7 +354,7 @@ static void read_directory(fuse_req_t request, fuse_ino_t id, size_t size, off_t
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_list list = {.call = &call, .dir = node, .data = malloc(size), .size = size, .plus = plus};
-    struct fs_open *open = handle(info);
+    struct fs_open *open = fs_open_of(info);
     int code = list.data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
     if (code == 0) {
         pthread_mutex_lock(&open->lock);

@@ -37,3 +37,5 @@ mount_scripts += tests/mount/test_coherence.sh tests/mount/test_killed.sh tests/
 EXTRA_DIST += tests/mount/coherence.py tests/mount/killed.py tests/mount/clients.py tests/mount/limits.py
 mount_scripts += tests/mount/test_keys_only.sh tests/mount/test_durable.sh
 EXTRA_DIST += tests/mount/slow_disk.c
+mount_scripts += tests/mount/test_closing.sh
+EXTRA_DIST += tests/mount/closing.py

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whose writes a file's uncommitted content is. Handles are not listed: each remembers the round it wrote in last.
+ */
+#include "fs/authors.h"
+
+void fs_authors_note(struct fs_authors *authors, struct fs_open *open)
+{
+    if (open == NULL) {
+        authors->nameless = true;
+        return;
+    }
+    authors->count += open->wrote <= authors->taken;
+    open->wrote = authors->taken + 1;
+}
+
+bool fs_authors_have(const struct fs_authors *authors, const struct fs_open *open)
+{
+    return open->wrote > authors->settled || (authors->nameless && open->writes);
+}
+
+bool fs_authors_only(const struct fs_authors *authors, const struct fs_open *open)
+{
+    return open->wrote > authors->settled && authors->count == 1 && !authors->nameless;
+}
+
+struct fs_authors fs_authors_take(struct fs_authors *authors)
+{
+    struct fs_authors taken = *authors;
+    authors->settled = ++authors->taken;
+    authors->count = 0;
+    authors->nameless = false;
+    return taken;
+}
+
+void fs_authors_put_back(struct fs_authors *authors, const struct fs_authors *taken)
+{
+    authors->settled = taken->settled;
+    authors->count += taken->count;
+    authors->nameless = authors->nameless || taken->nameless;
+}
