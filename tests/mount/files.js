@@ -189,6 +189,8 @@ function read(directory) {
         check_index(directory, indexes);
         check_store(directory, stores);
         reads++;
+        if (reads === 1)
+            process.send('reading');
         if (!ended)
             return setImmediate(turn);
         expect(reads > 3, 'hardly anything was read');
@@ -215,6 +217,7 @@ function show(directory) {
     return lines.join('\n');
 }
 
+const begun = child => new Promise(resolve => child.once('message', resolve));
 const ended = child => new Promise(resolve => child.once('exit', resolve));
 
 async function run(directory) {
@@ -223,6 +226,7 @@ async function run(directory) {
     const start = (...what) => fork(__filename, [what[0], directory, ...what.slice(1)]);
     const readers = Array.from({ length: READERS }, () => start('read'));
     const done = readers.map(ended);
+    await Promise.race([Promise.all(readers.map(begun)), Promise.all(done)]);
     const writers = Array.from({ length: WRITERS }, (_, i) => ended(start('write', String(i))));
     const codes = await Promise.all(writers);
     readers.forEach(reader => reader.connected && reader.send('end'));

@@ -99,6 +99,7 @@ end = time.monotonic() + 100
 while time.monotonic() < end:
     count = len(os.listdir(sys.argv[1]))
     seen[count] = seen.get(count, 0) + 1
+    open(sys.argv[3], "w").close() # it looks
     if count == int(sys.argv[2]):
         break
 print(*sorted(seen), sum(seen.values()))'
@@ -113,8 +114,9 @@ many() {
     echo "$1: $files files: each for itself $alone s, in one transaction $together s," \
         "ratio $(python3 -c "print('%.1f' % ($alone / $together))")"
     mkdir "$mnt/tx/many"
-    python3 -c "$watch" "$mnt/keys/in" "$files" > "$TMPDIR/watched" &
+    python3 -c "$watch" "$mnt/keys/in" "$files" "$TMPDIR/looks.$1" > "$TMPDIR/watched" &
     reader=$!
+    until [ -e "$TMPDIR/looks.$1" ]; do sleep 0.01; done
     works python3 -c "$fill" "$mnt/tx/many/keys/in" "$files" "$mnt/tx/many/commit"
     wait "$reader"
     read -r -a seen < "$TMPDIR/watched"

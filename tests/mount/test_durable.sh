@@ -63,7 +63,7 @@ at_least "$each" "one client"
 at_most $((each + each / 5)) "one client" # and a checkpoint now and then
 alone=$took
 counted four
-at_most $((each * 8 / 5)) "four clients' $((each * 4)) files"
+at_most $((each * 14 / 5)) "four clients' $((each * 4)) files"
 echo "$each files one after the other: $alone ms; four times as many by four clients: $took ms, $syncs syncs"
 
 # What was closed before is not on disk: a sync that finds nothing dirty is no empty word.
