@@ -317,20 +317,19 @@ static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_by
     return code;
 }
 
-bool fs_file_is_due(struct fs_file *file, enum fs_dirt level, const struct fs_open *open)
+bool fs_file_is_due(const struct fs_file *file, enum fs_dirt level, const struct fs_open *open)
 {
-    pthread_mutex_lock(&file->lock);
-    bool due = file->dirty.level >= level && file->dirty.level != FS_CLEAN && !file->unlinked &&
-               (open == NULL || file->handles == 0 || fs_authors_have(&file->authors, open));
-    pthread_mutex_unlock(&file->lock);
-    return due;
+    return file->dirty.level >= level && file->dirty.level != FS_CLEAN && !file->unlinked &&
+           (open == NULL || file->handles == 0 || fs_authors_have(&file->authors, open));
 }
 
 int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open,
                    uint64_t *ret_sequence)
 {
     fs_file_hold(file);
+    pthread_mutex_lock(&file->lock);
     bool needed = fs_file_is_due(file, level, open);
+    pthread_mutex_unlock(&file->lock);
     int code = needed ? fs_file_check(call, file) : 0;
     if (code == 0 && needed) {
         struct sfs_buffer key = {0};

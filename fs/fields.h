@@ -137,7 +137,7 @@ struct fs_leaf *fs_leaf_of(struct fs *fs, struct fs_node *node);
 void fs_leaf_forget(struct fs_node *node);
 /* The text of a value as a file: its form, and a newline. Appended. */
 int fs_leaf_text(struct fs_call *call, struct sfs_bytes json, struct sfs_buffer *text);
-/* As fs_file_is_due, with the lock held; and as fs_file_commit. */
+/* As fs_file_is_due and fs_file_commit. */
 bool fs_leaf_is_due(const struct fs_leaf *leaf, enum fs_dirt level, const struct fs_open *open);
 int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, const struct fs_open *open,
                    uint64_t *ret_sequence);

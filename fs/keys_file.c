@@ -437,7 +437,10 @@ static int keys_seek(struct fs_call *call, struct fs_open *open, uint64_t offset
 static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dirt level)
 {
     struct fs_file *file = open->node->file;
-    if (!fs_file_is_due(file, level, open) && !file->busy)
+    pthread_mutex_lock(&file->lock);
+    bool due = file->busy || fs_file_is_due(file, level, open); /* what is being committed may come back */
+    pthread_mutex_unlock(&file->lock);
+    if (!due)
         return 0;
     int code = fs_space_enter(open->node->space, &call->error);
     if (code == 0) {
