@@ -10,7 +10,10 @@ void fs_authors_note(struct fs_authors *authors, struct fs_open *open)
         authors->nameless = true;
         return;
     }
-    authors->count += open->wrote <= authors->taken;
+    if (open->wrote <= authors->settled) {
+        authors->count++;
+        authors->again += open->wrote > authors->before;
+    }
     open->wrote = authors->taken + 1;
 }
 
@@ -19,16 +22,23 @@ bool fs_authors_have(const struct fs_authors *authors, const struct fs_open *ope
     return open->wrote > authors->settled || (authors->nameless && open->writes);
 }
 
-bool fs_authors_only(const struct fs_authors *authors, const struct fs_open *open)
+void fs_authors_leave(struct fs_authors *authors, struct fs_open *open)
 {
-    return open->wrote > authors->settled && authors->count == 1 && !authors->nameless;
+    authors->count -= open->wrote > authors->settled;
+    open->wrote = 0;
+}
+
+bool fs_authors_gone(const struct fs_authors *authors, unsigned writers)
+{
+    return authors->count == 0 && (!authors->nameless || writers == 0);
 }
 
 struct fs_authors fs_authors_take(struct fs_authors *authors)
 {
     struct fs_authors taken = *authors;
+    authors->before = authors->settled;
     authors->settled = ++authors->taken;
-    authors->count = 0;
+    authors->count = authors->again = 0;
     authors->nameless = false;
     return taken;
 }
@@ -36,6 +46,7 @@ struct fs_authors fs_authors_take(struct fs_authors *authors)
 void fs_authors_put_back(struct fs_authors *authors, const struct fs_authors *taken)
 {
     authors->settled = taken->settled;
-    authors->count += taken->count;
+    authors->count += taken->count - authors->again;
+    authors->again = 0;
     authors->nameless = authors->nameless || taken->nameless;
 }

@@ -149,7 +149,10 @@ static enum way choose_way(struct fs_file *file, enum fs_onto onto)
 {
     if (file->dirty.level == FS_CLEAN || file->unlinked)
         return WAY_NONE;
-    if (!file->dirty.whole && !(file->created && onto != FS_ONTO_LATEST))
+    /* Of an empty value nothing is left; sent whole, the new one may become a document, whatever its size. */
+    bool first = file->record != NULL && file->record->size == 0 && onto == FS_ONTO_KNOWN &&
+                 file->content.size <= SFS_DOCUMENT_MAX;
+    if (!file->dirty.whole && !first && !(file->created && onto != FS_ONTO_LATEST))
         return WAY_PARTS;
     if (file->stage == NULL && file->content.size < FS_LARGE)
         return WAY_BYTES;
@@ -350,8 +353,11 @@ void fs_file_withdraw(struct fs_call *call, struct fs_file *file)
     if (file->made == 0)
         return;
     if (fs_keys_key(&quiet, file->node, &key) == 0 &&
-        fs_keys_delete_revision(&quiet, file->space, sfs_buffer_bytes(&key), file->node->kind, file->made) == 0)
+        fs_keys_delete_revision(&quiet, file->space, sfs_buffer_bytes(&key), file->node->kind, file->made) == 0) {
         file->made = 0;
+        if (file->space == file->space->fs->space)
+            fs_keys_tell(file->space->fs, sfs_buffer_bytes(&key), true);
+    }
     sfs_buffer_free(&key);
 }
 
@@ -398,10 +404,9 @@ void fs_file_part(struct fs_file *file)
     fs_nodes_unlock(fs->nodes);
 }
 
-void fs_file_revert(struct fs_file *file)
+/* What has been refused goes: the file shows what the store has. With the lock held; returns what it was staged in. */
+static struct sfs_stage *revert(struct fs_file *file)
 {
-    fs_file_hold(file);
-    pthread_mutex_lock(&file->lock);
     struct sfs_stage *spent = file->stage;
     file->stage = NULL;
     fs_content_empty(&file->content);
@@ -409,14 +414,39 @@ void fs_file_revert(struct fs_file *file)
     file->dirty = (struct fs_dirty){0};
     (void)fs_authors_take(&file->authors);
     file->pending_mask = 0;
+    file->stale = file->stale || file->created;
+    file->loaded = file->created;
+    return spent;
+}
+
+bool fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *open, unsigned writers)
+{
+    struct fs_call quiet = *call; /* the caller's error is that of the content */
+    struct sfs_stage *spent = NULL;
+    fs_file_hold(file);
+    pthread_mutex_lock(&file->lock);
+    struct sfs_attributes pending = file->pending;
+    unsigned mask = file->pending_mask;
+    if (open != NULL) {
+        fs_authors_leave(&file->authors, open);
+        open->refused = true;
+    }
+    bool gone = file->dirty.level != FS_CLEAN && fs_authors_gone(&file->authors, writers);
     bool created = file->created;
+    if (gone)
+        spent = revert(file);
     pthread_mutex_unlock(&file->lock);
-    if (created)
+    if (gone && created) {
         fs_file_part(file);
-    else
+        fs_notify_attributes(file->space->fs->notifier, file->node->id);
+    } else if (gone) {
         fs_file_forget_content(file);
+        if (mask != 0 && file->made == 0) /* what was set meanwhile was not refused, if the file stays */
+            (void)fs_keys_set_attributes(&quiet, file->node, &pending, mask);
+    }
     fs_file_let_go(file);
     sfs_stage_close(spent);
+    return gone;
 }
 
 /* Whether its key still is the record's that it showed. */

@@ -383,7 +383,7 @@ static int grow(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
 static int leaf_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
     struct fs_leaf *leaf = open->node->data;
-    int code = fs_open_check(call, open);
+    int code = call->open != NULL ? fs_open_check(call, open) : 0;
     if (code < 0)
         return code;
     pthread_mutex_lock(&leaf->lock);
@@ -403,10 +403,12 @@ static int leaf_write(struct fs_call *call, struct fs_open *open, struct sfs_byt
 }
 
 /* The last one gone, the content goes. */
-static void let_go(struct fs_leaf *leaf, bool writer)
+static void let_go(struct fs_leaf *leaf, struct fs_open *open)
 {
     pthread_mutex_lock(&leaf->lock);
-    leaf->writers -= writer;
+    if (open != NULL)
+        fs_authors_leave(&leaf->authors, open);
+    leaf->writers -= open != NULL && open->writes;
     if (--leaf->opens == 0) {
         sfs_buffer_free(&leaf->content);
         sfs_buffer_free(&leaf->base);
@@ -416,6 +418,44 @@ static void let_go(struct fs_leaf *leaf, bool writer)
         (void)fs_authors_take(&leaf->authors);
     }
     pthread_mutex_unlock(&leaf->lock);
+}
+
+/* What has been refused goes: the file shows what its document had. With the lock held. Without memory it stays. */
+static bool revert(struct fs_leaf *leaf)
+{
+    struct sfs_buffer base = {0};
+    if (sfs_buffer_add(&base, sfs_buffer_bytes(&leaf->base)) != 0) {
+        sfs_buffer_free(&base);
+        return false;
+    }
+    sfs_buffer_free(&leaf->content);
+    leaf->content = base;
+    leaf->level = FS_CLEAN;
+    leaf->whole = leaf->patched = false;
+    leaf->unlinked = leaf->unlinked || leaf->created; /* it never had a name but here */
+    (void)fs_authors_take(&leaf->authors);
+    return true;
+}
+
+/* As fs_file_refuse. */
+static void refuse(struct fs *fs, struct fs_node *node, struct fs_open *open, unsigned left)
+{
+    struct fs_leaf *leaf = node->data;
+    pthread_mutex_lock(&leaf->lock);
+    while (leaf->busy)
+        pthread_cond_wait(&leaf->settled, &leaf->lock);
+    if (open != NULL) {
+        fs_authors_leave(&leaf->authors, open);
+        open->refused = true;
+    }
+    bool gone = leaf->level != FS_CLEAN && fs_authors_gone(&leaf->authors, leaf->writers - left) && revert(leaf);
+    bool created = leaf->created;
+    pthread_mutex_unlock(&leaf->lock);
+    if (!gone || !created)
+        return;
+    fs_nodes_lock(fs->nodes);
+    fs_node_detach_locked(fs, node);
+    fs_nodes_unlock(fs->nodes);
 }
 
 int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
@@ -435,7 +475,9 @@ int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
     pthread_mutex_unlock(&leaf->lock);
     if (code == 0 && alone)
         code = fs_leaf_commit(call, node, FS_WRITTEN, NULL, NULL);
-    let_go(leaf, false);
+    if (alone && fs_refused_for_good(code))
+        refuse(call->fs, node, NULL, 0);
+    let_go(leaf, NULL);
     return code;
 }
 
@@ -480,42 +522,14 @@ static int leaf_flush(struct fs_call *call, struct fs_open *open)
     return code == 0 ? commit_handle(call, open, FS_WRITTEN) : code;
 }
 
-/* What is dirty is dropped: the file shows what its document has, or has no name if it was never in one. */
-static void revert(struct fs *fs, struct fs_node *node)
-{
-    struct fs_leaf *leaf = node->data;
-    pthread_mutex_lock(&leaf->lock);
-    while (leaf->busy)
-        pthread_cond_wait(&leaf->settled, &leaf->lock);
-    struct sfs_buffer refused = leaf->content;
-    leaf->content = leaf->base;
-    leaf->base = refused;
-    leaf->base.size = 0;
-    leaf->level = FS_CLEAN;
-    leaf->whole = leaf->patched = false;
-    (void)fs_authors_take(&leaf->authors);
-    bool created = leaf->created;
-    leaf->unlinked = leaf->unlinked || created;
-    pthread_mutex_unlock(&leaf->lock);
-    fs_nodes_lock(fs->nodes);
-    if (created)
-        fs_node_detach_locked(fs, node);
-    fs_nodes_unlock(fs->nodes);
-}
-
 /* As with a file of keys/. */
 static void leaf_refused(struct fs_call *call, struct fs_open *open, int code)
 {
-    struct fs_leaf *leaf = open->node->data;
-    pthread_mutex_lock(&leaf->lock);
-    bool only = fs_authors_only(&leaf->authors, open);
-    pthread_mutex_unlock(&leaf->lock);
-    if (!only || !fs_refused_for_good(code))
+    if (!fs_refused_for_good(code) || open->refused)
         return;
     fs_loop_yield();
-    open->refused = true;
+    refuse(call->fs, open->node, open, open->writes);
     withdraw(call, open->node);
-    revert(call->fs, open->node);
 }
 
 int fs_fields_sync(struct fs_call *call, struct fs_node *node)
@@ -530,10 +544,11 @@ static void leaf_release(struct fs_call *call, struct fs_open *open)
     int code = open->writes ? commit_handle(call, open, FS_OPENED) : 0;
     if (code < 0)
         fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);
+    leaf_refused(call, open, code);
     if (open->writes)
         withdraw(call, open->node);
     if (open->record == NULL)
-        let_go(open->node->data, open->writes);
+        let_go(open->node->data, open);
     sfs_record_unref(open->record);
 }
 

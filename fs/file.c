@@ -370,8 +370,9 @@ int fs_file_read(struct fs_call *call, struct fs_file *file, char *data, size_t 
 /* --- writing --- */
 
 /* The time of a write supersedes one that was set before it. With the lock held. */
-static void mark_written(struct fs_file *file)
+static void mark_written(struct fs_file *file, struct fs_open *open)
 {
+    fs_authors_note(&file->authors, open);
     file->dirty.level = FS_WRITTEN;
     file->written = file->changed = fs_now();
     file->pending_mask &= ~(unsigned)SFS_ATTRIBUTE_MODIFIED;
@@ -383,6 +384,7 @@ struct change {
     uint64_t offset; /* TRUNCATE, GROW: the size */
     uint64_t size;   /* PUNCH */
     struct sfs_bytes bytes;
+    struct fs_open *open; /* through which handle */
 };
 
 static int put_bytes(struct fs_file *file, const struct change *change)
@@ -399,11 +401,11 @@ static int put_bytes(struct fs_file *file, const struct change *change)
     dirty->appended = append && !dirty->cut && (first || dirty->appended);
     if (first)
         dirty->end = end;
-    mark_written(file);
+    mark_written(file, change->open);
     return 0;
 }
 
-static void set_size(struct fs_file *file, uint64_t size)
+static void set_size(struct fs_file *file, uint64_t size, struct fs_open *open)
 {
     struct fs_dirty *dirty = &file->dirty;
     uint64_t low = size < file->content.size ? size : file->content.size;
@@ -412,22 +414,23 @@ static void set_size(struct fs_file *file, uint64_t size)
     dirty->low = dirty->cut && dirty->low < low ? dirty->low : low;
     dirty->cut = true;
     dirty->appended = false;
-    mark_written(file);
+    mark_written(file, open);
 }
 
-static int punch(struct fs_file *file, uint64_t offset, uint64_t size)
+static int punch(struct fs_file *file, const struct change *change)
 {
+    uint64_t offset = change->offset, size = change->size;
     uint64_t left = offset < file->content.size ? file->content.size - offset : 0;
     int code = fs_content_zero(&file->content, offset, size < left ? size : left);
     if (code < 0 || left == 0)
         return code;
     file->dirty.appended = false;
-    mark_written(file);
+    mark_written(file, change->open);
     return 0;
 }
 
 /* With the lock held. */
-static int make_change(struct fs_file *file, const struct change *change, struct fs_open *open)
+static int make_change(struct fs_file *file, const struct change *change)
 {
     int code = 0;
     switch (change->kind) {
@@ -436,24 +439,23 @@ static int make_change(struct fs_file *file, const struct change *change, struct
         code = put_bytes(file, change);
         break;
     case TRUNCATE:
-        set_size(file, change->offset);
+        set_size(file, change->offset, change->open);
         break;
     case GROW:
         if (change->offset > file->content.size)
-            set_size(file, change->offset);
+            set_size(file, change->offset, change->open);
         break;
     case PUNCH:
-        code = punch(file, change->offset, change->size);
+        code = punch(file, change);
         break;
     }
     fs_file_count(file);
-    if (code == 0)
-        fs_authors_note(&file->authors, open);
     return code;
 }
 
-static int change_file(struct fs_call *call, struct fs_file *file, const struct change *change)
+static int change_file(struct fs_call *call, struct fs_file *file, struct change *change)
 {
+    change->open = call->open;
     int code = 0;
     for (bool done = false; code == 0 && !done;) {
         code = fs_file_load(call, file, false);
@@ -466,7 +468,7 @@ static int change_file(struct fs_call *call, struct fs_file *file, const struct 
             wait_for(file);
         done = file->loaded; /* another mount's change may have dropped it meanwhile */
         if (done)
-            code = make_change(file, change, call->open);
+            code = make_change(file, change);
         pthread_mutex_unlock(&file->lock);
     }
     if (code < 0)

@@ -81,6 +81,9 @@ void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
 typedef int fs_keys_add(void *context, struct sfs_bytes name, struct sfs_batch *batch,
                         struct sfs_error *error);
 int fs_keys_update(struct fs_call *call, struct fs_node *node, fs_keys_add *add, void *context);
+/* So the attributes in `mask`. */
+int fs_keys_set_attributes(struct fs_call *call, struct fs_node *node, const struct sfs_attributes *attributes,
+                           unsigned mask);
 /* Makes the entry of what is there. */
 int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entry *entry);
 mode_t fs_keys_type(enum sfs_kind kind);

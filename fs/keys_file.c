@@ -391,11 +391,12 @@ static int keys_read(struct fs_call *call, struct fs_open *open, char *data, siz
 
 /* --- writing and closing --- */
 
+/* Pages of a mapping come through any handle of the file, and are not its own. */
 static int check_writable(struct fs_call *call, const struct fs_open *open)
 {
     const struct fs_file *file = open->node->file;
     int code = fs_tx_writable(call, file->space);
-    if (code == 0)
+    if (code == 0 && call->open != NULL)
         code = fs_open_check(call, open);
     return code == 0 ? fs_file_check(call, file) : code;
 }
@@ -452,20 +453,25 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
     return code;
 }
 
-static void withdraw(struct fs_call *call, struct fs_file *file)
-{
-    if (!file->refused || file->made == 0 || fs_space_enter(file->space, NULL) != 0)
-        return;
-    fs_space_share(file->space);
-    fs_file_withdraw(call, file);
-    fs_space_unshare(file->space);
-    fs_space_leave(file->space);
-}
-
 static int keys_flush(struct fs_call *call, struct fs_open *open)
 {
     int code = fs_open_check(call, open);
     return code == 0 ? commit_handle(call, open, FS_WRITTEN) : code;
+}
+
+/* What is left of a refused commit, with so many other handles that may write. */
+static void refuse(struct fs_call *call, struct fs_open *open, int code, unsigned writers, bool last)
+{
+    struct fs_file *file = open->node->file;
+    if (fs_space_enter(file->space, NULL) != 0)
+        return;
+    fs_space_share(file->space);
+    if (fs_refused_for_good(code) && !open->refused)
+        (void)fs_file_refuse(call, file, open, writers);
+    if (last && file->refused)
+        fs_file_withdraw(call, file);
+    fs_space_unshare(file->space);
+    fs_space_leave(file->space);
 }
 
 /* Who opens the file from now on, or looks at it, sees what the store has: the kernel tells of the handle's end
@@ -473,16 +479,10 @@ static int keys_flush(struct fs_call *call, struct fs_open *open)
 static void keys_refused(struct fs_call *call, struct fs_open *open, int code)
 {
     struct fs_file *file = open->node->file;
-    pthread_mutex_lock(&file->lock);
-    bool only = fs_authors_only(&file->authors, open);
-    pthread_mutex_unlock(&file->lock);
-    if (!only || !fs_refused_for_good(code))
+    if (!fs_refused_for_good(code))
         return;
     fs_loop_yield();
-    open->refused = true;
-    if (file->handles == 1)
-        withdraw(call, file);
-    fs_file_revert(file);
+    refuse(call, open, code, file->writers - open->writes, file->handles == 1);
     fs_notify_flush(call->fs->notifier);
 }
 
@@ -507,8 +507,11 @@ static void keys_release(struct fs_call *call, struct fs_open *open)
     int code = commit_handle(call, open, FS_OPENED);
     if (code < 0)
         fs_errors_keep(call->fs, open->node, "release", NULL, &call->error);
-    if (file->handles == 0)
-        withdraw(call, file);
+    if (code < 0 || file->made != 0)
+        refuse(call, open, code, file->writers, file->handles == 0);
+    pthread_mutex_lock(&file->lock);
+    fs_authors_leave(&file->authors, open);
+    pthread_mutex_unlock(&file->lock);
     sfs_record_unref(open->record);
     fs_file_release(file);
 }

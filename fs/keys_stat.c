@@ -431,6 +431,13 @@ static int add_update(void *context, struct sfs_bytes name, struct sfs_batch *ba
     return sfs_batch_attributes(batch, name, &update->attributes, update->mask, error);
 }
 
+int fs_keys_set_attributes(struct fs_call *call, struct fs_node *node, const struct sfs_attributes *attributes,
+                           unsigned mask)
+{
+    struct update update = {*attributes, mask};
+    return fs_keys_update(call, node, add_update, &update);
+}
+
 /* truncate(2) commits at once where no handle is open; with one, it is a write like others. */
 static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size)
 {
@@ -442,8 +449,11 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
         code = fs_file_check(call, file);
     if (code == 0)
         code = fs_file_truncate(call, file, size);
-    if (code == 0 && file->writers == 0)
+    if (code == 0 && file->writers == 0) {
         code = fs_file_commit(call, file, FS_WRITTEN, NULL, NULL);
+        if (fs_refused_for_good(code))
+            (void)fs_file_refuse(call, file, NULL, file->writers);
+    }
     fs_file_release(file);
     return code;
 }
@@ -486,12 +496,12 @@ static int set_attributes(struct fs_call *call, struct fs_node *node, const stru
     if (file == NULL && set_last(call, node, &update))
         return 0;
     if (file == NULL)
-        return fs_keys_update(call, node, add_update, &update);
+        return fs_keys_set_attributes(call, node, &update.attributes, update.mask);
     /* A commit under way is waited for: it may be what makes the record. */
     fs_file_hold(file);
     int code = fs_file_check(call, file);
     if (code == 0 && !set_pending(file, &update.attributes, update.mask))
-        code = fs_keys_update(call, node, add_update, &update);
+        code = fs_keys_set_attributes(call, node, &update.attributes, update.mask);
     fs_file_let_go(file);
     fs_file_release(file);
     return code;

@@ -192,7 +192,7 @@ void fs_op_fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, 
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    struct fs_open *open = fs_open_of(info);
+    struct fs_open *open = call.open = fs_open_of(info);
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = open->class->allocate != NULL

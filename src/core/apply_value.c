@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 /* The type of a value of this size and more is not found anew when a part of it changes: that would
- * read all of it, and an engine that keeps it in chunks need not. */
+ * read all of it, and an engine that keeps it in chunks need not. (One that was empty is all in the change.) */
 #define PATCH_TYPE_MAX (UINT64_C(1) << 20)
 #define VALUE_MAX ((uint64_t)INT64_MAX)
 
@@ -174,7 +174,7 @@ static int patch_whole(struct sfs_apply_run *run, struct sfs_record *form,
     rc = patch_blob(sfs_record_value(before), operation, extent, &blob, error);
     if (rc == 0) {
         form->blob = blob;
-        if (!form->attributes.type_set && form->size < PATCH_TYPE_MAX)
+        if (!form->attributes.type_set && (form->size < PATCH_TYPE_MAX || before->size == 0))
             form->attributes.type = sfs_type_of(sfs_blob_bytes(blob));
         rc = sfs_apply_store(run, before, form, SFS_VALUE_WHOLE, error);
     }
@@ -214,7 +214,9 @@ static int patch_record(struct sfs_apply_run *run, const struct sfs_record *befo
     form.size = extent.size;
     form.attributes.modified = form.attributes.changed = operation->time;
     run->stage = operation->stage;
-    rc = patch_in_engine(run, before, &form, operation, error);
+    bool first = before->size == 0 && form.size >= PATCH_TYPE_MAX && operation->stage == NULL &&
+                 form.size <= sfs_blob_bytes(operation->value).size; /* and all of it is in memory */
+    rc = first ? SFS_E_UNSUPPORTED : patch_in_engine(run, before, &form, operation, error);
     if (rc == SFS_E_UNSUPPORTED)
         rc = patch_whole(run, &form, operation, &extent, error);
     run->stage = NULL;

@@ -114,9 +114,10 @@ static int do_patch(struct model *model, const struct sfs_operation *operation, 
         assert_int_equal(sfs_patch_run(operation, old.size, &target, NULL), 0);
     else if (change.size)
         memcpy(data + offset, change.data, change.size);
+    bool whole = old.size == 0 && operation->stage == NULL && size <= change.size;
     model_set_value(record, sfs_bytes(data, size));
     free(data);
-    if (!record->attributes.type_set && size < ((size_t)1 << 20))
+    if (!record->attributes.type_set && (whole || size < ((size_t)1 << 20)))
         record->attributes.type = sfs_type_of(model_value(record));
     record->attributes.modified = record->attributes.changed = operation->time;
     record->revision = MODEL_NOW;

@@ -3,12 +3,14 @@
 # others are in the midst of writing. The shell command VALUE prints what the store has of FILE; GOOD may be its content,
 # BAD is refused. (Space at the end is not compared: a file in fields/ ends with a newline of its own.)
 import errno
+import mmap
 import os
 import subprocess
 import sys
 
 path, value, good, bad = sys.argv[1:5]
 rounds = int(sys.argv[5])
+in_fields = "/fields/" in path
 # A shell that holds no descriptor of ours: each close of one that it had inherited would be one of this program's.
 shell = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -99,6 +101,16 @@ def refused():
         os.unlink(path)
 
 
+# As before, where the kernel has asked for the attributes of the new file.
+def new_ones_are_gone():
+    os.unlink(path)
+    for _ in range(min(rounds, 100)):
+        fd = written(bad, os.O_CREAT)
+        assert os.fstat(fd).st_size == len(bad)
+        closes(errno.EEXIST, fd)
+        assert not os.path.exists(path)
+
+
 def written(text, flags=0):
     fd = os.open(path, os.O_WRONLY | os.O_TRUNC | flags)
     os.write(fd, text.encode())
@@ -125,9 +137,133 @@ def descriptors_left():
     os.close(reader)
 
 
+def refuses(number, function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        assert error.errno == number, error
+    else:
+        raise AssertionError(f"{function} {arguments} succeeded")
+
+
+# Whatever the order in which those close who wrote it, and with a reader that stays.
+def several_wrote():
+    for first in (0, 1):
+        put(good)
+        reader = os.open(path, os.O_RDONLY)
+        two = [written(bad[:4]), os.open(path, os.O_RDWR)]
+        os.pwrite(two[1], bad[4:].encode(), 4)
+        closes(errno.EEXIST, two[first])
+        closes(errno.EEXIST, two[1 - first])
+        shows(good)
+        os.close(reader)
+
+
+def all_the_ways():
+    def allocated(fd):
+        os.posix_fallocate(fd, 0, len(bad))
+
+    def synced(fd):
+        refuses(errno.EEXIST, os.fsync, fd)
+        os.write(fd, b"\n")
+
+    for way in (synced,) if in_fields else (allocated, synced):
+        put(good)
+        reader = os.open(path, os.O_RDONLY)
+        fd = written(bad)
+        way(fd)
+        closes(errno.EEXIST, fd)
+        shows(good)
+        os.close(reader)
+    if not in_fields:  # no such calls there
+        put(bad + "x")
+        run(f"exec 5<'{path}'")
+        refuses(errno.EEXIST, os.truncate, path, len(bad))
+        shows(bad + "x")
+        run("exec 5<&-")
+        put(good)
+        fd = written(bad)
+        os.chmod(path, 0o640)
+        closes(errno.EEXIST, fd)
+        shows(good)
+        assert os.stat(path).st_mode & 0o777 == 0o640
+
+
+# What others add afterwards is added to what is there.
+def others_append():
+    put(good)
+    appender = os.open(path, os.O_WRONLY | os.O_APPEND)
+    closes(errno.EEXIST, written(bad))
+    os.write(appender, b" ")
+    os.close(appender)
+    shows(good)
+    is_now(good)
+
+
+# The kernel may send a page through the handle that was refused.
+def mapped():
+    put(good)
+    fd = os.open(path, os.O_RDWR)
+    mapping = mmap.mmap(fd, len(good))
+    other = os.open(path, os.O_RDWR)
+    others_mapping = mmap.mmap(other, len(good))
+    os.ftruncate(other, 0)
+    os.write(other, bad.encode())
+    closes(errno.EEXIST, other)
+    put(good)
+    mapping[len(good) - 3:len(good) - 2] = b"X"
+    mapping.flush()
+    os.close(fd)
+    mapping.close()
+    others_mapping.close()
+    is_now(good[:-3] + "X" + good[-2:])
+
+
+# One is refused again and again; what the other wrote and closed without an error is there.
+def side_by_side():
+    text = good[:-1] + ',"b":"00000000"}'
+    put(text)
+    child = os.fork()
+    while child == 0:
+        try:
+            fd = os.open(path, os.O_WRONLY)
+            os.pwrite(fd, bad[:-1].encode(), 0)
+            os.close(fd)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ESTALE):
+                os._exit(1)
+    try:
+        done = sum(wrote_digits(number, text) for number in range(2 * rounds))
+    finally:
+        os.kill(child, 9)
+        status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) and done > 0
+
+
+def wrote_digits(number, text):
+    digits = f"{number:08}"
+    try:
+        fd = os.open(path, os.O_WRONLY)
+        os.pwrite(fd, digits.encode(), len(good) + 5)
+        os.close(fd)
+    except OSError as error:
+        assert error.errno in (errno.EEXIST, errno.ESTALE), error
+        return False
+    now = run(value).rstrip()
+    assert now == text.replace("00000000", digits), (now, digits)
+    return True
+
+
 others_come_and_go()
 truncated_by_name()
 refused()
 descriptors_left()
+new_ones_are_gone()
+several_wrote()
+all_the_ways()
+others_append()
+if not in_fields:
+    mapped()
+    side_by_side()
 shell.stdin.close()
 assert shell.wait() == 0

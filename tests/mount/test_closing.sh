@@ -23,7 +23,7 @@ for store in "sqlite:$TMPDIR/s.sqlite" "json:$TMPDIR/s.json" memory:; do
     up "$store" "$mnt"
     mkdir "$mnt/indexes/unique:f"
     printf '{"f":"taken"}' > "$mnt/keys/other"
-    closing "$mnt" keys/file '{"f":"mine"}' '{"f":"taken"}'
+    closing "$mnt" keys/file '{"f":"mine" }' '{"f":"taken"}'
     printf '{"n":1}' > "$mnt/keys/doc"
     closing "$mnt" fields/doc/f own taken
     down "$mnt"

@@ -262,13 +262,44 @@ static void failing_store(void **state)
     end(play);
 }
 
+/* A document of any size is known as one, also where its key was empty before. */
+static void large(void **state)
+{
+    static const char head[] = "{\"mail\":\"m\",\"text\":\"";
+    struct play *play = begin();
+    size_t size = (size_t)2 << 20;
+    char *text = malloc(size);
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'x', size);
+    memcpy(text, head, sizeof(head) - 1);
+    memcpy(text + size - 2, "\"}", 2);
+    struct fs_open open = make(play, play->keys, "new");
+    write_to(play, &open, sfs_bytes(text, size));
+    assert_int_equal(close_it(play, &open), SFS_E_EXISTS);
+    check_gone(play, "new");
+    set(play->store, "empty", "");
+    for (int appended = 0; appended < 2; appended++) {
+        struct sfs_batch *batch = NULL;
+        struct sfs_bytes bytes = sfs_bytes(text, size);
+        assert_int_equal(sfs_batch_new(&batch, NULL), 0);
+        assert_int_equal(appended ? sfs_batch_append(batch, L("empty"), bytes, NULL)
+                                  : sfs_batch_write(batch, L("empty"), 0, bytes, NULL), 0);
+        assert_int_equal(sfs_apply(play->store, batch, NULL, NULL, NULL), SFS_E_EXISTS);
+        sfs_batch_free(batch);
+    }
+    check_value(play, "empty", "");
+    free(text);
+    end(play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused),           cmocka_unit_test(accepted),
         cmocka_unit_test(open_twice),        cmocka_unit_test(attributes_set),
         cmocka_unit_test(changed_by_others), cmocka_unit_test(renamed),
-        cmocka_unit_test(failing_store),
+        cmocka_unit_test(failing_store),     cmocka_unit_test(large),
     };
     in_sqlite = true;
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,8 @@ SFS_API int sfs_batch_put_stage(struct sfs_batch *batch, struct sfs_bytes name,
                                 unsigned mask, struct sfs_error *error);
 
 /* Changes a part of the latest value; the record must exist (NOT_FOUND). A gap reads as zeros. The
- * type is found anew, but a value that has 1 MiB or more afterwards keeps the one it had. */
+ * type is found anew, but a value that has 1 MiB or more afterwards keeps the one it had, unless it was
+ * empty and all of it comes with the operation, in memory. */
 SFS_API int sfs_batch_write(struct sfs_batch *batch, struct sfs_bytes name, uint64_t offset,
                             struct sfs_bytes bytes, struct sfs_error *error);
 /* As sfs_batch_write, at the end that the value has when the batch is applied. */
