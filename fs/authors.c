@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose writes a file's uncommitted content is. Handles are not listed: each remembers the round it wrote in last.
+ * Whose writes a file's uncommitted content is, and what is refused for good. Handles are not listed: each remembers the
+ * round it wrote in last.
  */
 #include "fs/authors.h"
 
@@ -49,4 +50,25 @@ void fs_authors_put_back(struct fs_authors *authors, const struct fs_authors *ta
     authors->count += taken->count - authors->again;
     authors->again = 0;
     authors->nameless = authors->nameless || taken->nameless;
+}
+
+bool fs_refused_for_good(int code)
+{
+    switch (sfs_code_category(code)) {
+    case SFS_CATEGORY_VALIDATION:
+    case SFS_CATEGORY_OPERATION:
+    case SFS_CATEGORY_TRANSACTION:
+        return true;
+    default:
+        return code == SFS_E_TOO_LARGE;
+    }
+}
+
+int fs_open_check(struct fs_call *call, const struct fs_open *open)
+{
+    if (open == NULL || !open->refused)
+        return 0;
+    return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                    "what was written through this descriptor was refused at a close of it, and is not in the "
+                    "store: open the file again");
 }

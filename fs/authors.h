@@ -30,4 +30,9 @@ bool fs_authors_gone(const struct fs_authors *authors, unsigned writers);
 struct fs_authors fs_authors_take(struct fs_authors *authors);
 void fs_authors_put_back(struct fs_authors *authors, const struct fs_authors *taken);
 
+/* Whether what failed with `code` fails each time: not for want of room, of time or of a server. */
+bool fs_refused_for_good(int code);
+/* EXPIRED of a handle whose writes were refused (`refused`). NULL, of a change that came without one: 0. */
+int fs_open_check(struct fs_call *call, const struct fs_open *open);
+
 #endif

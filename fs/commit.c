@@ -419,7 +419,7 @@ static struct sfs_stage *revert(struct fs_file *file)
     return spent;
 }
 
-bool fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *open, unsigned writers)
+void fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *open, unsigned writers)
 {
     struct fs_call quiet = *call; /* the caller's error is that of the content */
     struct sfs_stage *spent = NULL;
@@ -446,7 +446,6 @@ bool fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *
     }
     fs_file_let_go(file);
     sfs_stage_close(spent);
-    return gone;
 }
 
 /* Whether its key still is the record's that it showed. */

@@ -102,27 +102,6 @@ void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, 
     free(old);
 }
 
-bool fs_refused_for_good(int code)
-{
-    switch (sfs_code_category(code)) {
-    case SFS_CATEGORY_VALIDATION:
-    case SFS_CATEGORY_OPERATION:
-    case SFS_CATEGORY_TRANSACTION:
-        return true;
-    default:
-        return code == SFS_E_TOO_LARGE;
-    }
-}
-
-int fs_open_check(struct fs_call *call, const struct fs_open *open)
-{
-    if (!open->refused)
-        return 0;
-    return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
-                    "what was written through this descriptor was refused at a close of it, and is not in the "
-                    "store: open the file again");
-}
-
 /* The kernel may have forgotten the node since, and its sentence with it: then the last of its path. */
 static int add_by_path(struct fs *fs, struct fs_node *node, struct sfs_buffer *out)
 {

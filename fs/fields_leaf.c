@@ -383,7 +383,7 @@ static int grow(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
 static int leaf_write(struct fs_call *call, struct fs_open *open, struct sfs_bytes data, uint64_t offset)
 {
     struct fs_leaf *leaf = open->node->data;
-    int code = call->open != NULL ? fs_open_check(call, open) : 0;
+    int code = fs_open_check(call, call->open);
     if (code < 0)
         return code;
     pthread_mutex_lock(&leaf->lock);
@@ -437,7 +437,7 @@ static bool revert(struct fs_leaf *leaf)
     return true;
 }
 
-/* As fs_file_refuse. */
+/* As fs_file_refuse; `left`: of its writers, those that go now. */
 static void refuse(struct fs *fs, struct fs_node *node, struct fs_open *open, unsigned left)
 {
     struct fs_leaf *leaf = node->data;
@@ -460,7 +460,9 @@ static void refuse(struct fs *fs, struct fs_node *node, struct fs_open *open, un
 
 int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
 {
-    int code = acquire(call, node, true, NULL);
+    int code = fs_open_check(call, call->open);
+    if (code == 0)
+        code = acquire(call, node, true, NULL);
     if (code < 0)
         return code;
     struct fs_leaf *leaf = node->data;

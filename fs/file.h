@@ -144,10 +144,10 @@ int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt leve
 /* When the content of the last writer was refused: the empty record that O_EXCL committed for the name alone
  * goes, where nobody has changed it since. */
 void fs_file_withdraw(struct fs_call *call, struct fs_file *file);
-/* The handle's writes were refused for good, with so many other handles that may write; NULL: those of nobody whose
- * handle is known. True: all have gone whose writes they were, and what was dirty with them: the file shows what the
- * store has, or is stale if it was never committed. Inside the space. */
-bool fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *open, unsigned writers);
+/* The handle's writes were refused for good (NULL: those of nobody whose handle is known). If with so many other handles
+ * that may write nobody is left whose writes they are, what is dirty goes: the file shows what the store has, or is
+ * stale if it was never committed. Inside the space. */
+void fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *open, unsigned writers);
 /* What the space's store shows has changed as a whole, alone in its keys tree: what is open is read anew,
  * or is stale where its key is not the same record's any more. Changes of names later than `since`
  * (fs_space.moves; UINT64_MAX: none) are undone: directories that they moved lose their names, which

@@ -256,10 +256,6 @@ void fs_errors_free(struct fs_errors *errors);
 /* Keeps the sentence for the node and for admin/errors. NOT_FOUND of look-ups is nothing to keep. */
 void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, const char *name,
                     const struct sfs_error *error);
-/* Whether what failed with `code` fails each time: not for want of room, of time or of a server. */
-bool fs_refused_for_good(int code);
-/* EXPIRED of a handle whose writes were refused. */
-int fs_open_check(struct fs_call *call, const struct fs_open *open);
 int fs_errors_text(struct fs_errors *errors, struct sfs_buffer *out);
 /* The last failure's sentence of a node; NO_ATTRIBUTE where there was none. */
 int fs_errors_of_node(struct fs *fs, struct fs_node *node, struct sfs_buffer *out);

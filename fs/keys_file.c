@@ -396,8 +396,8 @@ static int check_writable(struct fs_call *call, const struct fs_open *open)
 {
     const struct fs_file *file = open->node->file;
     int code = fs_tx_writable(call, file->space);
-    if (code == 0 && call->open != NULL)
-        code = fs_open_check(call, open);
+    if (code == 0)
+        code = fs_open_check(call, call->open);
     return code == 0 ? fs_file_check(call, file) : code;
 }
 
@@ -467,7 +467,7 @@ static void refuse(struct fs_call *call, struct fs_open *open, int code, unsigne
         return;
     fs_space_share(file->space);
     if (fs_refused_for_good(code) && !open->refused)
-        (void)fs_file_refuse(call, file, open, writers);
+        fs_file_refuse(call, file, open, writers);
     if (last && file->refused)
         fs_file_withdraw(call, file);
     fs_space_unshare(file->space);

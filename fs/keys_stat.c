@@ -444,7 +444,7 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     struct fs_file *file = fs_file_acquire(node);
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = call->open != NULL ? fs_open_check(call, call->open) : 0;
+    int code = fs_open_check(call, call->open);
     if (code == 0)
         code = fs_file_check(call, file);
     if (code == 0)
@@ -452,7 +452,7 @@ static int set_size_of(struct fs_call *call, struct fs_node *node, uint64_t size
     if (code == 0 && file->writers == 0) {
         code = fs_file_commit(call, file, FS_WRITTEN, NULL, NULL);
         if (fs_refused_for_good(code))
-            (void)fs_file_refuse(call, file, NULL, file->writers);
+            fs_file_refuse(call, file, NULL, file->writers);
     }
     fs_file_release(file);
     return code;

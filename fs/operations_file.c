@@ -245,7 +245,7 @@ void fs_op_flush(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
         fs_keep_failure(&call, node, "close", NULL, code); /* under the name, which it may lose now */
         open->class->refused(&call, open, code);
     }
-    fuse_reply_err(request, sfs_code_errno(code));
+    fuse_reply_err(request, code < 0 ? sfs_code_errno(code) : 0);
 }
 
 void fs_op_fsync(fuse_req_t request, fuse_ino_t id, int datasync, struct fuse_file_info *info)

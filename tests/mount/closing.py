@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 
+from refusals import refuses
+
 path, value, good, bad = sys.argv[1:5]
 rounds = int(sys.argv[5])
 in_fields = "/fields/" in path
@@ -41,15 +43,6 @@ def put(text):
         file.write(text)
 
 
-def closes(number, fd):
-    try:
-        os.close(fd)
-    except OSError as error:
-        assert error.errno == number, error
-    else:
-        assert number == 0, "the close succeeded"
-
-
 def others_come_and_go():
     put(good)
     is_now(good)
@@ -81,10 +74,10 @@ def refused():
     size = os.stat(path).st_size
     for _ in range(rounds):
         put(good)
-        closes(errno.EEXIST, written(bad))
+        refuses(errno.EEXIST, os.close, written(bad))
         assert os.stat(path).st_size == size
         shows(good)
-        closes(errno.EEXIST, written(bad))
+        refuses(errno.EEXIST, os.close, written(bad))
         fd = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.write(fd, b" ")
         os.close(fd)
@@ -93,7 +86,7 @@ def refused():
     is_now(good)
     os.unlink(path)
     for _ in range(rounds):
-        closes(errno.EEXIST, written(bad, os.O_CREAT))
+        refuses(errno.EEXIST, os.close, written(bad, os.O_CREAT))
         assert not os.path.exists(path)
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         os.write(fd, good.encode())
@@ -107,7 +100,7 @@ def new_ones_are_gone():
     for _ in range(min(rounds, 100)):
         fd = written(bad, os.O_CREAT)
         assert os.fstat(fd).st_size == len(bad)
-        closes(errno.EEXIST, fd)
+        refuses(errno.EEXIST, os.close, fd)
         assert not os.path.exists(path)
 
 
@@ -123,27 +116,14 @@ def descriptors_left():
     reader = os.open(path, os.O_RDONLY)
     fd = written(bad)
     left = os.dup(fd)
-    closes(errno.EEXIST, fd)
-    try:
-        os.write(left, b"more")
-    except OSError as error:
-        assert error.errno == errno.ESTALE, error
-    else:
-        raise AssertionError("what was refused can be written on")
-    closes(errno.ESTALE, left)
+    refuses(errno.EEXIST, os.close, fd)
+    refuses(errno.ESTALE, os.write, left, b"more")
+    refuses(errno.ESTALE, os.ftruncate, left, 0)
+    refuses(errno.ESTALE, os.close, left)
     assert os.pread(reader, 100, 0).decode().rstrip() == good
     put(good)
     assert os.pread(reader, 100, 0).decode().rstrip() == good
     os.close(reader)
-
-
-def refuses(number, function, *arguments):
-    try:
-        function(*arguments)
-    except OSError as error:
-        assert error.errno == number, error
-    else:
-        raise AssertionError(f"{function} {arguments} succeeded")
 
 
 # Whatever the order in which those close who wrote it, and with a reader that stays.
@@ -153,8 +133,8 @@ def several_wrote():
         reader = os.open(path, os.O_RDONLY)
         two = [written(bad[:4]), os.open(path, os.O_RDWR)]
         os.pwrite(two[1], bad[4:].encode(), 4)
-        closes(errno.EEXIST, two[first])
-        closes(errno.EEXIST, two[1 - first])
+        refuses(errno.EEXIST, os.close, two[first])
+        refuses(errno.EEXIST, os.close, two[1 - first])
         shows(good)
         os.close(reader)
 
@@ -172,7 +152,7 @@ def all_the_ways():
         reader = os.open(path, os.O_RDONLY)
         fd = written(bad)
         way(fd)
-        closes(errno.EEXIST, fd)
+        refuses(errno.EEXIST, os.close, fd)
         shows(good)
         os.close(reader)
     if not in_fields:  # no such calls there
@@ -184,7 +164,7 @@ def all_the_ways():
         put(good)
         fd = written(bad)
         os.chmod(path, 0o640)
-        closes(errno.EEXIST, fd)
+        refuses(errno.EEXIST, os.close, fd)
         shows(good)
         assert os.stat(path).st_mode & 0o777 == 0o640
 
@@ -193,7 +173,7 @@ def all_the_ways():
 def others_append():
     put(good)
     appender = os.open(path, os.O_WRONLY | os.O_APPEND)
-    closes(errno.EEXIST, written(bad))
+    refuses(errno.EEXIST, os.close, written(bad))
     os.write(appender, b" ")
     os.close(appender)
     shows(good)
@@ -209,7 +189,7 @@ def mapped():
     others_mapping = mmap.mmap(other, len(good))
     os.ftruncate(other, 0)
     os.write(other, bad.encode())
-    closes(errno.EEXIST, other)
+    refuses(errno.EEXIST, os.close, other)
     put(good)
     mapping[len(good) - 3:len(good) - 2] = b"X"
     mapping.flush()

@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 
+from refusals import refuses
+
 fields, keys = sys.argv[1:]
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -27,15 +29,6 @@ def member(name):
 def rename(old, new, flags):
     if libc.renameat2(-100, os.fsencode(member(old)), -100, os.fsencode(member(new)), flags) != 0:
         raise OSError(ctypes.get_errno(), "renameat2")
-
-
-def refuses(number, function, *arguments):
-    try:
-        function(*arguments)
-    except OSError as error:
-        assert error.errno == number, error
-    else:
-        raise AssertionError(f"{function} {arguments} succeeded")
 
 
 def is_now(text):

@@ -2,6 +2,7 @@
 # Shared by the mount tests: counting checks, mounting a store of each backend, cleaning up.
 # A script sources it, calls check functions and ends with `finish`.
 set -u
+export PYTHONDONTWRITEBYTECODE=1 # they import from the source folder
 failures=0
 checks=0
 mounted=()

@@ -38,4 +38,4 @@ EXTRA_DIST += tests/mount/coherence.py tests/mount/killed.py tests/mount/clients
 mount_scripts += tests/mount/test_keys_only.sh tests/mount/test_durable.sh
 EXTRA_DIST += tests/mount/slow_disk.c
 mount_scripts += tests/mount/test_closing.sh
-EXTRA_DIST += tests/mount/closing.py
+EXTRA_DIST += tests/mount/closing.py tests/mount/refusals.py
