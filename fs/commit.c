@@ -149,9 +149,8 @@ static enum way choose_way(struct fs_file *file, enum fs_onto onto)
 {
     if (file->dirty.level == FS_CLEAN || file->unlinked)
         return WAY_NONE;
-    /* Of an empty value nothing is left; sent whole, the new one may become a document, whatever its size. */
-    bool first = file->record != NULL && file->record->size == 0 && onto == FS_ONTO_KNOWN &&
-                 file->content.size <= SFS_DOCUMENT_MAX;
+    /* Of an empty value nothing is left; sent whole, the new one gets its type from all of its bytes. */
+    bool first = fs_file_was_empty(file) && onto == FS_ONTO_KNOWN;
     if (!file->dirty.whole && !first && !(file->created && onto != FS_ONTO_LATEST))
         return WAY_PARTS;
     if (file->stage == NULL && file->content.size < FS_LARGE)

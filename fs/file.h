@@ -154,6 +154,11 @@ void fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *
  * are others' again. `files`: all, taken before the change. */
 void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since, struct fs_file **files,
                     size_t count);
+/* Whether the value that is known is empty: new content needs none of its bytes. */
+static inline bool fs_file_was_empty(const struct fs_file *file)
+{
+    return file->record != NULL && file->record->size == 0;
+}
 /* 0, or EXPIRED of a stale file. */
 int fs_file_check(struct fs_call *call, const struct fs_file *file);
 /* Makes it stale: its node has no name any more, which the next look-up gives another one. */

@@ -59,7 +59,8 @@ static void end(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
-static int open_stage(struct fs_call *call, struct fs_file *file)
+/* Whole content needs its pieces in place; parts of it may lie anywhere. */
+static int open_stage(struct fs_call *call, struct fs_file *file, bool in_place)
 {
     if (file->stage != NULL)
         return 0;
@@ -67,7 +68,7 @@ static int open_stage(struct fs_call *call, struct fs_file *file)
     if (code < 0)
         return code;
     file->staged = 0;
-    file->in_place = file->dirty.whole || file->created;
+    file->in_place = in_place;
     file->content.lost = false;
     return 0;
 }
@@ -91,7 +92,7 @@ static int spill_piece(struct fs_call *call, struct fs_file *file, size_t *index
 static int spill(struct fs_call *call, struct fs_file *file)
 {
     fs_loop_yield();
-    int code = open_stage(call, file);
+    int code = open_stage(call, file, file->dirty.whole || file->created || fs_file_was_empty(file));
     for (size_t i = 0; code == 0 && i < file->content.count; i++)
         if (file->content.pieces[i].source == FS_MEMORY)
             code = spill_piece(call, file, &i);
@@ -211,7 +212,9 @@ static int sort_stage(struct fs_call *call, struct fs_file *file)
 int fs_file_stage_whole(struct fs_call *call, struct fs_file *file)
 {
     int code = 0;
-    if (file->stage != NULL && (!file->in_place || file->content.lost))
+    if (file->stage == NULL)
+        code = open_stage(call, file, true);
+    else if (!file->in_place || file->content.lost)
         code = sort_stage(call, file);
     if (code == 0)
         code = spill(call, file);

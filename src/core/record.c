@@ -150,7 +150,8 @@ enum sfs_type sfs_type_of(struct sfs_bytes value)
         return SFS_TYPE_TEXT;
     if (sfs_json_check(value, NULL))
         return SFS_TYPE_JSON;
-    return sfs_utf8_valid(value) ? SFS_TYPE_TEXT : SFS_TYPE_BYTES;
+    bool text = !memchr(value.data, '\0', value.size) && sfs_utf8_valid(value);
+    return text ? SFS_TYPE_TEXT : SFS_TYPE_BYTES;
 }
 
 const char *sfs_type_name(enum sfs_type type)

@@ -20,11 +20,14 @@ static int check_extent(uint64_t offset, uint64_t size, struct sfs_error *error)
 
 /* --- text: what is written from the beginning on need not be read for its type --- */
 
-/* So many of the bytes are whole characters. */
+/* The number of bytes before the first that is no part of a whole character of text. A NUL byte is none: a hole
+ * ends the search at its first byte. */
 static size_t text_size(const char *data, size_t size)
 {
+    const char *nul = memchr(data, '\0', size);
     size_t good = 0;
     uint32_t point;
+    size = nul ? (size_t)(nul - data) : size;
     for (size_t length = 1; good < size && length > 0; good += length) {
         length = sfs_utf8_ascii(data + good, size - good);
         if (length == 0)
@@ -71,7 +74,7 @@ static void note_text(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes
     const char *data = (const char *)bytes.data + used;
     size_t size = bytes.size - used, good = text_size(data, size);
     stage->text += good;
-    if (size - good < sizeof(stage->begun)) {
+    if (size - good < sizeof(stage->begun) && (good == size || data[good] != '\0')) {
         memcpy(stage->begun, data + good, size - good);
         stage->begun_size = size - good;
     }
@@ -263,19 +266,19 @@ static int whole_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct s
 
 int sfs_stage_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct sfs_error *error)
 {
-    bool text = false;
+    bool text = false, json = false;
     size_t size;
     char *piece = malloc(PIECE);
     if (!piece)
         return sfs_fail_memory(error, "stage");
-    int rc = read_full(stage, 0, piece, PIECE, &size, error);
-    if (rc == 0 && stage->size <= SFS_STAGE_JSON_MAX && may_be_json(piece, size)) {
-        free(piece);
-        return whole_type(stage, ret_type, error);
+    int rc = find_text(stage, piece, &text, error);
+    if (rc == 0 && text && stage->size <= SFS_STAGE_JSON_MAX) {
+        rc = read_full(stage, 0, piece, PIECE, &size, error);
+        json = rc == 0 && may_be_json(piece, size);
     }
-    if (rc == 0)
-        rc = find_text(stage, piece, &text, error);
     free(piece);
+    if (json)
+        return whole_type(stage, ret_type, error);
     if (rc == 0)
         *ret_type = text ? SFS_TYPE_TEXT : SFS_TYPE_BYTES;
     return rc;

@@ -32,8 +32,8 @@ enum sfs_kind {
 
 /* What a value's bytes are: found from the content when it is written, unless set. */
 enum sfs_type {
-    SFS_TYPE_BYTES = 0, /* not UTF-8 */
-    SFS_TYPE_TEXT = 1,  /* UTF-8 that is not JSON; the empty value is text */
+    SFS_TYPE_BYTES = 0, /* not UTF-8, or with a NUL byte, as a hole has */
+    SFS_TYPE_TEXT = 1,  /* UTF-8 without NUL bytes that is not JSON; the empty value is text */
     SFS_TYPE_JSON = 2,  /* one JSON value (RFC 8259), white space around it allowed */
 };
 
