@@ -325,6 +325,25 @@ bool fs_file_is_due(const struct fs_file *file, enum fs_dirt level, const struct
            (open == NULL || file->handles == 0 || fs_authors_have(&file->authors, open));
 }
 
+int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open)
+{
+    enum sfs_type type;
+    fs_file_hold(file);
+    pthread_mutex_lock(&file->lock);
+    bool whole = fs_file_is_due(file, level, open) && choose_way(file, FS_ONTO_KNOWN) == WAY_STAGE;
+    pthread_mutex_unlock(&file->lock);
+    int code = whole ? fs_file_stage_whole(call, file) : 0;
+    if (whole && code == 0)
+        code = sfs_stage_type(file->stage, &type, &call->error); /* the stage remembers it */
+    file->refused = file->refused || code < 0;
+    pthread_mutex_lock(&file->lock);
+    file->spilling = false;
+    pthread_cond_broadcast(&file->settled);
+    pthread_mutex_unlock(&file->lock);
+    fs_file_let_go(file);
+    return code;
+}
+
 int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open,
                    uint64_t *ret_sequence)
 {

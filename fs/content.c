@@ -245,9 +245,12 @@ int fs_content_keep(struct fs_content *content, uint64_t offset, struct sfs_byte
 
 void fs_content_unkeep(struct fs_content *content)
 {
-    for (size_t i = content->count; i-- > 0;)
-        if (content->pieces[i].kept)
-            drop(content, i, i + 1);
+    for (size_t i = content->count; i-- > 0;) {
+        if (!content->pieces[i].kept)
+            continue;
+        content->lost |= content->pieces[i].source == FS_STAGED;
+        drop(content, i, i + 1);
+    }
 }
 
 void fs_content_cut(struct fs_content *content, uint64_t size)

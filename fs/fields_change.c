@@ -224,9 +224,9 @@ int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *
     struct fs_target target = {0};
     int code = fs_keys_find(call, dir, name, &target);
     if (code == 0 && target.directory) {
-        fs_space_share(dir->space);
+        fs_space_change(dir->space);
         code = fs_keys_remove(call, dir, name, directory);
-        fs_space_unshare(dir->space);
+        fs_space_change_end(dir->space);
     } else if (code == 0 && target.exists) {
         code = SFS_E_CONFLICT;
         for (int tries = 0; code == SFS_E_CONFLICT && tries < TRIES; tries++)

@@ -146,6 +146,8 @@ void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
         file->dirty.level == FS_CLEAN && !file->busy && !file->created && !file->unlinked;
     if (newer && settled && !replaced) {
         file->loaded = false;
+        fs_content_unkeep(&file->content);
+        fs_file_count(file);
         sfs_record_unref(known);
         file->record = sfs_record_ref(record);
     }
@@ -305,10 +307,13 @@ static struct source source_of(const struct fs_file *file, uint64_t offset, char
     return source;
 }
 
-/* What lies in the stage is read by who is busy: no commit may take the stage away meanwhile. */
+/* The stage is read by the call that holds the file: no commit may take the stage away meanwhile. It needs no key, so
+ * the call need not be in the keys tree, where it would keep the holder's change from being published. */
 static int read_staged(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data,
                        size_t size, size_t *ret_size)
 {
+    if (call->tree == FS_READS)
+        fs_space_read_end(file->space);
     fs_file_hold(file);
     pthread_mutex_lock(&file->lock);
     struct source source = {0};
@@ -318,6 +323,8 @@ static int read_staged(struct fs_call *call, struct fs_file *file, uint64_t offs
     int code = source.staged ? sfs_stage_read(file->stage, source.from, data, source.size, &call->error)
                              : 0;
     fs_file_let_go(file);
+    if (call->tree == FS_READS)
+        fs_space_read(file->space);
     *ret_size = source.below ? 0 : source.size;
     return code;
 }

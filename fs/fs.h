@@ -69,10 +69,14 @@ struct fs_space {
     void (*dispose)(void *context); /* due when the last handle of an ended space is closed */
     void *context;
     struct fs_file *files; /* open files: pending creations, and what a commit has to flush */
-    pthread_cond_t moved;  /* calls in the keys tree, and those that take names away in it */
-    unsigned sharing;
-    unsigned movers; /* of those sharing: waiting to be alone */
-    bool moving;
+    pthread_cond_t moved;  /* one of the members below has changed */
+    unsigned readers;      /* calls in the keys tree that only read */
+    unsigned changers;     /* … that change something in it */
+    unsigned movers;       /* of the changers: waiting to take names away */
+    bool moving;           /* one takes names away: no other changer is in the tree … */
+    bool publishing;       /* … and the change can be seen any moment: no reader is */
+    const struct fs_node *doomed_dir; /* where the mover takes a file's name away; NULL: nowhere */
+    const char *doomed_name;
 };
 
 struct fs {
@@ -115,6 +119,8 @@ struct fs_call {
     bool given_up;            /* it was: there is no request any more */
     bool append; /* write: behind the latest end, wherever that is */
     struct fs_open *open; /* whose change it is; NULL: nobody knows */
+    enum { FS_OUTSIDE, FS_READS, FS_CHANGES } tree; /* how it is in the keys tree … */
+    bool moves;                                     /* … and that it takes names away */
     struct sfs_error error;
 };
 
@@ -236,12 +242,25 @@ int fs_space_enter(struct fs_space *space, struct sfs_error *error);
 void fs_space_leave(struct fs_space *space);
 /* An id for a record that is still to be made, whose st_ino is told before; 0: the store gives none. Inside the space. */
 uint64_t fs_space_new_id(struct fs_space *space);
-/* Around a call in the keys tree, so that the key of a node stays its key for that long. */
-void fs_space_share(struct fs_space *space);
-void fs_space_unshare(struct fs_space *space);
-/* Around what renames or removes, inside share and unshare: no other call is in the keys tree. */
+/*
+ * Around a call in the keys tree, so that the key of a node stays its key for that long. Readers wait only while names
+ * change, from fs_space_publish to fs_space_moved, never for what prepares a change, however long that takes. A reader
+ * may not wait for an open file that a changer holds (fs_file_hold): it ends its read before.
+ */
+void fs_space_read(struct fs_space *space);
+void fs_space_read_end(struct fs_space *space);
+void fs_space_change(struct fs_space *space);
+void fs_space_change_end(struct fs_space *space);
+/* Around what renames or removes, as a changer: no other changer is in the tree. */
 void fs_space_move(struct fs_space *space);
 void fs_space_moved(struct fs_space *space);
+/* By the mover, or for it by any thread, once or several times, before the store shows the change and the node table
+ * follows: returns when no reader is in the tree. */
+void fs_space_publish(struct fs_space *space);
+/* By the mover: a file will lose this name (borrowed until fs_space_moved). Set before the mover looks whether the file
+ * is open, so that a reader that opens it meanwhile waits (fs_space_await, after the file was acquired). */
+void fs_space_doom(struct fs_space *space, const struct fs_node *dir, const char *name);
+void fs_space_await(struct fs_space *space, const struct fs_node *node);
 /* No new users; returns when the last has left. Resume: it did not end after all. */
 void fs_space_end(struct fs_space *space);
 void fs_space_resume(struct fs_space *space);

@@ -139,6 +139,8 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
     struct fs_file *file = fs_file_acquire(node);
     if (file == NULL)
         return sfs_fail_memory(&call->error, "mount");
+    if (call->tree == FS_READS)
+        fs_space_await(node->space, node);
     code = open_existing(call, node, file, open, info);
     if (code < 0) {
         fs_file_release(file);
@@ -444,12 +446,15 @@ static int commit_handle(struct fs_call *call, struct fs_open *open, enum fs_dir
     if (!due)
         return 0;
     int code = fs_space_enter(open->node->space, &call->error);
+    if (code < 0)
+        return code;
+    code = fs_file_prepare(call, file, level, open);
     if (code == 0) {
-        fs_space_share(open->node->space);
+        fs_space_change(open->node->space);
         code = fs_file_commit(call, file, level, open, NULL);
-        fs_space_unshare(open->node->space);
-        fs_space_leave(open->node->space);
+        fs_space_change_end(open->node->space);
     }
+    fs_space_leave(open->node->space);
     return code;
 }
 
@@ -465,12 +470,12 @@ static void refuse(struct fs_call *call, struct fs_open *open, int code, unsigne
     struct fs_file *file = open->node->file;
     if (fs_space_enter(file->space, NULL) != 0)
         return;
-    fs_space_share(file->space);
+    fs_space_change(file->space);
     if (fs_refused_for_good(code) && !open->refused)
         fs_file_refuse(call, file, open, writers);
     if (last && file->refused)
         fs_file_withdraw(call, file);
-    fs_space_unshare(file->space);
+    fs_space_change_end(file->space);
     fs_space_leave(file->space);
 }
 
@@ -491,10 +496,14 @@ static int keys_sync(struct fs_call *call, struct fs_node *node)
     struct fs_file *file = node->class == &fs_keys_leaf_class ? fs_file_peek(node) : NULL;
     uint64_t sequence = 0; /* where nothing is to be committed, what was committed before may not be on disk */
     int code = 0;
+    if (file != NULL)
+        code = fs_file_prepare(call, file, FS_OPENED, NULL);
+    fs_space_change(node->space);
     if (node->class == &fs_keys_directory_class)
         fs_keys_write_touched(call);
-    if (file != NULL)
+    if (file != NULL && code == 0)
         code = fs_file_commit(call, file, FS_OPENED, NULL, &sequence);
+    fs_space_change_end(node->space);
     fs_file_release(file);
     return code == 0 ? sfs_sync(node->space->store, sequence, &call->error) : code;
 }

@@ -250,6 +250,7 @@ static int run(struct fs_call *call, struct rename *rename)
     if (code == 0) {
         code = fs_keys_apply(call, rename->from.name.parent->space, rename->batch, false, NULL);
         rename->batch = NULL;
+        fs_space_publish(rename->from.name.parent->space); /* before nodes move, also if no key did */
     }
     if (code == 0 && (rename->flags & RENAME_EXCHANGE) == 0)
         fs_keys_remember(call, &rename->to);
@@ -267,7 +268,11 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
     struct rename rename = {.flags = flags};
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
         return sfs_fail(&call->error, SFS_E_INVALID, "mount", "this kind of rename is not known");
-    fs_space_move(dir->space); /* the keys of all nodes below may change */
+    bool exchange = (flags & RENAME_EXCHANGE) != 0;
+    struct fs_file *replaced = exchange ? NULL : fs_keys_keep_ahead(call, to_dir, to_name);
+    fs_keys_move_begin(call, dir->space); /* the keys of all nodes below may change */
+    if (!exchange)
+        fs_space_doom(dir->space, to_dir, to_name);
     int code = find_ends(call, dir, name, to_dir, to_name, &rename);
     if (code == 0)
         code = check_ends(call, &rename);
@@ -279,7 +284,8 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
         fs_keys_touch(call, dir);
         fs_keys_touch(call, to_dir);
     }
-    fs_space_moved(dir->space);
+    fs_keys_move_end(call, dir->space);
+    fs_keys_kept_ahead(replaced, code == 0);
     fs_target_free(&rename.from);
     fs_target_free(&rename.to);
     return code;

@@ -338,6 +338,44 @@ static void drop_kept(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
+/* Copying a large value takes long: it comes before the call is alone in the tree, where only what was changed since
+ * is left to copy. A failure comes again there. */
+struct fs_file *fs_keys_keep_ahead(struct fs_call *call, struct fs_node *dir, const char *name)
+{
+    struct fs_name old = {.parent = dir, .name = name};
+    struct fs_file *file = fs_keys_open_file(call, &old, NULL);
+    if (file == NULL)
+        return NULL;
+    fs_file_hold(file);
+    bool large = file->record != NULL && file->record->size >= FS_LARGE;
+    if (large)
+        (void)fs_file_keep(call, file);
+    fs_file_let_go(file);
+    if (large)
+        return file;
+    fs_file_release(file);
+    return NULL;
+}
+
+void fs_keys_kept_ahead(struct fs_file *file, bool done)
+{
+    if (file != NULL && !done)
+        drop_kept(file);
+    fs_file_release(file);
+}
+
+void fs_keys_move_begin(struct fs_call *call, struct fs_space *space)
+{
+    fs_space_move(space);
+    call->moves = true;
+}
+
+void fs_keys_move_end(struct fs_call *call, struct fs_space *space)
+{
+    call->moves = false;
+    fs_space_moved(space);
+}
+
 int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file)
 {
     if (file == NULL)
@@ -396,6 +434,7 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
     if (code == 0) {
         code = fs_keys_apply(call, dir->space, batch, false, NULL);
         batch = NULL;
+        fs_space_publish(dir->space);
     }
     sfs_batch_free(batch);
     fs_keys_finish_unlink(file, code == 0);
@@ -411,8 +450,12 @@ static int take_away(struct fs_call *call, struct fs_node *dir, const char *name
 
 int fs_keys_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
 {
-    fs_space_move(dir->space);
+    struct fs_file *file = directory ? NULL : fs_keys_keep_ahead(call, dir, name);
+    fs_keys_move_begin(call, dir->space);
+    if (!directory)
+        fs_space_doom(dir->space, dir, name);
     int code = take_away(call, dir, name, directory);
-    fs_space_moved(dir->space);
+    fs_keys_move_end(call, dir->space);
+    fs_keys_kept_ahead(file, code == 0);
     return code;
 }

@@ -35,17 +35,38 @@ int fs_call_enter(struct fs_call *call, struct fs_node *node)
     int code = node->space != NULL ? fs_space_enter(node->space, &call->error) : 0;
     if (code == 0 && node->space != NULL)
         node->space->used = true;
-    if (code == 0 && in_keys(node))
-        fs_space_share(node->space);
     return code;
 }
 
-void fs_call_leave(struct fs_node *node)
+int fs_call_read(struct fs_call *call, struct fs_node *node)
+{
+    int code = fs_call_enter(call, node);
+    if (code < 0 || !in_keys(node))
+        return code;
+    fs_space_read(node->space);
+    call->tree = FS_READS;
+    return 0;
+}
+
+int fs_call_change(struct fs_call *call, struct fs_node *node)
+{
+    int code = fs_call_enter(call, node);
+    if (code < 0 || !in_keys(node))
+        return code;
+    fs_space_change(node->space);
+    call->tree = FS_CHANGES;
+    return 0;
+}
+
+void fs_call_leave(struct fs_call *call, struct fs_node *node)
 {
     if (node == NULL || node->space == NULL)
         return;
-    if (in_keys(node))
-        fs_space_unshare(node->space);
+    if (call->tree == FS_READS)
+        fs_space_read_end(node->space);
+    else if (call->tree == FS_CHANGES)
+        fs_space_change_end(node->space);
+    call->tree = FS_OUTSIDE;
     fs_space_leave(node->space);
 }
 
@@ -148,11 +169,11 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
     struct fs_entry entry = {0};
     struct fs_answer answer;
     fs_answer_begin(&answer, &call, dir);
-    int code = fs_call_enter(&call, dir);
+    int code = fs_call_read(&call, dir);
     if (code == 0) {
         code = dir->class->lookup != NULL ? dir->class->lookup(&call, dir, name, &entry)
                                           : SFS_E_NOT_DIRECTORY;
-        fs_call_leave(dir);
+        fs_call_leave(&call, dir);
     }
     if (code == SFS_E_NOT_FOUND && call.fs->keys_only && fs_call_answers(&call)) /* nor will it be */
         fuse_reply_entry(request, &(struct fuse_entry_param){.entry_timeout = FS_CONSTANT_TIMEOUT});
@@ -211,11 +232,11 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     struct stat st = {0};
     struct fs_answer answer;
     fs_answer_begin(&answer, &call, node);
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_read(&call, node);
     int64_t shown = code == 0 ? node->shown_modified : 0;
     if (code == 0) {
         code = node->class->stat(&call, node, &st);
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     /* It knew the node for longer than the store had it: at this answer it looks the name up again. */
     if (code == SFS_E_NOT_FOUND && node->space != NULL)
@@ -234,11 +255,11 @@ static void op_setattr(fuse_req_t request, fuse_ino_t id, struct stat *want, int
     struct fs_call call = fs_call_begin(request, id, &node);
     struct stat st = {0};
     call.open = fs_open_of(info);
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_change(&call, node);
     if (code == 0) {
         code = node->class->set != NULL ? node->class->set(&call, node, want, mask, &st)
                                         : fs_unsupported(&call, node, "setting attributes");
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     reply_stat(&call, node, "setattr", &st, code);
 }
@@ -250,11 +271,11 @@ static void op_readlink(fuse_req_t request, fuse_ino_t id)
     struct sfs_buffer target = {0};
     struct fs_answer answer;
     fs_answer_begin(&answer, &call, node);
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_read(&call, node);
     if (code == 0) {
         code = node->class->readlink != NULL ? node->class->readlink(&call, node, &target)
                                              : SFS_E_INVALID;
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     if (code == 0 && sfs_buffer_text(&target) != 0)
         code = sfs_fail_memory(&call.error, "mount");
@@ -272,11 +293,11 @@ static void make(fuse_req_t request, fuse_ino_t parent, const char *name, const 
     struct fs_node *dir;
     struct fs_call call = fs_call_begin(request, parent, &dir);
     struct fs_entry entry = {0};
-    int code = fs_call_enter(&call, dir);
+    int code = fs_call_change(&call, dir);
     if (code == 0) {
         code = dir->class->make != NULL ? dir->class->make(&call, dir, name, what, &entry)
                                         : fs_unsupported(&call, dir, operation);
-        fs_call_leave(dir);
+        fs_call_leave(&call, dir);
     }
     reply_entry(&call, dir, operation, name, &entry, code);
 }
@@ -301,11 +322,11 @@ static void take_away(fuse_req_t request, fuse_ino_t parent, const char *name, b
     struct fs_node *dir;
     struct fs_call call = fs_call_begin(request, parent, &dir);
     const char *operation = directory ? "rmdir" : "unlink";
-    int code = fs_call_enter(&call, dir);
+    int code = fs_call_change(&call, dir);
     if (code == 0) {
         code = dir->class->remove != NULL ? dir->class->remove(&call, dir, name, directory)
                                           : fs_unsupported(&call, dir, operation);
-        fs_call_leave(dir);
+        fs_call_leave(&call, dir);
     }
     fs_reply_code(&call, dir, operation, name, code);
 }
@@ -326,7 +347,7 @@ static void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, f
     struct fs_node *dir, *to_dir;
     struct fs_call call = fs_call_begin(request, parent, &dir);
     to_dir = fs_node_find(call.fs, to_parent);
-    int code = fs_call_enter(&call, dir);
+    int code = fs_call_change(&call, dir);
     if (code == 0) {
         if (to_dir == NULL || dir->space != to_dir->space || dir->class != to_dir->class)
             code = sfs_fail(&call.error, SFS_E_CROSS, "mount",
@@ -335,7 +356,7 @@ static void op_rename(fuse_req_t request, fuse_ino_t parent, const char *name, f
             code = fs_unsupported(&call, dir, "rename");
         else
             code = dir->class->rename(&call, dir, name, to_dir, to_name, flags);
-        fs_call_leave(dir);
+        fs_call_leave(&call, dir);
     }
     fs_reply_code(&call, dir, "rename", name, code);
 }
@@ -392,10 +413,10 @@ static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, siz
     fs_answer_begin(&answer, &call, node);
     if (node != NULL && strcmp(name, ERROR_XATTR) == 0) {
         code = fs_errors_of_node(call.fs, node, &value);
-    } else if ((code = fs_call_enter(&call, node)) == 0) {
+    } else if ((code = fs_call_read(&call, node)) == 0) {
         code = node->class->xattr_get != NULL ? node->class->xattr_get(&call, node, name, &value)
                                               : SFS_E_NO_ATTRIBUTE;
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     if (code < 0)
         fs_reply_failure(&call, node, "getxattr", name, code);
@@ -410,10 +431,10 @@ static void op_listxattr(fuse_req_t request, fuse_ino_t id, size_t size)
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct sfs_buffer names = {0};
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_read(&call, node);
     if (code == 0) {
         code = node->class->xattr_list != NULL ? node->class->xattr_list(&call, node, &names) : 0;
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     if (code < 0)
         fs_reply_failure(&call, node, "listxattr", NULL, code);
@@ -427,7 +448,7 @@ static void change_xattr(fuse_req_t request, fuse_ino_t id, const char *name, st
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_change(&call, node);
     if (code == 0) {
         if (strcmp(name, ERROR_XATTR) == 0)
             code = sfs_fail(&call.error, SFS_E_PERMISSION, "mount", "'%s' cannot be set", name);
@@ -435,7 +456,7 @@ static void change_xattr(fuse_req_t request, fuse_ino_t id, const char *name, st
             code = fs_unsupported(&call, node, operation);
         else
             code = node->class->xattr_set(&call, node, name, value, flags);
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     fs_reply_code(&call, node, operation, name, code);
 }

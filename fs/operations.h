@@ -26,9 +26,11 @@ struct fs_list {
 
 /* The call, and in *ret_node the node of `id` (NULL only for a number the kernel cannot have). */
 struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node);
-/* Around a class's operation: the node's space is entered if it has one. */
-int fs_call_enter(struct fs_call *call, struct fs_node *node);
-void fs_call_leave(struct fs_node *node);
+/* Around a class's operation: the node's space is entered if it has one, and its keys tree to read or to change. */
+int fs_call_enter(struct fs_call *call, struct fs_node *node); /* not the keys tree */
+int fs_call_read(struct fs_call *call, struct fs_node *node);
+int fs_call_change(struct fs_call *call, struct fs_node *node);
+void fs_call_leave(struct fs_call *call, struct fs_node *node);
 /* The sentence is kept, where it is no mere answer to a question. */
 void fs_keep_failure(struct fs_call *call, struct fs_node *node, const char *operation, const char *name, int code);
 /* That, and the errno is replied. */

@@ -76,16 +76,17 @@ void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = NULL;
     struct fs_answer answer;
-    if ((info->flags & O_ACCMODE) == O_RDONLY && (info->flags & O_TRUNC) == 0)
+    bool reads = (info->flags & O_TRUNC) == 0;
+    if (reads && (info->flags & O_ACCMODE) == O_RDONLY)
         fs_answer_begin(&answer, &call, node);
-    int code = fs_call_enter(&call, node);
+    int code = reads ? fs_call_read(&call, node) : fs_call_change(&call, node);
     if (code == 0) {
         open = open_new(&call, node, info);
         code = open == NULL ? call.error.code : 0;
         if (code == 0)
             code = node->class->open != NULL ? node->class->open(&call, node, open, info)
                                              : fs_unsupported(&call, node, "open");
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     if (code < 0) {
         if (open != NULL)
@@ -105,7 +106,7 @@ void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_
     struct fs_call call = fs_call_begin(request, parent, &dir);
     struct fs_entry entry = {0};
     struct fs_open *open = NULL;
-    int code = fs_call_enter(&call, dir);
+    int code = fs_call_change(&call, dir);
     if (code == 0) {
         open = open_new(&call, dir, info);
         code = open == NULL ? call.error.code : 0;
@@ -113,7 +114,7 @@ void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_
             code = dir->class->create != NULL
                        ? dir->class->create(&call, dir, name, mode, open, info, &entry)
                        : fs_unsupported(&call, dir, "making a file");
-        fs_call_leave(dir);
+        fs_call_leave(&call, dir);
     }
     if (code < 0) {
         if (open != NULL)
@@ -145,7 +146,7 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
         atomic_fetch_add(&open->uses, 1);
     fs_answer_begin(&answer, &call, node);
     char *data = malloc(size != 0 ? size : 1);
-    int code = data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
+    int code = data != NULL ? fs_call_read(&call, node) : sfs_fail_memory(&call.error, "mount");
     if (code == 0) {
         if (open == NULL)
             code = fs_keys_read(&call, node, data, size, (uint64_t)offset, &got);
@@ -153,7 +154,7 @@ void fs_op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
             code = open->class->read != NULL
                        ? open->class->read(&call, open, data, size, (uint64_t)offset, &got)
                        : fs_unsupported(&call, node, "read");
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     if (code < 0)
         fs_reply_failure(&call, node, "read", NULL, code);
@@ -174,12 +175,12 @@ void fs_op_write(fuse_req_t request, fuse_ino_t id, const char *data, size_t siz
     /* A page of a mapping goes where it was mapped, though the handle that brings it appends. */
     call.append = (info->flags & O_APPEND) != 0 && !info->writepage;
     call.open = info->writepage ? NULL : open;
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_change(&call, node);
     if (code == 0) {
         code = open->class->write != NULL
                    ? open->class->write(&call, open, sfs_bytes(data, size), (uint64_t)offset)
                    : fs_unsupported(&call, node, "write");
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     if (code < 0)
         fs_reply_failure(&call, node, "write", NULL, code);
@@ -193,12 +194,12 @@ void fs_op_fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, 
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_open *open = call.open = fs_open_of(info);
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_change(&call, node);
     if (code == 0) {
         code = open->class->allocate != NULL
                    ? open->class->allocate(&call, open, mode, (uint64_t)offset, (uint64_t)size)
                    : fs_unsupported(&call, node, "fallocate");
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     fs_reply_code(&call, node, "fallocate", NULL, code);
 }
@@ -214,12 +215,12 @@ void fs_op_lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, st
         fuse_reply_err(request, ENOSYS); /* the kernel takes all of it for data */
         return;
     }
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_read(&call, node);
     if (code == 0) {
         code = open->class->seek != NULL
                    ? open->class->seek(&call, open, (uint64_t)offset, whence == SEEK_DATA, &found)
                    : fs_unsupported(&call, node, "lseek");
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     if (code == SFS_E_NOT_FOUND)
         fuse_reply_err(request, ENXIO);
@@ -257,7 +258,7 @@ void fs_op_fsync(fuse_req_t request, fuse_ino_t id, int datasync, struct fuse_fi
     int code = fs_call_enter(&call, node);
     if (code == 0) {
         code = node->class->sync != NULL ? node->class->sync(&call, node) : 0;
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     fs_reply_code(&call, node, "fsync", NULL, code);
 }
@@ -276,13 +277,13 @@ void fs_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *inf
 {
     struct fs_node *node;
     struct fs_call call = fs_call_begin(request, id, &node);
-    int code = fs_call_enter(&call, node);
+    int code = fs_call_read(&call, node);
     if (code == 0) {
         if (node->class->list == NULL)
             code = SFS_E_NOT_DIRECTORY;
         else if (open_new(&call, node, info) == NULL)
             code = call.error.code;
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     info->cache_readdir = info->keep_cache = call.fs->keys_only;
     if (code < 0)
@@ -355,12 +356,12 @@ static void read_directory(fuse_req_t request, fuse_ino_t id, size_t size, off_t
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_list list = {.call = &call, .dir = node, .data = malloc(size), .size = size, .plus = plus};
     struct fs_open *open = fs_open_of(info);
-    int code = list.data != NULL ? fs_call_enter(&call, node) : sfs_fail_memory(&call.error, "mount");
+    int code = list.data != NULL ? fs_call_read(&call, node) : sfs_fail_memory(&call.error, "mount");
     if (code == 0) {
         pthread_mutex_lock(&open->lock);
         code = open->class->list(&call, open, (uint64_t)offset, &list);
         pthread_mutex_unlock(&open->lock);
-        fs_call_leave(node);
+        fs_call_leave(&call, node);
     }
     /* What is in the reply already is good; the failure comes again with the next request. */
     if (code < 0 && list.used == 0)

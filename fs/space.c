@@ -7,6 +7,7 @@
 
 #include "fs/fields.h"
 #include "fs/loop.h"
+#include "fs/node.h"
 
 #define IDS 1024      /* reserved at a time: one commit */
 #define IDS_PAUSE 1   /* seconds, where another process has the store's lock */
@@ -105,43 +106,109 @@ void fs_space_leave(struct fs_space *space)
     pthread_mutex_unlock(&space->lock);
 }
 
-void fs_space_share(struct fs_space *space)
+void fs_space_read(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    while (space->publishing) {
+        fs_loop_yield();
+        pthread_cond_wait(&space->moved, &space->lock);
+    }
+    space->readers++;
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_read_end(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    if (--space->readers == 0 && space->publishing)
+        pthread_cond_broadcast(&space->moved);
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_change(struct fs_space *space)
 {
     pthread_mutex_lock(&space->lock);
     while (space->moving || space->movers > 0) {
         fs_loop_yield();
         pthread_cond_wait(&space->moved, &space->lock);
     }
-    space->sharing++;
+    space->changers++;
     pthread_mutex_unlock(&space->lock);
 }
 
-void fs_space_unshare(struct fs_space *space)
+void fs_space_change_end(struct fs_space *space)
 {
     pthread_mutex_lock(&space->lock);
-    space->sharing--;
+    space->changers--;
     pthread_cond_broadcast(&space->moved);
     pthread_mutex_unlock(&space->lock);
 }
 
-/* Those who wait to be alone count as out of the way; newcomers let all of them go first. */
+/* Movers that wait do not count as changers in the way; new changers let all of them go first. */
 void fs_space_move(struct fs_space *space)
 {
     pthread_mutex_lock(&space->lock);
     space->movers++;
     pthread_cond_broadcast(&space->moved);
-    while (space->moving || space->sharing > space->movers)
+    while (space->moving || space->changers > space->movers) {
+        fs_loop_yield();
         pthread_cond_wait(&space->moved, &space->lock);
+    }
     space->movers--;
     space->moving = true;
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_publish(struct fs_space *space)
+{
+    pthread_mutex_lock(&space->lock);
+    space->publishing = true;
+    while (space->readers > 0) {
+        fs_loop_yield();
+        pthread_cond_wait(&space->moved, &space->lock);
+    }
     pthread_mutex_unlock(&space->lock);
 }
 
 void fs_space_moved(struct fs_space *space)
 {
     pthread_mutex_lock(&space->lock);
-    space->moving = false;
+    space->moving = space->publishing = false;
+    space->doomed_dir = NULL;
     pthread_cond_broadcast(&space->moved);
+    pthread_mutex_unlock(&space->lock);
+}
+
+void fs_space_doom(struct fs_space *space, const struct fs_node *dir, const char *name)
+{
+    pthread_mutex_lock(&space->lock);
+    space->doomed_dir = dir;
+    space->doomed_name = name;
+    pthread_mutex_unlock(&space->lock);
+}
+
+/* Whether the name of the node is about to be taken away. With both locks held. */
+static bool is_doomed(const struct fs_space *space, const struct fs_node *node)
+{
+    return space->doomed_dir != NULL && node->name != NULL && node->parent == space->doomed_dir &&
+           strcmp(node->name, space->doomed_name) == 0;
+}
+
+void fs_space_await(struct fs_space *space, const struct fs_node *node)
+{
+    fs_nodes_lock(space->fs->nodes);
+    pthread_mutex_lock(&space->lock);
+    const char *name = is_doomed(space, node) ? space->doomed_name : NULL;
+    fs_nodes_unlock(space->fs->nodes);
+    if (name != NULL) {
+        if (--space->readers == 0)
+            pthread_cond_broadcast(&space->moved);
+        while (space->publishing || (space->doomed_dir != NULL && space->doomed_name == name)) {
+            fs_loop_yield();
+            pthread_cond_wait(&space->moved, &space->lock);
+        }
+        space->readers++;
+    }
     pthread_mutex_unlock(&space->lock);
 }
 

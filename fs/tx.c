@@ -122,13 +122,15 @@ int fs_tx_alone(struct fs_call *call, struct fs_space *space, fs_tx_step *step, 
 {
     space->used = true;
     space->changes++;
-    fs_space_share(space);
+    fs_space_change(space);
     fs_space_move(space);
     int code = fs_file_commit_all(call, space);
-    if (code == 0)
+    if (code == 0) {
+        fs_space_publish(space);
         code = step(call, context);
+    }
     fs_space_moved(space);
-    fs_space_unshare(space);
+    fs_space_change_end(space);
     return code;
 }
 

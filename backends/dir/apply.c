@@ -169,11 +169,12 @@ static int sync_new(struct sfs_dir_run *run, bool sync, struct sfs_error *error)
     return sync && any ? sfs_dir_sync_control(run->store, error) : 0;
 }
 
-static int run_batch(struct sfs_dir_run *run, struct sfs_batch *batch, bool durable,
-                     bool *ret_committed, struct sfs_error *error)
+static int run_batch(struct sfs_dir_run *run, struct sfs_batch *batch,
+                     const struct sfs_apply_options *options, bool *ret_committed, struct sfs_error *error)
 {
     struct sfs_dir_store *store = run->store;
     struct sfs_dir_steps steps = {0};
+    bool durable = is_durable(options);
     bool sync = durable || store->options.fsync;
     int code = sfs_apply_run(&run->run, batch, error);
     if (code == 0)
@@ -181,6 +182,7 @@ static int run_batch(struct sfs_dir_run *run, struct sfs_batch *batch, bool dura
     if (code == 0)
         code = sync_new(run, sync, error);
     if (code == 0 && steps.count) {
+        sfs_apply_publish(options);
         pthread_mutex_lock(&store->lock);
         code = commit_steps(store, &steps, run->run.sequence, durable, ret_committed, error);
         if (code == 0 && store->pending.count == 0)
@@ -222,7 +224,7 @@ static int dir_apply(struct sfs_storage *storage, struct sfs_batch *batch,
     pthread_mutex_lock(&store->writer);
     int code = begin(store, batch, &run, error);
     if (code == 0)
-        code = run_batch(&run, batch, is_durable(options), &committed, error);
+        code = run_batch(&run, batch, options, &committed, error);
     uint64_t sequence = run.run.sequence;
     sfs_dir_run_end(&run, committed);
     if (code == 0 && !committed) {

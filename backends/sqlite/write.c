@@ -21,6 +21,7 @@
 
 struct sfs_sqlite_request {
     struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
+    const struct sfs_apply_options *options; /* of the batch; may be NULL */
     bool exclusive;
     bool durable;
     uint64_t released; /* the lease of a snapshot that is not read any more after the commit */
@@ -261,6 +262,10 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
         sfs_sqlite_rollback(transaction);
         return durable && !failed_alone ? sync_log(transaction, error) : 0;
     }
+    for (size_t i = 0; i < count; i++) {
+        if (group[i]->code == 0 && group[i]->batch)
+            sfs_apply_publish(group[i]->options);
+    }
     int code = sfs_sqlite_commit(transaction, error);
     if (code != 0)
         return code;
@@ -415,6 +420,7 @@ int sfs_sqlite_apply(struct sfs_storage *base, struct sfs_batch *batch,
                      struct sfs_error *error)
 {
     struct sfs_sqlite_request request = {.batch = batch,
+                                         .options = options,
                                          .durable = options && options->durable,
                                          .released = options ? options->released_lease : 0,
                                          .error = error};

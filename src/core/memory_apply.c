@@ -409,9 +409,10 @@ static void publish(struct memory_run *run)
     run->next = NULL;
 }
 
-static int run_batch(struct memory_run *run, struct sfs_batch *batch, bool durable,
-                     struct sfs_error *error)
+static int run_batch(struct memory_run *run, struct sfs_batch *batch,
+                     const struct sfs_apply_options *options, struct sfs_error *error)
 {
+    bool durable = options && options->durable;
     int result = sfs_apply_run(&run->run, batch, error);
     if (result)
         return result;
@@ -427,8 +428,10 @@ static int run_batch(struct memory_run *run, struct sfs_batch *batch, bool durab
         run->engine->used_sequence = run->run.sequence;
     if (!result)
         result = persist(run, durable, error);
-    if (!result)
+    if (!result) {
+        sfs_apply_publish(options);
         publish(run);
+    }
     return result;
 }
 
@@ -446,7 +449,7 @@ int sfs_memory_apply(struct sfs_storage *store, struct sfs_batch *batch,
     run.base = sfs_memory_engine_state(engine);
     run.next = sfs_memory_state_new(run.base);
     run.run.indexes = run.next ? run.next->set : NULL;
-    int result = run.next ? run_batch(&run, batch, options && options->durable, error)
+    int result = run.next ? run_batch(&run, batch, options, error)
                           : sfs_fail_memory(error, SFS_MEMORY_ORIGIN);
     pthread_mutex_unlock(&engine->writer);
     if (!result && ret_sequence)

@@ -238,6 +238,8 @@ static int find_text(struct sfs_stage *stage, char *piece, bool *ret_text, struc
             break;
         offset += good;
     }
+    stage->text = offset;
+    stage->begun_size = 0;
     *ret_text = offset >= stage->size;
     return 0;
 }

@@ -103,10 +103,10 @@ static int txn_apply(struct sfs_storage *store, struct sfs_batch *batch,
                      const struct sfs_apply_options *options, uint64_t *ret_sequence,
                      struct sfs_error *error)
 {
-    (void)options; /* the commit is what becomes durable */
     struct sfs_transaction *transaction = transaction_of(store);
     if (transaction->options.read_only)
         return fail_read_only(error);
+    sfs_apply_publish(options); /* (the commit is what becomes durable) */
     pthread_mutex_lock(&transaction->writer);
     int code = sfs_txn_use(transaction, true, error);
     if (code == 0)

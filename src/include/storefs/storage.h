@@ -120,7 +120,19 @@ struct sfs_apply_options {
      * (0: none): it may be EXPIRED from then on, which spares a store history that only it would need.
      * If the batch fails, it stays as it is. */
     uint64_t released_lease;
+    /* Called with `publish_context` (NULL: not called) before any reader can see the batch: until it returns, reads
+     * show nothing of it. It may wait for readers of the store, which need nothing that apply holds then; it may not
+     * use the store. Called from any thread, once or several times if the batch changes something, and perhaps also
+     * if it fails. */
+    void (*publish)(void *context);
+    void *publish_context;
 };
+/* For those who implement apply: calls it. */
+static inline void sfs_apply_publish(const struct sfs_apply_options *options)
+{
+    if (options && options->publish)
+        options->publish(options->publish_context);
+}
 /* All or nothing. *ret_sequence (may be NULL): the commit's sequence number. `options` NULL: not
  * durable. The batch stays the caller's; its stages are spent. Errors: those of the operations and
  * preconditions (storefs/batch.h); INVALID where something could not be added to it; READ_ONLY,
@@ -144,6 +156,9 @@ SFS_API int sfs_stage_read(struct sfs_stage *stage, uint64_t offset, void *data,
                            struct sfs_error *error);
 /* What was written so far, in bytes. */
 SFS_API uint64_t sfs_stage_size(const struct sfs_stage *stage);
+/* The type of what was written so far. Text that was not written from the beginning on is read for it, once. Content
+ * over 64 MiB is never taken for JSON, which takes all of it in memory to check. Errors: those of reading. */
+SFS_API int sfs_stage_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct sfs_error *error);
 /* Abandons what no batch has put; NULL allowed. */
 SFS_API void sfs_stage_close(struct sfs_stage *stage);
 /* Returns when everything up to `sequence` is on disk. 0: everything committed so far. NO_SPACE. On a
