@@ -73,6 +73,11 @@ static bool has_value(const struct sfs_dir_item *item)
     return item->record->size > 0 && item->record->attributes.kind != SFS_KIND_MARKER;
 }
 
+static bool wants_value(const struct sfs_dir_item *item, unsigned want)
+{
+    return (want & SFS_WANT_VALUE) && has_value(item) && !sfs_want_leaves_out(want, item->record->attributes.type);
+}
+
 static int dir_get(struct sfs_storage *storage, struct sfs_bytes name, unsigned want,
                    const struct sfs_record **ret_record, struct sfs_error *error)
 {
@@ -84,7 +89,7 @@ static int dir_get(struct sfs_storage *storage, struct sfs_bytes name, unsigned 
     if (code)
         return code;
     code = find_item(store, name, &item, error);
-    bool wanted = code == 0 && (want & SFS_WANT_VALUE) && has_value(item);
+    bool wanted = code == 0 && wants_value(item, want);
     if (wanted)
         code = sfs_dir_open_value(store, item, &value, error);
     if (code == 0)
@@ -209,7 +214,7 @@ static int next_value(struct dir_cursor *cursor, struct sfs_dir_item **ret_item,
         struct sfs_buffer name = {0};
         struct sfs_dir_item *item = NULL;
         int code = next_item(cursor, &item, error);
-        if (code != 1 || !has_value(item) || !(cursor->want & SFS_WANT_VALUE)) {
+        if (code != 1 || !wants_value(item, cursor->want)) {
             *ret_item = item;
             return code;
         }

@@ -82,7 +82,7 @@ static int make_record(struct sfs_sqlite_connection *connection, struct sfs_sqli
     struct sfs_attributes attributes = attributes_of(fields);
     uint64_t revision = (uint64_t)integer(fields, REVISION), size = (uint64_t)integer(fields, SIZE);
     void *value = NULL;
-    bool valued = (want & SFS_WANT_VALUE) && size > 0;
+    bool valued = (want & SFS_WANT_VALUE) && size > 0 && !sfs_want_leaves_out(want, attributes.type);
     if (valued && !row->chunked && stored.size != size)
         return damaged(connection, name, "it does not hold the whole value", error);
     row->record = valued ? sfs_record_alloc(name, revision, size, &attributes, xattrs, &value)
@@ -162,7 +162,7 @@ int sfs_sqlite_row_bare(struct sfs_sqlite_connection *connection, struct sfs_sql
     };
     const struct sfs_record *record;
     void *value;
-    if (!(want & SFS_WANT_VALUE) || size == 0) {
+    if (!(want & SFS_WANT_VALUE) || size == 0 || sfs_want_leaves_out(want, attributes.type)) {
         record = sfs_record_new(name, 0, size, &attributes, (struct sfs_bytes){0}, NULL);
     } else {
         if (stored.size != size)

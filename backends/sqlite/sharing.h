@@ -71,4 +71,10 @@ void sfs_sqlite_memo_committed(struct sfs_sqlite *store, const struct sfs_sqlite
 /* As sfs_version(). */
 int sfs_sqlite_version(struct sfs_storage *base, uint64_t *ret_version, struct sfs_error *error);
 
+/* --- vfs.c --- */
+
+/* `call`, once, in this thread's next commit, before readers can see it: as late as the VFS can tell, when all but the
+ * last frame is in the log; at once where it cannot. NULL: nothing after all. */
+void sfs_sqlite_before_commit(struct sfs_sqlite_connection *connection, void (*call)(void *context), void *context);
+
 #endif

@@ -48,6 +48,20 @@ struct gather {
 static sqlite3_vfs gathering;
 static sqlite3_vfs *usual;
 
+/* What this thread calls before its commit shows in the wal-index: when its last frame is written. */
+static _Thread_local struct {
+    void (*call)(void *context);
+    void *context;
+} before_commit;
+
+static int call_before_commit(void)
+{
+    if (before_commit.call)
+        before_commit.call(before_commit.context);
+    before_commit.call = NULL;
+    return SQLITE_OK;
+}
+
 static struct gather *gather_of(sqlite3_file *file)
 {
     return (struct gather *)(void *)((char *)file + gathering.szOsFile - sizeof(struct gather));
@@ -103,7 +117,9 @@ static int log_write(sqlite3_file *file, const void *data, int size, sqlite3_int
         return gather->below->xWrite(file, data, size, offset);
     result = add(file, data, size, offset);
     gather->headed = head;
-    return result == SQLITE_OK && head && is_last(data) ? send(file) : result;
+    if (result == SQLITE_OK && head && is_last(data))
+        result = send(file);
+    return result == SQLITE_OK && head && is_last(data) ? call_before_commit() : result;
 }
 
 static int log_read(sqlite3_file *file, void *data, int size, sqlite3_int64 offset)
@@ -189,6 +205,16 @@ static int database_map(sqlite3_file *file, int region, int size, int extend,
         return SQLITE_OK; /* filled, or a kernel that cannot say */
     *ret_region = NULL;
     return SQLITE_FULL;
+}
+
+void sfs_sqlite_before_commit(struct sfs_sqlite_connection *connection, void (*call)(void *context), void *context)
+{
+    sqlite3_file *log = NULL;
+    before_commit.call = call;
+    before_commit.context = context;
+    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (result != SQLITE_OK || !log || !log->pMethods || log->pMethods->xWrite != log_write)
+        (void)call_before_commit();
 }
 
 /* --- opening --- */

@@ -251,6 +251,29 @@ static void note_changed(struct sfs_sqlite *store, const struct sfs_sqlite_stamp
     sfs_sqlite_memo_committed(store, before, made, count);
 }
 
+struct members {
+    struct sfs_sqlite_request **group;
+    size_t count;
+};
+
+static bool is_published(struct sfs_sqlite_request **group, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (group[i]->batch && group[i]->options && group[i]->options->publish)
+            return true;
+    }
+    return false;
+}
+
+static void publish(void *context)
+{
+    const struct members *members = context;
+    for (size_t i = 0; i < members->count; i++) {
+        if (members->group[i]->code == 0 && members->group[i]->batch)
+            sfs_apply_publish(members->group[i]->options);
+    }
+}
+
 static int commit_group(struct sfs_sqlite_transaction *transaction,
                         struct sfs_sqlite_request **group, size_t count, bool durable, bool changed,
                         struct sfs_error *error)
@@ -262,11 +285,13 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
         sfs_sqlite_rollback(transaction);
         return durable && !failed_alone ? sync_log(transaction, error) : 0;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (group[i]->code == 0 && group[i]->batch)
-            sfs_apply_publish(group[i]->options);
-    }
+    struct members members = {group, count};
+    bool published = is_published(group, count);
+    if (published)
+        sfs_sqlite_before_commit(store->writer, publish, &members);
     int code = sfs_sqlite_commit(transaction, error);
+    if (published)
+        sfs_sqlite_before_commit(store->writer, NULL, NULL);
     if (code != 0)
         return code;
     note_changed(store, &before, group, count);

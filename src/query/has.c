@@ -63,7 +63,7 @@ int sfs_query_has(struct sfs_storage *store, const struct sfs_query *query, stru
     for (size_t i = 0; i < query->count; i++) {
         windowed = windowed || needs_rows(query->stages[i]);
         if (is_filter(query->stages[i]) && sfs_query_stage_reads_value(query->stages[i]))
-            want = SFS_WANT_VALUE;
+            want = SFS_WANT_VALUE | SFS_WANT_DOCUMENTS;
     }
     struct sfs_error failure;
     result = sfs_get(store, key, want, &record, &failure);

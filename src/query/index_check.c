@@ -69,7 +69,8 @@ static int check_entries(struct inspection *self, struct sfs_storage *able, stru
     struct sfs_index_cursor *cursor = NULL;
     struct sfs_index_row row;
     int result = able->operations->override->index->scan(
-        able, self->index, (struct sfs_range){{0}, {0}}, false, SFS_WANT_VALUE, &cursor, error);
+        able, self->index, (struct sfs_range){{0}, {0}}, false, SFS_WANT_VALUE | SFS_WANT_DOCUMENTS,
+        &cursor, error);
     if (result)
         return result;
     while ((result = cursor->operations->next(cursor, &row, error)) > 0) {

@@ -9,6 +9,7 @@
 #include "query/bounds.h"
 #include "query/cover.h"
 #include "query/plan.h"
+#include "query/row.h"
 #include "query/run.h"
 #include "storefs/backend.h"
 
@@ -18,21 +19,58 @@ struct result {
     struct sfs_guard guard;  /* and to this */
     unsigned want;
     bool bare;                    /* who asked needs no more of the rows than a bare record has */
+    struct sfs_storage *store;
     struct sfs_storage *snapshot; /* NULL: none is needed, or the store has none */
+    const struct sfs_record *filled; /* the record shown last, where its value was read for it */
     struct sfs_cursor *chain;
     struct sfs_plan plan; /* the chain refers to it */
     int failed;           /* after a failure nothing more can be read */
 };
 
+/* A record of the store whose value is wanted and was left out on the way. */
+static bool lacks_value(const struct result *result, const struct sfs_record *record)
+{
+    return (result->want & SFS_WANT_VALUE) && !sfs_row_is_made(record) && record->size > 0 &&
+           !sfs_record_has_value(record);
+}
+
+/* 0: the record is gone, which a store without snapshots allows. */
+static int read_value(struct result *result, const struct sfs_record **record, struct sfs_error *error)
+{
+    char shown[160];
+    struct sfs_bytes name = (*record)->name;
+    uint64_t size = (*record)->size;
+    sfs_record_unref(result->filled);
+    result->filled = NULL;
+    int code = sfs_get(result->snapshot ? result->snapshot : result->store, name, SFS_WANT_VALUE, &result->filled, NULL);
+    if (code == SFS_E_NO_MEMORY)
+        return sfs_fail(error, code, "query", "'%s' has %llu bytes, more than memory holds: leave it out with where/",
+                        sfs_name_show(name, shown, sizeof(shown)), (unsigned long long)size);
+    if (code && code != SFS_E_NOT_FOUND)
+        return sfs_fail(error, code, "query", "the value of '%s' cannot be read", sfs_name_show(name, shown, sizeof(shown)));
+    *record = result->filled;
+    return code == 0;
+}
+
 static int result_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
                        struct sfs_error *error)
 {
     struct result *result = (struct result *)cursor;
+    const struct sfs_record *record = NULL;
+    int found = 0;
     if (result->failed)
         return sfs_fail(error, result->failed, "query", "the query failed before: run it again");
-    int found = sfs_cursor_next(result->chain, ret_record, error);
+    for (bool done = false; !done;) {
+        found = sfs_cursor_next(result->chain, &record, error);
+        bool lacks = found > 0 && lacks_value(result, record);
+        int filled = lacks ? read_value(result, &record, error) : 1;
+        found = filled < 0 ? filled : found;
+        done = filled != 0;
+    }
     if (found < 0)
         result->failed = found;
+    else if (found > 0)
+        *ret_record = record;
     return found;
 }
 
@@ -40,6 +78,7 @@ static void result_close(struct sfs_cursor *cursor)
 {
     struct result *result = (struct result *)cursor;
     sfs_cursor_close(result->chain);
+    sfs_record_unref(result->filled);
     /* A snapshot is read-only: closing it has nothing to write that could fail. */
     (void)sfs_close(result->snapshot, NULL);
     sfs_plan_free(&result->plan);
@@ -66,6 +105,18 @@ static unsigned wanted(const struct result *result, size_t from, unsigned want)
             return SFS_WANT_RECORD;
     }
     return want;
+}
+
+/* Whether records are read that will not be results, or not as they are: a value that is no document, however large, is
+ * then read for results only. */
+static bool drops_rows(const struct result *result)
+{
+    const struct sfs_query *query = result->query;
+    for (size_t i = 0; i < query->count; i++) {
+        if (!sfs_plan_does(&result->plan, i) && query->stages[i]->kind != SFS_QUERY_LIMIT)
+            return true;
+    }
+    return false;
 }
 
 /* Whether all that looks at the store's records does with bare ones: made rows have nothing else of
@@ -164,6 +215,8 @@ static int begin_reading(struct result *result, struct sfs_storage *store, struc
     if (result->plan.way == SFS_PLAN_GROUPS)
         return sfs_cover_cursor(store, &result->plan, &result->guard, &result->chain, error);
     unsigned want = wanted(result, 0, result->want);
+    if ((want & SFS_WANT_VALUE) && drops_rows(result))
+        want |= SFS_WANT_DOCUMENTS;
     if (!result->plan.index)
         return scan_range(result, store, want, error);
     if (are_bare(result))
@@ -175,6 +228,7 @@ static int build(struct result *result, struct sfs_storage *store, unsigned want
                  struct sfs_error *error)
 {
     struct sfs_push_down taken;
+    result->store = store;
     result->want = want & ~SFS_WANT_BARE;
     result->bare = result->query->options.bare || (want & SFS_WANT_BARE);
     int failed = sfs_storage_push_down(store, result->query, &taken, error);

@@ -151,6 +151,7 @@ static int drain(struct sfs_storage *store, const char *path, struct sfs_error *
  * the result does not depend on. */
 static void test_reads_what_it_needs(void **state)
 {
+    enum { DOCUMENTS = SFS_WANT_KEYS | SFS_WANT_VALUE | SFS_WANT_DOCUMENTS };
     static const struct {
         const char *path;
         unsigned want;
@@ -159,15 +160,15 @@ static void test_reads_what_it_needs(void **state)
         {"keys", SFS_WANT_KEYS, 50},
         {"where/@size > 1/count", SFS_WANT_KEYS, 50},
         {"order/@key:desc/limit/3/keys", SFS_WANT_KEYS, 50},
-        {"by/n/3/count", SFS_WANT_KEYS | SFS_WANT_VALUE, 50},
-        {"order/n/keys", SFS_WANT_KEYS | SFS_WANT_VALUE, 50},
+        {"by/n/3/count", DOCUMENTS, 50},
+        {"order/n/keys", DOCUMENTS, 50},
         {"limit/2/values.json", SFS_WANT_KEYS | SFS_WANT_VALUE, 2},
-        {"offset/5/limit/2/values.ndjson", SFS_WANT_KEYS | SFS_WANT_VALUE, 7},
-        {"by/n/3/limit/2/keys", SFS_WANT_KEYS | SFS_WANT_VALUE, 11},
+        {"offset/5/limit/2/values.ndjson", DOCUMENTS, 7},
+        {"by/n/3/limit/2/keys", DOCUMENTS, 11},
         {"limit/0/keys", SFS_WANT_KEYS, 0},
-        {"order/n/limit/0/count", SFS_WANT_KEYS | SFS_WANT_VALUE, 0},
-        {"where/@key >= \"k4\" and n = 3/keys", SFS_WANT_KEYS | SFS_WANT_VALUE, 10},
-        {"by/@key/k07/values.json", SFS_WANT_KEYS | SFS_WANT_VALUE, 1},
+        {"order/n/limit/0/count", DOCUMENTS, 0},
+        {"where/@key >= \"k4\" and n = 3/keys", DOCUMENTS, 10},
+        {"by/@key/k07/values.json", DOCUMENTS, 1},
     };
     struct spy *spy = *state;
     for (size_t i = 0; i < COUNT(cases); i++) {

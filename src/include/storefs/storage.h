@@ -64,7 +64,13 @@ enum sfs_want {
     SFS_WANT_RECORD = 0, /* attributes, size, times, revision; a listing never reads values */
     SFS_WANT_VALUE = 1,  /* the value too */
     SFS_WANT_KEYS = 2,   /* scan: only records that are keys (kind VALUE) */
+    SFS_WANT_DOCUMENTS = 32, /* a wanted value may be left out where it is no JSON document */
 };
+/* Whether a wanted value of a type may be left out. */
+static inline bool sfs_want_leaves_out(unsigned want, enum sfs_type type)
+{
+    return (want & SFS_WANT_DOCUMENTS) && type != SFS_TYPE_JSON;
+}
 
 /* The record of a name, owned by the caller (sfs_record_unref); NOT_FOUND. `want`: enum sfs_want. The
  * value may be there though it was not asked for. */
