@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Directed tests: a batch happens whole or not at all; the limits of names. */
+#include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "tests/conformance/directed.h"
 
@@ -179,6 +181,90 @@ static void markers_have_limits(void **state)
     sfs_batch_free(batch);
 }
 
+/* --- publishing: reads go on beside a batch until it is, and show nothing of it --- */
+
+struct publishing {
+    struct sfs_storage *store;
+    unsigned calls;
+    unsigned wrong;
+    unsigned stuck;
+};
+
+static bool is_value(struct sfs_storage *store, struct sfs_bytes key, struct sfs_bytes value)
+{
+    struct sfs_buffer got = {0};
+    bool same = sfs_get_value(store, key, &got, NULL) == 0 && sfs_bytes_equal(sfs_buffer_bytes(&got), value);
+    sfs_buffer_free(&got);
+    return same;
+}
+
+static unsigned count_keys(struct sfs_storage *store, struct sfs_bytes prefix)
+{
+    struct sfs_buffer bound = {0};
+    struct sfs_range range;
+    struct sfs_cursor *cursor = NULL;
+    const struct sfs_record *record;
+    unsigned count = 0;
+    if (sfs_range_prefix(prefix, &bound, &range) == 0 && sfs_scan(store, range, 0, &cursor, NULL) == 0) {
+        while (sfs_cursor_next(cursor, &record, NULL) == 1)
+            count++;
+    }
+    sfs_cursor_close(cursor);
+    sfs_buffer_free(&bound);
+    return count;
+}
+
+static void *read_before(void *context)
+{
+    struct publishing *publishing = context;
+    struct sfs_storage *store = publishing->store;
+    bool before = is_value(store, L("a"), L("old")) && sfs_has(store, L("gone"), NULL) == 1 &&
+                  sfs_has(store, L("new"), NULL) == 0 && count_keys(store, L("from/")) == 50 &&
+                  count_keys(store, L("to/")) == 0;
+    publishing->wrong += !before;
+    return NULL;
+}
+
+/* A reader of its own, for which the batch waits as a change of names does that lets readers end. */
+static void publish(void *context)
+{
+    struct publishing *publishing = context;
+    struct timespec until;
+    pthread_t reader;
+    publishing->calls++;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    if (pthread_create(&reader, NULL, read_before, publishing) != 0 ||
+        pthread_timedjoin_np(reader, NULL, &until) != 0)
+        publishing->stuck++;
+}
+
+static void readers_go_on_until_published(void **state)
+{
+    struct fixture *f = *state;
+    struct publishing publishing = {.store = f->store};
+    const struct sfs_apply_options options = {.publish = publish, .publish_context = &publishing};
+    char key[20];
+    put(f, L("a"), L("old"));
+    put(f, L("gone"), L("1"));
+    for (int i = 0; i < 50; i++) {
+        snprintf(key, sizeof(key), "from/%d", i);
+        put(f, sfs_string(key), L("1"));
+    }
+    sfs_batch_clear(f->batch);
+    OK(sfs_batch_put(f->batch, L("a"), L("new"), NULL, 0, NULL));
+    OK(sfs_batch_put(f->batch, L("new"), L("1"), NULL, 0, NULL));
+    OK(sfs_batch_delete(f->batch, L("gone"), 0, NULL));
+    OK(sfs_batch_rename_prefix(f->batch, L("from/"), L("to/"), NULL));
+    OK(sfs_apply(f->store, f->batch, &options, NULL, NULL));
+    assert_in_range(publishing.calls, 1, 100);
+    assert_int_equal(publishing.stuck, 0);
+    assert_int_equal(publishing.wrong, 0);
+    assert_true(is_value(f->store, L("a"), L("new")));
+    assert_int_equal(sfs_has(f->store, L("gone"), NULL), 0);
+    assert_int_equal(count_keys(f->store, L("to/")), 50);
+}
+
 const struct conformance_test batch_tests[] = {
     {"a failure at every place", failure_at_every_place, 0},
     {"nothing stays of a failure", nothing_stays_of_a_failure, 0},
@@ -186,5 +272,6 @@ const struct conformance_test batch_tests[] = {
     {"an empty batch", empty_batch, 0},
     {"keys have limits", keys_have_limits, 0},
     {"markers have limits", markers_have_limits, 0},
+    {"readers go on until a batch is published", readers_go_on_until_published, 0},
     {0},
 };

@@ -105,7 +105,8 @@ static void type_is_found_unless_set(void **state)
         {L(""), SFS_TYPE_TEXT},         {L("12"), SFS_TYPE_JSON},
         {L(" [1] \n"), SFS_TYPE_JSON},  {L("012"), SFS_TYPE_TEXT},
         {L("\xc3\xa4"), SFS_TYPE_TEXT}, {L("\xc3"), SFS_TYPE_BYTES},
-        {L("a\0b"), SFS_TYPE_TEXT},     {L("\"\\ud800\""), SFS_TYPE_JSON},
+        {L("a\0b"), SFS_TYPE_BYTES},    {L("\"\\ud800\""), SFS_TYPE_JSON},
+        {L("a\0"), SFS_TYPE_BYTES},     {L("[1]\0"), SFS_TYPE_BYTES},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         put(f, L("key"), rows[i].value);

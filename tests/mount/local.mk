@@ -39,3 +39,5 @@ mount_scripts += tests/mount/test_keys_only.sh tests/mount/test_durable.sh
 EXTRA_DIST += tests/mount/slow_disk.c
 mount_scripts += tests/mount/test_closing.sh
 EXTRA_DIST += tests/mount/closing.py tests/mount/refusals.py
+mount_scripts += tests/mount/test_waits.sh
+EXTRA_DIST += tests/mount/waits.py

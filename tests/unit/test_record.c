@@ -279,6 +279,9 @@ static void types_of_stages(void **unused)
     assert_int_equal(staged_type("x", 'x', 65534, "\xc3"), SFS_TYPE_BYTES);
     assert_int_equal(staged_type("x", 'x', 65532, "\xf0\x9f\x98\x80y"), SFS_TYPE_TEXT);
     assert_int_equal(staged_type("x", 'x', 200000, "\xff y"), SFS_TYPE_BYTES);
+    assert_int_equal(staged_type("x", '\0', 1, ""), SFS_TYPE_BYTES);
+    assert_int_equal(staged_type("x", '\0', 200000, "y"), SFS_TYPE_BYTES);
+    assert_int_equal(staged_type("{\"a\":1}", '\0', 70000, ""), SFS_TYPE_BYTES);
 }
 
 static unsigned random_below(uint64_t *state, unsigned limit)
@@ -303,7 +306,7 @@ static void staged_types_are_those_of_values(void **unused)
             strcat(value, parts[random_below(&state, 5)]);
         size_t size = strlen(value);
         if (random_below(&state, 3) == 0)
-            value[random_below(&state, (unsigned)size)] = "\xff\x80z"[random_below(&state, 3)];
+            value[random_below(&state, (unsigned)size)] = "\xff\x80z"[random_below(&state, 4)];
         assert_int_equal(sfs_stage_memory(&stage, NULL), 0);
         for (size_t at = 0, more; at < size; at += more) {
             more = 1 + random_below(&state, 7);
@@ -311,14 +314,16 @@ static void staged_types_are_those_of_values(void **unused)
             assert_int_equal(sfs_stage_write(stage, at, sfs_bytes(value + at, more), NULL), 0);
             if (random_below(&state, 40) == 0)
                 at = more = 0;
+            if (random_below(&state, 20) == 0)
+                assert_int_equal(sfs_stage_type(stage, &type, NULL), 0); /* what it remembers stays right */
         }
         if (random_below(&state, 4) == 0) {
             size_t at = random_below(&state, (unsigned)size);
-            value[at] = "b\xff"[random_below(&state, 2)];
+            value[at] = "b\xff"[random_below(&state, 3)];
             assert_int_equal(sfs_stage_write(stage, at, sfs_bytes(value + at, 1), NULL), 0);
         }
         if (random_below(&state, 4) == 0) {
-            size = random_below(&state, (unsigned)size) + 1;
+            size = random_below(&state, (unsigned)size + 20) + 1; /* or zeros behind it */
             assert_int_equal(sfs_stage_truncate(stage, size, NULL), 0);
         }
         assert_int_equal(sfs_stage_type(stage, &type, NULL), 0);

@@ -243,6 +243,76 @@ static void test_no_holes(void **state)
     expect_healthy(fixture->store);
 }
 
+/* A terabyte of which six bytes are stored, beside a document and a text. */
+static void put_huge(struct sfs_storage *store)
+{
+    const uint64_t end = UINT64_C(1) << 40;
+    struct sfs_error error = {0};
+    struct sfs_stage *stage = NULL;
+    struct sfs_batch *batch = NULL;
+    must(sfs_stage_open(store, &stage, &error), &error);
+    must(sfs_stage_write(stage, 0, SFS_LITERAL("beg"), &error), &error);
+    must(sfs_stage_write(stage, end - 3, SFS_LITERAL("end"), &error), &error);
+    must(sfs_batch_new(&batch, &error), &error);
+    must(sfs_batch_put_stage(batch, SFS_LITERAL("huge"), stage, NULL, 0, &error), &error);
+    must(sfs_apply(store, batch, NULL, NULL, &error), &error);
+    sfs_stage_close(stage);
+    sfs_batch_free(batch);
+    must(sfs_set(store, SFS_LITERAL("document"), SFS_LITERAL("{\"n\":1}"), &error), &error);
+    must(sfs_set(store, SFS_LITERAL("text"), SFS_LITERAL("some words"), &error), &error);
+}
+
+/* The rows of a query, each key and the first bytes of its value. */
+static int rows_of(struct sfs_storage *store, const char *path, struct sfs_buffer *rows, struct sfs_error *error)
+{
+    struct sfs_query *query = NULL;
+    struct sfs_cursor *cursor = NULL;
+    const struct sfs_record *record;
+    enum sfs_sink sink;
+    must(sfs_query_parse(sfs_string(path), &query, &sink, error), error);
+    int code = sfs_query_run(store, query, &cursor, error);
+    while (code >= 0 && (code = sfs_cursor_next(cursor, &record, error)) == 1) {
+        assert_int_equal(sfs_buffer_add(rows, record->name), 0);
+        assert_int_equal(sfs_buffer_byte(rows, '='), 0);
+        assert_int_equal(sfs_buffer_add(rows, sfs_record_value(record)), 0);
+        assert_int_equal(sfs_buffer_byte(rows, ' '), 0);
+    }
+    sfs_cursor_close(cursor);
+    sfs_query_free(query);
+    return code;
+}
+
+/* What is no document is read only where it is a result, and what has nothing but holes not at all. */
+static void test_huge(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *path;
+        const char *rows;
+    } cases[] = {
+        {"where/n = 1", "document={\"n\":1} "},
+        {"where/@size < 100/order/n", "text=some words document={\"n\":1} "},
+        {"where/not n = 1 and @type = \"text\"", "text=some words "},
+        {"order/n:desc/limit/1", "document={\"n\":1} "},
+        {"where/n = 1 or @key = \"text\"/offset/1", "text=some words "},
+    };
+    put_huge(fixture->store);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sfs_error error = {0};
+        struct sfs_buffer rows = {0};
+        must(rows_of(fixture->store, cases[i].path, &rows, &error), &error);
+        assert_int_equal(sfs_buffer_byte(&rows, '\0'), 0);
+        assert_string_equal(rows.data, cases[i].rows);
+        sfs_buffer_free(&rows);
+    }
+    struct sfs_error error = {0};
+    struct sfs_buffer rows = {0};
+    assert_int_equal(rows_of(fixture->store, "where/@size > 100", &rows, &error), SFS_E_NO_MEMORY);
+    assert_non_null(strstr(error.message, "'huge' has 1099511627776 bytes"));
+    sfs_buffer_free(&rows);
+    expect_healthy(fixture->store); /* reads what is stored, or this would take an hour */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +321,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_feed_keeps_no_values, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_holes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_huge, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
