@@ -3,6 +3,8 @@
  * The operations that set a value: put, and the patches (write, append, truncate) of a part of it.
  */
 #include "core/apply.h"
+#include "core/stage.h"
+#include "util/memory.h"
 
 #include <inttypes.h>
 
@@ -135,9 +137,8 @@ static int patch_blob(struct sfs_bytes old, const struct sfs_operation *operatio
                       struct sfs_error *error)
 {
     void *data;
-    if (extent->size > SIZE_MAX)
-        return sfs_fail(error, SFS_E_TOO_LARGE, "apply",
-                        "a value that is kept in one piece must fit in memory");
+    if (!sfs_memory_holds(extent->size))
+        return sfs_fail(error, SFS_E_TOO_LARGE, "apply", SFS_STAGE_TOO_LARGE, extent->size);
     size_t size = (size_t)extent->size;
     struct sfs_blob *blob = sfs_blob_alloc(size, &data);
     if (!blob)

@@ -8,6 +8,7 @@
 
 #include "storefs/record.h"
 #include "util/json.h"
+#include "util/memory.h"
 #include "util/utf8.h"
 
 struct sfs_blob {
@@ -19,7 +20,7 @@ struct sfs_blob {
 
 struct sfs_blob *sfs_blob_alloc(size_t size, void **ret_data)
 {
-    if (size > SIZE_MAX - sizeof(struct sfs_blob))
+    if (!sfs_memory_holds(size))
         return NULL;
     struct sfs_blob *blob = malloc(sizeof(*blob) + size);
     if (!blob)
@@ -112,7 +113,7 @@ const struct sfs_record *sfs_record_alloc(struct sfs_bytes name, uint64_t revisi
 {
     const size_t unit = _Alignof(struct sfs_blob);
     size_t at = (sizeof(struct counted_record) + name.size + xattrs.size + unit - 1) / unit * unit;
-    if (size > SIZE_MAX - sizeof(struct sfs_blob) - at)
+    if (!sfs_memory_holds(size))
         return NULL;
     struct counted_record *made = malloc(at + sizeof(struct sfs_blob) + (size_t)size);
     if (!made)

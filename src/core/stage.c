@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/stage.h"
+#include "util/memory.h"
 #include "util/utf8.h"
 
 #define PIECE 65536
@@ -148,8 +149,9 @@ static int memory_truncate(struct sfs_stage *stage, uint64_t size, struct sfs_er
 {
     struct sfs_buffer *content = &memory_of(stage)->content;
     if (size > content->size) {
-        if (size - content->size > SIZE_MAX / 2 ||
-            sfs_buffer_reserve(content, (size_t)size - content->size))
+        if (!sfs_memory_holds(size))
+            return sfs_fail(error, SFS_E_TOO_LARGE, "stage", SFS_STAGE_TOO_LARGE, size);
+        if (sfs_buffer_reserve(content, (size_t)size - content->size))
             return sfs_fail_memory(error, "stage");
         memset(content->data + content->size, 0, (size_t)size - content->size);
     }

@@ -17,6 +17,7 @@ libstorefs_la_SOURCES += \
 	src/util/json_scan.c \
 	src/util/json_string.c \
 	src/util/json_view.c \
+	src/util/memory.c src/util/memory.h \
 	src/util/replacement.c \
 	src/util/utf8.c src/util/utf8.h
 # The persistent ordered tree, and locks by file.

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sys/sysinfo.h>
 
 #include "core/stage.h"
 #include "storefs/backend.h"
@@ -252,6 +253,27 @@ static void stages_in_memory(void **unused)
     sfs_stage_close(NULL);
 }
 
+/* A hole in memory is memory: what the machine has not is refused, not promised. */
+static void stages_in_memory_have_limits(void **unused)
+{
+    struct sfs_stage *stage;
+    struct sysinfo info;
+    struct sfs_error error = {0};
+    (void)unused;
+    assert_int_equal(sysinfo(&info), 0);
+    uint64_t most = (uint64_t)info.totalram * info.mem_unit / 4;
+    assert_int_equal(sfs_stage_memory(&stage, NULL), 0);
+    assert_int_equal(sfs_stage_write(stage, 0, SFS_LITERAL("abc"), NULL), 0);
+    assert_int_equal(sfs_stage_truncate(stage, most + 4096, &error), SFS_E_TOO_LARGE);
+    assert_non_null(strstr(error.message, "sqlite"));
+    assert_int_equal(sfs_stage_write(stage, INT64_MAX - 1, SFS_LITERAL("x"), NULL), SFS_E_TOO_LARGE);
+    assert_int_equal(sfs_stage_size(stage), 3);
+    sfs_stage_close(stage);
+    void *data;
+    assert_null(sfs_blob_alloc((size_t)most + 4096, &data));
+    assert_null(sfs_blob_alloc(SIZE_MAX, &data));
+}
+
 static enum sfs_type staged_type(const char *head, char fill, size_t count, const char *tail)
 {
     struct sfs_stage *stage;
@@ -347,6 +369,7 @@ int main(void)
         cmocka_unit_test(damaged_xattrs_are_found),
         cmocka_unit_test(prefixes_are_ranges),
         cmocka_unit_test(stages_in_memory),
+        cmocka_unit_test(stages_in_memory_have_limits),
         cmocka_unit_test(types_of_stages),
         cmocka_unit_test(staged_types_are_those_of_values),
     };
