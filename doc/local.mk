@@ -41,6 +41,7 @@ dist_decisionsdoc_DATA += doc/decisions/indexes-in-sqlite.md
 dist_decisionsdoc_DATA += doc/decisions/kernel-notifications.md
 dist_decisionsdoc_DATA += doc/decisions/large-files.md
 dist_decisionsdoc_DATA += doc/decisions/names-and-markers.md
+dist_decisionsdoc_DATA += doc/decisions/names-and-readers.md
 dist_decisionsdoc_DATA += doc/decisions/owners-of-leases.md
 dist_decisionsdoc_DATA += doc/decisions/posix.md
 dist_decisionsdoc_DATA += doc/decisions/query-directories.md

@@ -15,7 +15,7 @@
 #include "fs/keys.h"
 #include "fs/loop.h"
 
-#define THREADS_MAX 32
+#define THREADS_MAX 128 /* changes may wait for a long one, and reads need a thread beside them */
 #define IDLE_MS 600000        /* of a transaction */
 #define TIMEOUT_SHARED 1.0    /* seconds that names may be stale where others can change the store */
 #define TIMEOUT_EXCLUSIVE 60.0
