@@ -379,15 +379,23 @@ static void op_statfs(fuse_req_t request, fuse_ino_t id)
     struct sfs_totals totals = {0};
     struct statvfs vfs = {0};
     const char *location = sfs_storage_location(store);
-    int code = sfs_totals(store, &totals, &call.error);
+    /* A store of plain files has the files of its file system: to count its own would take a look
+     * into each directory. */
+    bool counts = !(sfs_storage_capabilities(store) & SFS_CAN_CHANGE_OUTSIDE);
+    int code = counts ? sfs_totals(store, &totals, &call.error) : 0;
     if (code < 0) {
         fs_reply_failure(&call, node, "statfs", NULL, code);
         return;
     }
     if (statvfs(location[0] != '\0' ? location : "/dev/shm", &vfs) != 0)
         vfs = (struct statvfs){.f_bsize = 4096, .f_frsize = 4096};
-    /* The room is the file system's that the store lies on; the files are the store's. */
-    vfs.f_files = totals.records + vfs.f_ffree;
+    /* The room is the file system's that the store lies on; the files are the store's. One without
+     * a number of files (Btrfs, most of FUSE) has room for one in each block. 0 blocks: unknown. */
+    if (counts)
+        vfs.f_ffree = vfs.f_files == 0 ? vfs.f_bavail : vfs.f_ffree;
+    if (counts)
+        vfs.f_files = vfs.f_ffree == 0 && vfs.f_blocks == 0 ? 0 : totals.records + vfs.f_ffree;
+    vfs.f_favail = vfs.f_ffree;
     vfs.f_namemax = SFS_PATH_NAME_MAX;
     fuse_reply_statfs(request, &vfs);
 }

@@ -105,6 +105,9 @@ static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_er
         return code;
     if (stat(path, &file) != 0 || statvfs(path, &disk) != 0)
         return 0; /* removed or renamed meanwhile: SQLite still has it open */
+    /* A file system that does not know its room says 0 blocks; a write fails when it is full. */
+    if (disk.f_blocks == 0)
+        return 0;
     int64_t unwritten = pages.all * size - file.st_size;
     int64_t wanted = (unwritten > 0 ? unwritten : 0) +
                      (pages.used - transaction->used) * size + SPACE_KEPT;
