@@ -36,6 +36,7 @@ dist_decisionsdoc_DATA += doc/decisions/dependencies.md
 dist_decisionsdoc_DATA += doc/decisions/dir-backend.md
 dist_decisionsdoc_DATA += doc/decisions/documents-byte-for-byte.md
 dist_decisionsdoc_DATA += doc/decisions/exact-sums.md
+dist_decisionsdoc_DATA += doc/decisions/file-systems.md
 dist_decisionsdoc_DATA += doc/decisions/indexes.md
 dist_decisionsdoc_DATA += doc/decisions/indexes-in-sqlite.md
 dist_decisionsdoc_DATA += doc/decisions/kernel-notifications.md

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "util/file.h"
 
 #define JSON_MAX (UINT64_C(64) << 20) /* as of stages: more is never found to be JSON */
 #define XATTR_PREFIX "user."
@@ -49,6 +50,12 @@ static enum sfs_kind kind_of(mode_t mode)
                             : SFS_KIND_BLOCK;
 }
 
+static int fail_xattrs(struct sfs_error *error)
+{
+    return sfs_fail_errno(error, errno, SFS_DIR_ORIGIN,
+                          "cannot read the extended attributes of a file");
+}
+
 /* One attribute more; those that make no sense to us (too large) are left where they are. */
 static int add_xattr(int fd, const char *name, struct sfs_buffer *xattrs, struct sfs_error *error)
 {
@@ -57,7 +64,7 @@ static int add_xattr(int fd, const char *name, struct sfs_buffer *xattrs, struct
     if (!value)
         return sfs_fail_memory(error, SFS_DIR_ORIGIN);
     ssize_t size = fgetxattr(fd, name, value, XATTR_VALUE_MAX);
-    int code = 0;
+    int code = size < 0 && errno != ENODATA && errno != ERANGE ? fail_xattrs(error) : 0;
     if (size >= 0) {
         code = sfs_xattr_change(sfs_buffer_bytes(xattrs), sfs_string(name),
                                 sfs_bytes(value, (size_t)size), 0, &changed, error);
@@ -67,19 +74,21 @@ static int add_xattr(int fd, const char *name, struct sfs_buffer *xattrs, struct
         }
     }
     free(value);
-    return code == SFS_E_NO_MEMORY ? code : 0;
+    return size < 0 || code == SFS_E_NO_MEMORY ? code : 0;
 }
 
 static int find_xattrs(int fd, struct sfs_buffer *xattrs, struct sfs_error *error)
 {
     ssize_t size = flistxattr(fd, NULL, 0);
-    if (size <= 0)
+    if (size == 0 || (size < 0 && (errno == EPERM || sfs_is_unsupported(errno))))
         return 0; /* a file system without them */
+    if (size < 0)
+        return fail_xattrs(error);
     char *names = malloc((size_t)size + 1);
     if (!names)
         return sfs_fail_memory(error, SFS_DIR_ORIGIN);
     size = flistxattr(fd, names, (size_t)size);
-    int code = 0;
+    int code = size < 0 ? fail_xattrs(error) : 0;
     for (ssize_t at = 0; code == 0 && at < size; at += (ssize_t)strlen(names + at) + 1) {
         const char *name = names + at;
         if (strncmp(name, XATTR_PREFIX, strlen(XATTR_PREFIX)) == 0 &&

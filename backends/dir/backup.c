@@ -3,9 +3,6 @@
  * A backup is another directory store with the same records. Nothing is committed to the store
  * meanwhile; the copy is on disk when it is done, and where something fails there is none.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* renameat2 */
-#endif
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +12,7 @@
 
 #include "dir.h"
 #include "internal.h"
+#include "util/file.h"
 
 #define BATCH_RECORDS 256
 #define BATCH_BYTES ((size_t)8 << 20)
@@ -167,8 +165,9 @@ static void remove_copy(const char *path)
 static int back_up(struct sfs_dir_store *store, const char *path, sfs_progress_function *progress,
                    void *context, struct sfs_error *error)
 {
-    const struct sfs_option no_fsync = {"fsync", "0"}; /* once, at the end */
-    const struct sfs_location location = {"dir", path, &no_fsync, 1};
+    const struct sfs_option options[] = {{"fsync", "0"}, /* once, at the end */
+                                         {"dirsync", store->options.dirsync ? "1" : "0"}};
+    const struct sfs_location location = {"dir", path, options, 2};
     struct copy copy = {.from = &store->storage};
     int code = sfs_dir_backend.open(&copy.to, &location, 0, error);
     if (code)
@@ -179,16 +178,6 @@ static int back_up(struct sfs_dir_store *store, const char *path, sfs_progress_f
     sfs_batch_free(copy.batch);
     int closed = sfs_close(copy.to, code ? NULL : error);
     return code ? code : closed;
-}
-
-/* Some file systems cannot do both at once. */
-static int rename_new(const char *from, const char *to)
-{
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL || access(to, F_OK) == 0)
-        return -1;
-    return rename(from, to);
 }
 
 static int fail_exists(const char *path, struct sfs_error *error)
@@ -216,7 +205,7 @@ int sfs_dir_backup(struct sfs_storage *storage, const char *path, sfs_progress_f
         pthread_mutex_lock(&store->writer);
         code = back_up(store, temporary.data, progress, context, error);
         pthread_mutex_unlock(&store->writer);
-        if (code == 0 && rename_new(temporary.data, path))
+        if (code == 0 && sfs_rename_new(AT_FDCWD, temporary.data, path))
             code = errno == EEXIST
                        ? fail_exists(path, error)
                        : sfs_fail_errno(error, errno, SFS_DIR_ORIGIN, "cannot make '%s'", path);

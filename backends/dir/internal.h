@@ -82,6 +82,7 @@ int sfs_dir_steps_add(struct sfs_dir_steps *steps, struct sfs_dir_step step,
 struct sfs_dir_options {
     bool fsync;
     bool recover;
+    bool dirsync;
 };
 
 struct sfs_dir_store {

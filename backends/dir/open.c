@@ -13,7 +13,9 @@
 
 #include "dir.h"
 #include "internal.h"
+#include "util/file.h"
 #include "util/place.h"
+#include "util/probe.h"
 
 #define CONTROL SFS_PATH_VALUE
 #define CONTROL_IN_MOUNT "%%value" /* where the name above is refused: a key to the store below */
@@ -24,6 +26,8 @@ static const struct sfs_option_rule rules[] = {
      "wait for the disk at every commit (default), or only at durable ones and at sync"},
     {"recover", SFS_OPTION_BOOL, offsetof(struct sfs_dir_options, recover), NULL,
      "set a damaged log aside as log.corrupt-N and take the files as they are"},
+    {"dirsync", SFS_OPTION_BOOL, offsetof(struct sfs_dir_options, dirsync), NULL,
+     "no: accept a file system that cannot put directories on disk"},
     {0},
 };
 
@@ -125,7 +129,7 @@ static int store_new(unsigned flags, struct sfs_dir_store **ret_store, struct sf
     store->storage.operations = &operations;
     store->storage.read_only = (flags & SFS_OPEN_READ_ONLY) != 0;
     store->storage.capabilities = SFS_CAN_PERSIST | SFS_CAN_CHANGE_OUTSIDE;
-    store->options.fsync = true;
+    store->options.fsync = store->options.dirsync = true;
     store->root = store->control = store->log = store->file_lock.fd = -1;
     store->control_name = CONTROL;
     sfs_tree_init(&store->tree, &sfs_dir_counting);
@@ -190,14 +194,39 @@ static int open_control(struct sfs_dir_store *store, struct sfs_error *error)
                           store->control_name);
 }
 
+static int control_path(const struct sfs_dir_store *store, const char *name, char **ret_path,
+                        struct sfs_error *error)
+{
+    return asprintf(ret_path, "%s/%s/%s", store->path, store->control_name, name) < 0
+               ? sfs_fail_memory(error, SFS_DIR_ORIGIN)
+               : 0;
+}
+
+/* Keys become names, and files are known by their inode numbers. */
+static int check_place(const struct sfs_dir_store *store, struct sfs_error *error)
+{
+    unsigned needs =
+        SFS_PROBE_FLOCK | SFS_PROBE_NAMES | (store->options.dirsync ? SFS_PROBE_DIRECTORY : 0);
+    char *path;
+    if (store->storage.read_only)
+        return 0;
+    int code = control_path(store, "log", &path, error);
+    if (code)
+        return code;
+    code = sfs_probe(path, needs, error);
+    free(path);
+    return code;
+}
+
 static int take_lock(struct sfs_dir_store *store, struct sfs_error *error)
 {
     char *name = NULL;
     if (store->control < 0)
         return 0;
-    if (asprintf(&name, "%s/%s/lock", store->path, store->control_name) < 0)
-        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
-    int code =
+    int code = control_path(store, "lock", &name, error);
+    if (code)
+        return code;
+    code =
         sfs_lock_file_take(name, store->storage.read_only, store->path, &store->file_lock, error);
     free(name);
     return code;
@@ -254,7 +283,7 @@ static int set_aside(struct sfs_dir_store *store, struct sfs_error *error)
     for (unsigned n = 1; n < 100000; n++) {
         char name[32];
         snprintf(name, sizeof(name), "log.corrupt-%u", n);
-        if (renameat2(store->control, "log", store->control, name, RENAME_NOREPLACE) == 0)
+        if (sfs_rename_new(store->control, "log", name) == 0)
             return 0;
         if (errno != EEXIST)
             break;
@@ -306,6 +335,8 @@ static int dir_open(struct sfs_storage **ret_store, const struct sfs_location *l
     if (code == 0)
         code = open_control(store, error);
     if (code == 0)
+        code = check_place(store, error);
+    if (code == 0)
         code = take_lock(store, error);
     if (code == 0)
         code = load(store, error);
@@ -321,8 +352,10 @@ const struct sfs_backend sfs_dir_backend = {
         {
             .scheme = "dir",
             .summary = "a directory of files, one a key; also one in another mount",
-            .options = "fsync=BOOL (wait for the disk at every commit, default yes); "
-                       "recover=BOOL (set a damaged log aside and take the files as they are)",
+            .options =
+                "fsync=BOOL (wait for the disk at every commit, default yes); "
+                "recover=BOOL (set a damaged log aside and take the files as they are); "
+                "dirsync=BOOL (no: accept a file system that cannot put directories on disk)",
         },
     .open = dir_open,
 };

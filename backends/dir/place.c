@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "util/file.h"
 
 int sfs_dir_fail(const struct sfs_dir_store *store, struct sfs_bytes name, const char *what,
                  struct sfs_error *error)
@@ -35,9 +36,15 @@ void sfs_dir_temporary_name(uint64_t number, char name[24])
 
 int sfs_dir_sync_fd(const struct sfs_dir_store *store, int fd, struct sfs_error *error)
 {
+    struct stat status;
     if (fsync(fd) == 0)
         return 0;
-    return sfs_fail_errno(error, errno, SFS_DIR_ORIGIN, "cannot write what is in '%s' to the disk",
+    int number = errno;
+    /* Whether directories can be put on disk was asked when the store was opened. */
+    if (sfs_is_unsupported(number) && !store->options.dirsync && fstat(fd, &status) == 0 &&
+        S_ISDIR(status.st_mode))
+        return 0;
+    return sfs_fail_errno(error, number, SFS_DIR_ORIGIN, "cannot write what is in '%s' to the disk",
                           store->path);
 }
 

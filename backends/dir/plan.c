@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "util/file.h"
 
 /* --- temporary files get their last form --- */
 
@@ -17,11 +18,18 @@ static int fail_file(const struct sfs_dir_run *run, struct sfs_error *error)
                           run->store->path);
 }
 
+/* What a file system cannot keep is as it is: the record has it all the same. */
+static bool fails(int result)
+{
+    return result && errno != EPERM && !sfs_is_unsupported(errno);
+}
+
 static int finish_regular(const struct sfs_dir_run *run, const char *name, uint32_t mode,
                           const struct timespec times[2], bool sync, struct sfs_error *error)
 {
     int fd = openat(run->store->control, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    int code = fd < 0 || fchmod(fd, mode) || futimens(fd, times) ? fail_file(run, error) : 0;
+    int code =
+        fd < 0 || fails(fchmod(fd, mode)) || fails(futimens(fd, times)) ? fail_file(run, error) : 0;
     if (code == 0 && sync)
         code = sfs_dir_sync_fd(run->store, fd, error);
     if (fd >= 0)
@@ -48,7 +56,7 @@ static int finish_file(const struct sfs_dir_run *run, const struct sfs_dir_item 
         return fail_file(run, error);
     if (S_ISREG(status.st_mode))
         code = finish_regular(run, name, mode | 0600u, times, sync, error);
-    else if (utimensat(run->store->control, name, times, AT_SYMLINK_NOFOLLOW))
+    else if (fails(utimensat(run->store->control, name, times, AT_SYMLINK_NOFOLLOW)))
         code = fail_file(run, error);
     if (code == 0 && fstatat(run->store->control, name, &status, AT_SYMLINK_NOFOLLOW))
         code = fail_file(run, error);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "util/file.h"
 
 static struct sfs_bytes name_of(const struct sfs_dir_step *step)
 {
@@ -104,7 +105,8 @@ static int make_marker(struct sfs_dir_store *store, const struct sfs_dir_step *s
     int code = sfs_dir_open_directory(store, sfs_bytes(name.data, name.size - 1), true, &fd, error);
     if (code)
         return code;
-    if (name.size > 1 && fchmod(fd, sfs_dir_file_mode(step->item->record)))
+    if (name.size > 1 && fchmod(fd, sfs_dir_file_mode(step->item->record)) && errno != EPERM &&
+        !sfs_is_unsupported(errno))
         code = sfs_dir_fail(store, name, "cannot set the mode of", error);
     close(fd);
     return code;

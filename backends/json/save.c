@@ -74,6 +74,15 @@ static int write_content(struct sfs_json_save *save, struct sfs_cursor *state,
 
 /* --- preparing --- */
 
+static int begin(const struct sfs_json_store *store, const char *path,
+                 struct sfs_replacement *ret_replacement, struct sfs_error *error)
+{
+    int result = sfs_replacement_begin(path, ret_replacement, error);
+    if (!result)
+        ret_replacement->accept_unsynced = !store->options.dirsync;
+    return result;
+}
+
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
@@ -116,7 +125,7 @@ static int write_attributes(struct sfs_json_save *save, uint64_t sequence,
 {
     struct sfs_buffer text = {0};
     uint64_t last_id = sfs_memory_engine_last_id(save->store->base.engine);
-    int result = sfs_replacement_begin(save->store->attributes, &save->attributes, error);
+    int result = begin(save->store, save->store->attributes, &save->attributes, error);
     if (result)
         return result;
     if (sfs_json_attributes_text(sfs_buffer_bytes(&save->body), save->content_hash, sequence,
@@ -137,7 +146,7 @@ static int prepare(struct sfs_json_save *save, struct sfs_cursor *state, uint64_
     if (!result && (!save->hash || XXH3_64bits_reset(save->hash) != XXH_OK))
         result = sfs_fail_memory(error, ORIGIN);
     if (!result && save->store->options.atomic)
-        result = sfs_replacement_begin(save->store->path, &save->content, error);
+        result = begin(save->store, save->store->path, &save->content, error);
     if (!result)
         result = write_content(save, state, error);
     if (result)
@@ -182,8 +191,8 @@ static int overwrite(struct sfs_json_save *save, struct sfs_error *error)
     if (fd < 0)
         return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", path);
     int result = sfs_write_all(fd, sfs_buffer_bytes(&save->pending), path, error);
-    if (!result && fsync(fd))
-        result = sfs_fail_errno(error, errno, ORIGIN, "cannot write '%s'", path);
+    if (!result)
+        result = sfs_sync_file(fd, path, error);
     if (!result && fstat(fd, &save->status))
         result = sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", path);
     if (close(fd) && !result)

@@ -3,9 +3,6 @@
  * The backend "json:PATH": opening, locking, closing, and when to save. In between everything is
  * done by the engine in memory.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* renameat2 */
-#endif
 #include "store.h"
 
 #include <errno.h>
@@ -15,7 +12,9 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "util/file.h"
 #include "util/place.h"
+#include "util/probe.h"
 
 #define ORIGIN SFS_JSON_ORIGIN
 
@@ -28,6 +27,8 @@ static const struct sfs_option_rule rules[] = {
      "replace the file by rename (default), or overwrite it, which a crash can tear"},
     {"recover", SFS_OPTION_BOOL, offsetof(struct sfs_json_options, recover), NULL,
      "set a damaged file aside as PATH.corrupt-N and begin an empty one"},
+    {"dirsync", SFS_OPTION_BOOL, offsetof(struct sfs_json_options, dirsync), NULL,
+     "no: accept a file system that cannot put directories on disk"},
     {0},
 };
 
@@ -180,7 +181,10 @@ static int json_backup(struct sfs_storage *storage, const char *path,
 static int take_lock(struct sfs_json_store *store, struct sfs_error *error)
 {
     char *name = NULL;
-    int result = add_suffix(store->path, ".lock", &name, error);
+    unsigned needs = SFS_PROBE_FLOCK | (store->options.dirsync ? SFS_PROBE_DIRECTORY : 0);
+    int result = store->base.storage.read_only ? 0 : sfs_probe_place(store->path, needs, error);
+    if (!result)
+        result = add_suffix(store->path, ".lock", &name, error);
     if (!result)
         result = sfs_lock_file_take(name, store->base.storage.read_only, store->path, &store->lock,
                                     error);
@@ -204,7 +208,7 @@ static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct s
     if (!store)
         return sfs_fail_memory(error, ORIGIN);
     store->lock.fd = -1;
-    store->options = (struct sfs_json_options){.autosave = true, .atomic = true};
+    store->options = (struct sfs_json_options){.autosave = true, .atomic = true, .dirsync = true};
     store->operations = (struct sfs_storage_operations){
         .name = "json",
         .read = sfs_memory_read_operations(),
@@ -237,7 +241,7 @@ static int set_aside(const char *path, struct sfs_error *error)
         int result = add_suffix(path, suffix, &name, error);
         if (result)
             return result;
-        int failed = renameat2(AT_FDCWD, path, AT_FDCWD, name, RENAME_NOREPLACE) ? errno : 0;
+        int failed = sfs_rename_new(AT_FDCWD, path, name) ? errno : 0;
         free(name);
         if (!failed || failed == ENOENT)
             return 0;
@@ -341,10 +345,12 @@ const struct sfs_backend sfs_json_backend = {
         {
             .scheme = "json",
             .summary = "one JSON object file, for stores that fit into memory",
-            .options = "pretty=BOOL (2-space layout; white space of values is not kept); "
-                       "autosave=BOOL (write the file at every change, default yes); "
-                       "atomic=BOOL (replace the file by rename, default yes); "
-                       "recover=BOOL (set a damaged file aside and begin anew)",
+            .options =
+                "pretty=BOOL (2-space layout; white space of values is not kept); "
+                "autosave=BOOL (write the file at every change, default yes); "
+                "atomic=BOOL (replace the file by rename, default yes); "
+                "recover=BOOL (set a damaged file aside and begin anew); "
+                "dirsync=BOOL (no: accept a file system that cannot put directories on disk)",
         },
     .open = json_open,
 };

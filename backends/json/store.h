@@ -34,6 +34,7 @@ struct sfs_json_options {
     bool autosave;
     bool atomic;
     bool recover;
+    bool dirsync;
 };
 
 struct sfs_json_store {

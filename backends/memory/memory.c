@@ -14,6 +14,7 @@
 #include "util/file.h"
 #include "util/lock_file.h"
 #include "util/place.h"
+#include "util/probe.h"
 
 #define ORIGIN "memory"
 
@@ -22,16 +23,20 @@ struct memory_store {
     struct sfs_storage_operations operations;
     char *path; /* of the snapshot; absolute, since a daemon changes its directory; NULL: none */
     struct sfs_lock_file lock;
+    bool dirsync;
     bool dirty; /* something is not saved; under the engine's writer lock */
 };
 
 struct memory_options {
     const char *snapshot;
+    bool dirsync;
 };
 
 static const struct sfs_option_rule rules[] = {
     {"snapshot", SFS_OPTION_TEXT, offsetof(struct memory_options, snapshot), NULL,
      "file to restore from and save to"},
+    {"dirsync", SFS_OPTION_BOOL, offsetof(struct memory_options, dirsync), NULL,
+     "no: accept a file system that cannot put directories on disk"},
     {0},
 };
 
@@ -40,7 +45,8 @@ static const struct sfs_option_rule rules[] = {
 static int save(struct memory_store *store, struct sfs_cursor *state, uint64_t sequence,
                 struct sfs_error *error)
 {
-    int result = sfs_snapshot_file_save(store->path, state, sequence,
+    const struct sfs_snapshot_place place = {store->path, !store->dirsync};
+    int result = sfs_snapshot_file_save(&place, state, sequence,
                                         sfs_memory_engine_last_id(store->base.engine), error);
     store->dirty = result != 0;
     return result;
@@ -82,7 +88,8 @@ static int memory_backup(struct sfs_storage *storage, const char *path,
         return result;
     result = sfs_memory_engine_scan(engine, progress, context, &sequence, &cursor, error);
     if (!result) {
-        result = sfs_snapshot_file_save(path, cursor, sequence, sfs_memory_engine_last_id(engine),
+        const struct sfs_snapshot_place place = {path, !((struct memory_store *)storage)->dirsync};
+        result = sfs_snapshot_file_save(&place, cursor, sequence, sfs_memory_engine_last_id(engine),
                                         error);
         sfs_cursor_close(cursor);
     }
@@ -166,6 +173,9 @@ static int restore(struct memory_store *store, const char *path, bool create,
                    struct sfs_error *error)
 {
     int result = sfs_place_resolve(path, &store->path, error);
+    unsigned needs = SFS_PROBE_FLOCK | (store->dirsync ? SFS_PROBE_DIRECTORY : 0);
+    if (!result && !store->base.storage.read_only)
+        result = sfs_probe_place(store->path, needs, error);
     if (!result)
         result = take_lock(store, error);
     if (result)
@@ -182,7 +192,7 @@ static int restore(struct memory_store *store, const char *path, bool create,
 static int memory_open(struct sfs_storage **ret_store, const struct sfs_location *location,
                        unsigned flags, struct sfs_error *error)
 {
-    struct memory_options options = {0};
+    struct memory_options options = {.dirsync = true};
     struct memory_store *store = NULL;
     if (location->path && location->path[0])
         return sfs_fail(
@@ -196,6 +206,7 @@ static int memory_open(struct sfs_storage **ret_store, const struct sfs_location
     if (result)
         return result;
     bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
+    store->dirsync = options.dirsync;
     if (options.snapshot)
         result = restore(store, options.snapshot, create, error);
     if (result) {
@@ -211,7 +222,9 @@ const struct sfs_backend sfs_memory_backend = {
         {
             .scheme = "memory",
             .summary = "everything in memory; gone at the end unless it has a snapshot file",
-            .options = "snapshot=PATH (file to restore from at open and to save to)",
+            .options =
+                "snapshot=PATH (file to restore from at open and to save to); "
+                "dirsync=BOOL (no: accept a file system that cannot put directories on disk)",
         },
     .open = memory_open,
 };

@@ -127,16 +127,17 @@ static int write_all(struct writer *writer, struct sfs_cursor *state, uint64_t s
     return result ? result : write_end(writer, error);
 }
 
-int sfs_snapshot_file_save(const char *path, struct sfs_cursor *state, uint64_t sequence,
-                           uint64_t last_id, struct sfs_error *error)
+int sfs_snapshot_file_save(const struct sfs_snapshot_place *place, struct sfs_cursor *state,
+                           uint64_t sequence, uint64_t last_id, struct sfs_error *error)
 {
     struct writer writer = {.file.fd = -1, .hash = XXH3_createState()};
     if (!writer.hash || XXH3_64bits_reset(writer.hash) != XXH_OK) {
         XXH3_freeState(writer.hash);
         return sfs_fail_memory(error, ORIGIN);
     }
-    int result = sfs_replacement_begin(path, &writer.file, error);
+    int result = sfs_replacement_begin(place->path, &writer.file, error);
     if (!result) {
+        writer.file.accept_unsynced = place->accept_unsynced;
         result = write_all(&writer, state, sequence, last_id, error);
         if (result)
             sfs_replacement_abandon(&writer.file);

@@ -17,9 +17,13 @@
 /* clang-format on */
 #include "storefs/backend.h"
 
-/* Replaces the file at `path` by what the cursor shows, all or nothing; mode 0600. */
-int sfs_snapshot_file_save(const char *path, struct sfs_cursor *state, uint64_t sequence,
-                           uint64_t last_id, struct sfs_error *error);
+struct sfs_snapshot_place {
+    const char *path;
+    bool accept_unsynced; /* as in struct sfs_replacement (util/file.h) */
+};
+/* Replaces the file at the place by what the cursor shows, all or nothing; mode 0600. */
+int sfs_snapshot_file_save(const struct sfs_snapshot_place *place, struct sfs_cursor *state,
+                           uint64_t sequence, uint64_t last_id, struct sfs_error *error);
 /* Loads the file into an empty engine. NOT_FOUND, NOT_A_STORE (of another program), TOO_NEW,
  * CORRUPT. */
 int sfs_snapshot_file_load(const char *path, struct sfs_memory_engine *engine,

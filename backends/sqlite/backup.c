@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/file.h"
+
 #define STEP_PAGES 1024
 
 struct backup {
@@ -116,9 +118,7 @@ int sfs_sqlite_backup(struct sfs_storage *base, const char *path, sfs_progress_f
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot make %s", path);
-    int code = 0;
-    if (fchmod(fd, 0600) != 0)
-        code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot make %s", path);
+    int code = sfs_make_private(fd, path, error);
     if (code == 0)
         code = open_copy(&backup, error);
     if (code == 0)
@@ -126,11 +126,11 @@ int sfs_sqlite_backup(struct sfs_storage *base, const char *path, sfs_progress_f
     int closed = sqlite3_close(backup.copy);
     if (code == 0 && closed != SQLITE_OK)
         code = fail(&backup, NULL, closed, error);
-    if (code == 0 && fsync(fd) != 0)
-        code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot write %s to disk", path);
+    if (code == 0)
+        code = sfs_sync_file(fd, path, error);
     close(fd);
     if (code == 0)
-        code = sfs_sqlite_sync_directory(path, error);
+        code = sfs_sync_directory_of(path, !backup.store->options.dirsync, error);
     if (code != 0)
         unlink(path);
     return code;

@@ -62,7 +62,9 @@ static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use 
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
              "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s;",
              (unsigned long long)(cache < 256 ? 256 : cache),
-             use != SFS_SQLITE_READS ? 0 : (unsigned long long)options->mmap,
+             use != SFS_SQLITE_READS || !connection->store->complete
+                 ? 0
+                 : (unsigned long long)options->mmap,
              options->synchronous ? "FULL" : "NORMAL");
     int code = sfs_sqlite_execute(connection, sql, error);
     if (code == 0 && reader)

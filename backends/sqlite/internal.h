@@ -78,6 +78,7 @@ struct sfs_sqlite_options {
     uint64_t cache;        /* bytes */
     uint64_t mmap;         /* bytes */
     uint64_t busy_timeout; /* milliseconds */
+    bool dirsync;          /* a file system must be able to put directories on disk */
 };
 
 /* What a lease needs; the numbers are in the file, in lease.contents. */
@@ -172,6 +173,7 @@ struct sfs_sqlite {
 
     char owner[SFS_SQLITE_OWNER_SIZE]; /* of the leases and stages of this process */
     bool local;                        /* the file is on a disk that no other machine writes */
+    bool complete; /* its file system is known to do all that SQLite needs: util/probe.h */
     struct sfs_sqlite_pool pool;
 };
 
@@ -255,8 +257,6 @@ int sfs_sqlite_schema_adapt(struct sfs_sqlite_connection *connection, struct sfs
  * and another process might take the log away from under them.
  */
 int sfs_sqlite_file_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-/* Makes the name of a new file safe on disk. */
-int sfs_sqlite_sync_directory(const char *path, struct sfs_error *error);
 
 /* --- rows and values (row.c, value.c) --- */
 

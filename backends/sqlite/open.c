@@ -12,6 +12,8 @@
 #include "backends/sqlite/index.h"
 #include "backends/sqlite/sharing.h"
 #include "util/clock.h"
+#include "util/file.h"
+#include "util/probe.h"
 
 static int sqlite_get(struct sfs_storage *base, struct sfs_bytes name, unsigned want,
                       const struct sfs_record **ret_record, struct sfs_error *error)
@@ -175,6 +177,8 @@ static const struct sfs_option_rule option_rules[] = {
      "how much of the file is mapped into memory, 32M unless given, 0 none"},
     {"busy-timeout", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, busy_timeout), NULL,
      "milliseconds to wait for another process's lock, 5000 unless given"},
+    {"dirsync", SFS_OPTION_BOOL, offsetof(struct sfs_sqlite_options, dirsync), NULL,
+     "no: accept a file system that cannot put directories on disk"},
     {0},
 };
 
@@ -186,11 +190,14 @@ static int make_file(const char *path, struct sfs_error *error)
         return 0;
     if (fd < 0)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot make %s", path);
-    int code = 0;
-    if (fchmod(fd, 0600) != 0)
-        code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot make %s", path);
+    int code = sfs_make_private(fd, path, error);
     close(fd);
     return code;
+}
+
+static unsigned needs_of(const struct sfs_sqlite *store)
+{
+    return SFS_PROBE_LOCKS | SFS_PROBE_MAP | (store->options.dirsync ? SFS_PROBE_DIRECTORY : 0);
 }
 
 /* Finds or makes the file, and its absolute path: connections are opened later too, when the
@@ -204,7 +211,10 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
         return sfs_fail(error, SFS_E_INVALID, SFS_SQLITE_ORIGIN,
                         "the path of the store is missing");
     if (create) {
-        int code = make_file(path, error);
+        bool new = access(path, F_OK) != 0 && errno == ENOENT;
+        int code = new ? sfs_probe(path, needs_of(store), error) : 0;
+        if (code == 0)
+            code = make_file(path, error);
         if (code != 0)
             return code;
     }
@@ -217,7 +227,8 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
     if (!store->path)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
     store->local = sfs_sqlite_is_local(store->path);
-    return 0;
+    store->complete = sfs_probe_is_complete(store->path);
+    return store->complete ? 0 : sfs_probe_inode(store->path, error);
 }
 
 static bool is_unreserved(char byte)
@@ -262,22 +273,18 @@ static int directory_of(const char *path, struct sfs_buffer *directory)
     return code ? code : sfs_buffer_text(directory);
 }
 
-int sfs_sqlite_sync_directory(const char *path, struct sfs_error *error)
+/* Whether a commit can be put on disk. By the connection's own file: another one, closed here,
+ * would take its locks along. */
+static int check_sync(struct sfs_sqlite *store, struct sfs_error *error)
 {
-    struct sfs_buffer directory = {0};
-    int code = directory_of(path, &directory);
-    if (code != 0) {
-        sfs_buffer_free(&directory);
-        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    }
-    int fd = open(directory.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        code = sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot write the directory %s",
-                              directory.data);
-    if (fd >= 0)
-        close(fd);
-    sfs_buffer_free(&directory);
-    return code;
+    sqlite3 *db = store->writer->db;
+    sqlite3_file *file = NULL;
+    int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (result == SQLITE_OK && file && file->pMethods)
+        result = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail_at(NULL, store->path, result, "write to disk", error);
+    return sfs_sync_directory_of(store->path, !store->options.dirsync, error);
 }
 
 static int set_log_mode(struct sfs_sqlite_connection *connection, struct sfs_error *error)
@@ -340,7 +347,9 @@ static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_erro
     if (code == 0 && there == 0) {
         code = sfs_sqlite_schema_create(store->writer, error);
         if (code == 0)
-            code = sfs_sqlite_sync_directory(store->path, error);
+            code = sfs_sync_directory_of(store->path, !store->options.dirsync, error);
+    } else if (code == 0 && !store->complete) {
+        code = check_sync(store, error);
     }
     return code;
 }
@@ -395,8 +404,10 @@ static struct sfs_sqlite *new_store(void)
     sfs_sqlite_pool_init(store);
     sfs_sqlite_owner_self(store->owner, sizeof(store->owner));
     store->turn = -1;
-    store->options = (struct sfs_sqlite_options){
-        .cache = UINT64_C(64) << 20, .mmap = UINT64_C(256) << 20, .busy_timeout = 5000};
+    store->options = (struct sfs_sqlite_options){.cache = UINT64_C(64) << 20,
+                                                 .mmap = UINT64_C(256) << 20,
+                                                 .busy_timeout = 5000,
+                                                 .dirsync = true};
     return store;
 }
 
@@ -462,6 +473,8 @@ static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location
     if (!store)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
     int code = open_file(store, location, flags, error);
+    if ((code == SFS_E_BUSY || code == SFS_E_IO) && store->path)
+        code = sfs_probe_explain(store->path, needs_of(store), code, error);
     if (code != 0) {
         free_store(store);
         return code;
@@ -485,6 +498,7 @@ const struct sfs_backend sfs_sqlite_backend = {
              .options =
                  "synchronous=normal|full (whether every commit waits for the disk); "
                  "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
-                 "busy-timeout=MS (how long to wait for another process's lock, 5000)"},
+                 "busy-timeout=MS (how long to wait for another process's lock, 5000); "
+                 "dirsync=BOOL (no: accept a file system that cannot put directories on disk)"},
     .open = sqlite_open,
 };

@@ -43,6 +43,7 @@ static int save_file(const struct sfs_inverted *inverted, int64_t time, const ch
         result = sfs_replacement_begin(path, &replacement, error);
     if (result)
         return result;
+    replacement.accept_unsynced = true; /* a plain file, of which nothing more is promised */
     result = sfs_document_write(inverted, time, &sink, &last, error);
     if (!result)
         result = write_piece(&replacement, sfs_buffer_bytes(&last), error);

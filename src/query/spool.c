@@ -27,9 +27,7 @@ static int open_and_unlink(const char *directory)
 static int open_in(const char *directory)
 {
     int fd = open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
-        return open_and_unlink(directory);
-    return fd;
+    return fd >= 0 ? fd : open_and_unlink(directory);
 }
 
 int sfs_spool_open(struct sfs_spool *spool, const char *directory, struct sfs_error *error)

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading and writing whole files and whole runs of bytes. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* renameat2 */
+#endif
 #include "util/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +17,77 @@
 
 /* Reads of more bytes than this come back short anyway (Linux stops at 2 GiB). */
 #define LARGEST_STEP ((size_t)1 << 30)
+
+/* --- what not every file system does --- */
+
+bool sfs_is_unsupported(int number)
+{
+    return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP || number == EROFS;
+}
+
+int sfs_sync_file(int fd, const char *name, struct sfs_error *error)
+{
+    if (fsync(fd) == 0)
+        return 0;
+    if (!sfs_is_unsupported(errno))
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot sync '%s'", name);
+    return sfs_fail(error, SFS_E_UNSUPPORTED, ORIGIN,
+                    "the file system of '%s' cannot put a file on disk (fsync: %s), so that a "
+                    "commit would be lost in a power cut; choose another file system",
+                    name, strerror(errno));
+}
+
+int sfs_sync_directory_of(const char *path, bool accept_unsynced, struct sfs_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    char *directory = slash ? strndup(path, size) : strdup(".");
+    if (!directory)
+        return sfs_fail_memory(error, ORIGIN);
+    int result = 0;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int number = fd < 0 || fsync(fd) ? errno : 0;
+    if (number && (fd < 0 || !sfs_is_unsupported(number)))
+        result = sfs_fail_errno(error, number, ORIGIN, "cannot sync the directory '%s'", directory);
+    else if (number && !accept_unsynced)
+        result = sfs_fail(error, SFS_E_UNSUPPORTED, ORIGIN,
+                          "the file system of '%s' cannot put a directory on disk (fsync: %s), so "
+                          "that a new file may be missing after a power cut; choose another file "
+                          "system, or accept that with the option dirsync=no",
+                          directory, strerror(number));
+    if (fd >= 0)
+        close(fd);
+    free(directory);
+    return result;
+}
+
+int sfs_make_private(int fd, const char *name, struct sfs_error *error)
+{
+    struct stat status;
+    if (fchmod(fd, 0600) == 0)
+        return 0;
+    int number = errno;
+    if ((number == EPERM || sfs_is_unsupported(number)) && fstat(fd, &status) == 0 &&
+        (status.st_mode & 0077) == 0)
+        return 0;
+    return sfs_fail_errno(error, number, ORIGIN, "cannot keep other users from reading '%s'", name);
+}
+
+int sfs_rename_new(int directory, const char *from, const char *to)
+{
+    struct stat status;
+    if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (!sfs_is_unsupported(errno))
+        return -1;
+    if (fstatat(directory, to, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return errno == ENOENT ? renameat(directory, from, directory, to) : -1;
+}
+
+/* --- whole files --- */
 
 int sfs_write_all(int fd, struct sfs_bytes bytes, const char *name, struct sfs_error *error)
 {

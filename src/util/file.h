@@ -6,6 +6,7 @@
  * Files read and replaced whole. Errors are those of sfs_fail_errno and name the file. Functions
  * may be called from any thread; a replacement belongs to one thread.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "storefs/bytes.h"
@@ -26,6 +27,28 @@ int sfs_read_full(int fd, void *data, size_t size, const char *name, size_t *ret
 int sfs_file_read(const char *path, size_t limit, struct sfs_buffer *buffer,
                   struct sfs_error *error) SFS_MUST_CHECK;
 
+/* Puts the open file on disk. UNSUPPORTED where its file system has no fsync(2) for it: that is no
+ * success. `name` is for the message. */
+int sfs_sync_file(int fd, const char *name, struct sfs_error *error) SFS_MUST_CHECK;
+
+/* Puts the directory of the file at `path` on disk, and with it the file's name. UNSUPPORTED, with
+ * a sentence that offers the option dirsync=no, where the file system has no fsync(2) for
+ * directories, unless that is accepted. */
+int sfs_sync_directory_of(const char *path, bool accept_unsynced,
+                          struct sfs_error *error) SFS_MUST_CHECK;
+
+/* Gives the open file mode 0600. Where the file system keeps no modes it must admit nobody else
+ * anyway: PERMISSION. `name` is for the message. */
+int sfs_make_private(int fd, const char *name, struct sfs_error *error) SFS_MUST_CHECK;
+
+/* Whether a system call has failed with `number` since the file system does not know it. */
+bool sfs_is_unsupported(int number);
+
+/* Renames a file in `directory` (AT_FDCWD: the working directory); nothing is replaced: -1 and
+ * errno EEXIST. Where the file system cannot do both at once (EINVAL) the name is looked up first:
+ * for names that only the holder of a lock makes. */
+int sfs_rename_new(int directory, const char *from, const char *to) SFS_MUST_CHECK;
+
 /*
  * A replacement: new content for a file, written to `PATH.tmp.XXXXXX` beside it and renamed over it
  * at the commit, so that a crash leaves the old content or the new. A symbolic link at PATH is
@@ -36,6 +59,8 @@ struct sfs_replacement {
     int fd;          /* write the content here, for example with sfs_write_all */
     char *path;      /* the file to replace; owned */
     char *temporary; /* owned */
+    /* The caller sets it: a file system that cannot put directories on disk is accepted. */
+    bool accept_unsynced;
 };
 
 /* Opens the temporary file. On failure there is nothing to abandon. */
@@ -44,7 +69,8 @@ int sfs_replacement_begin(const char *path, struct sfs_replacement *ret_replacem
 
 /* fsync, rename, fsync of the directory. Ends the replacement, also on failure. A failure before
  * the rename leaves the old file as it was and no temporary file; the last step's failure (the
- * directory could not be synced) leaves the new content in place, not yet safe from a power cut. */
+ * directory could not be synced: sfs_sync_directory_of) leaves the new content in place, not yet
+ * safe from a power cut. */
 int sfs_replacement_commit(struct sfs_replacement *replacement,
                            struct sfs_error *error) SFS_MUST_CHECK;
 

@@ -16,7 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/file.h"
+
 #define ORIGIN "lock"
+#define TRIES 1000 /* others may have removed the file that was opened, but not each time */
 
 /* The number in the lock file, if such a process lives; 0: not known. */
 static long holder_of(int fd)
@@ -45,8 +48,8 @@ static bool is_current(int fd, const char *path)
 {
     struct stat opened;
     struct stat named;
-    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_dev == named.st_dev &&
-           opened.st_ino == named.st_ino;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino != 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 static int lock_open_file(int fd, bool shared, const char *path, const char *subject,
@@ -60,7 +63,14 @@ static int lock_open_file(int fd, bool shared, const char *path, const char *sub
         return 0;
     if (errno == EWOULDBLOCK)
         return fail_busy(fd, subject, error);
-    return sfs_fail_errno(error, errno, ORIGIN, "cannot lock '%s'", path);
+    if (errno != ENOLCK && !sfs_is_unsupported(errno))
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot lock '%s'", path);
+    if (shared)
+        return 0; /* nobody can have it for writing */
+    return sfs_fail(error, SFS_E_UNSUPPORTED, ORIGIN,
+                    "the file system of '%s' has no locks (flock: %s), so that two processes could "
+                    "write at once; mount that with locks, or choose another file system",
+                    subject, strerror(errno));
 }
 
 /* The number is for messages only, so a failure to write it does no harm. */
@@ -101,8 +111,8 @@ int sfs_lock_file_take(const char *path, bool shared, const char *subject,
     struct sfs_lock_file lock = {.fd = -1, .path = strdup(path)};
     if (!lock.path)
         return sfs_fail_memory(error, ORIGIN);
-    int result;
-    do {
+    int result = 0;
+    for (int i = 0; result == 0 && i < TRIES; i++) {
         if (lock.fd >= 0)
             close(lock.fd);
         result = open_file(path, shared, &lock.fd, error);
@@ -112,7 +122,12 @@ int sfs_lock_file_take(const char *path, bool shared, const char *subject,
         }
         if (result > 0)
             result = try_lock(lock.fd, shared, path, subject, error);
-    } while (result == 0);
+    }
+    if (result == 0)
+        result = sfs_fail(error, SFS_E_UNSUPPORTED, ORIGIN,
+                          "the file system of '%s' gives a file no inode number that lasts, so "
+                          "that a lock would keep nobody out; choose another file system",
+                          subject);
     if (result < 0) {
         if (lock.fd >= 0)
             close(lock.fd);

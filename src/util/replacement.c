@@ -84,12 +84,13 @@ static int keep_access(const struct sfs_replacement *replacement, struct sfs_err
         return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", replacement->temporary);
     bool same = old.st_uid == new.st_uid &&old.st_gid == new.st_gid;
     if (!same && fchown(replacement->fd, old.st_uid, old.st_gid)) {
-        if (errno == EPERM)
+        if (errno == EPERM || sfs_is_unsupported(errno))
             return 0;
         return sfs_fail_errno(error, errno, ORIGIN, "cannot set the owner of '%s'",
                               replacement->temporary);
     }
-    if (fchmod(replacement->fd, old.st_mode & 0777))
+    /* A file system that keeps no modes gives both the same one. */
+    if ((old.st_mode & 0777) != (new.st_mode & 0777) && fchmod(replacement->fd, old.st_mode & 0777))
         return sfs_fail_errno(error, errno, ORIGIN, "cannot set the mode of '%s'",
                               replacement->temporary);
     return 0;
@@ -153,37 +154,16 @@ void sfs_replacement_clean(const char *path)
     free(resolved);
 }
 
-/* Makes the rename itself safe. A file system that cannot sync directories says EINVAL and has no
- * way to do better. */
-static int sync_directory(const char *path, struct sfs_error *error)
-{
-    const char *slash = strrchr(path, '/');
-    size_t size = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
-    char *directory = slash ? strndup(path, size) : strdup(".");
-    if (!directory)
-        return sfs_fail_memory(error, ORIGIN);
-    int result = 0;
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || (fsync(fd) && errno != EINVAL))
-        result = sfs_fail_errno(error, errno, ORIGIN, "cannot sync the directory '%s'", directory);
-    if (fd >= 0)
-        close(fd);
-    free(directory);
-    return result;
-}
-
 int sfs_replacement_commit(struct sfs_replacement *replacement, struct sfs_error *error)
 {
-    int result = 0;
-    if (fsync(replacement->fd))
-        result = sfs_fail_errno(error, errno, ORIGIN, "cannot sync '%s'", replacement->temporary);
-    else if (rename(replacement->temporary, replacement->path))
+    int result = sfs_sync_file(replacement->fd, replacement->temporary, error);
+    if (!result && rename(replacement->temporary, replacement->path))
         result = sfs_fail_errno(error, errno, ORIGIN, "cannot replace '%s'", replacement->path);
     if (result) {
         sfs_replacement_abandon(replacement);
         return result;
     }
-    result = sync_directory(replacement->path, error);
+    result = sfs_sync_directory_of(replacement->path, replacement->accept_unsynced, error);
     release(replacement);
     return result;
 }

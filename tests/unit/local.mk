@@ -161,3 +161,9 @@ tests_unit_test_sqlite_watch_SOURCES = tests/unit/test_sqlite_watch.c tests/unit
 unit_tests += tests/unit/test_sqlite_memo
 tests_unit_test_sqlite_memo_SOURCES = tests/unit/test_sqlite_memo.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_memo_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_probe
+tests_unit_test_probe_SOURCES = tests/unit/test_probe.c
+tests_unit_test_probe_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=flock,--wrap=fsync,--wrap=fchmod,--wrap=renameat2 \
+	-Wl,--wrap=mmap,--wrap=mmap64,--wrap=access,--wrap=stat,--wrap=stat64,--wrap=fstat,--wrap=fstat64 \
+	-Wl,--wrap=statfs,--wrap=statfs64,--wrap=statvfs,--wrap=statvfs64 \
+	-Wl,--wrap=flistxattr,--wrap=inotify_add_watch,--wrap=open,--wrap=open64
