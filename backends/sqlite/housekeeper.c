@@ -21,6 +21,9 @@
 #define PRUNE_MS_WAITED_FOR 50
 #define LOG_LONG 4000     /* pages, then the log is written into the file */
 #define LOG_TOO_LONG 8000 /* then readers are waited for, so that it can begin anew */
+#define LOG_MOST 12000    /* then commits wait until it has begun anew, … */
+#define LOG_STEP 1000     /* … each so many pages … */
+#define LOG_PATIENCE (250 * SFS_NS_PER_MS) /* … as long as this for readers */
 #define OWNERS 16         /* looked at in one sweep */
 
 /* --- rows of the dead --- */
@@ -103,10 +106,31 @@ int sfs_sqlite_sweep(struct sfs_sqlite *store, bool *ret_removed, struct sfs_err
 /* --- the log --- */
 
 /*
+ * Writes the log into the file, so that the next commit begins it anew. SQLite waits for readers (a
+ * moment: the connection is hasty), but not for another checkpoint, which leaves `log` as it is:
+ * that one ends without us, and is waited for as for any lock.
+ */
+static void begin_log_anew(struct sfs_sqlite_connection *connection, const char *name, bool wait)
+{
+    int64_t begin = sfs_clock_monotonic();
+    int64_t busy = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
+    for (;;) {
+        int log = -1;
+        int result = sqlite3_wal_checkpoint_v2(connection->db, name, SQLITE_CHECKPOINT_RESTART,
+                                               &log, NULL);
+        int64_t most = log < 0 ? busy : busy < LOG_PATIENCE ? busy : LOG_PATIENCE;
+        if (result != SQLITE_BUSY || !wait || sfs_clock_monotonic() - begin >= most)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = SFS_NS_PER_MS}, NULL);
+    }
+}
+
+/*
  * Instead of SQLite's own checkpoint in whoever's commit makes the log long. Who commits without
  * pause adds to the log meanwhile, and where many read in turn there is always one, so that it
  * could never begin anew: then, each so many pages, the commit waits a moment for readers to be
- * done. What fails here the next commit tries again: the commit itself is done.
+ * done. On a busy machine the thread may be slow at it: from LOG_MOST pages on commits wait for it.
+ * What fails here the next commit tries again: the commit itself is done.
  */
 static int after_commit(void *context, sqlite3 *db, const char *name, int frames)
 {
@@ -124,13 +148,15 @@ static int after_commit(void *context, sqlite3 *db, const char *name, int frames
         sfs_sqlite_keeper_wake_by(store, sfs_clock_monotonic());
     }
     pthread_mutex_unlock(&pool->mutex);
-    bool anew = frames >= LOG_TOO_LONG && frames >= connection->log_tried + LOG_LONG;
+    int step = frames >= LOG_MOST ? LOG_STEP : LOG_LONG;
+    bool anew = frames >= LOG_TOO_LONG && frames >= connection->log_tried + step;
     if (anew)
         connection->log_tried = frames;
     connection->hasty = true;
-    if (anew || here)
-        (void)sqlite3_wal_checkpoint_v2(
-            db, name, anew ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (anew)
+        begin_log_anew(connection, name, frames >= LOG_MOST);
+    else if (here)
+        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     connection->hasty = false;
     return SQLITE_OK;
 }

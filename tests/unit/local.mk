@@ -167,3 +167,6 @@ tests_unit_test_probe_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=flock,--wrap=fsync,--wr
 	-Wl,--wrap=mmap,--wrap=mmap64,--wrap=access,--wrap=stat,--wrap=stat64,--wrap=fstat,--wrap=fstat64 \
 	-Wl,--wrap=statfs,--wrap=statfs64,--wrap=statvfs,--wrap=statvfs64 \
 	-Wl,--wrap=flistxattr,--wrap=inotify_add_watch,--wrap=open,--wrap=open64
+unit_tests += tests/unit/test_sqlite_log
+tests_unit_test_sqlite_log_SOURCES = tests/unit/test_sqlite_log.c
+tests_unit_test_sqlite_log_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
