@@ -32,9 +32,12 @@ int sfs_sqlite_block_add(struct sfs_sqlite_transaction *transaction, struct sfs_
     sqlite3_bind_int64(statement, 1, block);
     sfs_sqlite_bind(statement, 2, data);
     code = sfs_sqlite_step(transaction->connection, statement, error);
-    if (code == 0)
-        *ret_block = block;
-    return code;
+    if (code != 0)
+        return code;
+    /* Or garbage would grow with large values until the background thread comes round. */
+    transaction->budget++;
+    *ret_block = block;
+    return 0;
 }
 
 int sfs_sqlite_chunks_add(struct sfs_sqlite_transaction *transaction, int64_t content,

@@ -169,4 +169,5 @@ tests_unit_test_probe_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=flock,--wrap=fsync,--wr
 	-Wl,--wrap=flistxattr,--wrap=inotify_add_watch,--wrap=open,--wrap=open64
 unit_tests += tests/unit/test_sqlite_log
 tests_unit_test_sqlite_log_SOURCES = tests/unit/test_sqlite_log.c
+tests_unit_test_sqlite_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_cond_timedwait
 tests_unit_test_sqlite_log_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)

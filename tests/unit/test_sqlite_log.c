@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The write-ahead log stays short however slowly the background thread works: below SQLite lies a
- * disk that takes its time for whatever another thread than the writing one puts into the database,
- * as a machine does that gives the thread no processor.
+ * What the background thread keeps small stays so however slowly that thread works. Either it gets
+ * no processor at all (its sleep does not end), or below SQLite lies a disk that takes its time for
+ * whatever another thread than the writing one puts into the database.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,6 +66,33 @@ static int set_up(void **state)
     slow_disk.xOpen = slow_open;
     writer = pthread_self();
     return chdir(directory ? directory : "/tmp") || sqlite3_vfs_register(&slow_disk, 1);
+}
+
+/* --- the processor --- */
+
+static atomic_bool starved;
+
+int __real_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
+                                  const struct timespec *until);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
+                                  const struct timespec *until);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
+                                  const struct timespec *until)
+{
+    int code = 0;
+    bool waited = false;
+    while (atomic_load(&starved) && !pthread_equal(pthread_self(), writer)) {
+        struct timespec soon;
+        clock_gettime(CLOCK_MONOTONIC, &soon);
+        soon.tv_nsec += 10000000;
+        soon.tv_sec += soon.tv_nsec / 1000000000;
+        soon.tv_nsec %= 1000000000;
+        waited = true;
+        (void)__real_pthread_cond_timedwait(condition, mutex, &soon);
+    }
+    if (!waited)
+        code = __real_pthread_cond_timedwait(condition, mutex, until);
+    return code;
 }
 
 /* --- the log --- */
@@ -148,11 +175,45 @@ static void test_pinned(void **state)
     assert_int_equal(log_size(), 0);
 }
 
+static int64_t number_in(const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_open("log.db", &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+/* A large value over another one leaves as many parts to remove as it has. */
+static void test_old_parts(void **state)
+{
+    (void)state;
+    const size_t size = (size_t)16 << 20;
+    struct sfs_storage *store = open_store();
+    char *large = calloc(1, size);
+    assert_non_null(large);
+    atomic_store(&starved, true);
+    for (int i = 0; i < 12; i++) {
+        memset(large, 'a' + i, size);
+        assert_int_equal(sfs_set(store, sfs_string("large"), sfs_bytes(large, size), NULL), 0);
+        assert_int_equal(sfs_set(store, sfs_string("small"), sfs_string("1"), NULL), 0);
+    }
+    assert_in_range(number_in("SELECT count(*) FROM block"), 64, 3 * 64);
+    atomic_store(&starved, false);
+    assert_int_equal(sfs_close(store, NULL), 0);
+    free(large);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starved_thread),
         cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_old_parts),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
