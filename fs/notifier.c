@@ -11,6 +11,7 @@
 #include "fs/node.h"
 
 #define TRIES 4          /* of a notice about a node that the kernel does not know */
+#define WAITING_MOST 65536 /* nodes in the queue; what more comes is one notice about all nodes */
 #define PAUSE INT64_C(4) /* before the second try, ms; each further one waits eight times as long */
 
 struct notice {
@@ -18,6 +19,7 @@ struct notice {
     uint64_t id;
     uint64_t *many; /* in its place, if not NULL */
     size_t count;
+    bool all;    /* in place of both: about every node that there is when it is sent */
     int64_t due; /* ms of the monotonic clock, of a further try */
     unsigned tries;
 };
@@ -35,6 +37,8 @@ struct fs_notifier {
     struct queue fresh;
     struct queue again; /* those that the kernel did not know, by the time they are due */
     int64_t names_until; /* fs_notify_name */
+    size_t waiting;      /* nodes that the fresh ones are about */
+    bool overflow;       /* one about all nodes is among them */
     uint64_t queued;
     uint64_t done;
     _Atomic bool stopping;
@@ -101,11 +105,36 @@ static void free_notice(struct notice *notice)
     free(notice);
 }
 
+struct collection {
+    struct notice *notice;
+    size_t room;
+};
+
+static void collect(void *context, struct fs_node *node)
+{
+    struct collection *collection = context;
+    if (collection->notice->count < collection->room)
+        collection->notice->many[collection->notice->count++] = node->id;
+}
+
+/* Makes one about all nodes one about each of them; without memory the kernel sees the changes when
+ * its time-out has passed. A node that is made meanwhile is told of as it is by then. */
+static void expand(struct fs *fs, struct notice *notice)
+{
+    struct collection collection = {notice, fs_node_count(fs) + 64};
+    notice->many = calloc(collection.room, sizeof(uint64_t));
+    if (notice->many != NULL)
+        fs_nodes_visit(fs, collect, &collection);
+}
+
 /* True where it is done with; else it is to be sent once more. */
 static bool send_notice(struct fs_notifier *notifier, struct notice *notice)
 {
+    if (notice->all)
+        expand(notifier->fs, notice);
     if (notice->many == NULL)
-        return send_one(notifier->fs, notice);
+        return notice->all || send_one(notifier->fs, notice);
+    notice->all = false;
     /* One at a time: it stands for each of them in turn, and for those that are to be sent again. */
     size_t again = 0;
     for (size_t i = 0; i < notice->count && !notifier->stopping; i++) {
@@ -120,6 +149,20 @@ static bool send_notice(struct fs_notifier *notifier, struct notice *notice)
     return again == 0;
 }
 
+static size_t nodes_of(const struct notice *notice)
+{
+    return notice->many != NULL ? notice->count : 1;
+}
+
+/* What changes while one about all nodes is sent needs another one. */
+static struct notice *pop_fresh(struct fs_notifier *notifier)
+{
+    struct notice *notice = pop(&notifier->fresh);
+    notifier->waiting -= nodes_of(notice);
+    notifier->overflow = notifier->overflow && !notice->all;
+    return notice;
+}
+
 /* The next that is to be sent now, waited for if need be; NULL: the end. With the lock held. */
 static struct notice *next_notice(struct fs_notifier *notifier)
 {
@@ -130,7 +173,7 @@ static struct notice *next_notice(struct fs_notifier *notifier)
         if (again != NULL && again->due <= fs_monotonic_ms())
             return pop(&notifier->again);
         if (notifier->fresh.first != NULL)
-            return pop(&notifier->fresh);
+            return pop_fresh(notifier);
         if (again == NULL) {
             pthread_cond_wait(&notifier->changed, &notifier->lock);
             continue;
@@ -219,10 +262,23 @@ static void enqueue(struct fs_notifier *notifier, uint64_t id, uint64_t *many, s
     notice->many = many;
     notice->count = count;
     pthread_mutex_lock(&notifier->lock);
-    push(&notifier->fresh, notice);
-    notifier->queued++;
-    pthread_cond_broadcast(&notifier->changed);
+    bool full = notifier->waiting > 0 && notifier->waiting + nodes_of(notice) > WAITING_MOST;
+    bool covered = full && notifier->overflow;
+    if (full) {
+        notice->many = NULL;
+        notice->all = notifier->overflow = true;
+    }
+    if (!covered) {
+        notifier->waiting += nodes_of(notice);
+        notifier->queued++;
+        push(&notifier->fresh, notice);
+        pthread_cond_broadcast(&notifier->changed);
+    }
     pthread_mutex_unlock(&notifier->lock);
+    if (covered)
+        free(notice);
+    if (full)
+        free(many);
 }
 
 void fs_notify_attributes(struct fs_notifier *notifier, uint64_t id)

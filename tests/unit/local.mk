@@ -171,3 +171,8 @@ unit_tests += tests/unit/test_sqlite_log
 tests_unit_test_sqlite_log_SOURCES = tests/unit/test_sqlite_log.c
 tests_unit_test_sqlite_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_cond_timedwait
 tests_unit_test_sqlite_log_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+unit_tests += tests/unit/test_notifier
+tests_unit_test_notifier_SOURCES = tests/unit/test_notifier.c
+tests_unit_test_notifier_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
+tests_unit_test_notifier_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fuse_lowlevel_notify_inval_inode
+tests_unit_test_notifier_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
