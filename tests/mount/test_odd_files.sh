@@ -23,7 +23,7 @@ odd() {
     mkdir "$TMPDIR/files"
     other "$@"
 }
-trap 'take_down; [ "$BASHPID" != "$$" ] || fusermount3 -uzq "$odd"' EXIT
+trap 'take_down; [ "$BASHPID" != "$$" ] || { fusermount3 -uzq "$odd"; umount -l "$TMPDIR/files" 2> /dev/null; }' EXIT
 
 store_of() {
     case $1 in
@@ -94,6 +94,32 @@ for kind in sqlite json dir memory; do
     up "$(store_of "$kind")" "$mnt"
     works test "$(room avail)" -gt 0 -a "$(room size)" -gt 0 -a "$(room iavail)" -gt 0
     down "$mnt"
+done
+
+# --- a full disk that does not know how full it is ---
+head -c 400000 /dev/urandom > "$TMPDIR/value"
+for kind in sqlite json; do
+    works fusermount3 -u "$odd"
+    works mount -t tmpfs -o size=6m none "$TMPDIR/files"
+    head -c 1000000 /dev/zero > "$TMPDIR/files/ballast"
+    other statfs=zero
+    store=$(store_of "$kind")
+    count=0
+    while [ "$count" -lt 20 ] && "$STOREFS" set "$store" "$count" < "$TMPDIR/value" 2> "$TMPDIR/said"; do
+        count=$((count + 1))
+    done
+    works test "$count" -gt 2 -a "$count" -lt 20
+    works grep -qi "no space left" "$TMPDIR/said"
+    works rm "$odd/ballast"
+    works "$STOREFS" rm "$store" 0
+    works sh -c "'$STOREFS' set '$store' 1 < '$TMPDIR/value'"
+    for key in $(seq 1 $((count - 1))); do
+        works sh -c "'$STOREFS' get '$store' $key | cmp - '$TMPDIR/value'"
+    done
+    works "$STOREFS" fsck "$store"
+    works fusermount3 -u "$odd"
+    works umount "$TMPDIR/files"
+    odd
 done
 
 # --- what it cannot: refused at once, and nothing is made ---
