@@ -147,7 +147,7 @@ static void test_starved_thread(void **state)
     (void)state;
     const int64_t bytes = (int64_t)160 << 20;
     struct sfs_storage *store = open_store();
-    atomic_store(&slow_writes, 6000);
+    atomic_store(&slow_writes, 3000);
     assert_in_range(write_bytes(store, bytes), 1, LOG_MOST);
     atomic_store(&slow_writes, 0);
     check_values(store, bytes);
@@ -208,12 +208,55 @@ static void test_old_parts(void **state)
     free(large);
 }
 
+static void write_small(struct sfs_storage *store, int count)
+{
+    char key[2] = {0}, value[1000];
+    memset(value, 'x', sizeof(value));
+    for (int i = 0; i < count; i++) {
+        key[0] = (char)('a' + i % KEYS);
+        assert_int_equal(
+            sfs_set(store, sfs_string(key), sfs_bytes(value, sizeof(value)), NULL), 0);
+    }
+}
+
+/* A snapshot needs one old row of each key, whatever comes after it, and then none; a feed that is
+ * read needs what it has not read. */
+static void test_history(void **state)
+{
+    (void)state;
+    struct sfs_storage *store = open_store(), *snapshot = NULL;
+    struct sfs_feed *feed = NULL;
+    struct sfs_change change;
+    const int64_t most = 300; /* what one commit removes on its way, twice */
+    write_small(store, KEYS);
+    atomic_store(&starved, true);
+    assert_int_equal(sfs_snapshot(store, 0, &snapshot, NULL), 0);
+    write_small(store, 4000);
+    assert_in_range(number_in("SELECT count(*) FROM history"), KEYS, most);
+    assert_in_range(number_in("SELECT count(*) FROM garbage"), 0, most);
+    assert_int_equal(sfs_close(snapshot, NULL), 0);
+    assert_int_equal(sfs_changes(store, UINT64_MAX, &feed, NULL), 0);
+    for (int i = 0; i < 40; i++) {
+        write_small(store, 100);
+        for (int j = 0; j < 100; j++)
+            assert_int_equal(sfs_feed_next(feed, &change, NULL), 1);
+        assert_int_equal(sfs_feed_next(feed, &change, NULL), 0);
+    }
+    sfs_feed_close(feed);
+    write_small(store, 100);
+    assert_in_range(number_in("SELECT count(*) FROM history"), 0, most);
+    assert_in_range(number_in("SELECT count(*) FROM garbage"), 0, most);
+    atomic_store(&starved, false);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starved_thread),
         cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_old_parts),
+        cmocka_unit_test(test_history),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
