@@ -43,7 +43,8 @@ static int slow_write(sqlite3_file *file, const void *data, int size, sqlite3_in
     return usual_write(file, data, size, offset);
 }
 
-static int slow_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
+static int slow_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                     int *ret_flags)
 {
     (void)vfs;
     int result = usual->xOpen(usual, name, file, flags, ret_flags);
@@ -121,8 +122,8 @@ static int64_t write_bytes(struct sfs_storage *store, int64_t bytes)
     for (int64_t i = 0; i * (int64_t)VALUE < bytes; i++) {
         char key[2] = {(char)('a' + i % KEYS), '\0'};
         memset(value, (int)('a' + i % 26), sizeof(value));
-        assert_int_equal(
-            sfs_set(store, sfs_string(key), sfs_bytes(value, sizeof(value)), &error), 0);
+        assert_int_equal(sfs_set(store, sfs_string(key), sfs_bytes(value, sizeof(value)), &error),
+                         0);
         most = log_size() > most ? log_size() : most;
     }
     return most;
@@ -214,8 +215,7 @@ static void write_small(struct sfs_storage *store, int count)
     memset(value, 'x', sizeof(value));
     for (int i = 0; i < count; i++) {
         key[0] = (char)('a' + i % KEYS);
-        assert_int_equal(
-            sfs_set(store, sfs_string(key), sfs_bytes(value, sizeof(value)), NULL), 0);
+        assert_int_equal(sfs_set(store, sfs_string(key), sfs_bytes(value, sizeof(value)), NULL), 0);
     }
 }
 
