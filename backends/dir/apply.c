@@ -176,7 +176,9 @@ static int run_batch(struct sfs_dir_run *run, struct sfs_batch *batch,
     struct sfs_dir_steps steps = {0};
     bool durable = is_durable(options);
     bool sync = durable || store->options.fsync;
-    int code = sfs_apply_run(&run->run, batch, error);
+    int code = sync || store->lost ? sfs_dir_files_check(store, error) : 0;
+    if (code == 0)
+        code = sfs_apply_run(&run->run, batch, error);
     if (code == 0)
         code = sfs_dir_run_plan(run, sync, &steps, error);
     if (code == 0)
@@ -254,7 +256,9 @@ static int dir_sync(struct sfs_storage *storage, uint64_t sequence, struct sfs_e
     struct sfs_dir_store *store = sfs_dir_of(storage);
     (void)sequence;
     pthread_mutex_lock(&store->writer);
-    int code = sfs_dir_enter(store, error);
+    int code = sfs_dir_files_check(store, error);
+    if (code == 0)
+        code = sfs_dir_enter(store, error);
     if (code == 0) {
         code = sfs_dir_save(store, error);
         sfs_dir_leave(store);

@@ -10,6 +10,7 @@
 
 #include "internal.h"
 #include "util/file.h"
+#include "util/identity.h"
 
 static int fail_read(struct sfs_bytes name, struct sfs_error *error)
 {
@@ -111,7 +112,12 @@ int sfs_dir_value_blob(const struct sfs_dir_value *value, uint64_t size, struct 
 
 static int fail_temporary(const struct sfs_dir_store *store, struct sfs_error *error)
 {
-    return sfs_fail_errno(error, errno, SFS_DIR_ORIGIN, "cannot make a file in '%s/%s'",
+    int number = errno;
+    if (number == ENOENT && /* the directory that is open is on no disk any more */
+        sfs_identity_check(store->control, store->control_path, SFS_DIR_ORIGIN, error) ==
+            SFS_E_LOST)
+        return SFS_E_LOST;
+    return sfs_fail_errno(error, number, SFS_DIR_ORIGIN, "cannot make a file in '%s/%s'",
                           store->path, store->control_name);
 }
 

@@ -107,6 +107,10 @@ struct sfs_dir_store {
     bool pending_later;           /* to be put on disk with the next entry of the log: settle.c */
     bool unsynced;                /* the last commit is in place so, and perhaps not on disk */
 
+    char *log_path;     /* … of the log, and of the directory that it is in, as opened */
+    char *control_path;
+    atomic_bool lost;   /* a file of ours was not under its name when it was last looked at */
+
     int log; /* -1: none */
     uint64_t log_size;
     uint64_t log_live;              /* how much of it is needed, roughly */
@@ -269,6 +273,9 @@ void sfs_dir_skip_placed(struct sfs_dir_store *store);
  * place. `writer` held, or nobody else has the store. */
 int sfs_dir_sync_control(struct sfs_dir_store *store, struct sfs_error *error);
 int sfs_dir_save(struct sfs_dir_store *store, struct sfs_error *error); /* what is unsaved */
+
+/* As sfs_check_files() (open.c); `writer` held. */
+int sfs_dir_files_check(struct sfs_dir_store *store, struct sfs_error *error);
 
 /* --- stages (stage.c) --- */
 

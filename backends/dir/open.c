@@ -14,6 +14,7 @@
 #include "dir.h"
 #include "internal.h"
 #include "util/file.h"
+#include "util/identity.h"
 #include "util/place.h"
 #include "util/probe.h"
 
@@ -73,6 +74,8 @@ static void free_store(struct sfs_dir_store *store)
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->writer);
     free(store->path);
+    free(store->control_path);
+    free(store->log_path);
     free(store);
 }
 
@@ -80,6 +83,8 @@ static int dir_close(struct sfs_storage *storage, struct sfs_error *error)
 {
     struct sfs_dir_store *store = sfs_dir_of(storage);
     int code = 0;
+    struct sfs_error gone;
+    int lost = storage->read_only ? 0 : sfs_dir_files_check(store, &gone);
     if (!storage->read_only) {
         code = sfs_dir_enter(store, error);
         if (code == 0) {
@@ -92,8 +97,10 @@ static int dir_close(struct sfs_storage *storage, struct sfs_error *error)
                 sfs_dir_log_done(store);
         }
     }
+    if (lost && error)
+        *error = gone;
     free_store(store);
-    return code;
+    return lost ? lost : code;
 }
 
 static int dir_reserve_ids(struct sfs_storage *base, uint64_t count, uint64_t *ret_first,
@@ -108,13 +115,56 @@ static int dir_reserve_ids(struct sfs_storage *base, uint64_t count, uint64_t *r
     return 0;
 }
 
+/* --- its own files --- */
+
+int sfs_dir_files_check(struct sfs_dir_store *store, struct sfs_error *error)
+{
+    const struct {
+        int fd;
+        const char *path;
+    } files[] = {{store->root, store->path},
+                 {store->control, store->control_path},
+                 {store->log, store->log_path}};
+    int code = 0;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && code == 0; i++)
+        if (files[i].fd >= 0)
+            code = sfs_identity_check(files[i].fd, files[i].path, SFS_DIR_ORIGIN, error);
+    if (code == 0)
+        code = sfs_lock_file_check(&store->file_lock, error);
+    store->lost = code == SFS_E_LOST;
+    return code;
+}
+
+static int check_log_single(const struct sfs_dir_store *store, struct sfs_error *error)
+{
+    struct stat status;
+    if (store->log < 0 || fstat(store->log, &status))
+        return 0;
+    return sfs_identity_single(&status, store->log_path, SFS_DIR_ORIGIN, error);
+}
+
+static int dir_files(struct sfs_storage *storage, sfs_report_function *report, void *context,
+                     struct sfs_error *error)
+{
+    struct sfs_dir_store *store = sfs_dir_of(storage);
+    struct sfs_error several;
+    pthread_mutex_lock(&store->writer);
+    int code = sfs_dir_files_check(store, error);
+    bool warns = report && check_log_single(store, &several) != 0;
+    pthread_mutex_unlock(&store->writer);
+    if (warns)
+        report(context, several.message);
+    return code;
+}
+
 /* --- opening --- */
 
 static int store_new(unsigned flags, struct sfs_dir_store **ret_store, struct sfs_error *error)
 {
     static const struct sfs_time_operations times = {dir_sequence, dir_snapshot, dir_changes};
     static const struct sfs_override_operations overrides = {
-        .exists = sfs_dir_exists, .backup = sfs_dir_backup, .reserve_ids = dir_reserve_ids};
+        .exists = sfs_dir_exists, .backup = sfs_dir_backup, .reserve_ids = dir_reserve_ids,
+        .files = dir_files};
     static const struct sfs_storage_operations operations = {
         .name = "dir",
         .read = &sfs_dir_reads,
@@ -194,12 +244,11 @@ static int open_control(struct sfs_dir_store *store, struct sfs_error *error)
                           store->control_name);
 }
 
-static int control_path(const struct sfs_dir_store *store, const char *name, char **ret_path,
-                        struct sfs_error *error)
+/* NULL: no memory. */
+static char *below(const char *directory, const char *name)
 {
-    return asprintf(ret_path, "%s/%s/%s", store->path, store->control_name, name) < 0
-               ? sfs_fail_memory(error, SFS_DIR_ORIGIN)
-               : 0;
+    char *path;
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
 }
 
 /* Keys become names, and files are known by their inode numbers. */
@@ -207,26 +256,26 @@ static int check_place(const struct sfs_dir_store *store, struct sfs_error *erro
 {
     unsigned needs =
         SFS_PROBE_FLOCK | SFS_PROBE_NAMES | (store->options.dirsync ? SFS_PROBE_DIRECTORY : 0);
-    char *path;
     if (store->storage.read_only)
         return 0;
-    int code = control_path(store, "log", &path, error);
-    if (code)
-        return code;
-    code = sfs_probe(path, needs, error);
+    char *control = below(store->path, store->control_name);
+    char *path = control ? below(control, "log") : NULL;
+    int code = path ? sfs_probe(path, needs, error) : sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    free(control);
     free(path);
     return code;
 }
 
 static int take_lock(struct sfs_dir_store *store, struct sfs_error *error)
 {
-    char *name = NULL;
     if (store->control < 0)
         return 0;
-    int code = control_path(store, "lock", &name, error);
-    if (code)
-        return code;
-    code =
+    store->control_path = below(store->path, store->control_name);
+    store->log_path = store->control_path ? below(store->control_path, "log") : NULL;
+    char *name = store->log_path ? below(store->control_path, "lock") : NULL;
+    if (!name)
+        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    int code =
         sfs_lock_file_take(name, store->storage.read_only, store->path, &store->file_lock, error);
     free(name);
     return code;
@@ -313,6 +362,8 @@ static int load(struct sfs_dir_store *store, struct sfs_error *error)
     int code = sfs_dir_log_open(store, !store->storage.read_only, &failure);
     if (code == SFS_E_CORRUPT && store->options.recover && !store->storage.read_only)
         code = recover(store, &failure);
+    if (code == 0 && !store->storage.read_only)
+        code = check_log_single(store, &failure);
     if (code && error)
         *error = failure;
     return code ? code : finish(store, error);

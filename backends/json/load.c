@@ -65,7 +65,7 @@ static int64_t time_of(const struct stat *status)
 /* What a key has that nobody gave attributes. */
 static struct sfs_attributes plain_attributes(const struct loading *loading)
 {
-    int64_t time = time_of(&loading->store->seen);
+    int64_t time = time_of(&loading->store->seen.status);
     return (struct sfs_attributes){
         .mode = SFS_MODE_DEFAULT,
         .uid = SFS_OWNER_NONE,
@@ -311,8 +311,9 @@ static int load_content(struct loading *loading)
     if (!result) {
         bool use_previous = fits(store, &previous) || !present.found;
         const struct sfs_json_attributes *chosen = use_previous ? &previous : &present;
-        store->attributes_fit = fits(store, &present);
-        store->attributes_known = store->attributes_fit || fits(store, &previous);
+        store->attributes_known = fits(store, &present) || fits(store, &previous);
+        store->attributes_fit =
+            fits(store, &present) && stat(store->attributes, &store->attributes_seen) == 0;
         result = load_with(loading, chosen->found ? chosen : NULL);
     }
     sfs_json_attributes_free(&present);
@@ -324,11 +325,11 @@ int sfs_json_load(struct sfs_json_store *store, struct sfs_error *error)
 {
     struct sfs_buffer content = {0};
     struct loading loading = {.store = store, .error = error};
-    if (stat(store->path, &store->seen))
+    if (stat(store->path, &store->seen.status))
         return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", store->path);
     int result = sfs_file_read(store->path, SIZE_MAX, &content, error);
     if (!result) {
-        store->exists = true;
+        store->seen.exists = true;
         loading.text = sfs_buffer_bytes(&content);
         result = load_content(&loading);
     }

@@ -83,41 +83,37 @@ static int begin(const struct sfs_json_store *store, const char *path,
     return result;
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 /* PATH is what we wrote. */
 static void take_as_ours(struct sfs_json_store *store, const struct stat *status, uint64_t hash)
 {
-    store->seen = *status;
-    store->exists = true;
+    store->seen = (struct sfs_identity){true, *status};
     store->content_hash = hash;
     store->attributes_fit = true;
     store->in_doubt = false;
 }
 
-/* Programs that know nothing of our lock must not lose what they wrote. */
+/* Programs that know nothing of our lock must not lose what they wrote. 1: PATH is not there. */
 static int check_unchanged(struct sfs_json_store *store, struct sfs_error *error)
 {
     struct stat status;
-    if (stat(store->path, &status)) {
-        if (errno == ENOENT)
-            return 0;
-        return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", store->path);
+    if (store->in_doubt && stat(store->path, &status) == 0) {
+        if (sfs_identity_same(&status, &store->doubtful))
+            take_as_ours(store, &status, store->doubtful_hash);
+        store->in_doubt = false;
     }
-    if (store->in_doubt && is_same_file(&status, &store->doubtful))
-        take_as_ours(store, &status, store->doubtful_hash);
-    store->in_doubt = false;
-    if (store->exists && is_same_file(&status, &store->seen))
-        return 0;
-    return sfs_fail(
-        error, SFS_E_CONFLICT, ORIGIN,
-        "'%s' was changed by another program meanwhile and is not overwritten: open the "
-        "store anew",
-        store->path);
+    return sfs_identity_compare(&store->seen, store->path, ORIGIN, error);
+}
+
+int sfs_json_save_check(struct sfs_json_store *store, struct sfs_error *error)
+{
+    const struct sfs_identity attributes = {true, store->attributes_seen};
+    int result = check_unchanged(store, error);
+    if (result == 0 && store->attributes_fit &&
+        sfs_identity_compare(&attributes, store->attributes, ORIGIN, NULL) != 0) {
+        store->attributes_fit = false;
+        result = 1;
+    }
+    return result;
 }
 
 static int write_attributes(struct sfs_json_save *save, uint64_t sequence,
@@ -134,6 +130,9 @@ static int write_attributes(struct sfs_json_save *save, uint64_t sequence,
     else
         result = sfs_write_all(save->attributes.fd, sfs_buffer_bytes(&text),
                                save->attributes.temporary, error);
+    if (!result && fstat(save->attributes.fd, &save->attributes_status))
+        result = sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'",
+                                save->attributes.temporary);
     sfs_buffer_free(&text);
     return result;
 }
@@ -142,6 +141,7 @@ static int prepare(struct sfs_json_save *save, struct sfs_cursor *state, uint64_
                    struct sfs_error *error)
 {
     int result = check_unchanged(save->store, error);
+    result = result < 0 ? result : 0;
     save->hash = XXH3_createState();
     if (!result && (!save->hash || XXH3_64bits_reset(save->hash) != XXH_OK))
         result = sfs_fail_memory(error, ORIGIN);
@@ -159,6 +159,7 @@ int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state
 {
     struct sfs_json_save save = {.store = store, .content.fd = -1, .attributes.fd = -1};
     int result = prepare(&save, state, sequence, error);
+    result = sfs_identity_unplaced(result, store->path, ORIGIN, error);
     if (result)
         sfs_json_save_end(&save);
     else
@@ -171,7 +172,7 @@ int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state
 int sfs_json_save_rotate(struct sfs_json_save *save, struct sfs_error *error)
 {
     struct sfs_json_store *store = save->store;
-    if (!store->exists || !store->attributes_fit)
+    if (!store->seen.exists || !store->attributes_fit)
         return 0;
     if (rename(store->attributes, store->previous) && errno != ENOENT)
         return sfs_fail_errno(error, errno, ORIGIN, "cannot rename '%s'", store->attributes);
@@ -207,16 +208,17 @@ static void look_again(struct sfs_json_save *save, bool failed)
     struct sfs_json_store *store = save->store;
     struct stat status;
     bool in_place = save->store->options.atomic == false;
+    store->attributes_seen = save->attributes_status;
     if (!failed) {
         take_as_ours(store, &save->status, save->content_hash);
     } else if (stat(store->path, &status)) {
         store->in_doubt = true;
         store->doubtful = save->status;
         store->doubtful_hash = save->content_hash;
-    } else if (is_same_file(&status, &save->status)) {
+    } else if (sfs_identity_same(&status, &save->status)) {
         take_as_ours(store, &status, save->content_hash);
     } else if (in_place) {
-        store->seen = status;
+        store->seen.status = status;
     }
 }
 
@@ -293,8 +295,10 @@ int sfs_json_save_adopt(struct sfs_json_store *store, uint64_t sequence, struct 
     int result = write_all_attributes(&save, sequence, error);
     if (!result)
         result = sfs_replacement_commit(&save.attributes, error);
-    if (!result)
+    if (!result) {
         store->attributes_fit = true;
+        store->attributes_seen = save.attributes_status;
+    }
     sfs_json_save_end(&save);
     return result;
 }

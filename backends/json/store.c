@@ -34,29 +34,60 @@ static const struct sfs_option_rule rules[] = {
 
 /* --- saving: called by the engine, one at a time --- */
 
+static int save_locked(struct sfs_json_store *store, struct sfs_cursor *state, uint64_t sequence,
+                       struct sfs_error *error)
+{
+    int result = sfs_lock_file_check(&store->lock, error);
+    return result ? result : sfs_json_save(store, state, sequence, error);
+}
+
 static int persist(void *context, struct sfs_cursor *state, uint64_t sequence, bool durable,
                    struct sfs_error *error)
 {
     struct sfs_json_store *store = context;
-    if (store->options.autosave || durable)
-        return sfs_json_save(store, state, sequence, error);
-    store->dirty = true;
-    return 0;
+    bool saves = store->options.autosave || durable;
+    pthread_mutex_lock(&store->saving);
+    store->dirty |= !saves;
+    int result = saves ? save_locked(store, state, sequence, error) : 0;
+    pthread_mutex_unlock(&store->saving);
+    return result;
 }
 
-static int save_present(void *context, struct sfs_error *error)
+static int save_present(struct sfs_json_store *store, struct sfs_error *error)
 {
-    struct sfs_json_store *store = context;
     struct sfs_cursor *cursor = NULL;
     uint64_t sequence = 0;
-    if (!store->dirty || store->base.storage.read_only)
-        return 0;
     int result = sfs_memory_engine_scan(store->base.engine, NULL, NULL, &sequence, &cursor, error);
     if (result)
         return result;
     result = sfs_json_save(store, cursor, sequence, error);
     sfs_cursor_close(cursor);
     return result;
+}
+
+/* Afterwards both files hold what memory does, also if they had been removed. The lock comes last: the
+ * content is saved all the same, unless another program has changed the file. */
+static int save_all(void *context, struct sfs_error *error)
+{
+    struct sfs_json_store *store = context;
+    if (store->base.storage.read_only)
+        return 0;
+    pthread_mutex_lock(&store->saving);
+    int result = sfs_json_save_check(store, error);
+    if (result == 1 || (result == 0 && store->dirty))
+        result = save_present(store, error);
+    pthread_mutex_unlock(&store->saving);
+    return result ? result : sfs_lock_file_check(&store->lock, error);
+}
+
+static int json_files(struct sfs_storage *storage, sfs_report_function *report, void *context,
+                      struct sfs_error *error)
+{
+    struct sfs_json_store *store = (struct sfs_json_store *)storage;
+    pthread_mutex_lock(&store->saving);
+    int result = sfs_identity_look(&store->seen, store->path, ORIGIN, report, context, error);
+    pthread_mutex_unlock(&store->saving);
+    return result ? result : sfs_lock_file_check(&store->lock, error);
 }
 
 /* --- the store --- */
@@ -68,20 +99,21 @@ static void free_store(struct sfs_json_store *store)
     free(store->path);
     free(store->attributes);
     free(store->previous);
+    pthread_mutex_destroy(&store->saving);
     free(store);
 }
 
 static int json_close(struct sfs_storage *storage, struct sfs_error *error)
 {
     struct sfs_json_store *store = (struct sfs_json_store *)storage;
-    int result = save_present(store, error);
+    int result = save_all(store, error);
     free_store(store);
     return result;
 }
 
 static int new_engine(struct sfs_json_store *store, struct sfs_error *error)
 {
-    const struct sfs_memory_hooks hooks = {persist, save_present, store};
+    const struct sfs_memory_hooks hooks = {persist, save_all, store};
     struct sfs_memory_engine *engine = NULL;
     int result = sfs_memory_engine_new(&engine, &hooks, error);
     if (result)
@@ -132,9 +164,9 @@ static int back_up(struct sfs_json_store *copy, sfs_progress_function *progress,
 {
     struct sfs_cursor *cursor = NULL;
     uint64_t sequence = 0;
-    if (stat(copy->path, &copy->seen))
+    if (stat(copy->path, &copy->seen.status))
         return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", copy->path);
-    copy->exists = true;
+    copy->seen.exists = true;
     int result =
         sfs_memory_engine_scan(copy->base.engine, progress, context, &sequence, &cursor, error);
     if (result)
@@ -201,6 +233,7 @@ static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct s
     static const struct sfs_override_operations overrides = {
         .totals = sfs_memory_totals,
         .backup = json_backup,
+        .files = json_files,
         .reserve_ids = sfs_memory_reserve_ids,
         .index = &sfs_memory_index_operations,
     };
@@ -208,6 +241,7 @@ static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct s
     if (!store)
         return sfs_fail_memory(error, ORIGIN);
     store->lock.fd = -1;
+    pthread_mutex_init(&store->saving, NULL);
     store->options = (struct sfs_json_options){.autosave = true, .atomic = true, .dirsync = true};
     store->operations = (struct sfs_storage_operations){
         .name = "json",
@@ -275,9 +309,8 @@ static int begin_anew(struct sfs_json_store *store, struct sfs_error *error)
         result = new_engine(store, error);
     if (result)
         return result;
-    store->exists = false;
+    store->seen.exists = false;
     store->attributes_fit = false;
-    store->dirty = true;
     return save_present(store, error);
 }
 
@@ -301,11 +334,11 @@ static int recover(struct sfs_json_store *store, struct sfs_error *error)
 static int load(struct sfs_json_store *store, bool create, struct sfs_error *error)
 {
     struct sfs_error failure = {0};
-    if (create && access(store->path, F_OK) && errno == ENOENT) {
-        store->dirty = true;
+    if (create && access(store->path, F_OK) && errno == ENOENT)
         return save_present(store, error);
-    }
     int result = sfs_json_load(store, &failure);
+    if (!result && !store->base.storage.read_only)
+        result = sfs_identity_single(&store->seen.status, store->path, ORIGIN, &failure);
     if (!result)
         return adopt(store, error);
     if (result == SFS_E_CORRUPT && store->options.recover && !store->base.storage.read_only)

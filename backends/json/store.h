@@ -20,11 +20,13 @@
  * does, another program has rewritten PATH: then the attributes of the keys that are still there
  * and the records that are no keys are taken over, with times and revisions made anew.
  */
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "attributes.h"
 #include "storefs/backend.h"
 #include "util/file.h"
+#include "util/identity.h"
 #include "util/lock_file.h"
 
 #define SFS_JSON_ORIGIN "json"
@@ -45,13 +47,14 @@ struct sfs_json_store {
     char *attributes; /* PATH.attrs */
     char *previous;   /* PATH.attrs~ */
     struct sfs_lock_file lock;
-    bool exists;           /* PATH does; then: */
-    struct stat seen;      /* as it was when we last read or wrote it */
+    pthread_mutex_t saving; /* guards what follows after the open */
+    struct sfs_identity seen; /* PATH, as it was when we last read or wrote it */
     uint64_t content_hash; /* of its content */
     bool in_doubt;         /* a save failed so late that PATH may be this one: */
     struct stat doubtful;
     uint64_t doubtful_hash;
-    bool attributes_fit;   /* PATH.attrs is the one of this PATH */
+    bool attributes_fit;   /* PATH.attrs is the one of this PATH; then: */
+    struct stat attributes_seen;
     bool attributes_known; /* PATH.attrs or PATH.attrs~ was, at load */
     bool content_damaged;  /* the load failed because of PATH, not of its attributes */
     bool dirty;            /* memory holds what PATH does not, or may not */
@@ -74,16 +77,22 @@ struct sfs_json_save {
     bool any_key;
     bool any_record;
     struct stat status;                /* of the new PATH */
+    struct stat attributes_status;     /* of the new PATH.attrs */
     struct sfs_replacement content;    /* PATH; {-1} where it is written in place */
     struct sfs_replacement attributes; /* PATH.attrs */
 };
-/* Writes both new files beside the old ones. CONFLICT: somebody else changed PATH. */
+/* Writes both new files beside the old ones. LOST: another program changed PATH, or the directory is
+ * gone. */
 int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state, uint64_t sequence,
                           struct sfs_json_save *ret_save, struct sfs_error *error);
 int sfs_json_save_rotate(struct sfs_json_save *save, struct sfs_error *error);
 int sfs_json_save_attributes(struct sfs_json_save *save, struct sfs_error *error);
 int sfs_json_save_content(struct sfs_json_save *save, struct sfs_error *error); /* commits */
 void sfs_json_save_end(struct sfs_json_save *save);
+
+/* 0: both files are as they were written; 1: one is gone, or PATH.attrs is another one, and a save
+ * repairs that; LOST: another program changed PATH. */
+int sfs_json_save_check(struct sfs_json_store *store, struct sfs_error *error);
 
 /* Writes PATH.attrs for the PATH that is there, after a load that found none that fits: the next
  * save then has something to fall back on. */

@@ -6,12 +6,14 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "snapshot_file.h"
 #include "util/file.h"
+#include "util/identity.h"
 #include "util/lock_file.h"
 #include "util/place.h"
 #include "util/probe.h"
@@ -24,7 +26,10 @@ struct memory_store {
     char *path; /* of the snapshot; absolute, since a daemon changes its directory; NULL: none */
     struct sfs_lock_file lock;
     bool dirsync;
-    bool dirty; /* something is not saved; under the engine's writer lock */
+    pthread_mutex_t saving;   /* guards the next three after the open */
+    struct sfs_identity seen; /* the snapshot, as it was when we last read or wrote it */
+    struct sfs_identity doubtful; /* … or this one, where a save failed late */
+    bool dirty;                   /* something is not saved */
 };
 
 struct memory_options {
@@ -42,39 +47,88 @@ static const struct sfs_option_rule rules[] = {
 
 /* --- saving: called by the engine, one at a time --- */
 
+/* As sfs_identity_compare(). */
+static int check_unchanged(struct memory_store *store, struct sfs_error *error)
+{
+    if (store->doubtful.exists &&
+        sfs_identity_compare(&store->doubtful, store->path, ORIGIN, NULL) == 0)
+        store->seen = store->doubtful;
+    return sfs_identity_compare(&store->seen, store->path, ORIGIN, error);
+}
+
 static int save(struct memory_store *store, struct sfs_cursor *state, uint64_t sequence,
                 struct sfs_error *error)
 {
     const struct sfs_snapshot_place place = {store->path, !store->dirsync};
-    int result = sfs_snapshot_file_save(&place, state, sequence,
-                                        sfs_memory_engine_last_id(store->base.engine), error);
+    struct sfs_identity made = {0};
+    int result = check_unchanged(store, error);
+    if (result < 0)
+        return result;
+    result = sfs_snapshot_file_save(&place, state, sequence,
+                                    sfs_memory_engine_last_id(store->base.engine), &made, error);
+    if (result == 0)
+        store->seen = made;
+    store->doubtful = made;
     store->dirty = result != 0;
-    return result;
+    return sfs_identity_unplaced(result, store->path, ORIGIN, error);
+}
+
+static int save_locked(struct memory_store *store, struct sfs_cursor *state, uint64_t sequence,
+                       struct sfs_error *error)
+{
+    int result = sfs_lock_file_check(&store->lock, error);
+    return result ? result : save(store, state, sequence, error);
 }
 
 static int persist(void *context, struct sfs_cursor *state, uint64_t sequence, bool durable,
                    struct sfs_error *error)
 {
     struct memory_store *store = context;
-    if (store->path && durable)
-        return save(store, state, sequence, error);
-    store->dirty = true;
-    return 0;
+    bool saves = store->path && durable;
+    pthread_mutex_lock(&store->saving);
+    store->dirty |= !saves;
+    int result = saves ? save_locked(store, state, sequence, error) : 0;
+    pthread_mutex_unlock(&store->saving);
+    return result;
 }
 
-static int save_present(void *context, struct sfs_error *error)
+static int save_present(struct memory_store *store, struct sfs_error *error)
 {
-    struct memory_store *store = context;
     struct sfs_cursor *cursor = NULL;
     uint64_t sequence = 0;
-    if (!store->path || !store->dirty || store->base.storage.read_only)
-        return 0;
     int result = sfs_memory_engine_scan(store->base.engine, NULL, NULL, &sequence, &cursor, error);
     if (result)
         return result;
     result = save(store, cursor, sequence, error);
     sfs_cursor_close(cursor);
     return result;
+}
+
+/* Afterwards the file holds what memory does, also if it had been removed. The lock comes last: the
+ * content is saved all the same, unless another program has changed the file. */
+static int save_all(void *context, struct sfs_error *error)
+{
+    struct memory_store *store = context;
+    if (!store->path || store->base.storage.read_only)
+        return 0;
+    pthread_mutex_lock(&store->saving);
+    int result = check_unchanged(store, error);
+    if (result == 1 || (result == 0 && store->dirty))
+        result = save_present(store, error);
+    pthread_mutex_unlock(&store->saving);
+    return result ? result : sfs_lock_file_check(&store->lock, error);
+}
+
+static int memory_files(struct sfs_storage *storage, sfs_report_function *report, void *context,
+                        struct sfs_error *error)
+{
+    struct memory_store *store = (struct memory_store *)storage;
+    if (!store->path)
+        return 0;
+    pthread_mutex_lock(&store->saving);
+    int result = sfs_identity_look(&store->seen, store->path, ORIGIN, report, context, error);
+    pthread_mutex_unlock(&store->saving);
+    return result ? result : sfs_lock_file_check(&store->lock, error);
 }
 
 static int memory_backup(struct sfs_storage *storage, const char *path,
@@ -90,7 +144,7 @@ static int memory_backup(struct sfs_storage *storage, const char *path,
     if (!result) {
         const struct sfs_snapshot_place place = {path, !((struct memory_store *)storage)->dirsync};
         result = sfs_snapshot_file_save(&place, cursor, sequence, sfs_memory_engine_last_id(engine),
-                                        error);
+                                        &(struct sfs_identity){0}, error);
         sfs_cursor_close(cursor);
     }
     if (result)
@@ -105,13 +159,14 @@ static void free_store(struct memory_store *store)
     sfs_memory_engine_free(store->base.engine);
     sfs_lock_file_release(&store->lock);
     free(store->path);
+    pthread_mutex_destroy(&store->saving);
     free(store);
 }
 
 static int memory_close(struct sfs_storage *storage, struct sfs_error *error)
 {
     struct memory_store *store = (struct memory_store *)storage;
-    int result = save_present(store, error);
+    int result = save_all(store, error);
     free_store(store);
     return result;
 }
@@ -136,6 +191,7 @@ static int take_lock(struct memory_store *store, struct sfs_error *error)
 static const struct sfs_override_operations overrides = {
     .totals = sfs_memory_totals,
     .backup = memory_backup,
+    .files = memory_files,
     .reserve_ids = sfs_memory_reserve_ids,
     .index = &sfs_memory_index_operations,
 };
@@ -146,7 +202,8 @@ static int store_new(unsigned flags, struct memory_store **ret_store, struct sfs
     if (!store)
         return sfs_fail_memory(error, ORIGIN);
     store->lock.fd = -1;
-    const struct sfs_memory_hooks hooks = {persist, save_present, store};
+    pthread_mutex_init(&store->saving, NULL);
+    const struct sfs_memory_hooks hooks = {persist, save_all, store};
     int result = sfs_memory_engine_new(&store->base.engine, &hooks, error);
     if (result) {
         free_store(store);
@@ -182,11 +239,15 @@ static int restore(struct memory_store *store, const char *path, bool create,
         return result;
     store->base.storage.location = store->path;
     store->base.storage.capabilities |= SFS_CAN_PERSIST;
-    if (create && access(store->path, F_OK) && errno == ENOENT) {
-        store->dirty = true;
+    if (create && access(store->path, F_OK) && errno == ENOENT)
         return save_present(store, error);
-    }
-    return sfs_snapshot_file_load(store->path, store->base.engine, error);
+    if (stat(store->path, &store->seen.status))
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", store->path);
+    store->seen.exists = true;
+    result = sfs_snapshot_file_load(store->path, store->base.engine, error);
+    if (result || store->base.storage.read_only)
+        return result;
+    return sfs_identity_single(&store->seen.status, store->path, ORIGIN, error);
 }
 
 static int memory_open(struct sfs_storage **ret_store, const struct sfs_location *location,

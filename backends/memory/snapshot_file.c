@@ -2,6 +2,7 @@
 /* Saving a memory store to a file, streaming, and loading it with every length checked. */
 #include "snapshot_file.h"
 
+#include <errno.h>
 #include <xxhash.h>
 
 #include "util/binary.h"
@@ -128,7 +129,8 @@ static int write_all(struct writer *writer, struct sfs_cursor *state, uint64_t s
 }
 
 int sfs_snapshot_file_save(const struct sfs_snapshot_place *place, struct sfs_cursor *state,
-                           uint64_t sequence, uint64_t last_id, struct sfs_error *error)
+                           uint64_t sequence, uint64_t last_id, struct sfs_identity *ret_made,
+                           struct sfs_error *error)
 {
     struct writer writer = {.file.fd = -1, .hash = XXH3_createState()};
     if (!writer.hash || XXH3_64bits_reset(writer.hash) != XXH_OK) {
@@ -139,6 +141,10 @@ int sfs_snapshot_file_save(const struct sfs_snapshot_place *place, struct sfs_cu
     if (!result) {
         writer.file.accept_unsynced = place->accept_unsynced;
         result = write_all(&writer, state, sequence, last_id, error);
+        if (!result && fstat(writer.file.fd, &ret_made->status))
+            result =
+                sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", writer.file.temporary);
+        ret_made->exists = result == 0;
         if (result)
             sfs_replacement_abandon(&writer.file);
         else

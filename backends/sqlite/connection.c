@@ -15,6 +15,7 @@
 
 #define MOMENT SFS_NS_PER_MS
 #define HASTE (20 * SFS_NS_PER_MS)
+#define LOST_WAIT 5 /* seconds */
 #define GROWTH 4096 /* bytes: a page, so that the file is no longer than its pages */
 
 int64_t sfs_sqlite_patience(const struct sfs_sqlite_connection *connection)
@@ -84,8 +85,9 @@ int sfs_sqlite_connect(struct sfs_sqlite *store, enum sfs_sqlite_use use,
     int result = sqlite3_open_v2(store->uri, &connection->db,
                                  store->open_flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
                                  sfs_sqlite_vfs());
-    int code = 0;
-    if (result != SQLITE_OK)
+    /* First: SQLite has just opened whatever has the name now, and would mix it with our log. */
+    int code = sfs_sqlite_files_check(store, error);
+    if (code == 0 && result != SQLITE_OK)
         code = sfs_sqlite_fail(connection, result, "open the database", error);
     if (code == 0)
         code = sfs_sqlite_file_check(connection, error);
@@ -144,6 +146,20 @@ static struct sfs_sqlite_connection *wait_for_idle(struct sfs_sqlite *store, boo
     return connection;
 }
 
+/* Under the mutex, where no more can be opened: what is in the file can still be read, as long as there is
+ * a connection. NULL: there is none, or all are in use for long. */
+static struct sfs_sqlite_connection *wait_for_other(struct sfs_sqlite *store)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += LOST_WAIT;
+    struct sfs_sqlite_connection *connection;
+    int code = 0;
+    while (!(connection = find_idle(store, false, true)) && store->readers > 0 && code == 0)
+        code = pthread_cond_clockwait(&store->pool_free, &store->pool_mutex, CLOCK_MONOTONIC, &end);
+    return connection;
+}
+
 static int take(struct sfs_sqlite *store, bool scans, struct sfs_sqlite_connection **ret_connection,
                 struct sfs_error *error)
 {
@@ -154,13 +170,17 @@ static int take(struct sfs_sqlite *store, bool scans, struct sfs_sqlite_connecti
     }
     int code = sfs_sqlite_connect(store, scans ? SFS_SQLITE_SCANS : SFS_SQLITE_READS,
                                   ret_connection, error);
-    if (code != 0) {
-        pthread_mutex_lock(&store->pool_mutex);
-        store->readers--;
-        pthread_cond_signal(&store->pool_free);
-        pthread_mutex_unlock(&store->pool_mutex);
-    }
-    return code;
+    if (code == 0)
+        return 0;
+    pthread_mutex_lock(&store->pool_mutex);
+    store->readers--;
+    pthread_cond_signal(&store->pool_free);
+    connection = code == SFS_E_LOST ? wait_for_other(store) : NULL;
+    pthread_mutex_unlock(&store->pool_mutex);
+    if (!connection)
+        return code;
+    *ret_connection = connection;
+    return 0;
 }
 
 int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,

@@ -26,7 +26,6 @@
 #define SFS_SQLITE_LEASE_MS ((uint64_t)10 * 60 * 1000)
 #define SFS_SQLITE_LEASE ((int64_t)SFS_SQLITE_LEASE_MS * 1000000) /* nanoseconds */
 #define SFS_SQLITE_OWNER_SIZE 128
-
 struct sfs_sqlite;
 
 /* What the indexes were at one state: the newest that a snapshot asked about (index.c). */
@@ -121,7 +120,6 @@ struct sfs_sqlite_sweep {
 struct sfs_sqlite_memo;    /* memo.c */
 struct sfs_sqlite_request; /* write.c */
 struct sfs_sqlite_feed;    /* feed.c */
-
 struct sfs_sqlite {
     struct sfs_storage storage;
     char *path;
@@ -154,6 +152,8 @@ struct sfs_sqlite {
     int64_t own_next;                      /* … the one it is about to make, 0: none … */
     int64_t others_last;                   /* … and the last that it met of others, 0: none */
     int turn;                              /* the log, for turns among processes; -1: not open */
+    int files[3];                /* database, log, its index, as opened (files.c); -1: not open */
+    _Atomic bool lost;           /* one of them was not under its name when it was last looked at */
 
     struct sfs_sqlite_positions held, kept; /* positions.c; whoever holds the write connection */
     struct sfs_sqlite_sweep sweep;

@@ -43,6 +43,7 @@ static void free_store(struct sfs_sqlite *store)
     sfs_sqlite_readers_close(store);
     sfs_sqlite_disconnect(store->writer);
     sfs_sqlite_disconnect(store->freezer);
+    sfs_sqlite_files_end(store);
     if (store->turn >= 0)
         close(store->turn);
     pthread_mutex_destroy(&store->pool_mutex);
@@ -74,6 +75,16 @@ static int checkpoint(struct sfs_sqlite *store, struct sfs_error *error)
     return sfs_sqlite_fail(store->writer, result, "write everything to disk", error);
 }
 
+/* Where our files have lost their names, the log that SQLite would remove by name is another one's. What ours
+ * held is in the database now, wherever that is. */
+static int leave_others(struct sfs_sqlite *store, struct sfs_error *error)
+{
+    int code = sfs_sqlite_files_check(store, error);
+    if (code != 0)
+        sqlite3_db_config(store->writer->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return code;
+}
+
 static int sqlite_close(struct sfs_storage *base, struct sfs_error *error)
 {
     struct sfs_sqlite *store = sfs_sqlite_of(base);
@@ -86,6 +97,8 @@ static int sqlite_close(struct sfs_storage *base, struct sfs_error *error)
         sqlite3_busy_timeout(store->writer->db, 0); /* closing waits for nobody */
         (void)sfs_sqlite_prune(store, 200, NULL);
         code = checkpoint(store, error);
+        int lost = leave_others(store, code == 0 ? error : NULL);
+        code = code != 0 || base->read_only ? code : lost;
     }
     free_store(store);
     return code;
@@ -152,6 +165,7 @@ static const struct sfs_override_operations override_operations = {
     .check = sfs_sqlite_check,
     .data = sqlite_data,
     .watch = sfs_sqlite_watch,
+    .files = sfs_sqlite_files,
     .version = sfs_sqlite_version,
     .reserve_ids = sqlite_reserve_ids,
     .index = &sfs_sqlite_index_operations,
@@ -228,7 +242,8 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
     store->local = sfs_sqlite_is_local(store->path);
     store->complete = sfs_probe_is_complete(store->path);
-    return store->complete ? 0 : sfs_probe_inode(store->path, error);
+    int code = store->complete ? 0 : sfs_probe_inode(store->path, error);
+    return code ? code : sfs_sqlite_files_begin(store, false, error);
 }
 
 static bool is_unreserved(char byte)
@@ -403,7 +418,7 @@ static struct sfs_sqlite *new_store(void)
     pthread_mutex_init(&store->indexes_mutex, NULL);
     sfs_sqlite_pool_init(store);
     sfs_sqlite_owner_self(store->owner, sizeof(store->owner));
-    store->turn = -1;
+    store->turn = store->files[0] = store->files[1] = store->files[2] = -1;
     store->options = (struct sfs_sqlite_options){.cache = UINT64_C(64) << 20,
                                                  .mmap = UINT64_C(256) << 20,
                                                  .busy_timeout = 5000,
@@ -456,11 +471,15 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
     /* A store that is opened read-only is still written for leases, where that is possible. */
     bool writable = !(flags & SFS_OPEN_READ_ONLY) || is_writable(store->path);
     if (writable)
+        code = sfs_sqlite_files_single(store, error);
+    if (code == 0 && writable)
         code = open_writer(store, flags, error);
     if (code == 0 && !store->writer)
         code = open_unwritable(store, error);
     if (code == 0 && sfs_sqlite_schema_is_old(store))
         sfs_sqlite_readers_close(store); /* which may have been made before that was known */
+    if (code == 0 && store->writer)
+        code = sfs_sqlite_files_begin(store, true, error);
     if (code == 0 && store->writer)
         code = clear_up(store, flags, error);
     return code == 0 && (flags & SFS_OPEN_FROZEN) ? freeze(store, error) : code;

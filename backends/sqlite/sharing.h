@@ -77,4 +77,17 @@ int sfs_sqlite_version(struct sfs_storage *base, uint64_t *ret_version, struct s
  * last frame is in the log; at once where it cannot. NULL: nothing after all. */
 void sfs_sqlite_before_commit(struct sfs_sqlite_connection *connection, void (*call)(void *context), void *context);
 
+/* --- the files (files.c) --- */
+
+/* Keeps the database, or `all` three files once they are there, for the calls below. NOT_FOUND … */
+int sfs_sqlite_files_begin(struct sfs_sqlite *store, bool all, struct sfs_error *error);
+void sfs_sqlite_files_end(struct sfs_sqlite *store);
+/* LOST if one of them is not under its name any more; also sets store->lost. Two system calls a file. */
+int sfs_sqlite_files_check(struct sfs_sqlite *store, struct sfs_error *error);
+/* INVALID if the database has several names. */
+int sfs_sqlite_files_single(const struct sfs_sqlite *store, struct sfs_error *error);
+/* As sfs_check_files(). */
+int sfs_sqlite_files(struct sfs_storage *base, sfs_report_function *report, void *context,
+                     struct sfs_error *error);
+
 #endif

@@ -281,6 +281,12 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
     struct sfs_sqlite *store = transaction->store;
     struct sfs_sqlite_stamp before = sfs_sqlite_memo_stamp(store); /* nobody else can commit now */
     bool failed_alone = count == 1 && group[0]->code != 0;
+    bool strict = durable || store->options.synchronous || store->lost;
+    int code = strict ? sfs_sqlite_files_check(store, error) : 0;
+    if (code != 0) {
+        sfs_sqlite_rollback(transaction);
+        return code;
+    }
     if (!changed || failed_alone) {
         sfs_sqlite_rollback(transaction);
         return durable && !failed_alone ? sync_log(transaction, error) : 0;
@@ -289,7 +295,7 @@ static int commit_group(struct sfs_sqlite_transaction *transaction,
     bool published = is_published(group, count);
     if (published)
         sfs_sqlite_before_commit(store->writer, publish, &members);
-    int code = sfs_sqlite_commit(transaction, error);
+    code = sfs_sqlite_commit(transaction, error);
     if (published)
         sfs_sqlite_before_commit(store->writer, NULL, NULL);
     if (code != 0)
@@ -465,7 +471,7 @@ int sfs_sqlite_sync(struct sfs_storage *base, uint64_t sequence, struct sfs_erro
     bool synced = sequence != 0 && sequence <= (uint64_t)store->synced;
     pthread_mutex_unlock(&store->queue_mutex);
     if (synced)
-        return 0;
+        return sfs_sqlite_files_check(store, error);
     struct sfs_sqlite_request request = {.durable = true, .error = error};
     return submit(store, &request);
 }

@@ -53,6 +53,7 @@ static const struct code_row codes[] = {
     ROW(SFS_E_TIMED_OUT, RESOURCE, ETIMEDOUT),
     ROW(SFS_E_UNREACHABLE, CONNECTION, EHOSTDOWN),
     ROW(SFS_E_IO, IO, EIO),
+    ROW(SFS_E_LOST, IO, EIO),
 };
 
 /* What system calls report beyond the errno of the table above. */

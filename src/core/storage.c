@@ -361,6 +361,15 @@ int sfs_watch_open(struct sfs_storage *store, struct sfs_watch **ret_watch, stru
     return able->operations->override->watch(able, ret_watch, error);
 }
 
+int sfs_check_files(struct sfs_storage *store, sfs_report_function *report, void *context,
+                    struct sfs_error *error)
+{
+    struct sfs_storage *able = store;
+    while (able && !(able->operations->override && able->operations->override->files))
+        able = able->below;
+    return able ? able->operations->override->files(able, report, context, error) : 0;
+}
+
 int sfs_watch_wait(struct sfs_watch *watch, uint64_t timeout_ms, struct sfs_error *error)
 {
     return watch->operations->wait(watch, timeout_ms, error);

@@ -25,6 +25,7 @@ libstorefs_la_SOURCES += src/util/tree.c src/util/tree.h
 libstorefs_la_SOURCES += src/util/lock_file.c src/util/lock_file.h
 libstorefs_la_SOURCES += src/util/place.c src/util/place.h
 libstorefs_la_SOURCES += src/util/probe.c src/util/probe.h
+libstorefs_la_SOURCES += src/util/identity.c src/util/identity.h
 libstorefs_la_SOURCES += src/util/binary.c src/util/binary.h
 # What JavaScript makes of JSON.
 libstorefs_la_SOURCES += src/util/js_value.h src/util/js_value.c src/util/js_number.c src/util/js_string.c

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "util/file.h"
+#include "util/identity.h"
 
 #define ORIGIN "lock"
 #define TRIES 1000 /* others may have removed the file that was opened, but not each time */
@@ -136,6 +137,12 @@ int sfs_lock_file_take(const char *path, bool shared, const char *subject,
     }
     *ret_lock = lock;
     return 0;
+}
+
+int sfs_lock_file_check(const struct sfs_lock_file *lock, struct sfs_error *error)
+{
+    int code = lock->fd < 0 ? 0 : sfs_identity_check(lock->fd, lock->path, ORIGIN, error);
+    return code ? sfs_error_context(error, code, "the store is not locked any more") : 0;
 }
 
 void sfs_lock_file_release(struct sfs_lock_file *lock)

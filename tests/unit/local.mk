@@ -176,3 +176,5 @@ tests_unit_test_notifier_SOURCES = tests/unit/test_notifier.c
 tests_unit_test_notifier_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
 tests_unit_test_notifier_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fuse_lowlevel_notify_inval_inode
 tests_unit_test_notifier_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/test_own_files
+tests_unit_test_own_files_SOURCES = tests/unit/test_own_files.c

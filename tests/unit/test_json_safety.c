@@ -263,7 +263,7 @@ static void test_changed_meanwhile(void **state)
     struct sfs_error error;
     json_set(store, TEXT("a"), TEXT("1"));
     json_write_file(TEXT("{\"theirs\": 1}"));
-    assert_int_equal(sfs_set(store, TEXT("a"), TEXT("2"), &error), SFS_E_CONFLICT);
+    assert_int_equal(sfs_set(store, TEXT("a"), TEXT("2"), &error), SFS_E_LOST);
     assert_non_null(strstr(error.message, "another program"));
     json_check_value(store, TEXT("a"), TEXT("1"));
     json_check_file(json_path, TEXT("{\"theirs\": 1}"));

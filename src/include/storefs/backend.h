@@ -51,9 +51,7 @@ struct sfs_time_operations {
 /* What an engine may do better than the derived form. Each may be NULL. Layers: a layer that
  * intercepts reads (writes) also cuts off the overrides of the stores below that read (write). */
 struct sfs_override_operations {
-    /* Counts at once. */
     int (*totals)(struct sfs_storage *store, struct sfs_totals *ret_totals, struct sfs_error *error);
-    /* A consistent copy in the backend's own format. */
     int (*backup)(struct sfs_storage *store, const char *path, sfs_progress_function *progress,
                   void *context, struct sfs_error *error);
     /* Checks what the derived form (a scan that reads every value) cannot see. */
@@ -64,8 +62,10 @@ struct sfs_override_operations {
     /* As sfs_data(). */
     int (*data)(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
                 struct sfs_extent *ret_extent, struct sfs_error *error);
-    /* As sfs_watch_open(), of the opening as a whole: no layer cuts it off. */
+    /* As sfs_watch_open() and sfs_check_files(), of the opening as a whole: no layer cuts them off. */
     int (*watch)(struct sfs_storage *store, struct sfs_watch **ret_watch, struct sfs_error *error);
+    int (*files)(struct sfs_storage *store, sfs_report_function *report, void *context,
+                 struct sfs_error *error);
     /* As sfs_version(). */
     int (*version)(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error);
     /* As sfs_reserve_ids(). Engines give new records the ids that they come with. */

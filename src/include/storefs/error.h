@@ -58,6 +58,7 @@ enum sfs_code {
 
     /* the operating system or the engine failed in another way */
     SFS_E_IO = -70,
+    SFS_E_LOST = -71, /* the store's file was removed, moved, replaced or rewritten while it was open */
 };
 
 /* The family of a code, for programs that handle a whole family alike. */

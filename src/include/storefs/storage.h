@@ -307,6 +307,13 @@ typedef void sfs_report_function(void *context, const char *sentence);
 SFS_API int sfs_check(struct sfs_storage *store, bool repair, sfs_report_function *report, void *context,
                       uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
 
+/* Compares the store's own files with what was opened: 0, or LOST with a sentence if one was removed, moved
+ * or replaced. `report` (may be NULL) gets one sentence for each thing that endangers nothing yet, such as a
+ * second name (hard link). Durable commits and sfs_sync() make the same comparison and fail with LOST,
+ * changing nothing; so does every commit after them, until the file is back. 0 for stores without files. */
+SFS_API int sfs_check_files(struct sfs_storage *store, sfs_report_function *report, void *context,
+                            struct sfs_error *error);
+
 /* The backends there are: one row each, ends with scheme NULL. */
 struct sfs_backend_info {
     const char *scheme;  /* "sqlite" */
