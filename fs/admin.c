@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * admin/: the last errors of the mount, and its numbers.
+ * admin/: the last errors of the mount, what is wrong with the store's own files, and numbers.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -54,6 +54,36 @@ static const struct fs_class errors_class = {
     .name = "errors",
     .stat = errors_stat,
     .open = errors_open,
+    .read = fs_text_read,
+    .release = fs_text_release,
+};
+
+/* --- files --- */
+
+static void add_warning(void *context, const char *sentence)
+{
+    (void)!sfs_buffer_printf(context, "warning: %s\n", sentence);
+}
+
+static int make_files(struct fs_call *call, struct sfs_buffer *out)
+{
+    int code = sfs_check_files(call->fs->space->store, add_warning, out, &call->error);
+    if (code == SFS_E_LOST)
+        code = sfs_buffer_printf(out, "lost: %s\n", call->error.message);
+    return code;
+}
+
+static int files_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
+                      struct fuse_file_info *info)
+{
+    (void)node;
+    return open_text(call, open, info, make_files);
+}
+
+static const struct fs_class files_class = {
+    .name = "files",
+    .stat = file_stat,
+    .open = files_open,
     .read = fs_text_read,
     .release = fs_text_release,
 };
@@ -131,6 +161,7 @@ static const struct fs_class stats_class = {
 
 static const struct fs_fixed entries[] = {
     {"errors", &errors_class, S_IFREG | 0444, false},
+    {"files", &files_class, S_IFREG | 0444, false},
     {"stats.json", &stats_class, S_IFREG | 0444, false},
     {NULL, NULL, 0, false},
 };

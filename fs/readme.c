@@ -19,7 +19,8 @@ static const char where[] =
     "indexes/ mkdir indexes/FIELD (or FIELD,FIELD or unique:FIELD) makes an index, where the store has them;\n"
     "         rmdir drops it. indexes/FIELD/stats has its numbers, also while it is made\n"
     "tx/      transactions%s\n"
-    "admin/   errors: the last 100, one JSON line each; stats.json: numbers\n\n";
+    "admin/   errors: the last 100, one JSON line each; stats.json: numbers; files: what is wrong with the\n"
+    "         store's own files, empty if they are in place\n\n";
 
 static const char writing[] =
     "Writing: what a program writes is committed whole when it closes the file, or at fsync(2), which\n"

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What touches a mount that may be dead or hung: done in a child, or by a call that cannot wait. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
@@ -10,6 +13,8 @@
 
 #include "tools/child.h"
 #include "tools/mounts.h"
+
+#define FILES_MS 2000
 
 /* statfs, because the kernel answers stat from its cache. */
 static int ask(void *context)
@@ -24,6 +29,44 @@ enum tool_probe tool_mount_probe(const char *directory, int timeout_ms)
     if (system_errno < 0 || system_errno == ETIMEDOUT)
         return TOOL_SILENT;
     return system_errno == ENOTCONN || system_errno == ECONNABORTED ? TOOL_DEAD : TOOL_ALIVE;
+}
+
+/* Shared with the child. */
+struct answer {
+    const char *directory;
+    char text[TOOL_FILES_SIZE];
+};
+
+static int read_files(void *context)
+{
+    struct answer *answer = context;
+    char path[8192];
+    snprintf(path, sizeof path, "%s/admin/files", answer->directory);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    return descriptor >= 0 && read(descriptor, answer->text, sizeof answer->text - 1) >= 0 ? 0 : EIO;
+}
+
+void tool_mount_files(const char *directory, int timeout_ms, char text[TOOL_FILES_SIZE])
+{
+    text[0] = '\0';
+    struct answer *answer = mmap(NULL, sizeof *answer, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (answer == MAP_FAILED)
+        return;
+    answer->directory = directory;
+    if (tool_child_ask(read_files, answer, timeout_ms) == 0)
+        memcpy(text, answer->text, TOOL_FILES_SIZE);
+    munmap(answer, sizeof *answer);
+}
+
+int tool_mount_check(const char *directory, struct sfs_error *error)
+{
+    char text[TOOL_FILES_SIZE];
+    tool_mount_files(directory, FILES_MS, text);
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+        if (strncmp(line, TOOL_LOST, sizeof TOOL_LOST - 1) == 0)
+            return sfs_fail(error, SFS_E_LOST, "mount", "%s", line + sizeof TOOL_LOST - 1);
+    return 0;
 }
 
 static int remove_as_root(const char *directory, bool lazy, struct sfs_error *error)

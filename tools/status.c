@@ -29,30 +29,50 @@ static void put_json_string(const char *text)
     putchar('"');
 }
 
-static void show_json(const struct tool_mount *mount, enum tool_probe state)
+/* Each line of what is said of the store's files; true if one is lost. */
+static bool show_files(char *files, bool json)
+{
+    bool lost = false;
+    for (char *line, *rest = files; (line = strsep(&rest, "\n")) && *line;) {
+        lost |= strncmp(line, TOOL_LOST, sizeof TOOL_LOST - 1) == 0;
+        if (json && line != files)
+            putchar(',');
+        if (json)
+            put_json_string(line);
+        else
+            printf("    %s\n", line);
+    }
+    return lost;
+}
+
+static bool show_json(const struct tool_mount *mount, enum tool_probe state, char *files)
 {
     fputs("{\"directory\":", stdout);
     put_json_string(mount->directory);
     fputs(",\"store\":", stdout);
     put_json_string(mount->source);
-    printf(",\"read_only\":%s,\"state\":\"%s\"}\n", mount->read_only ? "true" : "false",
+    printf(",\"read_only\":%s,\"state\":\"%s\",\"files\":[", mount->read_only ? "true" : "false",
            states[state]);
+    bool lost = show_files(files, true);
+    fputs("]}\n", stdout);
+    return lost;
 }
 
-static void show_text(const struct tool_mount *mount, enum tool_probe state)
+static bool show_text(const struct tool_mount *mount, enum tool_probe state, char *files)
 {
     tool_output_key(sfs_string(mount->directory), true);
     fputs("  ", stdout);
     tool_output_key(sfs_string(mount->source), true);
     printf("  %s  %s\n", mount->read_only ? "read-only" : "read-write", states[state]);
     if (state == TOOL_ALIVE)
-        return;
+        return show_files(files, false);
     printf("    to clear it: storefs unmount %s", state == TOOL_SILENT ? "--lazy " : "");
     tool_output_key(sfs_string(mount->directory), true);
     putchar('\n');
+    return false;
 }
 
-/* How many there are; *ret_ill counts those that are not alive. */
+/* How many there are; *ret_ill counts those that are not alive, or have lost a file. */
 static size_t show_all(const struct tool_mounts *mounts, const char *directory, bool json,
                        size_t *ret_ill)
 {
@@ -63,8 +83,11 @@ static size_t show_all(const struct tool_mounts *mounts, const char *directory, 
         if (!mount->is_storefs || (directory && strcmp(directory, mount->directory) != 0))
             continue;
         enum tool_probe state = tool_mount_probe(mount->directory, PROBE_MS);
-        (json ? show_json : show_text)(mount, state);
-        ill += state != TOOL_ALIVE;
+        char files[TOOL_FILES_SIZE] = "";
+        if (state == TOOL_ALIVE)
+            tool_mount_files(mount->directory, PROBE_MS, files);
+        bool lost = (json ? show_json : show_text)(mount, state, files);
+        ill += lost || state != TOOL_ALIVE;
         count++;
     }
     *ret_ill = ill;
@@ -116,7 +139,8 @@ const struct tool_command tool_status_command = {
     .summary = "Show which stores are mounted, and whether they answer",
     .details =
         "Each line: directory, store, read-write or read-only, and alive, dead (its process was\n"
-        "killed) or silent (no answer in two seconds). Exit code 1 if one is not alive.\n",
+        "killed) or silent (no answer in two seconds); then what is wrong with the store's own files,\n"
+        "such as one that was removed. Exit code 1 if one is not alive, or has lost a file.\n",
     .options = options,
     .words_min = 0,
     .words_max = 1,

@@ -195,10 +195,11 @@ const char *tool_target_name(const struct tool_target *target)
     return target->base ? target->base : target->uri;
 }
 
-/* A mounted store for a second process. */
-static int open_beside(struct sfs_storage **ret_store, const char *uri, unsigned flags,
+/* A mounted store for a second process, which opens by name what the mount may have under another one. */
+static int open_beside(struct sfs_storage **ret_store, const struct place *place, unsigned flags,
                        struct sfs_error *error)
 {
+    const char *uri = place->uri;
     static const char sentence[] =
         "the mounted store %s cannot be opened beside its mount: unmount it first";
     if (strncmp(uri, "memory:", 7) == 0)
@@ -207,7 +208,11 @@ static int open_beside(struct sfs_storage **ret_store, const char *uri, unsigned
                         "'storefs query'",
                         uri);
     struct sfs_storage *store;
-    int result = sfs_open(&store, uri, flags & ~(unsigned)SFS_OPEN_CREATE, error);
+    int result = tool_mount_check(place->base, error);
+    if (result)
+        return sfs_error_context(error, result, "in the place of the store mounted at %s is another, or none",
+                                 place->base);
+    result = sfs_open(&store, uri, flags & ~(unsigned)SFS_OPEN_CREATE, error);
     if (result == SFS_E_BUSY)
         return sfs_fail(error, result, "target", sentence, uri);
     if (result)
@@ -235,7 +240,7 @@ int tool_store_open(struct sfs_storage **ret_store, const char *text, unsigned f
                           "%s is mounted read-only: to change the store, name it by its URI, %s",
                           place.base, place.uri);
     else if (result > 0)
-        result = open_beside(ret_store, place.uri, flags, error);
+        result = open_beside(ret_store, &place, flags, error);
     free(place.base);
     free(place.uri);
     return result;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tools/child.h"
@@ -44,11 +45,26 @@ static int sync_store(const char *directory, struct sfs_error *error)
     if (descriptor < 0)
         return sfs_fail_errno(error, errno, "unmount", "cannot sync: %s", path);
     int failed = fsync(descriptor) < 0 ? errno : 0;
+    char sentence[SFS_ERROR_MESSAGE];
+    ssize_t size = fgetxattr(descriptor, "user.storefs.error", sentence, sizeof sentence);
     close(descriptor);
     if (!failed || failed == EROFS)
         return 0;
-    return sfs_fail_errno(error, failed, "unmount", "cannot sync %s, which stays mounted",
-                          directory);
+    if (size <= 0)
+        return sfs_fail_errno(error, failed, "unmount", "cannot sync %s", directory);
+    return sfs_fail(error, SFS_E_IO, "unmount", "cannot sync %s: %.*s", directory, (int)size, sentence);
+}
+
+/* The mount stays, since what it holds may be nowhere else. */
+static int stay_mounted(const char *directory, int code)
+{
+    if (tool_mount_check(directory, NULL) == SFS_E_LOST)
+        tool_say("%s stays mounted, and can be read: 'storefs export dir:%s/keys FILE' saves what is in it, "
+                 "'storefs unmount --lazy %s' gives up the rest",
+                 directory, directory, directory);
+    else
+        tool_say("%s stays mounted; --lazy takes it away all the same", directory);
+    return code;
 }
 
 static int name_users(const char *directory, struct sfs_error *error)
@@ -76,9 +92,14 @@ static int unmount_live(const struct tool_mount *mount, bool lazy, struct sfs_er
 {
     const char *directory = mount->directory;
     pid_t daemon = daemon_of(directory);
-    int result = sync_store(directory, error);
-    if (!result)
-        result = tool_mount_remove(directory, lazy, error);
+    int unsaved = sync_store(directory, error);
+    if (unsaved && !lazy)
+        return stay_mounted(directory, unsaved);
+    struct sfs_error removing;
+    int result = tool_mount_remove(directory, lazy, unsaved ? &removing : error);
+    if (unsaved)
+        return sfs_error_context(error, unsaved, "%s",
+                                 result ? "nor can it be detached" : "detached, not everything is saved");
     if (result == SFS_E_BUSY)
         return name_users(directory, error);
     if (result)

@@ -46,3 +46,4 @@ test_helpers += tests/mount/odd_files
 tests_mount_odd_files_SOURCES = tests/mount/odd_files.c
 tests_mount_odd_files_CPPFLAGS = $(sfs_public) $(FUSE_CFLAGS)
 tests_mount_odd_files_LDADD = $(FUSE_LIBS)
+mount_scripts += tests/mount/test_lost_files.sh
