@@ -14,6 +14,7 @@
 #include "fs/mount.h"
 #include "tools/child.h"
 #include "tools/command.h"
+#include "tools/cover.h"
 #include "tools/exit.h"
 #include "tools/message.h"
 #include "tools/mount_options.h"
@@ -31,6 +32,7 @@ struct job {
     char *directory; /* absolute */
     struct fs_options options;
     int report; /* the pipe to the waiting parent; -1 in the foreground */
+    int null;   /* opened before the mount, as all that the process opens by name */
 };
 
 static int refuse_live(const char *directory, const struct tool_mount *mount,
@@ -91,6 +93,8 @@ static int prepare_directory(struct job *job, const char *directory, struct sfs_
                         directory);
     if (!result)
         result = clear_dead(job->directory, error);
+    if (!result)
+        result = tool_cover_check(job->directory, job->uri, job->options.temporary, error);
     if (!result && !job->options.nonempty)
         result = check_empty(job->directory, error);
     return result;
@@ -108,12 +112,11 @@ static void report_ready(void *context)
 {
     struct job *job = context;
     struct sfs_error none = {0};
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int descriptor = 0; null >= 0 && descriptor <= STDERR_FILENO; descriptor++)
-        if (dup2(null, descriptor) < 0)
+    for (int descriptor = 0; job->null >= 0 && descriptor <= STDERR_FILENO; descriptor++)
+        if (dup2(job->null, descriptor) < 0)
             break;
-    if (null >= 0)
-        close(null);
+    if (job->null >= 0)
+        close(job->null);
     /* Not before: the store's URI may hold relative paths. */
     if (chdir("/") < 0 || write(job->report, &none, sizeof none) != (ssize_t)sizeof none)
         kill(getpid(), SIGTERM);
@@ -146,6 +149,7 @@ static void become_daemon(struct job *job)
     closefrom(job->report + 1);
     if (fcntl(job->report, F_SETFD, FD_CLOEXEC) < 0)
         _exit(TOOL_IO);
+    job->null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int result = serve(job, report_ready, &error);
     if (!result)
         exit(TOOL_OK);
@@ -211,14 +215,14 @@ static int run_job(struct job *job, const struct tool_call *call, struct sfs_err
         result = sfs_fail(error, SFS_E_INVALID, "mount", "'-o debug' needs -f");
     if (!result && job->options.keys_only && !job->options.read_only)
         result = sfs_fail(error, SFS_E_INVALID, "mount", "'-o keys-only' needs ro: '-o ro,keys-only'");
-    if (!result)
-        result = prepare_directory(job, call->words[1], error);
-    if (!result)
-        result = tool_uri_absolute(call->words[0], &job->uri, error);
-    if (result)
-        return result;
     const char *temporary = getenv("TMPDIR");
     job->options.temporary = temporary && *temporary == '/' ? temporary : NULL;
+    if (!result)
+        result = tool_uri_absolute(call->words[0], &job->uri, error);
+    if (!result)
+        result = prepare_directory(job, call->words[1], error);
+    if (result)
+        return result;
     return foreground ? serve(job, say_ready, error) : run_background(job, error);
 }
 

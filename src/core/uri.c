@@ -115,6 +115,28 @@ static int parse(struct parsed *parsed, struct sfs_error *error)
     return rc ? rc : decode(path, error);
 }
 
+static void free_parsed(struct parsed *parsed)
+{
+    free(parsed->text);
+    free(parsed);
+}
+
+/* The caller frees it. */
+static int parse_copy(const char *uri, struct parsed **ret_parsed, struct sfs_error *error)
+{
+    struct parsed *parsed = calloc(1, sizeof(*parsed));
+    if (!parsed || !(parsed->text = strdup(uri))) {
+        free(parsed);
+        return sfs_fail_memory(error, "uri");
+    }
+    int rc = parse(parsed, error);
+    if (rc)
+        free_parsed(parsed);
+    else
+        *ret_parsed = parsed;
+    return rc;
+}
+
 static int fail_scheme(const char *scheme, struct sfs_error *error)
 {
     struct sfs_buffer names = {0};
@@ -159,16 +181,37 @@ int sfs_open(struct sfs_storage **ret_store, const char *uri, unsigned flags,
         return sfs_fail(error, SFS_E_INVALID, "uri", "no URI, or unknown flags %#x", flags);
     if (flags & SFS_OPEN_FROZEN)
         flags |= SFS_OPEN_READ_ONLY;
-    struct parsed *parsed = calloc(1, sizeof(*parsed));
-    if (!parsed || !(parsed->text = strdup(uri))) {
-        free(parsed);
-        return sfs_fail_memory(error, "uri");
-    }
-    int rc = parse(parsed, error);
-    if (rc == 0)
-        rc = open_location(ret_store, &parsed->location, flags, error);
-    free(parsed->text);
-    free(parsed);
+    struct parsed *parsed;
+    int rc = parse_copy(uri, &parsed, error);
+    if (rc)
+        return rc;
+    rc = open_location(ret_store, &parsed->location, flags, error);
+    free_parsed(parsed);
+    return rc;
+}
+
+/* A store in memory has its file as an option. */
+static const char *path_of(const struct sfs_location *location)
+{
+    for (size_t i = 0; i < location->option_count && !location->path[0]; i++)
+        if (strcmp(location->options[i].name, "snapshot") == 0)
+            return location->options[i].value;
+    return location->path;
+}
+
+int sfs_uri_path(const char *uri, char **ret_path, struct sfs_error *error)
+{
+    struct parsed *parsed;
+    int rc = parse_copy(uri, &parsed, error);
+    if (rc)
+        return rc;
+    const char *path = path_of(&parsed->location);
+    char *copy = path[0] ? strdup(path) : NULL;
+    if (path[0] && !copy)
+        rc = sfs_fail_memory(error, "uri");
+    else
+        *ret_path = copy;
+    free_parsed(parsed);
     return rc;
 }
 

@@ -47,3 +47,4 @@ tests_mount_odd_files_SOURCES = tests/mount/odd_files.c
 tests_mount_odd_files_CPPFLAGS = $(sfs_public) $(FUSE_CFLAGS)
 tests_mount_odd_files_LDADD = $(FUSE_LIBS)
 mount_scripts += tests/mount/test_lost_files.sh
+mount_scripts += tests/mount/test_cover.sh

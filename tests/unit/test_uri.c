@@ -158,6 +158,29 @@ static void read_only_stores_refuse_changes(void **unused)
     assert_int_equal(sfs_close(NULL, &error), 0);
 }
 
+static void paths_are_told(void **unused)
+{
+    (void)unused;
+    static const char *const rows[][2] = {
+        {"sqlite:/a/b?cache=1M", "/a/b"},   {"a%20b", "a b"},  {"json:c%3fd", "c?d"},
+        {"memory:?snapshot=e%26f", "e&f"},  {"memory:", NULL}, {"sqlite:g?snapshot=h", "g"},
+        {"nothing:is/asked?of=it", "is/asked"},
+    };
+    struct sfs_error error = {0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *path = NULL;
+        assert_int_equal(sfs_uri_path(rows[i][0], &path, &error), 0);
+        if (rows[i][1])
+            assert_string_equal(path, rows[i][1]);
+        else
+            assert_null(path);
+        free(path);
+    }
+    char *untouched = NULL;
+    assert_int_equal(sfs_uri_path("sqlite:%zz", &untouched, &error), SFS_E_INVALID);
+    assert_null(untouched);
+}
+
 static void backends_are_listed(void **unused)
 {
     (void)unused;
@@ -177,6 +200,7 @@ int main(void)
         cmocka_unit_test(options_are_read),    cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(uris_are_refused),    cmocka_unit_test(paths_are_decoded),
         cmocka_unit_test(backends_are_listed), cmocka_unit_test(read_only_stores_refuse_changes),
+        cmocka_unit_test(paths_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

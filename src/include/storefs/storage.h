@@ -48,6 +48,9 @@ enum sfs_open_flags {
  */
 SFS_API int sfs_open(struct sfs_storage **ret_store, const char *uri, unsigned flags,
                      struct sfs_error *error);
+/* The file or directory that a URI names, decoded, as it was written: it need not be there. Owned by the caller;
+ * NULL: none, a store in memory alone. INVALID as of sfs_open(). */
+SFS_API int sfs_uri_path(const char *uri, char **ret_path, struct sfs_error *error);
 /* Writes what is not yet written and frees the store, whatever it returns; an error tells that
  * something could not be written. NULL is allowed. Closes the layers below too. */
 SFS_API int sfs_close(struct sfs_storage *store, struct sfs_error *error);
