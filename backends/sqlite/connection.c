@@ -168,8 +168,9 @@ static int take(struct sfs_sqlite *store, bool scans, struct sfs_sqlite_connecti
         *ret_connection = connection;
         return 0;
     }
+    struct sfs_error failure;
     int code = sfs_sqlite_connect(store, scans ? SFS_SQLITE_SCANS : SFS_SQLITE_READS,
-                                  ret_connection, error);
+                                  ret_connection, &failure);
     if (code == 0)
         return 0;
     pthread_mutex_lock(&store->pool_mutex);
@@ -177,10 +178,13 @@ static int take(struct sfs_sqlite *store, bool scans, struct sfs_sqlite_connecti
     pthread_cond_signal(&store->pool_free);
     connection = code == SFS_E_LOST ? wait_for_other(store) : NULL;
     pthread_mutex_unlock(&store->pool_mutex);
-    if (!connection)
-        return code;
-    *ret_connection = connection;
-    return 0;
+    if (connection) {
+        *ret_connection = connection;
+        return 0;
+    }
+    if (error)
+        *error = failure;
+    return code;
 }
 
 int sfs_sqlite_reader_take(struct sfs_sqlite *store, struct sfs_sqlite_connection **ret_connection,

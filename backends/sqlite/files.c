@@ -62,6 +62,27 @@ int sfs_sqlite_files_check(struct sfs_sqlite *store, struct sfs_error *error)
     return code;
 }
 
+/* Ours may be written into a database that has moved along, or has no other log. Into one with a log that is not
+ * ours it may not: the next opening writes that one's older pages over it. */
+static bool has_other_log(const struct sfs_sqlite *store)
+{
+    char path[PATH_MAX + 8];
+    name_file(store, 1, path);
+    return store->files[1] >= 0 &&
+           sfs_identity_check(store->files[1], path, SFS_SQLITE_ORIGIN, NULL) == SFS_E_LOST &&
+           access(path, F_OK) == 0 &&
+           sfs_identity_check(store->files[0], store->path, SFS_SQLITE_ORIGIN, NULL) == 0;
+}
+
+int sfs_sqlite_checkpoint(const struct sfs_sqlite *store, sqlite3 *db, int mode, int *ret_log)
+{
+    if (!has_other_log(store))
+        return sqlite3_wal_checkpoint_v2(db, NULL, mode, ret_log, NULL);
+    if (ret_log)
+        *ret_log = 0;
+    return SQLITE_BUSY;
+}
+
 int sfs_sqlite_files_single(const struct sfs_sqlite *store, struct sfs_error *error)
 {
     struct stat status;

@@ -7,6 +7,7 @@
  * reads an old one, does its work.
  */
 #include "backends/sqlite/index.h"
+#include "backends/sqlite/sharing.h"
 
 #include <signal.h>
 #include <string.h>
@@ -110,14 +111,14 @@ int sfs_sqlite_sweep(struct sfs_sqlite *store, bool *ret_removed, struct sfs_err
  * moment: the connection is hasty), but not for another checkpoint, which leaves `log` as it is:
  * that one ends without us, and is waited for as for any lock.
  */
-static void begin_log_anew(struct sfs_sqlite_connection *connection, const char *name, bool wait)
+static void begin_log_anew(struct sfs_sqlite_connection *connection, bool wait)
 {
     int64_t begin = sfs_clock_monotonic();
     int64_t busy = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
     for (;;) {
         int log = -1;
-        int result = sqlite3_wal_checkpoint_v2(connection->db, name, SQLITE_CHECKPOINT_RESTART,
-                                               &log, NULL);
+        int result = sfs_sqlite_checkpoint(connection->store, connection->db,
+                                           SQLITE_CHECKPOINT_RESTART, &log);
         int64_t most = log < 0 ? busy : busy < LOG_PATIENCE ? busy : LOG_PATIENCE;
         if (result != SQLITE_BUSY || !wait || sfs_clock_monotonic() - begin >= most)
             return;
@@ -125,40 +126,55 @@ static void begin_log_anew(struct sfs_sqlite_connection *connection, const char 
     }
 }
 
-/*
- * Instead of SQLite's own checkpoint in whoever's commit makes the log long. Who commits without
- * pause adds to the log meanwhile, and where many read in turn there is always one, so that it
- * could never begin anew: then, each so many pages, the commit waits a moment for readers to be
- * done. On a busy machine the thread may be slow at it: from LOG_MOST pages on commits wait for it.
- * What fails here the next commit tries again: the commit itself is done.
- */
-static int after_commit(void *context, sqlite3 *db, const char *name, int frames)
+static bool keeper_runs(struct sfs_sqlite *store, bool log_is_long)
 {
-    struct sfs_sqlite *store = context;
-    struct sfs_sqlite_connection *connection = store->writer;
     struct sfs_sqlite_pool *pool = &store->pool;
-    if (frames < connection->log_tried)
-        connection->log_tried = 0;
-    if (frames < LOG_LONG)
-        return SQLITE_OK;
     pthread_mutex_lock(&pool->mutex);
-    bool here = pool->keeper != SFS_SQLITE_KEEPER_RUNNING;
-    if (!here) {
+    bool runs = pool->keeper == SFS_SQLITE_KEEPER_RUNNING;
+    if (runs && log_is_long) {
         pool->log_is_long = true;
         sfs_sqlite_keeper_wake_by(store, sfs_clock_monotonic());
     }
     pthread_mutex_unlock(&pool->mutex);
+    return runs;
+}
+
+/* Only notes it: who waits for the commit to be over would wait for the checkpoint. */
+static int after_commit(void *context, sqlite3 *db, const char *name, int frames)
+{
+    struct sfs_sqlite *store = context;
+    struct sfs_sqlite_connection *connection = store->writer;
+    (void)db, (void)name;
+    if (frames < connection->log_tried)
+        connection->log_tried = 0;
+    connection->log_frames = frames;
+    if (frames >= LOG_LONG)
+        (void)keeper_runs(store, true);
+    return SQLITE_OK;
+}
+
+/*
+ * Instead of SQLite's own checkpoint in the commit that makes the log long: before the next transaction. Who commits
+ * without pause adds to the log meanwhile, and where many read in turn there is always one, so that it could never
+ * begin anew: then, each so many pages, the next transaction waits a moment for readers to be done. On a busy machine
+ * the thread may be slow at it: from LOG_MOST pages on transactions wait for it. What fails here the next one tries.
+ */
+void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection)
+{
+    int frames = connection->log_frames;
+    connection->log_frames = 0;
+    if (frames < LOG_LONG)
+        return;
     int step = frames >= LOG_MOST ? LOG_STEP : LOG_LONG;
     bool anew = frames >= LOG_TOO_LONG && frames >= connection->log_tried + step;
-    if (anew)
-        connection->log_tried = frames;
     connection->hasty = true;
-    if (anew)
-        begin_log_anew(connection, name, frames >= LOG_MOST);
-    else if (here)
-        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (anew) {
+        connection->log_tried = frames;
+        begin_log_anew(connection, frames >= LOG_MOST);
+    } else if (!keeper_runs(connection->store, false)) {
+        (void)sfs_sqlite_checkpoint(connection->store, connection->db, SQLITE_CHECKPOINT_PASSIVE, NULL);
+    }
     connection->hasty = false;
-    return SQLITE_OK;
 }
 
 /* First beside the commits, then what they have added meanwhile while none is made, so that the
@@ -168,13 +184,12 @@ static void shorten_log(struct sfs_sqlite *store)
     struct sfs_sqlite_connection *connection;
     if (sfs_sqlite_reader_take(store, &connection, NULL) != 0)
         return;
-    int result =
-        sqlite3_wal_checkpoint_v2(connection->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int result = sfs_sqlite_checkpoint(store, connection->db, SQLITE_CHECKPOINT_PASSIVE, NULL);
     sfs_sqlite_reader_give(connection);
     if (result != SQLITE_OK)
         return;
     sfs_sqlite_writer_enter(store);
-    (void)sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    (void)sfs_sqlite_checkpoint(store, store->writer->db, SQLITE_CHECKPOINT_PASSIVE, NULL);
     sfs_sqlite_writer_leave(store);
 }
 

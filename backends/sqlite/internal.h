@@ -56,7 +56,7 @@ struct sfs_sqlite_connection {
     bool hasty;                         /* which then ends after 20 ms */
     bool turns;    /* it is for the write lock, whose turn can be claimed … */
     bool claimed;  /* … and is (turn.c) */
-    int log_tried; /* pages of the log when it was last asked to begin anew */
+    int log_frames, log_tried; /* pages of the log after the last commit, and when it was last asked to begin anew */
     bool full;     /* commits wait for the disk */
     bool scans;    /* it is for long scans */
     struct sfs_sqlite_visitor visitor;

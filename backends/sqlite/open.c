@@ -66,8 +66,7 @@ static void free_store(struct sfs_sqlite *store)
  * log. */
 static int checkpoint(struct sfs_sqlite *store, struct sfs_error *error)
 {
-    int result =
-        sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    int result = sfs_sqlite_checkpoint(store, store->writer->db, SQLITE_CHECKPOINT_TRUNCATE, NULL);
     int primary = result & 0xff;
     if (primary == SQLITE_OK || primary == SQLITE_BUSY || primary == SQLITE_LOCKED ||
         primary == SQLITE_FULL)
@@ -79,9 +78,10 @@ static int checkpoint(struct sfs_sqlite *store, struct sfs_error *error)
  * held is in the database now, wherever that is. */
 static int leave_others(struct sfs_sqlite *store, struct sfs_error *error)
 {
-    int code = sfs_sqlite_files_check(store, error);
+    struct sfs_sqlite_connection *last = store->writer ? store->writer : store->freezer;
+    int code = last ? sfs_sqlite_files_check(store, error) : 0;
     if (code != 0)
-        sqlite3_db_config(store->writer->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        sqlite3_db_config(last->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return code;
 }
 
@@ -97,11 +97,10 @@ static int sqlite_close(struct sfs_storage *base, struct sfs_error *error)
         sqlite3_busy_timeout(store->writer->db, 0); /* closing waits for nobody */
         (void)sfs_sqlite_prune(store, 200, NULL);
         code = checkpoint(store, error);
-        int lost = leave_others(store, code == 0 ? error : NULL);
-        code = code != 0 || base->read_only ? code : lost;
     }
+    int lost = leave_others(store, code == 0 && !base->read_only ? error : NULL);
     free_store(store);
-    return code;
+    return code != 0 || base->read_only ? code : lost;
 }
 
 static const struct sfs_read_operations read_operations = {

@@ -156,6 +156,8 @@ void sfs_sqlite_keeper_watch_log(struct sfs_sqlite *store);
 /* A read transaction has been left open on the write connection: true if it will be ended soon. */
 bool sfs_sqlite_keeper_ends_near(struct sfs_sqlite *store);
 /* It looks at the pool at `at` (monotonic) at the latest. Under the pool's mutex. */
+/* Before a transaction of the writer: keeps the log short. */
+void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection);
 void sfs_sqlite_keeper_wake_by(struct sfs_sqlite *store, int64_t at);
 /* There is something to prune: it will be done `after` nanoseconds; `ask` does it now where there
  * is no thread. */

@@ -84,6 +84,9 @@ int sfs_sqlite_files_begin(struct sfs_sqlite *store, bool all, struct sfs_error 
 void sfs_sqlite_files_end(struct sfs_sqlite *store);
 /* LOST if one of them is not under its name any more; also sets store->lost. Two system calls a file. */
 int sfs_sqlite_files_check(struct sfs_sqlite *store, struct sfs_error *error);
+/* As sqlite3_wal_checkpoint_v2(), and the only call of it: SQLITE_BUSY also where another log lies beside the
+ * database. */
+int sfs_sqlite_checkpoint(const struct sfs_sqlite *store, sqlite3 *db, int mode, int *ret_log);
 /* INVALID if the database has several names. */
 int sfs_sqlite_files_single(const struct sfs_sqlite *store, struct sfs_error *error);
 /* As sfs_check_files(). */

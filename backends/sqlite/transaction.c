@@ -138,6 +138,7 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
     if (!connection)
         return sfs_fail(error, SFS_E_READ_ONLY, SFS_SQLITE_ORIGIN, "%s was opened read-only",
                         store->path);
+    sfs_sqlite_log_limit(connection);
     /* FULL syncs the log at the commit, and with it all commits before: one file, in order. */
     if (!store->options.synchronous && connection->full != durable) {
         int code = sfs_sqlite_execute(
@@ -220,8 +221,7 @@ int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_err
 
 bool sfs_sqlite_make_room(struct sfs_sqlite *store)
 {
-    return sqlite3_wal_checkpoint_v2(store->writer->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
-                                     NULL) == SQLITE_OK;
+    return sfs_sqlite_checkpoint(store, store->writer->db, SQLITE_CHECKPOINT_TRUNCATE, NULL) == SQLITE_OK;
 }
 
 static int transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
