@@ -5,7 +5,8 @@
 mnt=$TMPDIR/mnt
 
 refuses "needs ro" "$STOREFS" mount "sqlite:$TMPDIR/none.sqlite" "$TMPDIR" -o keys-only
-refuses "io_uring" "$STOREFS" mount "sqlite:$TMPDIR/none.sqlite" "$TMPDIR" -o io_uring
+mkdir "$TMPDIR/ring"
+refuses "io_uring" "$STOREFS" mount "sqlite:$TMPDIR/none.sqlite" "$TMPDIR/ring" -o io_uring
 
 head -c 3000000 /dev/urandom > "$TMPDIR/large"
 for backend in sqlite json; do
