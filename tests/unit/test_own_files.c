@@ -337,6 +337,27 @@ static void test_another_database(void **state)
     check_saved("sqlite:%s/store", "more");
 }
 
+/* A frozen store, which writes nothing, removes no log of others either. */
+static void test_frozen(void **state)
+{
+    (void)state;
+    struct sfs_storage *store, *other;
+    struct sfs_error error = {0};
+    begin();
+    store = must_open("sqlite:%s/store");
+    assert_int_equal(sfs_close(store, NULL), 0);
+    assert_int_equal(open_store("sqlite:%s/store", SFS_OPEN_FROZEN, &store, NULL), 0);
+    run("rm '%s'*", at("store"), "");
+    other = must_open("sqlite:%s/store");
+    assert_int_equal(set(other, "theirs", true, NULL), 0);
+    assert_int_equal(sfs_check_files(store, NULL, NULL, &error), SFS_E_LOST);
+    assert_int_equal(sfs_close(store, NULL), 0);
+    assert_int_equal(access(at("store-wal"), F_OK), 0);
+    assert_int_equal(set(other, "more", true, NULL), 0);
+    assert_int_equal(sfs_close(other, NULL), 0);
+    check_saved("sqlite:%s/store", "more");
+}
+
 /* A log that is not ours has the name of ours, and goes with the database by the time of the next opening: what
  * ours holds is not written over the pages that it is about. */
 static void test_another_log(void **state)
@@ -444,7 +465,7 @@ int main(void)
         cmocka_unit_test(test_directory_moved),  cmocka_unit_test(test_second_name),
         cmocka_unit_test(test_another_database), cmocka_unit_test(test_not_overwritten),
         cmocka_unit_test(test_no_false_alarm),
-        cmocka_unit_test(test_another_log),
+        cmocka_unit_test(test_another_log),      cmocka_unit_test(test_frozen),
     };
     return cmocka_run_group_tests(tests, make_top, remove_top);
 }
