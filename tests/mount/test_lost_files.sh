@@ -54,10 +54,16 @@ lost dir:own/store store 'moved to ' move
 mkdir own
 up sqlite:own/store "$TMPDIR/m"
 works synced m/keys/a
+exec 5> m/keys/held
+echo held >&5
 mv own moved
+refuses 'Input/output error' sync m/keys/held
 refuses 'Input/output error' synced m/keys/b
 refuses "$TMPDIR/moved/store" "$STOREFS" status "$TMPDIR/m"
 mv moved own
+works sync m/keys/held
+exec 5>&-
+same held "$("$STOREFS" get sqlite:own/store held)" 'what a program held through it'
 works synced m/keys/b
 works "$STOREFS" status "$TMPDIR/m"
 
