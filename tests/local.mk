@@ -20,7 +20,7 @@ AM_TESTS_ENVIRONMENT = \
 
 # The same tests with the long counts.
 check-long:
-	STOREFS_TEST_SCALE=full STOREFS_TEST_LIMIT=$${STOREFS_TEST_LIMIT:-3600} $(MAKE) check
+	STOREFS_TEST_SCALE=full STOREFS_TEST_LIMIT=$${STOREFS_TEST_LIMIT:-9000} $(MAKE) check
 
 # For tools/check, which picks tests for each of its builds.
 list-tests:

@@ -48,3 +48,7 @@ tests_mount_odd_files_CPPFLAGS = $(sfs_public) $(FUSE_CFLAGS)
 tests_mount_odd_files_LDADD = $(FUSE_LIBS)
 mount_scripts += tests/mount/test_lost_files.sh
 mount_scripts += tests/mount/test_cover.sh
+mount_scripts += tests/mount/test_file_ops.sh
+test_helpers += tests/mount/file_ops
+tests_mount_file_ops_SOURCES = tests/mount/file_ops.c tests/mount/file_ops_draw.c tests/mount/file_ops_make.c \
+	tests/mount/file_ops_write.c tests/mount/file_ops.h
