@@ -104,13 +104,13 @@ static int carve(struct fs_content *content, uint64_t offset, uint64_t end, bool
     if (first < content->count && content->pieces[first].offset < offset) {
         if (end_of(&content->pieces[first]) > end && split(content, first, end) != 0)
             return SFS_E_NO_MEMORY;
-        content->lost |= lose && content->pieces[first].source == FS_STAGED;
+        content->lost |= lose && content->pieces[first].source != FS_ZEROS;
         content->pieces[first].size = offset - content->pieces[first].offset;
         first++;
     }
     size_t last = first;
     while (last < content->count && content->pieces[last].offset < end) {
-        content->lost |= lose && content->pieces[last].source == FS_STAGED;
+        content->lost |= lose && content->pieces[last].source != FS_ZEROS;
         if (end_of(&content->pieces[last]) > end)
             break;
         last++;
@@ -257,12 +257,12 @@ void fs_content_cut(struct fs_content *content, uint64_t size)
 {
     size_t first = fs_content_find(content, size);
     if (first < content->count && content->pieces[first].offset < size) {
-        content->lost |= content->pieces[first].source == FS_STAGED;
+        content->lost |= content->pieces[first].source != FS_ZEROS;
         content->pieces[first].size = size - content->pieces[first].offset;
         first++;
     }
     for (size_t i = first; i < content->count; i++)
-        content->lost |= content->pieces[i].source == FS_STAGED;
+        content->lost |= content->pieces[i].source != FS_ZEROS;
     drop(content, first, content->count);
     if (content->below > size)
         content->below = size;

@@ -176,6 +176,68 @@ static void test_random(void **state)
     }
 }
 
+/* --- a stage in which each byte has its own place, as whole content is sent --- */
+
+static void spill_in_place(struct play *play)
+{
+    struct fs_content *content = &play->content;
+    for (size_t i = 0; i < content->count; i++) {
+        struct fs_piece *piece = &content->pieces[i];
+        if (piece->source != FS_MEMORY)
+            continue;
+        memcpy(play->stage + piece->offset, piece->data, piece->size);
+        i = fs_content_staged(content, i, piece->offset);
+    }
+}
+
+/* Only the staged pieces. */
+static void sort_stage(struct play *play)
+{
+    unsigned char sorted[2 * SPAN] = {0};
+    for (size_t i = 0; i < play->content.count; i++) {
+        struct fs_piece *piece = &play->content.pieces[i];
+        if (piece->source == FS_STAGED)
+            memcpy(sorted + piece->offset, play->stage + piece->from, piece->size);
+    }
+    memcpy(play->stage, sorted, sizeof(sorted));
+    play->content.lost = false;
+}
+
+/* What a commit would send now, if it need not sort the stage. */
+static void check_stage(const struct play *play)
+{
+    unsigned char sent[2 * SPAN];
+    if (play->content.lost)
+        return;
+    memcpy(sent, play->stage, sizeof(sent));
+    for (size_t i = 0; i < play->content.count; i++) {
+        const struct fs_piece *piece = &play->content.pieces[i];
+        if (piece->source == FS_MEMORY)
+            memcpy(sent + piece->offset, piece->data, piece->size);
+    }
+    memset(sent + play->size, 0, sizeof(sent) - play->size);
+    assert_memory_equal(sent, play->bytes, sizeof(sent));
+}
+
+static void test_in_place(void **state)
+{
+    (void)state;
+    static void (*const steps[])(struct play *play) = {write_some, write_some, write_some, change_size,
+                                                       spill_in_place, sort_stage};
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        struct play *play = calloc(1, sizeof(*play));
+        assert_non_null(play);
+        play->seed = seed;
+        for (int step = 0; step < 300; step++) {
+            steps[draw(play, 6)](play);
+            check(play);
+            check_stage(play);
+        }
+        fs_content_empty(&play->content);
+        free(play);
+    }
+}
+
 /* Bytes that lie in the stage and in no piece make the stage useless as a whole value. */
 static void test_lost(void **state)
 {
@@ -206,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_in_place),
         cmocka_unit_test(test_lost),
     };
     return cmocka_run_group_tests_name("content", tests, NULL, NULL);
