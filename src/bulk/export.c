@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 
 #include "bulk/line.h"
+#include "core/storage.h"
 #include "storefs/backend.h"
 #include "util/file.h"
 
@@ -94,8 +96,9 @@ static int export_state(struct export *export, struct sfs_storage *state, struct
 static uint64_t records_ahead(struct sfs_storage *store, const struct sfs_bulk_options *options)
 {
     struct sfs_totals totals;
-    const struct sfs_override_operations *override = store->operations->override;
-    if (!options->progress || !override || !override->totals || sfs_totals(store, &totals, NULL))
+    const size_t offset = offsetof(struct sfs_override_operations, totals);
+    if (!options->progress || !sfs_storage_override(store, offset, false) ||
+        sfs_totals(store, &totals, NULL))
         return 0;
     return totals.records;
 }

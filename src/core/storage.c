@@ -136,7 +136,7 @@ struct sfs_storage *sfs_storage_override(struct sfs_storage *store, size_t offse
             memcpy(&slot, (const char *)operations->override + offset, sizeof(slot));
         if (slot)
             return store;
-        if ((operations->read && !operations->reads_alike) || (writes && operations->write))
+        if (!operations->transparent && (operations->read || (writes && operations->write)))
             return NULL;
     }
     return NULL;

@@ -5,7 +5,7 @@
 /*
  * Finding the store of a stack that answers a call. A group that a layer leaves unset is answered
  * below it; an override is cut off by every layer above it that intercepts reads, and one that also
- * changes the store by every layer that intercepts writes.
+ * changes the store by every layer that intercepts writes, unless the layer is transparent.
  */
 #include "storefs/backend.h"
 

@@ -203,49 +203,7 @@ static int metrics_changes(struct sfs_storage *store, uint64_t since, struct sfs
     return count(row_of(store, CHANGES), begun, sfs_changes(store->below, since, ret_feed, error));
 }
 
-/* --- what the engine does better stays available --- */
-
-static int metrics_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
-                          struct sfs_error *error)
-{
-    return sfs_totals(store->below, ret_totals, error);
-}
-
-static int metrics_backup(struct sfs_storage *store, const char *path,
-                          sfs_progress_function *progress, void *context, struct sfs_error *error)
-{
-    return sfs_backup(store->below, path, progress, context, error);
-}
-
-static int metrics_check(struct sfs_storage *store, bool repair, sfs_report_function *report,
-                         void *context, uint64_t *ret_found, uint64_t *ret_repaired,
-                         struct sfs_error *error)
-{
-    return sfs_check(store->below, repair, report, context, ret_found, ret_repaired, error);
-}
-
-static int metrics_data(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
-                        struct sfs_extent *ret_extent, struct sfs_error *error)
-{
-    return sfs_data(store->below, name, offset, ret_extent, error);
-}
-
-static int metrics_version(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error)
-{
-    return sfs_version(store->below, ret_version, error);
-}
-
-static int metrics_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
-                               struct sfs_error *error)
-{
-    return sfs_reserve_ids(store->below, count, ret_first, error);
-}
-
-static int metrics_push_down(struct sfs_storage *store, const struct sfs_query *query,
-                             struct sfs_push_down *ret_taken, struct sfs_error *error)
-{
-    return sfs_storage_push_down(store->below, query, ret_taken, error);
-}
+/* --- the scans of indexes are counted --- */
 
 /* The store below that has indexes; where there is none, `set` says so and nothing else is called. */
 static struct sfs_storage *index_store(struct sfs_storage *store)
@@ -333,13 +291,6 @@ static const struct sfs_time_operations time_operations = {
     .changes = metrics_changes,
 };
 static const struct sfs_override_operations override_operations = {
-    .totals = metrics_totals,
-    .backup = metrics_backup,
-    .check = metrics_check,
-    .data = metrics_data,
-    .version = metrics_version,
-    .reserve_ids = metrics_reserve_ids,
-    .push_down = metrics_push_down,
     .index = &index_operations,
 };
 static const struct sfs_storage_operations metrics_operations = {
@@ -348,6 +299,7 @@ static const struct sfs_storage_operations metrics_operations = {
     .write = &write_operations,
     .time = &time_operations,
     .override = &override_operations,
+    .transparent = true,
     .close = metrics_close,
 };
 

@@ -238,7 +238,7 @@ static const struct sfs_read_operations read_operations = {
 static const struct sfs_storage_operations operations = {
     .name = "recent",
     .read = &read_operations,
-    .reads_alike = true,
+    .transparent = true,
     .close = recent_close,
 };
 

@@ -38,3 +38,5 @@ tests_conformance_test_indexes_SOURCES = tests/conformance/test_indexes.c \
 conformance_tests += tests/conformance/test_bounded
 tests_conformance_test_bounded_SOURCES = tests/conformance/test_bounded.c
 tests_conformance_test_bounded_LDADD = libstorefs.la $(SQLITE_LIBS)
+conformance_tests += tests/conformance/test_overrides
+tests_conformance_test_overrides_SOURCES = tests/conformance/test_overrides.c $(conformance_fixture)

@@ -34,7 +34,7 @@ const struct stack *stack_table(void)
     for (size_t i = 0; i < STACK_COUNT && !table[i].name; i++) {
         size_t backend = i / STACK_KINDS, kind = i % STACK_KINDS;
         snprintf(names[i], sizeof(names[i]), "%s%s", backends[backend].name, kinds[kind].name);
-        table[i] = (struct stack){names[i], backends[backend].uri, kinds[kind].layers, NULL};
+        table[i] = (struct stack){names[i], backends[backend].uri, kinds[kind].layers, NULL, NULL};
     }
     return table;
 }
@@ -56,6 +56,8 @@ struct sfs_storage *fixture_open(const struct fixture *fixture, unsigned flags)
     struct sfs_error error = {0};
     if (sfs_open(&store, fixture->uri, flags, &error))
         fail_msg("%s: %s", fixture->uri, error.message);
+    if (fixture->stack->bottom)
+        store = fixture->stack->bottom(store);
     if (fixture->stack->layers & STACK_FAULT)
         put_on(&store, STACK_FAULT);
     if (fixture->stack->layers & STACK_METRICS)

@@ -24,8 +24,10 @@ struct stack {
     const char *name; /* "sqlite+metrics" */
     const char *uri;  /* with %s for the path */
     unsigned layers;
-    /* Made by the test: put on top of all others; takes the store over. NULL: none. */
+    /* Made by the test: put on top of all others, or right over the backend; take the store over.
+     * NULL: none. */
     struct sfs_storage *(*top)(struct sfs_storage *below);
+    struct sfs_storage *(*bottom)(struct sfs_storage *below);
 };
 
 #define STACK_BACKENDS 6

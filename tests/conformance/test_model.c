@@ -75,12 +75,12 @@ static void find_fault(void **state)
 static int run_faults(void)
 {
     static const struct stack stacks[] = {
-        {"loses deletes", "memory:", 0, broken_loses_deletes},
-        {"stale records", "memory:", 0, broken_stale_records},
-        {"wrong bytes", "memory:", 0, broken_value_bytes},
-        {"half batches", "memory:", 0, broken_half_batches},
-        {"late snapshots", "memory:", 0, broken_snapshots},
-        {"loses deletes in sqlite", "sqlite:%s/store", STACK_METRICS, broken_loses_deletes},
+        {"loses deletes", "memory:", 0, broken_loses_deletes, NULL},
+        {"stale records", "memory:", 0, broken_stale_records, NULL},
+        {"wrong bytes", "memory:", 0, broken_value_bytes, NULL},
+        {"half batches", "memory:", 0, broken_half_batches, NULL},
+        {"late snapshots", "memory:", 0, broken_snapshots, NULL},
+        {"loses deletes in sqlite", "sqlite:%s/store", STACK_METRICS, broken_loses_deletes, NULL},
     };
     const size_t count = sizeof(stacks) / sizeof(stacks[0]);
     struct CMUnitTest tests[sizeof(stacks) / sizeof(stacks[0])];

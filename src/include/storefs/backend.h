@@ -48,8 +48,8 @@ struct sfs_time_operations {
                    struct sfs_error *error);
 };
 
-/* What an engine may do better than the derived form. Each may be NULL. Layers: a layer that
- * intercepts reads (writes) also cuts off the overrides of the stores below that read (write). */
+/* What an engine may do better than the derived form. Each may be NULL. A layer that intercepts reads
+ * (writes) cuts off the overrides of the stores below that read (write), unless it is transparent. */
 struct sfs_override_operations {
     int (*totals)(struct sfs_storage *store, struct sfs_totals *ret_totals, struct sfs_error *error);
     int (*backup)(struct sfs_storage *store, const char *path, sfs_progress_function *progress,
@@ -85,8 +85,7 @@ struct sfs_storage_operations {
     const struct sfs_write_operations *write; /* NULL in a backend: read-only */
     const struct sfs_time_operations *time;   /* NULL in a backend: neither snapshots nor changes */
     const struct sfs_override_operations *override;
-    bool reads_alike; /* a layer whose reads give just what those below give, as a cache's do: overrides of
-                       * the stores below stay good */
+    bool transparent; /* a layer that changes nothing of what passes: overrides of the stores below stay good */
     /* Frees the store itself; a layer does not close `below`, sfs_close() does. */
     int (*close)(struct sfs_storage *store, struct sfs_error *error);
 };
