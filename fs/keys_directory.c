@@ -9,6 +9,8 @@
 /* --- st_nlink --- */
 
 #define COUNT_MAX 128 /* names that are looked at, which is what a listing of one reply costs */
+/* 1 is what a directory has of which the number is not known: one with more names, and one that other programs
+ * can change, as to begin a scan of that is to read it all. */
 
 /* Counts the names that begin with the cursor's prefix: 0 or an error at the end, 1 where they are too many.
  * *steps: how many were looked at. */
@@ -48,7 +50,8 @@ static nlink_t count_links(const struct fs_node *dir, struct sfs_bytes prefix, u
     struct sfs_range range;
     struct sfs_cursor *cursor = NULL;
     nlink_t count = 2;
-    if (dir->class != &fs_keys_directory_class || space != space->fs->space)
+    if (dir->class != &fs_keys_directory_class || space != space->fs->space ||
+        (sfs_storage_capabilities(space->store) & SFS_CAN_CHANGE_OUTSIDE))
         return 1;
     int code = sfs_range_prefix(prefix, &end, &range);
     if (code == 0)

@@ -161,7 +161,8 @@ static int look(struct fs_call *call, struct fs_target *target, struct sfs_curso
 }
 
 /* In a transaction a path depends on no more than it needs: which key this is, or that it is none, and
- * that something is below. Records that come and go in a directory do not matter to its path. */
+ * that something is below. Records that come and go in a directory do not matter to its path. A scan
+ * would read the whole directory where other programs may have changed it. */
 static int find_apart(struct fs_call *call, struct fs_target *target)
 {
     struct sfs_storage *store = target->name.parent->space->store;
@@ -190,7 +191,8 @@ static int find_apart(struct fs_call *call, struct fs_target *target)
 
 static int find_part(struct fs_call *call, struct fs_target *target)
 {
-    if (target->name.parent->space != call->fs->space)
+    struct fs_space *space = target->name.parent->space;
+    if (space != call->fs->space || (sfs_storage_capabilities(space->store) & SFS_CAN_CHANGE_OUTSIDE))
         return find_apart(call, target);
     struct sfs_buffer end = {0};
     struct sfs_cursor *cursor;
@@ -202,7 +204,7 @@ static int find_part(struct fs_call *call, struct fs_target *target)
         return sfs_fail_memory(&call->error, "mount");
     }
     struct sfs_range range = {sfs_buffer_bytes(&target->key), sfs_buffer_bytes(&end)};
-    code = sfs_scan(target->name.parent->space->store, range, SFS_WANT_RECORD, &cursor, &call->error);
+    code = sfs_scan(space->store, range, SFS_WANT_RECORD, &cursor, &call->error);
     if (code == 0) {
         code = look(call, target, cursor);
         sfs_cursor_close(cursor);
@@ -345,10 +347,8 @@ int fs_keys_occupied(struct fs_call *call, struct fs_space *space, struct sfs_by
         sfs_buffer_free(&below.bounds);
         return sfs_fail_memory(&call->error, "mount");
     }
-    if (prefix.size > 0)
-        code = sfs_exists(space->store, below.empty_part, &call->error);
-    if (code == 0)
-        code = sfs_exists(space->store, below.rest, &call->error);
+    const struct sfs_range parts[] = {below.rest, below.empty_part};
+    code = sfs_exists_any(space->store, parts, prefix.size > 0 ? 2 : 1, &call->error);
     sfs_buffer_free(&below.bounds);
     return code;
 }
@@ -376,9 +376,7 @@ static int stays_without(struct fs_call *call, struct fs_space *space, struct sf
         {sfs_bytes(data, n + 1), sfs_bytes(data + n + 1, n + 1)},
         {sfs_bytes(data + 2 * n + 2, n + 1), whole.to},
     };
-    int code = 0;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && code == 0; i++)
-        code = sfs_exists(space->store, parts[i], &call->error);
+    int code = sfs_exists_any(space->store, parts, sizeof(parts) / sizeof(parts[0]), &call->error);
     sfs_buffer_free(&bounds);
     sfs_buffer_free(&end);
     return code;

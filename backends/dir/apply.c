@@ -69,13 +69,14 @@ static int look_precondition(struct sfs_dir_store *store, const struct sfs_preco
                              struct sfs_error *error)
 {
     struct sfs_dir_item *item = NULL;
+    bool any;
     switch (condition->kind) {
     case SFS_REQUIRE_ABSENT:
     case SFS_REQUIRE_REVISION:
     case SFS_REQUIRE_ID:
         return sfs_dir_refresh(store, condition->range.from, &item, error);
     case SFS_REQUIRE_EMPTY:
-        return sfs_dir_look_through(store, condition->range, error);
+        return sfs_dir_look_for_any(store, &condition->range, 1, &any, error);
     default:
         return 0; /* needs a history, which there is none of */
     }

@@ -40,11 +40,12 @@ struct sfs_dir_print {
     uint32_t mode;    /* permission bits */
 };
 
-/* A record and where its value is. Immutable once it can be seen; counted. */
+/* A record and where its value is. Immutable once it can be seen, but for `seen`; counted. */
 struct sfs_dir_item {
     atomic_size_t references;
     const struct sfs_record *record; /* without a blob */
     struct sfs_dir_print print;
+    uint64_t seen; /* number of the last look at its directory that found its file; under `lock` */
     /* Only in a batch that is being executed, and in the steps of a commit: */
     uint64_t temporary; /* its content is in this file of the control directory; 0: in PATH … */
     struct sfs_dir_item *origin; /* … under this one's name; NULL: its own */
@@ -102,6 +103,7 @@ struct sfs_dir_store {
     uint64_t sequence;       /* of the last commit, or file taken over */
     uint64_t used_sequence;  /* the highest one given out */
     uint64_t last_id;
+    uint64_t looks; /* at directories; the number of the last one */
     struct sfs_dir_steps pending; /* in the log, and not all in place yet */
     bool pending_durable;         /* to be put on disk as it comes into place */
     bool pending_later;           /* to be put on disk with the next entry of the log: settle.c */
@@ -197,14 +199,25 @@ int sfs_dir_list_add(struct sfs_tree *list, struct sfs_bytes base, size_t pieces
                      struct sfs_error *error);
 /* Adds the directory that holds all of a range. */
 int sfs_dir_list_begin(struct sfs_tree *list, struct sfs_range range, struct sfs_error *error);
-/* Takes the first directory off the list if it can have names up to `name` (NULL: any), makes the
- * tree agree with the files right in it, and lists its directories that can hold names of the
- * range. 1: done, 0: none. */
-int sfs_dir_look_next(struct sfs_dir_store *store, struct sfs_tree *list, struct sfs_range range,
-                      const struct sfs_bytes *name, struct sfs_error *error);
+/* The first directory of the list whose key is not below a name, or NULL; borrowed. */
+struct sfs_dir_pending *sfs_dir_list_from(const struct sfs_tree *list, struct sfs_bytes name);
+/* Sets *ret_directory to one of the list whose key is below the range but that can have names of it,
+ * borrowed, or to NULL. NO_MEMORY. */
+int sfs_dir_list_above(const struct sfs_tree *list, struct sfs_range range,
+                       struct sfs_dir_pending **ret_directory, struct sfs_error *error);
+/* Takes a directory off the list, makes the tree agree with the files of the range right in it, and
+ * lists its directories that can hold names of the range. Looks once at each of these files. */
+int sfs_dir_look_into(struct sfs_dir_store *store, struct sfs_tree *list,
+                      struct sfs_dir_pending *directory, struct sfs_range range,
+                      struct sfs_error *error);
 /* All of a range. */
 int sfs_dir_look_through(struct sfs_dir_store *store, struct sfs_range range,
                          struct sfs_error *error);
+/* Sets *ret_any to whether any name is in one of the ranges; then one is in the tree, and else none
+ * of these ranges is. What is known is asked first, then what the first file says: a directory with
+ * very many files is read only where it has none in the range. */
+int sfs_dir_look_for_any(struct sfs_dir_store *store, const struct sfs_range *ranges, size_t count,
+                         bool *ret_any, struct sfs_error *error);
 /* Puts an item into the tree, or takes the name out (NULL), as something that the log does not
  * have. */
 int sfs_dir_note(struct sfs_dir_store *store, struct sfs_bytes name, struct sfs_dir_item *item,
@@ -303,7 +316,8 @@ extern const struct sfs_write_operations sfs_dir_writes;
 /* As sfs_backup(): to a new directory (backup.c). */
 int sfs_dir_backup(struct sfs_storage *storage, const char *path, sfs_progress_function *progress,
                    void *context, struct sfs_error *error);
-/* As sfs_exists(). */
-int sfs_dir_exists(struct sfs_storage *storage, struct sfs_range range, struct sfs_error *error);
+/* As sfs_exists_any(). */
+int sfs_dir_exists(struct sfs_storage *storage, const struct sfs_range *ranges, size_t count,
+                   struct sfs_error *error);
 
 #endif

@@ -95,7 +95,11 @@ struct look {
     struct sfs_range range;
     struct sfs_tree *list;
     int fd;
-    size_t count; /* names in it that stand for something */
+    size_t count;    /* names in it that stand for something */
+    uint64_t number; /* of this look: of all items that it finds */
+    bool any;        /* one name of the range is enough */
+    bool found;      /* there is one */
+    bool stopped;    /* before all names were read */
 };
 
 static bool can_have(struct sfs_range range, struct sfs_bytes base, size_t own)
@@ -103,6 +107,39 @@ static bool can_have(struct sfs_range range, struct sfs_bytes base, size_t own)
     if (range.to.size && sfs_bytes_compare(sfs_bytes(base.data, own), range.to) >= 0)
         return false;
     return sfs_bytes_compare(base, range.from) >= 0 || sfs_bytes_starts(range.from, base);
+}
+
+static bool directory_can_have(const struct sfs_dir_pending *directory, struct sfs_range range)
+{
+    return can_have(range, sfs_buffer_bytes(&directory->base), directory->own);
+}
+
+struct sfs_dir_pending *sfs_dir_list_from(const struct sfs_tree *list, struct sfs_bytes name)
+{
+    return sfs_tree_lower_bound(list, name);
+}
+
+/* The names of such a directory go on from a beginning of the range's first name. */
+int sfs_dir_list_above(const struct sfs_tree *list, struct sfs_range range,
+                       struct sfs_dir_pending **ret_directory, struct sfs_error *error)
+{
+    struct sfs_buffer key = {0};
+    struct sfs_dir_pending *found = NULL;
+    int result = list->count ? sfs_buffer_reserve(&key, range.from.size + 2) : 0;
+    for (size_t i = 0; result == 0 && list->count && !found && i <= range.from.size; i++) {
+        for (char piece = 0; !found && piece <= 1; piece++) {
+            key.size = 0;
+            result = sfs_buffer_append(&key, range.from.data, i);
+            result = result ? result : sfs_buffer_byte(&key, '\0');
+            result = result ? result : sfs_buffer_byte(&key, piece);
+            found = result ? NULL : sfs_tree_find(list, sfs_buffer_bytes(&key));
+            if (found && !directory_can_have(found, range))
+                found = NULL;
+        }
+    }
+    sfs_buffer_free(&key);
+    *ret_directory = found;
+    return result ? sfs_fail_memory(error, SFS_DIR_ORIGIN) : 0;
 }
 
 static int list_directory(struct look *look, struct sfs_buffer *name, size_t pieces,
@@ -113,6 +150,7 @@ static int list_directory(struct look *look, struct sfs_buffer *name, size_t pie
     struct sfs_bytes base = sfs_buffer_bytes(name);
     if (base.size > SFS_KEY_MAX + 1 || !can_have(look->range, base, base.size - (pieces == 0)))
         return 0;
+    look->stopped = look->any;
     return sfs_dir_list_add(look->list, base, pieces, error);
 }
 
@@ -122,24 +160,51 @@ static int look_at_file(struct look *look, const char *leaf, const struct stat *
 {
     struct sfs_dir_item *item = sfs_tree_find(&look->store->tree, key);
     struct sfs_dir_print print = sfs_dir_print_of(status);
-    if (sfs_key_check(key, NULL) || !sfs_range_has(look->range, key) ||
-        (item && sfs_dir_print_equal(&item->print, &print)))
+    if (sfs_key_check(key, NULL) || !sfs_range_has(look->range, key))
         return 0;
+    look->found = true;
+    look->stopped = look->any;
+    if (item && sfs_dir_print_equal(&item->print, &print)) {
+        item->seen = look->number;
+        return 0;
+    }
     struct sfs_dir_place place = {.fd = look->fd, .status = *status};
     if (sfs_buffer_add(&place.leaf, sfs_string(leaf)) || sfs_buffer_text(&place.leaf)) {
         sfs_buffer_free(&place.leaf);
         return sfs_fail_memory(error, SFS_DIR_ORIGIN);
     }
     int code = sfs_dir_adopt(look->store, key, &place, item, &item, error);
+    if (code == 0)
+        item->seen = look->number;
     sfs_buffer_free(&place.leaf);
     return code;
 }
 
-static int look_at(struct look *look, const char *leaf, int kind, struct sfs_buffer *name,
+/* Whether a part, as a file or as a directory, can have names of the range. */
+static int is_wanted(const struct look *look, struct sfs_buffer *name)
+{
+    struct sfs_bytes key = sfs_buffer_bytes(name);
+    if (sfs_range_has(look->range, key))
+        return 1;
+    if (sfs_buffer_byte(name, '/'))
+        return SFS_E_NO_MEMORY;
+    bool wanted = can_have(look->range, sfs_buffer_bytes(name), key.size);
+    name->size--;
+    return wanted;
+}
+
+static int look_at(struct look *look, const struct dirent *entry, int kind, struct sfs_buffer *name,
                    struct sfs_error *error)
 {
-    struct stat status;
-    if (fstatat(look->fd, leaf, &status, AT_SYMLINK_NOFOLLOW))
+    const char *leaf = entry->d_name;
+    struct stat status = {.st_mode = S_IFDIR};
+    int wanted = kind == SFS_PATH_PART ? is_wanted(look, name) : 1;
+    if (wanted <= 0) {
+        look->count++;
+        return wanted ? sfs_fail_memory(error, SFS_DIR_ORIGIN) : 0;
+    }
+    if (entry->d_type != DT_DIR &&
+        fstatat(look->fd, leaf, &status, AT_SYMLINK_NOFOLLOW))
         return errno == ENOENT
                    ? 0
                    : sfs_dir_fail(look->store, sfs_buffer_bytes(name), "cannot look at", error);
@@ -156,8 +221,9 @@ static int look_at(struct look *look, const char *leaf, int kind, struct sfs_buf
 }
 
 /* A name that no key can have is somebody else's: it stays as it is. */
-static int look_at_entry(struct look *look, const char *leaf, struct sfs_error *error)
+static int look_at_entry(struct look *look, const struct dirent *entry, struct sfs_error *error)
 {
+    const char *leaf = entry->d_name;
     struct sfs_buffer name = {0};
     struct sfs_bytes base = sfs_buffer_bytes(&look->directory->base);
     struct sfs_place place = {base, look->directory->pieces};
@@ -168,7 +234,7 @@ static int look_at_entry(struct look *look, const char *leaf, struct sfs_error *
     if (kind == SFS_E_NO_MEMORY)
         code = sfs_fail_memory(error, SFS_DIR_ORIGIN);
     else if (kind != SFS_PATH_NONE)
-        code = look_at(look, leaf, kind, &name, error);
+        code = look_at(look, entry, kind, &name, error);
     sfs_buffer_free(&name);
     return code;
 }
@@ -180,9 +246,9 @@ static int look_at_all(struct look *look, struct sfs_error *error)
     struct dirent *entry;
     int code = 0;
     errno = handle ? 0 : errno;
-    while (code == 0 && handle && (entry = readdir(handle))) {
+    while (code == 0 && handle && !look->stopped && (entry = readdir(handle))) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            code = look_at_entry(look, entry->d_name, error);
+            code = look_at_entry(look, entry, error);
         errno = 0;
     }
     if (code == 0 && errno)
@@ -290,7 +356,7 @@ static int forget_next(struct look *look, struct sfs_buffer *from, struct sfs_er
     int code = 0;
     if (is_own_marker(look, name))
         fate.gone = look->fd < 0 && name.size > 1;
-    else
+    else if (item->seen != look->number)
         code = find_fate(look, name, &fate, error);
     if (code)
         return code;
@@ -339,8 +405,9 @@ static int find_marker(struct look *look, struct sfs_error *error)
         sfs_buffer_byte(&name, '\0'))
         code = sfs_fail_memory(error, SFS_DIR_ORIGIN);
     struct sfs_bytes marker = sfs_buffer_bytes(&name);
-    bool wanted = code == 0 && sfs_range_has(look->range, marker) &&
-                  !sfs_tree_find(&look->store->tree, marker);
+    bool here = code == 0 && sfs_range_has(look->range, marker);
+    bool wanted = here && !sfs_tree_find(&look->store->tree, marker);
+    look->found |= here;
     if (wanted && fstat(look->fd, &status))
         code = sfs_dir_fail(look->store, marker, "cannot look at the directory", error);
     else if (wanted)
@@ -361,48 +428,123 @@ static int look_into(struct look *look, struct sfs_error *error)
 {
     int code = open_place(look->store, look->directory, &look->fd, error);
     if (code == SFS_E_NOT_FOUND)
-        return forget_gone(look, error);
-    if (code == 0)
-        code = forget_gone(look, error);
-    if (code == 0)
-        code = forget_own(look, error);
+        return look->any ? 0 : forget_gone(look, error);
     if (code == 0)
         code = look_at_all(look, error);
-    if (code == 0)
+    if (code == 0 && !look->any)
+        code = forget_gone(look, error);
+    if (code == 0 && !look->any)
+        code = forget_own(look, error);
+    if (code == 0 && !look->stopped)
         code = find_marker(look, error);
     if (look->fd >= 0)
         close(look->fd);
     return code;
 }
 
-int sfs_dir_look_next(struct sfs_dir_store *store, struct sfs_tree *list, struct sfs_range range,
-                      const struct sfs_bytes *name, struct sfs_error *error)
+static int run_look(struct look *look, struct sfs_dir_pending *directory, struct sfs_error *error)
 {
-    struct sfs_dir_pending *first = sfs_tree_lower_bound(list, (struct sfs_bytes){0});
-    if (!first || (name && sfs_bytes_compare(sfs_bytes(first->key.data, first->own), *name) > 0))
-        return 0;
-    pending_ref(first);
-    int code = sfs_tree_remove(list, sfs_buffer_bytes(&first->key));
-    struct look look = {.store = store, .directory = first, .range = range, .list = list, .fd = -1};
+    pending_ref(directory);
+    int code = sfs_tree_remove(look->list, sfs_buffer_bytes(&directory->key));
+    look->directory = directory;
+    look->number = ++look->store->looks;
+    look->fd = -1;
+    look->count = 0;
     if (code < 0)
         code = sfs_fail_memory(error, SFS_DIR_ORIGIN);
     else
-        code = can_have(range, sfs_buffer_bytes(&first->base), first->own) ? look_into(&look, error)
-                                                                           : 0;
-    pending_unref(first);
-    return code ? code : 1;
+        code = directory_can_have(directory, look->range) ? look_into(look, error) : 0;
+    pending_unref(directory);
+    return code;
+}
+
+int sfs_dir_look_into(struct sfs_dir_store *store, struct sfs_tree *list,
+                      struct sfs_dir_pending *directory, struct sfs_range range,
+                      struct sfs_error *error)
+{
+    struct look look = {.store = store, .range = range, .list = list};
+    return run_look(&look, directory, error);
+}
+
+/* Runs a look at all directories, or until something is found. */
+static int look_through(struct look *look, struct sfs_error *error)
+{
+    struct sfs_tree list;
+    struct sfs_dir_pending *first;
+    sfs_tree_init(&list, &sfs_dir_pending_counting);
+    look->list = &list;
+    int code = sfs_dir_list_begin(&list, look->range, error);
+    while (code == 0 && !(look->any && look->found) &&
+           (first = sfs_dir_list_from(&list, (struct sfs_bytes){0})))
+        code = run_look(look, first, error);
+    sfs_tree_clear(&list);
+    return code;
 }
 
 int sfs_dir_look_through(struct sfs_dir_store *store, struct sfs_range range,
                          struct sfs_error *error)
 {
-    struct sfs_tree list;
-    sfs_tree_init(&list, &sfs_dir_pending_counting);
-    int code = sfs_dir_list_begin(&list, range, error);
+    struct look look = {.store = store, .range = range};
+    return look_through(&look, error);
+}
+
+/* --- is there any? --- */
+
+static struct sfs_dir_item *first_known(const struct sfs_dir_store *store, struct sfs_range range)
+{
+    struct sfs_dir_item *item = sfs_tree_lower_bound(&store->tree, range.from);
+    return item && sfs_range_has(range, item->record->name) ? item : NULL;
+}
+
+/* Whether a name is there now. It may lie in the item that is known of it. */
+static int is_present(struct sfs_dir_store *store, struct sfs_bytes name, bool *ret_present,
+                      struct sfs_error *error)
+{
+    struct sfs_buffer copy = {0};
+    struct sfs_dir_item *item = NULL;
+    int code = sfs_buffer_add(&copy, name) ? sfs_fail_memory(error, SFS_DIR_ORIGIN) : 0;
     if (code == 0)
-        do
-            code = sfs_dir_look_next(store, &list, range, NULL, error);
-        while (code == 1);
-    sfs_tree_clear(&list);
+        code = sfs_dir_refresh(store, sfs_buffer_bytes(&copy), &item, error);
+    sfs_buffer_free(&copy);
+    *ret_present = item != NULL;
+    return code;
+}
+
+static bool is_one_name(struct sfs_range range)
+{
+    return range.to.size == range.from.size + 1 && sfs_bytes_starts(range.to, range.from) &&
+           ((const char *)range.to.data)[range.from.size] == '\0';
+}
+
+/* Looks at the files, of which nothing is known that is still there. */
+static int look_for_one(struct sfs_dir_store *store, struct sfs_range range, bool *ret_any,
+                        struct sfs_error *error)
+{
+    struct look look = {.store = store, .range = range, .any = true};
+    if (is_one_name(range))
+        return sfs_name_check(range.from, NULL) ? 0
+                                                : is_present(store, range.from, ret_any, error);
+    int code = look_through(&look, error);
+    if (code == 0 && !look.found && (look.stopped || first_known(store, range))) {
+        code = sfs_dir_look_through(store, range, error);
+        look.found = code == 0 && first_known(store, range);
+    }
+    *ret_any = look.found;
+    return code;
+}
+
+int sfs_dir_look_for_any(struct sfs_dir_store *store, const struct sfs_range *ranges, size_t count,
+                         bool *ret_any, struct sfs_error *error)
+{
+    bool any = false;
+    int code = 0;
+    for (size_t i = 0; code == 0 && !any && i < count; i++) {
+        const struct sfs_dir_item *item = first_known(store, ranges[i]);
+        if (item)
+            code = is_present(store, item->record->name, &any, error);
+    }
+    for (size_t i = 0; code == 0 && !any && i < count; i++)
+        code = look_for_one(store, ranges[i], &any, error);
+    *ret_any = any;
     return code;
 }

@@ -147,8 +147,8 @@ static int dir_read(struct sfs_storage *storage, struct sfs_bytes name, uint64_t
 
 /*
  * A cursor steps through the tree, and looks into each directory before it comes to the names in
- * it. What this process changes meanwhile it sees; of what others do in a directory that it has
- * looked into, only the values.
+ * it, once, also when it goes back. What this process changes meanwhile it sees; of what others do in
+ * a directory that it has looked into, only the values.
  */
 struct dir_cursor {
     struct sfs_cursor cursor;
@@ -157,9 +157,15 @@ struct dir_cursor {
     struct sfs_buffer lowest; /* the range */
     struct sfs_buffer to;
     struct sfs_buffer position; /* the next name is not below it */
-    struct sfs_tree list;       /* directories still to be looked into */
+    struct sfs_tree list;       /* directories not looked into: those ahead, and those passed over */
+    bool moved;                 /* the position may be within one that was passed over */
     const struct sfs_record *shown;
 };
+
+static struct sfs_range whole_of(const struct dir_cursor *cursor)
+{
+    return (struct sfs_range){sfs_buffer_bytes(&cursor->lowest), sfs_buffer_bytes(&cursor->to)};
+}
 
 static struct sfs_range rest_of(const struct dir_cursor *cursor)
 {
@@ -179,17 +185,47 @@ static int set_position(struct dir_cursor *cursor, struct sfs_bytes name, bool b
     return 0;
 }
 
+/* Looks into the directories in which the position is, if that was not come to by steps. */
+static int look_above(struct dir_cursor *cursor, struct sfs_error *error)
+{
+    struct sfs_dir_pending *above = NULL;
+    int code = 0;
+    while (code == 0 && cursor->moved) {
+        code = sfs_dir_list_above(&cursor->list, rest_of(cursor), &above, error);
+        cursor->moved = above != NULL;
+        if (code == 0 && above)
+            code = sfs_dir_look_into(cursor->store, &cursor->list, above, whole_of(cursor), error);
+    }
+    return code;
+}
+
+/* As above, into the next directory if its names can come before those behind `item` (NULL: the
+ * end). 1: done, 0: there is none. */
+static int look_ahead(struct dir_cursor *cursor, const struct sfs_dir_item *item,
+                      struct sfs_error *error)
+{
+    struct sfs_dir_pending *next =
+        sfs_dir_list_from(&cursor->list, sfs_buffer_bytes(&cursor->position));
+    if (!next || (item && sfs_bytes_compare(sfs_bytes(next->key.data, next->own),
+                                            item->record->name) > 0))
+        return 0;
+    int code = sfs_dir_look_into(cursor->store, &cursor->list, next, whole_of(cursor), error);
+    return code ? code : 1;
+}
+
 /* 1 and the next item, borrowed from the tree, 0 at the end. The lock is held. */
 static int next_item(struct dir_cursor *cursor, struct sfs_dir_item **ret_item,
                      struct sfs_error *error)
 {
+    int code = look_above(cursor, error);
+    if (code)
+        return code;
     for (;;) {
         struct sfs_range range = rest_of(cursor);
         struct sfs_dir_item *item = sfs_tree_lower_bound(&cursor->store->tree, range.from);
         if (item && !sfs_range_has(range, item->record->name))
             item = NULL;
-        int code = sfs_dir_look_next(cursor->store, &cursor->list, range,
-                                     item ? &item->record->name : NULL, error);
+        code = look_ahead(cursor, item, error);
         if (code < 0)
             return code;
         if (code == 1)
@@ -267,13 +303,8 @@ static int cursor_seek(struct sfs_cursor *base, struct sfs_bytes name, struct sf
     struct dir_cursor *cursor = (struct dir_cursor *)base;
     if (sfs_bytes_compare(name, sfs_buffer_bytes(&cursor->lowest)) < 0)
         name = sfs_buffer_bytes(&cursor->lowest);
-    bool back = sfs_bytes_compare(name, sfs_buffer_bytes(&cursor->position)) < 0;
-    int code = set_position(cursor, name, false, error);
-    if (code || !back)
-        return code;
-    sfs_tree_clear(&cursor->list);
-    sfs_tree_init(&cursor->list, &sfs_dir_pending_counting);
-    return sfs_dir_list_begin(&cursor->list, rest_of(cursor), error);
+    cursor->moved = true;
+    return set_position(cursor, name, false, error);
 }
 
 static void cursor_close(struct sfs_cursor *base)
@@ -297,6 +328,7 @@ int sfs_dir_scan(struct sfs_storage *storage, struct sfs_range range, unsigned w
     cursor->cursor.operations = &operations;
     cursor->store = sfs_dir_of(storage);
     cursor->want = want;
+    cursor->moved = true;
     sfs_tree_init(&cursor->list, &sfs_dir_pending_counting);
     int code = 0;
     if (sfs_buffer_add(&cursor->lowest, range.from) || sfs_buffer_add(&cursor->to, range.to) ||
@@ -311,36 +343,17 @@ int sfs_dir_scan(struct sfs_storage *storage, struct sfs_range range, unsigned w
     return code;
 }
 
-/* What is known to be in the range is asked first: a directory with very many files need not be
- * read. */
-int sfs_dir_exists(struct sfs_storage *storage, struct sfs_range range, struct sfs_error *error)
+int sfs_dir_exists(struct sfs_storage *storage, const struct sfs_range *ranges, size_t count,
+                   struct sfs_error *error)
 {
     struct sfs_dir_store *store = sfs_dir_of(storage);
-    struct sfs_cursor *cursor = NULL;
-    const struct sfs_record *record = NULL;
-    struct sfs_buffer name = {0};
+    bool any = false;
     int code = sfs_dir_enter(store, error);
     if (code)
         return code;
-    struct sfs_dir_item *item = sfs_tree_lower_bound(&store->tree, range.from);
-    if (item && sfs_range_has(range, item->record->name)) {
-        code =
-            sfs_buffer_add(&name, item->record->name) ? sfs_fail_memory(error, SFS_DIR_ORIGIN) : 0;
-        if (code == 0)
-            code = sfs_dir_refresh(store, sfs_buffer_bytes(&name), &item, error);
-        sfs_buffer_free(&name);
-    } else {
-        item = NULL;
-    }
+    code = sfs_dir_look_for_any(store, ranges, count, &any, error);
     sfs_dir_leave(store);
-    if (code || item)
-        return code ? code : 1;
-    code = sfs_dir_scan(storage, range, SFS_WANT_RECORD, &cursor, error);
-    if (code)
-        return code;
-    code = cursor_next(cursor, &record, error);
-    cursor_close(cursor);
-    return code;
+    return code ? code : any;
 }
 
 const struct sfs_read_operations sfs_dir_reads = {dir_get, dir_read, sfs_dir_scan};

@@ -254,15 +254,26 @@ static int find_first(struct sfs_storage *store, struct sfs_range range, struct 
     return rc;
 }
 
-int sfs_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+int sfs_exists_any(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
+                   struct sfs_error *error)
 {
-    int rc = sfs_range_check(range, error);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = sfs_range_check(ranges[i], error);
     if (rc)
         return rc;
     struct sfs_storage *able =
         sfs_storage_override(store, offsetof(struct sfs_override_operations, exists), false);
-    return able ? able->operations->override->exists(able, range, error)
-                : find_first(store, range, error);
+    if (able)
+        return able->operations->override->exists(able, ranges, count, error);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = find_first(store, ranges[i], error);
+    return rc;
+}
+
+int sfs_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+{
+    return sfs_exists_any(store, &range, 1, error);
 }
 
 /* --- totals --- */

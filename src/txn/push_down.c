@@ -299,23 +299,116 @@ static int note_answer(struct sfs_transaction *transaction, const struct sfs_txn
     return sfs_txn_reads_witness(reads, found->name, found->attributes.id, error);
 }
 
-int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
-                   struct sfs_range range, struct sfs_error *error)
+static int exists_in(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                     struct sfs_range range, bool noted, struct sfs_error *error)
 {
-    bool noted = transaction->recorder && !transaction->parent;
     struct sfs_cursor *cursor;
     const struct sfs_record *record = NULL;
+    int found = sfs_txn_view_scan(view, range, SFS_WANT_RECORD, &cursor, error);
+    if (found)
+        return found;
+    found = sfs_cursor_next(cursor, &record, error);
+    int failed = found < 0 || !noted
+                     ? 0
+                     : note_answer(transaction, view, range, found ? record : NULL, error);
+    sfs_cursor_close(cursor);
+    return failed ? failed : found;
+}
+
+#define GAPS 64
+
+/* Parts of ranges in which names stand for what the base has under them. */
+struct gaps {
+    struct sfs_range ranges[GAPS];
+    struct sfs_buffer bounds[GAPS]; /* names with a NUL, behind what was changed */
+    size_t count;
+    bool partial; /* there is more that may show something */
+    bool found;   /* the transaction has put a name itself */
+};
+
+static void add_gap(struct gaps *gaps, struct sfs_bytes from, struct sfs_bytes to)
+{
+    if (to.size == 0 || sfs_bytes_compare(from, to) < 0)
+        gaps->ranges[gaps->count++] = (struct sfs_range){from, to};
+}
+
+/* Of a range that is not mapped otherwise. */
+static int find_gaps(const struct sfs_txn_writes *writes, struct sfs_range range, struct gaps *gaps)
+{
+    struct sfs_tree_cursor cursor = sfs_tree_seek(&writes->entries, range.from);
+    const struct sfs_txn_entry *entry;
+    while (gaps->count + 1 < GAPS && (entry = sfs_tree_next(&cursor)) &&
+           sfs_range_has(range, entry->name)) {
+        if (entry->state == SFS_TXN_GUARDED)
+            continue;
+        gaps->found |= entry->state == SFS_TXN_PRESENT && !entry->live;
+        gaps->partial |= entry->live;
+        add_gap(gaps, range.from, entry->name);
+        struct sfs_buffer *bound = &gaps->bounds[gaps->count];
+        bound->size = 0;
+        if (sfs_buffer_add(bound, entry->name) || sfs_buffer_byte(bound, '\0'))
+            return SFS_E_NO_MEMORY;
+        range.from = sfs_buffer_bytes(bound);
+    }
+    if (gaps->count + 1 == GAPS)
+        gaps->partial = true;
+    else
+        add_gap(gaps, range.from, range.to);
+    return 0;
+}
+
+static int find_all_gaps(const struct sfs_txn_writes *writes, struct sfs_range range,
+                         struct gaps *gaps)
+{
+    const struct sfs_txn_piece *piece;
+    struct sfs_range part;
+    int code = 0;
+    while (code == 0 && sfs_txn_map_part(&writes->map, range, &piece, &part)) {
+        gaps->partial |= piece != NULL;
+        code = piece ? 0 : find_gaps(writes, part, gaps);
+        if (!sfs_txn_map_behind(part, &range))
+            break;
+    }
+    return code;
+}
+
+/* Over a live base, where a scan may begin by reading a directory, which asking does not. UNSUPPORTED:
+ * the ranges have to be scanned. */
+static int exists_beside(const struct sfs_txn_view *view, const struct sfs_range *ranges,
+                         size_t count, struct sfs_error *error)
+{
+    if (!view->live)
+        return SFS_E_UNSUPPORTED;
+    struct gaps *gaps = calloc(1, sizeof(*gaps));
+    int found = gaps ? 0 : SFS_E_NO_MEMORY;
+    for (size_t i = 0; found == 0 && i < count; i++)
+        found = find_all_gaps(&view->writes, ranges[i], gaps);
+    if (found)
+        found = sfs_fail_memory(error, "transaction");
+    else
+        found = gaps->found ? 1 : sfs_exists_any(view->base, gaps->ranges, gaps->count, error);
+    if (found == 0 && gaps->partial)
+        found = SFS_E_UNSUPPORTED;
+    for (size_t i = 0; gaps && i < GAPS; i++)
+        sfs_buffer_free(&gaps->bounds[i]);
+    free(gaps);
+    return found;
+}
+
+int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
+                   const struct sfs_range *ranges, size_t count, struct sfs_error *error)
+{
+    bool noted = transaction->recorder && !transaction->parent;
+    int found = noted ? SFS_E_UNSUPPORTED : exists_beside(view, ranges, count, error);
+    if (found != SFS_E_UNSUPPORTED) {
+        sfs_txn_writes_clear(&view->writes);
+        return found;
+    }
+    found = 0;
     if (noted)
         view->base = transaction->snapshot;
-    int found = sfs_txn_view_scan(view, range, SFS_WANT_RECORD, &cursor, error);
-    if (found == 0) {
-        found = sfs_cursor_next(cursor, &record, error);
-        int failed = found < 0 || !noted
-                         ? 0
-                         : note_answer(transaction, view, range, found ? record : NULL, error);
-        found = failed ? failed : found;
-        sfs_cursor_close(cursor);
-    }
+    for (size_t i = 0; found == 0 && i < count; i++)
+        found = exists_in(transaction, view, ranges[i], noted, error);
     sfs_txn_writes_clear(&view->writes);
     return found;
 }

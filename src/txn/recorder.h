@@ -29,9 +29,9 @@ int sfs_txn_push_down(struct sfs_transaction *transaction, struct sfs_txn_writes
                       const struct sfs_query *query, struct sfs_push_down *ret_taken,
                       struct sfs_error *error);
 
-/* sfs_exists() and sfs_totals() on a view, whose writes are cleared. */
+/* sfs_exists_any() and sfs_totals() on a view, whose writes are cleared. */
 int sfs_txn_exists(struct sfs_transaction *transaction, struct sfs_txn_view *view,
-                   struct sfs_range range, struct sfs_error *error);
+                   const struct sfs_range *ranges, size_t count, struct sfs_error *error);
 int sfs_txn_totals(struct sfs_transaction *transaction, struct sfs_txn_view *view,
                    struct sfs_totals *ret_totals, struct sfs_error *error);
 

@@ -166,12 +166,13 @@ static const struct sfs_time_operations view_time_operations = {
     .snapshot = view_snapshot,
     .changes = sfs_txn_no_changes,
 };
-static int view_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+static int view_exists(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
+                       struct sfs_error *error)
 {
     struct sfs_txn_view view;
     int code = begin_view(store, &view, error);
     return code ? code
-                : sfs_txn_exists(view_storage_of(store)->transaction, &view, range, error);
+                : sfs_txn_exists(view_storage_of(store)->transaction, &view, ranges, count, error);
 }
 
 static int view_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,

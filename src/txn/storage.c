@@ -203,11 +203,12 @@ static int txn_close(struct sfs_storage *store, struct sfs_error *error)
     return 0;
 }
 
-static int txn_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+static int txn_exists(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
+                      struct sfs_error *error)
 {
     struct sfs_txn_view view;
     int code = begin_read(store, &view, error);
-    return code ? code : sfs_txn_exists(transaction_of(store), &view, range, error);
+    return code ? code : sfs_txn_exists(transaction_of(store), &view, ranges, count, error);
 }
 
 static int txn_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,

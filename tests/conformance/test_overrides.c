@@ -58,10 +58,11 @@ static int count_check(struct sfs_storage *store, bool repair, sfs_report_functi
     return 0;
 }
 
-static int count_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error)
+static int count_exists(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
+                        struct sfs_error *error)
 {
     asked[ASK_EXISTS]++;
-    return sfs_exists(store->below, range, error);
+    return sfs_exists_any(store->below, ranges, count, error);
 }
 
 static int count_data(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,

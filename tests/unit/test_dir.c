@@ -172,6 +172,75 @@ static void others_write_files(void **state)
     expect_names(f->store, "new ");
 }
 
+static void expect_next(struct sfs_cursor *cursor, const char *seek, const char *name)
+{
+    const struct sfs_record *record = NULL;
+    OK(sfs_cursor_seek(cursor, sfs_string(seek), NULL));
+    assert_int_equal(sfs_cursor_next(cursor, &record, NULL), *name != '\0');
+    if (*name && !sfs_bytes_equal(record->name, sfs_string(name)))
+        fail_msg("behind %s: %.*s, not %s", seek, (int)record->name.size,
+                 (const char *)record->name.data, name);
+}
+
+/* A cursor looks into a directory when it comes to it, also to one that it had passed over. */
+static void cursors_go_back(void **state)
+{
+    struct fixture *f = *state;
+    struct sfs_cursor *cursor = NULL;
+    const char *const directories[] = {"d", "d/a", "d/b", "d/b/c", "d/e"};
+    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+        assert_int_equal(mkdir(path_of(f, directories[i]), 0700), 0);
+    write_file(f, "d/a/1", "1");
+    write_file(f, "d/a.txt", "2");
+    write_file(f, "d/b/c/1", "3");
+    write_file(f, "d/b/c/2", "4");
+    write_file(f, "d/e/%value", "5");
+    write_file(f, "d/e/1", "6");
+    OK(sfs_scan(f->store, range_of(L("d/"), L("d0")), 0, &cursor, NULL));
+    expect_next(cursor, "d/b/c/2", "d/b/c/2");
+    expect_next(cursor, "d/a0", "d/b/c/1");
+    expect_next(cursor, "d/a.u", "d/a/1");
+    expect_next(cursor, "d/e.", "d/e/1");
+    expect_next(cursor, "d/c", "d/e");
+    expect_next(cursor, "d/e/1", "d/e/1");
+    expect_next(cursor, "d/e/2", "");
+    expect_next(cursor, "a", "d/a.txt");
+    sfs_cursor_close(cursor);
+}
+
+static void exists_finds_others_files(void **state)
+{
+    struct fixture *f = *state;
+    const struct sfs_range gap = range_of(L("d/b"), L("d/c")), all = range_of(L("d/"), L("d0"));
+    const struct sfs_range marker = range_of(L("d/"), L("d/\1"));
+    assert_int_equal(mkdir(path_of(f, "d"), 0700), 0);
+    write_file(f, "d/a", "1");
+    write_file(f, "d/c", "2");
+    assert_int_equal(sfs_exists(f->store, gap, NULL), 0);
+    assert_int_equal(sfs_exists(f->store, all, NULL), 1);
+    expect_names(f->store, "d/a d/c ");
+    assert_int_equal(unlink(path_of(f, "d/a")) | unlink(path_of(f, "d/c")), 0);
+    assert_int_equal(sfs_exists(f->store, all, NULL), 1); /* a directory with nothing in it */
+    write_file(f, "d/b1", "3");
+    assert_int_equal(sfs_exists(f->store, gap, NULL), 1);
+    const struct sfs_range parts[] = {range_of(L("d/x"), L("d/y")), range_of(L("d/z"), L("d/z\0")),
+                                      range_of(L("d/b1"), L("d/b1\0"))};
+    assert_int_equal(sfs_exists_any(f->store, parts, 2, NULL), 0);
+    assert_int_equal(sfs_exists_any(f->store, parts, 3, NULL), 1);
+    /* The marker is known, "d/" was; both are in the range. */
+    write_file(f, "d/%empty", "4");
+    expect_names_in(f->store, marker, 0, "d/ d/0 ");
+    assert_int_equal(unlink(path_of(f, "d/%empty")), 0);
+    assert_int_equal(sfs_exists(f->store, marker, NULL), 1);
+    OK(sfs_batch_require_empty(f->batch, gap, NULL));
+    apply(f, SFS_E_NOT_EMPTY);
+    assert_int_equal(unlink(path_of(f, "d/b1")), 0);
+    OK(sfs_batch_require_empty(f->batch, gap, NULL));
+    OK(sfs_batch_put(f->batch, L("d/n"), L("5"), NULL, 0, NULL));
+    apply(f, 0);
+    expect_names(f->store, "d/0 d/n ");
+}
+
 static void others_make_directories(void **state)
 {
     struct fixture *f = *state;
@@ -475,6 +544,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keys_are_files),          TEST(modes_and_times_are_the_files),
         TEST(others_write_files),      TEST(others_make_directories),
+        TEST(cursors_go_back),         TEST(exists_finds_others_files),
         TEST(others_stand_in_the_way), TEST(others_make_links_and_pipes),
         TEST(others_set_attributes),   TEST(strange_names_stay),
         TEST(opens_any_directory),     TEST(damage_is_told),

@@ -57,8 +57,9 @@ struct sfs_override_operations {
     /* Checks what the derived form (a scan that reads every value) cannot see. */
     int (*check)(struct sfs_storage *store, bool repair, sfs_report_function *report, void *context,
                  uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
-    /* As sfs_exists(): for transactions, which note less than for a scan. */
-    int (*exists)(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error);
+    /* As sfs_exists_any(): for transactions, which note less, and where a scan begins by reading much. */
+    int (*exists)(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
+                  struct sfs_error *error);
     /* As sfs_data(). */
     int (*data)(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
                 struct sfs_extent *ret_extent, struct sfs_error *error);

@@ -249,6 +249,10 @@ SFS_API int sfs_has(struct sfs_storage *store, struct sfs_bytes key, struct sfs_
 /* 1 some record, marker or link is in the range, 0 none. A serializable transaction that asks this has
  * read no more than the answer: records may come and change, if only the one that was found stays. */
 SFS_API int sfs_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error);
+/* As sfs_exists(), of `count` ranges together: 1 some record is in one of them. One call costs less than
+ * several where the store has to look: it begins with the range of which it knows something. */
+SFS_API int sfs_exists_any(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
+                           struct sfs_error *error);
 /* Deletes every record, markers and links too, in one commit. READ_ONLY, NO_SPACE. */
 SFS_API int sfs_clear(struct sfs_storage *store, struct sfs_error *error);
 
