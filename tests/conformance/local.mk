@@ -40,3 +40,6 @@ tests_conformance_test_bounded_SOURCES = tests/conformance/test_bounded.c
 tests_conformance_test_bounded_LDADD = libstorefs.la $(SQLITE_LIBS)
 conformance_tests += tests/conformance/test_overrides
 tests_conformance_test_overrides_SOURCES = tests/conformance/test_overrides.c $(conformance_fixture)
+conformance_tests += tests/conformance/test_growth
+tests_conformance_test_growth_SOURCES = tests/conformance/test_growth.c $(conformance_fixture) \
+	tests/conformance/counted.c tests/conformance/counted.h

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""One request in a mount is counted in a directory of some files and in one of ten times as many:
+growth.py CALLS MOUNT KEYS SIZE prints what each costs the daemon, growth.py compare SMALL LARGE FACTOR SIZE looks
+at two such tables, growth.py fill DIRECTORY SIZE makes the files. CALLS is the file of the daemon's counters (tests/conformance/counted.h)."""
+import contextlib, mmap, os, struct, sys, time
+
+REPEATS = 3
+KINDS = ("files", "names", "compares", "steps")
+
+
+def fill(directory, size):
+    os.mkdir(directory)
+    for i in range(size):
+        with open(f"{directory}/{old(i)}", "w") as file:
+            file.write("value")
+
+
+def old(i):
+    return "f%09d" % (i * 1000)
+
+
+class Requests:
+    """Each method is one request, made for the i-th time."""
+
+    def __init__(self, mount, keys, size):
+        self.mount, self.keys, self.d, self.size, self.made = mount, keys, f"{keys}/d", size, 0
+
+    def new(self):
+        self.made += 1
+        return f"{self.d}/f%09d" % (self.size // 2 * 1000 + self.made)
+
+    def at(self, numerator, denominator, i):
+        return f"{self.d}/{old(self.size * numerator // denominator + i)}"
+
+    def stat(self, i):
+        assert os.stat(self.at(1, 5, i)).st_size == 5
+
+    def stat_absent(self, i):
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(self.new())
+            raise AssertionError
+
+    def read(self, i):
+        with open(self.at(1, 4, i)) as file:
+            assert file.read() == "value"
+
+    def create(self, i):
+        with open(self.new(), "w") as file:
+            file.write("new")
+
+    def create_exclusive(self, i):
+        with open(self.new(), "x") as file:
+            file.write("new")
+
+    def create_in_parts(self, i):
+        with open(self.new(), "wb", buffering=0) as file:
+            for part in (b"one", b"two", b"three"):
+                file.write(part)
+                os.fsync(file.fileno())
+
+    def overwrite(self, i):
+        with open(self.at(1, 3, i), "w") as file:
+            file.write("other")
+
+    def append(self, i):
+        with open(self.at(3, 8, i), "a") as file:
+            file.write("more")
+
+    def truncate(self, i):
+        os.truncate(self.at(2, 5, i), 2)
+
+    def chmod(self, i):
+        os.chmod(self.at(3, 7, i), 0o600)
+
+    def xattr(self, i):
+        os.setxattr(self.at(4, 7, i), "user.a", b"b")
+
+    def symlink(self, i):
+        os.symlink("target", self.new())
+
+    def unlink_first(self, i):
+        os.unlink(self.at(0, 1, i))
+
+    def unlink_middle(self, i):
+        os.unlink(self.at(2, 3, i))
+
+    def unlink_last(self, i):
+        os.unlink(f"{self.d}/{old(self.size - 1 - i)}")
+
+    def rename_within(self, i):
+        os.rename(self.at(3, 4, i), self.new())
+
+    def rename_over(self, i):
+        os.rename(self.at(4, 5, i), self.at(5, 6, i))
+
+    def rename_out(self, i):
+        os.rename(self.at(6, 7, i), f"{self.keys}/out{i}")
+
+    def mkdir(self, i):
+        os.mkdir(f"{self.d}/made{i}")
+
+    def rename_directory(self, i):
+        os.rename(f"{self.d}/made{i}", f"{self.d}/other{i}")
+
+    def rmdir(self, i):
+        os.rmdir(f"{self.d}/other{i}")
+
+    def rmdir_refused(self, i):
+        with contextlib.suppress(OSError):
+            os.rmdir(self.d)
+            raise AssertionError
+
+    def stat_directory(self, i):
+        os.utime(self.d)  # the kernel asks again
+        os.stat(self.d)
+
+    def stat_above(self, i):
+        os.utime(self.keys)
+        os.stat(self.keys)
+
+    def statfs(self, i):
+        assert os.statvfs(self.mount).f_files > 0
+
+    def list_small(self, i):
+        os.makedirs(f"{self.d}/small{i}", exist_ok=True)
+        assert os.listdir(f"{self.d}/small{i}") == []
+
+
+def snapshot(calls):
+    """The counters, when what the kernel sends behind a request has come in as well."""
+    before = None
+    while True:
+        now = struct.unpack("4Q", calls[:32])
+        if now == before:
+            return now
+        before = now
+        time.sleep(0.002)
+
+
+def cost(calls, request, i):
+    before = snapshot(calls)
+    request(i)
+    return [b - a for a, b in zip(before, snapshot(calls))]
+
+
+def measure(calls, mount, keys, size):
+    requests = Requests(mount, keys, size)
+    names = [name for name in vars(Requests) if name[0] != "_" and name not in ("new", "at")]
+    for name in names:
+        costs = [cost(calls, getattr(requests, name), i) for i in range(REPEATS)]
+        print(name, *(sorted(one)[REPEATS // 2] for one in zip(*costs)), flush=True)
+    for name in ("first_listing", "listing"):
+        print(name, *cost(calls, lambda i: os.listdir(requests.d), 0), flush=True)
+
+
+def read_table(path):
+    with open(path) as file:
+        return {line.split()[0]: [int(text) for text in line.split()[1:]] for line in file}
+
+
+def compare(small, large, factor, size):
+    """A listing costs its entries, each looked at once; all else what the search in a larger tree costs."""
+    bad = 0
+    small, large = read_table(small), read_table(large)
+    for name, before in small.items():
+        after = large[name]
+        allowed = 2 * factor if "listing" in name else 2
+        grown = [kind for kind, a, b in zip(KINDS, before, after) if b > allowed * a + 60]
+        if name == "listing" and after[0] > 1.1 * size + 100:
+            grown.append("files")
+        print(f"{name:18}", *(f"{kind} {a} -> {b}" for kind, a, b in zip(KINDS, before, after)),
+              "GROWS: " + " ".join(grown) if grown else "")
+        bad += bool(grown)
+    return bad
+
+
+def main():
+    if sys.argv[1] == "fill":
+        fill(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "compare":
+        sys.exit(compare(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])) > 0)
+    else:
+        with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), 32) as calls:
+            measure(calls, sys.argv[2], sys.argv[3], int(sys.argv[4]))
+
+
+main()
