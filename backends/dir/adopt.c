@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "util/clock.h"
 #include "util/file.h"
 
 #define JSON_MAX (UINT64_C(64) << 20) /* as of stages: more is never found to be JSON */
@@ -124,8 +125,8 @@ static struct sfs_attributes new_attributes(struct sfs_dir_store *store, const s
         .uid = status->st_uid == geteuid() ? SFS_OWNER_NONE : status->st_uid,
         .gid = status->st_gid == getegid() ? SFS_OWNER_NONE : status->st_gid,
         .device = S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode) ? status->st_rdev : 0,
-        .created = sfs_dir_time(status->st_mtim),
-        .accessed = sfs_dir_time(status->st_atim),
+        .created = sfs_clock_nanoseconds(status->st_mtim),
+        .accessed = sfs_clock_nanoseconds(status->st_atim),
     };
 }
 
@@ -138,8 +139,8 @@ static struct sfs_attributes attributes_of(struct sfs_dir_store *store, const st
         same ? old->record->attributes : new_attributes(store, status);
     if (same && (status->st_mode & 07777u) != old->print.mode)
         attributes.mode = status->st_mode & 07777u;
-    attributes.modified = sfs_dir_time(status->st_mtim);
-    attributes.changed = sfs_dir_time(status->st_ctim);
+    attributes.modified = sfs_clock_nanoseconds(status->st_mtim);
+    attributes.changed = sfs_clock_nanoseconds(status->st_ctim);
     return attributes;
 }
 
@@ -206,8 +207,8 @@ int sfs_dir_adopt_marker(struct sfs_dir_store *store, struct sfs_bytes name,
     struct sfs_record form = {.name = name, .attributes = new_attributes(store, status)};
     form.attributes.kind = SFS_KIND_MARKER;
     form.attributes.type = SFS_TYPE_TEXT;
-    form.attributes.modified = sfs_dir_time(status->st_mtim);
-    form.attributes.changed = sfs_dir_time(status->st_ctim);
+    form.attributes.modified = sfs_clock_nanoseconds(status->st_mtim);
+    form.attributes.changed = sfs_clock_nanoseconds(status->st_ctim);
     return put_item(store, &form, &none, &item, error);
 }
 

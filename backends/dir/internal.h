@@ -139,7 +139,6 @@ bool sfs_dir_print_equal(const struct sfs_dir_print *a, const struct sfs_dir_pri
 uint32_t sfs_dir_file_mode(const struct sfs_record *record);
 /* Whether a time can be given to a file, and the time. */
 bool sfs_dir_file_time(int64_t time, struct timespec *ret_time);
-int64_t sfs_dir_time(struct timespec time);
 
 /* --- files and names (place.c); `lock` is held --- */
 

@@ -44,20 +44,12 @@ void sfs_dir_item_unref(struct sfs_dir_item *item)
     free(item);
 }
 
-int64_t sfs_dir_time(struct timespec time)
-{
-    int64_t seconds = (int64_t)time.tv_sec;
-    const int64_t most = INT64_MAX / SFS_NS_PER_SECOND - 1;
-    seconds = seconds > most ? most : seconds < -most ? -most : seconds;
-    return seconds * SFS_NS_PER_SECOND + (int64_t)time.tv_nsec;
-}
-
 struct sfs_dir_print sfs_dir_print_of(const struct stat *status)
 {
     return (struct sfs_dir_print){
         .inode = status->st_ino,
         .size = (uint64_t)status->st_size,
-        .modified = sfs_dir_time(status->st_mtim),
+        .modified = sfs_clock_nanoseconds(status->st_mtim),
         .mode = status->st_mode & 07777,
     };
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "util/clock.h"
 #include "util/file.h"
 
 static struct sfs_bytes name_of(const struct sfs_dir_step *step)
@@ -59,7 +60,7 @@ static int move_away(struct sfs_dir_store *store, const struct sfs_dir_step *ste
 static bool is_meant(const struct sfs_dir_step *step, const struct sfs_dir_place *place)
 {
     return step->action != SFS_DIR_DROP ||
-           sfs_dir_time(place->status.st_mtim) == step->item->print.modified;
+           sfs_clock_nanoseconds(place->status.st_mtim) == step->item->print.modified;
 }
 
 static int remove_file(struct sfs_dir_store *store, const struct sfs_dir_step *step, uint64_t inode,

@@ -57,15 +57,10 @@ static bool take(struct loading *loading, char byte)
 
 /* --- one record --- */
 
-static int64_t time_of(const struct stat *status)
-{
-    return (int64_t)status->st_mtim.tv_sec * SFS_NS_PER_SECOND + status->st_mtim.tv_nsec;
-}
-
 /* What a key has that nobody gave attributes. */
 static struct sfs_attributes plain_attributes(const struct loading *loading)
 {
-    int64_t time = time_of(&loading->store->seen.status);
+    int64_t time = sfs_clock_nanoseconds(loading->store->seen.status.st_mtim);
     return (struct sfs_attributes){
         .mode = SFS_MODE_DEFAULT,
         .uid = SFS_OWNER_NONE,

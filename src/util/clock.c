@@ -3,15 +3,21 @@
 #include "util/clock.h"
 
 #include <sys/random.h>
-#include <time.h>
 
 #define LONGEST_MS 256
+
+int64_t sfs_clock_nanoseconds(struct timespec time)
+{
+    const int64_t most = INT64_MAX / SFS_NS_PER_SECOND - 1;
+    int64_t seconds = time.tv_sec > most ? most : time.tv_sec < -most ? -most : time.tv_sec;
+    return seconds * SFS_NS_PER_SECOND + time.tv_nsec;
+}
 
 static int64_t read_clock(clockid_t id)
 {
     struct timespec time = {0};
     clock_gettime(id, &time);
-    return (int64_t)time.tv_sec * SFS_NS_PER_SECOND + time.tv_nsec;
+    return sfs_clock_nanoseconds(time);
 }
 
 int64_t sfs_clock_now(void)
