@@ -44,7 +44,7 @@ static int list_others(struct sfs_sqlite *store, struct owners *owners, struct s
         return code;
     code = sfs_sqlite_statement(connection, SFS_SQL_OWNERS, &statement, error);
     if (code == 0) {
-        sqlite3_bind_int64(statement, 1, sfs_clock_now());
+        sqlite3_bind_int64(statement, 1, sfs_sqlite_clock(store));
         sqlite3_bind_text(statement, 2, store->owner, -1, SQLITE_STATIC);
         while (owners->count < OWNERS &&
                (code = sfs_sqlite_step(connection, statement, error)) == 1) {
@@ -72,6 +72,9 @@ static int remove_work(struct sfs_sqlite_transaction *transaction, void *context
                        struct sfs_error *error)
 {
     sqlite3_stmt *statement;
+    /* Asked again inside the transaction: the owner may have opened the store since. */
+    if (!sfs_sqlite_owner_dead(transaction->store, context))
+        return 0;
     int code = bind_owner(transaction, SFS_SQL_LEASE_DROP_OWNER, context, &statement, error);
     if (code == 0)
         code = sfs_sqlite_step(transaction->connection, statement, error);

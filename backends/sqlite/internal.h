@@ -172,7 +172,8 @@ struct sfs_sqlite {
     struct sfs_sqlite_feed *feeds;
 
     char owner[SFS_SQLITE_OWNER_SIZE]; /* of the leases and stages of this process */
-    bool local;                        /* the file is on a disk that no other machine writes */
+    int64_t clock_offset;              /* ns that this time namespace is ahead (owner.c) */
+    int present;                       /* the log, with this opening's lock (owner.c); -1: none */
     bool complete; /* its file system is known to do all that SQLite needs: util/probe.h */
     struct sfs_sqlite_pool pool;
 };
@@ -327,7 +328,7 @@ struct sfs_sqlite_transaction {
     struct sfs_sqlite_connection *connection;
     struct sfs_sqlite_state state;
     int64_t used;    /* pages of the database at the beginning, without free ones */
-    int64_t now;     /* wall clock at the beginning */
+    int64_t now;     /* sfs_sqlite_clock() at the beginning: leases end by it */
     int64_t present; /* the sequence number at the beginning */
     /* Positions of living leases, -1: there is none. Of others than the open lease of this
      * opening's snapshots: */
@@ -501,7 +502,10 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
 
 /* --- leases (lease.c): rows that keep history --- */
 
-/* One that lives until `expires` (wall clock); its id, which is that of the last lease in the
+/* The clock of `expires` in all tables (owner.c): nanoseconds since the boot without suspends, the same in all
+ * processes of the machine. An engine with a server would answer with the server's clock here. */
+int64_t sfs_sqlite_clock(const struct sfs_sqlite *store);
+/* One that lives until `expires` (sfs_sqlite_clock()); its id, which is that of the last lease in the
  * transaction's counters, is never used again. */
 int sfs_sqlite_lease_put(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
                          enum sfs_sqlite_lease_kind kind, int64_t expires, struct sfs_error *error);
@@ -518,7 +522,7 @@ struct sfs_sqlite_lease {
     struct sfs_sqlite *store;
     int64_t id;
     int64_t sequence;
-    int64_t renewed; /* wall clock */
+    int64_t renewed; /* sfs_sqlite_clock() */
 };
 /* From `since` on (-1: now), in a transaction of its own. TOO_OLD. */
 int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since,
@@ -529,13 +533,6 @@ bool sfs_sqlite_lease_due(const struct sfs_sqlite_lease *lease);
 int sfs_sqlite_lease_advance(struct sfs_sqlite_lease *lease, int64_t sequence,
                              struct sfs_error *error);
 void sfs_sqlite_lease_drop(struct sfs_sqlite_lease *lease);
-
-/* --- who owns a row (owner.c) --- */
-
-void sfs_sqlite_owner_self(char *text, size_t size);
-/* Whether the process is known to have ended. */
-bool sfs_sqlite_owner_dead(const struct sfs_sqlite *store, const char *text);
-bool sfs_sqlite_is_local(const char *path);
 
 /* --- reads (read.c, scan.c), of the present state or of a snapshot --- */
 

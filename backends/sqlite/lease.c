@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#include "util/clock.h"
-
 int sfs_sqlite_lease_put(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
                          enum sfs_sqlite_lease_kind kind, int64_t expires, struct sfs_error *error)
 {
@@ -90,8 +88,7 @@ int sfs_sqlite_lease_take(struct sfs_sqlite *store, int64_t since,
 
 bool sfs_sqlite_lease_due(const struct sfs_sqlite_lease *lease)
 {
-    int64_t passed = sfs_clock_now() - lease->renewed;
-    return passed < 0 || passed > SFS_SQLITE_LEASE / 10;
+    return sfs_sqlite_clock(lease->store) - lease->renewed > SFS_SQLITE_LEASE / 10;
 }
 
 struct advance {

@@ -44,6 +44,7 @@ static void free_store(struct sfs_sqlite *store)
     sfs_sqlite_disconnect(store->writer);
     sfs_sqlite_disconnect(store->freezer);
     sfs_sqlite_files_end(store);
+    sfs_sqlite_owner_leave(store);
     if (store->turn >= 0)
         close(store->turn);
     pthread_mutex_destroy(&store->pool_mutex);
@@ -239,7 +240,6 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
     store->path = realpath(path, NULL);
     if (!store->path)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
-    store->local = sfs_sqlite_is_local(store->path);
     store->complete = sfs_probe_is_complete(store->path);
     int code = store->complete ? 0 : sfs_probe_inode(store->path, error);
     return code ? code : sfs_sqlite_files_begin(store, false, error);
@@ -416,7 +416,7 @@ static struct sfs_sqlite *new_store(void)
     pthread_mutex_init(&store->feed_mutex, NULL);
     pthread_mutex_init(&store->indexes_mutex, NULL);
     sfs_sqlite_pool_init(store);
-    sfs_sqlite_owner_self(store->owner, sizeof(store->owner));
+    sfs_sqlite_owner_init(store);
     store->turn = store->files[0] = store->files[1] = store->files[2] = -1;
     store->options = (struct sfs_sqlite_options){.cache = UINT64_C(64) << 20,
                                                  .mmap = UINT64_C(256) << 20,
@@ -479,8 +479,10 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
         sfs_sqlite_readers_close(store); /* which may have been made before that was known */
     if (code == 0 && store->writer)
         code = sfs_sqlite_files_begin(store, true, error);
-    if (code == 0 && store->writer)
+    if (code == 0 && store->writer) {
+        sfs_sqlite_owner_enter(store);
         code = clear_up(store, flags, error);
+    }
     return code == 0 && (flags & SFS_OPEN_FROZEN) ? freeze(store, error) : code;
 }
 

@@ -246,7 +246,8 @@ static struct sfs_sqlite_own_lease *lease_of(struct sfs_sqlite_pool *pool,
 
 static bool is_due(struct sfs_sqlite_pool *pool, const struct sfs_sqlite_hold *hold)
 {
-    return !hold->expired && lease_of(pool, hold)->expires < sfs_clock_now() + hold->duration;
+    return !hold->expired &&
+           lease_of(pool, hold)->expires < sfs_sqlite_clock(hold->store) + hold->duration;
 }
 
 /* Makes the row live on for twice as long as the longest of the holds may. */
@@ -340,7 +341,7 @@ static int check_rows(struct sfs_sqlite_connection *connection, sqlite3_stmt *an
     int found = sfs_sqlite_step(connection, anchor, error);
     if (found != 1)
         return found;
-    int64_t now = sfs_clock_now(); /* NULL reads as 0 */
+    int64_t now = sfs_sqlite_clock(connection->store); /* NULL reads as 0 */
     if (sequence >= sqlite3_column_int64(anchor, 0) &&
         (sqlite3_column_int64(anchor, 2) > now || sqlite3_column_int64(anchor, 3) > now))
         return 1;
@@ -418,7 +419,7 @@ static int read_present(struct sfs_sqlite_hold *hold, int64_t *ret_sequence,
     sfs_sqlite_reader_give(connection);
     if (found < 0)
         return found;
-    if (found == 0 || row[2] <= sfs_clock_now())
+    if (found == 0 || row[2] <= sfs_sqlite_clock(hold->store))
         return expired(hold, error);
     *ret_sequence = row[1];
     return 0;

@@ -32,7 +32,7 @@ struct sfs_sqlite_transaction;
 struct sfs_sqlite_own_lease {
     int64_t row;      /* in the file, 0: none */
     int64_t sequence; /* what it keeps, according to the file */
-    int64_t expires;  /* wall clock */
+    int64_t expires;  /* sfs_sqlite_clock() */
     size_t holds;     /* that rely on it */
     bool fresh;       /* the transaction that writes it has not been committed */
     bool ending;      /* and this is the one that removes it */

@@ -8,8 +8,21 @@
  */
 #include "backends/sqlite/internal.h"
 
+/* --- owners of rows (owner.c) --- */
+
+/* Sets `owner` and `clock_offset`. */
+void sfs_sqlite_owner_init(struct sfs_sqlite *store);
+/* Shows other openings that this one exists, until owner_leave() or the end of the process. While a connection is
+ * open; where it fails, others may take an owner that they cannot look at for dead. */
+void sfs_sqlite_owner_enter(struct sfs_sqlite *store);
+void sfs_sqlite_owner_leave(struct sfs_sqlite *store);
+/* Whether the owner of a row is known to have ended, or to have the store open no longer. */
+bool sfs_sqlite_owner_dead(const struct sfs_sqlite *store, const char *text);
+
 /* --- turns among processes (turn.c); all three by whoever holds the write connection --- */
 
+/* A descriptor of the log, which is there while a connection is open and was used; -1: none. */
+int sfs_sqlite_log_open(const struct sfs_sqlite *store);
 /* For how long the connection waits for another process's lock, ns (connection.c). */
 int64_t sfs_sqlite_patience(const struct sfs_sqlite_connection *connection);
 /* Before the write lock is asked for: waits, no longer than that, while another process that has waited

@@ -161,7 +161,7 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
     struct sfs_sqlite_transaction transaction = {
         .store = store,
         .connection = connection,
-        .now = sfs_clock_now(),
+        .now = sfs_sqlite_clock(store),
         .own_row = sfs_sqlite_pool_row(store),
         .budget = SFS_SQLITE_PRUNE_BY_THE_WAY,
     };

@@ -22,14 +22,14 @@
 #define PATIENCE (10 * SFS_NS_PER_MS)
 #define SLICE INT64_C(200000)
 
-static bool open_log(struct sfs_sqlite *store)
+int sfs_sqlite_log_open(const struct sfs_sqlite *store)
 {
     char *path;
-    if (store->turn < 0 && asprintf(&path, "%s-wal", store->path) >= 0) {
-        store->turn = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        free(path);
-    }
-    return store->turn >= 0;
+    if (asprintf(&path, "%s-wal", store->path) < 0)
+        return -1;
+    int log = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    free(path);
+    return log;
 }
 
 static bool is_claimed(int log)
@@ -44,7 +44,9 @@ void sfs_sqlite_turn_begin(struct sfs_sqlite_connection *connection)
 {
     struct sfs_sqlite *store = connection->store;
     int64_t limit = sfs_sqlite_patience(connection);
-    connection->turns = open_log(store);
+    if (store->turn < 0)
+        store->turn = sfs_sqlite_log_open(store);
+    connection->turns = store->turn >= 0;
     if (!connection->turns)
         return;
     for (int64_t begin = 0; is_claimed(store->turn);) {

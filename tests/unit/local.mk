@@ -178,3 +178,13 @@ tests_unit_test_notifier_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fuse_lowlevel_notify
 tests_unit_test_notifier_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(SQLITE_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/test_own_files
 tests_unit_test_own_files_SOURCES = tests/unit/test_own_files.c
+# Clocks and files of /proc are the test's own.
+clock_machine = tests/unit/clock_machine.c tests/unit/clock_machine.h tests/unit/sqlite_fixture.h
+clock_wrapped = -Wl,--wrap=clock_gettime,--wrap=open,--wrap=open64,--wrap=stat,--wrap=stat64
+unit_tests += tests/unit/test_clock tests/unit/test_sqlite_boots
+tests_unit_test_clock_SOURCES = tests/unit/test_clock.c $(clock_machine)
+tests_unit_test_clock_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_clock_LDFLAGS = $(AM_LDFLAGS) $(clock_wrapped)
+tests_unit_test_sqlite_boots_SOURCES = tests/unit/test_sqlite_boots.c $(clock_machine)
+tests_unit_test_sqlite_boots_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_sqlite_boots_LDFLAGS = $(AM_LDFLAGS) $(clock_wrapped)

@@ -468,7 +468,9 @@ static void test_states_held_onward(void **state)
     set(fixture->store, "a", longer("0"));
     must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
     set(fixture->store, "a", longer("1"));
-    long long end = ((long long)time(NULL) + 3) * 1000000000;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long long end = ((long long)now.tv_sec + 3) * 1000000000;
     snprintf(sql, sizeof(sql),
              "INSERT INTO lease(lease, sequence, contents, expires) VALUES(1000, 2, 2, %lld)", end);
     run_in(fixture, sql);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "tests/unit/sqlite_fixture.h"
 
@@ -169,11 +170,13 @@ static void own_name(struct fixture *fixture, char boot[64], char namespace[32],
 static void add_lease(const struct fixture *fixture, int id, const char *owner, int seconds)
 {
     char sql[400];
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(sql, sizeof(sql),
              "INSERT INTO lease(lease, sequence, contents, expires, owner)"
-             " VALUES(%d, 0, 1, 1000000000 * (unixepoch() + %d), '%s');"
+             " VALUES(%d, 0, 1, 1000000000 * %lld, '%s');"
              "UPDATE state SET last_lease = max(last_lease, %d)",
-             id, seconds, owner, id);
+             id, (long long)now.tv_sec + seconds, owner, id);
     run_in(fixture, sql);
 }
 
@@ -191,33 +194,40 @@ static void test_owners(void **state)
     char boot[64], namespace[32], start[32];
     own_name(fixture, boot, namespace, start);
     close_store(fixture->store);
+    fixture->store = NULL;
     pid_t gone = fork();
     if (gone == 0)
         _exit(0);
     assert_int_equal(waitpid(gone, NULL, 0), gone);
     long self = (long)getpid();
-    /* These live, or nobody knows. */
+    /* These live, or may while somebody else has the store open. */
+    fixture->store = open_again(fixture);
     add_named(fixture, 101, boot, namespace, 1, "-");
     add_named(fixture, 102, boot, namespace, self, start);
     add_named(fixture, 103, boot, "1", gone, "17");
     add_named(fixture, 104, boot, "-", gone, "17");
     add_named(fixture, 105, "-", "-", gone, "-");
     add_lease(fixture, 106, "nobody", 600);
+    add_named(fixture, 107, "00000000-0000-4000-8000-000000000000", namespace, gone, "17");
     /* These are dead, or their time is over. */
     add_named(fixture, 201, boot, namespace, gone, "17");
     add_named(fixture, 202, boot, namespace, gone, "-");
     add_named(fixture, 203, boot, namespace, self, "17");
-    add_named(fixture, 204, "00000000-0000-4000-8000-000000000000", namespace, 1, "17");
     add_lease(fixture, 205, "nobody", -1);
-    fixture->store = open_again(fixture);
+    struct sfs_storage *other = open_again(fixture);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease WHERE lease > 200"), 0);
-    assert_int_equal(number_in(fixture, LEASES), 6);
+    assert_int_equal(number_in(fixture, LEASES), 7);
     /* The check removes them at once too. */
     uint64_t found = 0, repaired = 0;
     add_named(fixture, 206, boot, namespace, gone, "17");
     assert_int_equal(sfs_check(fixture->store, true, NULL, NULL, &found, &repaired, NULL), 0);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease WHERE lease > 200"), 0);
-    assert_int_equal(number_in(fixture, LEASES), 6);
+    assert_int_equal(number_in(fixture, LEASES), 7);
+    /* Of whom nothing is known nobody has it open now; another is a living process's. */
+    close_store(other);
+    assert_int_equal(sfs_check(fixture->store, true, NULL, NULL, &found, &repaired, NULL), 0);
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease WHERE lease = 101"), 1);
+    assert_int_equal(number_in(fixture, LEASES), 2);
     run_in(fixture, "DELETE FROM lease");
 }
 
