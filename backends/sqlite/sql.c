@@ -246,6 +246,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                               " SELECT 0, content, -1, 0 FROM stage WHERE owner = ?1",
     [SFS_SQL_STAGE_DROP_OWNER] = "DELETE FROM stage WHERE owner = ?1",
     [SFS_SQL_STAGE_RENEW] = "UPDATE stage SET expires = ?2 WHERE content = ?1 RETURNING 1",
+    [SFS_SQL_STAGE_THERE] = "SELECT 1 FROM stage WHERE content = ?1",
     [SFS_SQL_STAGE_SPEND] = "DELETE FROM stage WHERE content = ?1 RETURNING 1",
     [SFS_SQL_STAGE_LAPSED] = "DELETE FROM stage WHERE content IN"
                              " (SELECT content FROM stage WHERE expires <= ?1 LIMIT 16)"

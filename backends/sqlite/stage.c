@@ -54,6 +54,12 @@ static int write_held(struct sfs_sqlite_run *run, struct stage *stage, struct sf
                                    held_bytes(stage), error);
 }
 
+static int over(struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
+                    "the staged value was not written to for a day and has been removed");
+}
+
 static int renew(struct sfs_sqlite_transaction *transaction, struct stage *stage,
                  struct sfs_error *error)
 {
@@ -61,10 +67,7 @@ static int renew(struct sfs_sqlite_transaction *transaction, struct stage *stage
     int64_t renewed;
     int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_STAGE_RENEW, arguments, 2,
                                     &renewed, 1, error);
-    if (found == 0)
-        return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
-                        "the staged value was not written to for a day and has been removed");
-    return found < 0 ? found : 0;
+    return found < 0 ? found : found == 0 ? over(error) : 0;
 }
 
 static int flush_work(struct sfs_sqlite_transaction *transaction, void *context,
@@ -133,8 +136,13 @@ static int read_content(struct stage *stage, int64_t offset, void *data, size_t 
     if (code != 0)
         return code;
     code = sfs_sqlite_value_read(connection, &row, SFS_SQLITE_LATEST, offset, data, size, error);
+    /* Removed chunks read as zeros. They were complete if the stage exists after the read. */
+    int64_t there;
+    int found = code ? code
+                     : sfs_sqlite_integers(connection, SFS_SQL_STAGE_THERE, &stage->content, 1,
+                                           &there, 1, error);
     sfs_sqlite_reader_give(connection);
-    return code;
+    return found < 0 ? found : found == 0 ? over(error) : 0;
 }
 
 /* Makes `part` the chunk that is held. */
@@ -307,17 +315,25 @@ static int stage_read(struct sfs_stage *base, uint64_t offset, void *data, size_
     return code;
 }
 
-static int abandon_work(struct sfs_sqlite_transaction *transaction, void *context,
-                        struct sfs_error *error)
+/* 1, or 0: it was gone. */
+static int abandon(struct sfs_sqlite_transaction *transaction, const struct stage *stage,
+                   struct sfs_error *error)
 {
-    const struct stage *stage = context;
     int64_t gone;
     int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_STAGE_SPEND, &stage->content,
                                     1, &gone, 1, error);
     if (found <= 0)
         return found;
-    return sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 5, (int64_t)0,
-                          stage->content, (int64_t)-1, (int64_t)0, (int64_t)0);
+    int code = sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 5, (int64_t)0,
+                              stage->content, (int64_t)-1, (int64_t)0, (int64_t)0);
+    return code ? code : 1;
+}
+
+static int abandon_work(struct sfs_sqlite_transaction *transaction, void *context,
+                        struct sfs_error *error)
+{
+    int found = abandon(transaction, context, error);
+    return found < 0 ? found : 0;
 }
 
 /* What cannot be removed now goes when the stage expires. */
@@ -402,12 +418,14 @@ int sfs_sqlite_stage_read(struct sfs_sqlite_run *run, struct sfs_stage *base, ui
                                         (int64_t)offset, data, size, error);
 }
 
-int sfs_sqlite_stage_used(struct sfs_sqlite_run *run, struct sfs_stage *base, struct sfs_error *error)
+int sfs_sqlite_stage_used(struct sfs_sqlite_run *run, struct sfs_stage *base,
+                          struct sfs_error *error)
 {
     struct stage *stage = stage_of(base);
-    return is_own(run, base) && stage->content != 0
-               ? abandon_work(run->transaction, stage, error)
-               : 0;
+    if (!is_own(run, base) || stage->content == 0)
+        return 0;
+    int found = abandon(run->transaction, stage, error);
+    return found < 0 ? found : found == 0 ? over(error) : 0;
 }
 
 void sfs_sqlite_stage_spend(struct sfs_sqlite *store, struct sfs_stage *base)

@@ -124,6 +124,35 @@ static void test_time_decides(void **state)
     *machine = (struct machine){0};
 }
 
+/* --- a staged value that has expired --- */
+
+/* It is an error, never read as the zeros of its removed chunks. */
+static void test_stage_is_over(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_stage *stage = NULL;
+    struct sfs_batch *batch = new_batch();
+    char *data = pattern();
+    const struct sfs_part part = {.source = SFS_PART_STAGE, .offset = 100, .size = LARGE};
+    set(fixture->store, "a", "1");
+    assert_int_equal(sfs_stage_open(fixture->store, &stage, NULL), 0);
+    assert_int_equal(sfs_stage_write(stage, 0, sfs_bytes(data, LARGE), NULL), 0);
+    assert_int_equal(
+        sfs_batch_patch(batch, SFS_LITERAL("a"), &part, 1, sfs_bytes(NULL, 0), stage, 0, NULL), 0);
+    machine->monotonic = 2 * DAY;
+    struct held held = {.name = "here", .store = fixture->store};
+    assert_true(check(&held));
+    eventually(fixture, "SELECT count(*) FROM stage", 0);
+    eventually(fixture, "SELECT count(*) FROM chunk", 0);
+    assert_int_equal(sfs_stage_read(stage, 0, data, LARGE, NULL), SFS_E_EXPIRED);
+    assert_int_equal(sfs_apply(fixture->store, batch, NULL, NULL, NULL), SFS_E_EXPIRED);
+    expect(fixture->store, "a", "1");
+    sfs_batch_free(batch);
+    sfs_stage_close(stage);
+    free(data);
+    *machine = (struct machine){0};
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +162,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_started_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_started_again_without_proc, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_time_decides, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stage_is_over, set_up, tear_down),
     };
     machine = machine_new();
     return cmocka_run_group_tests(tests, NULL, NULL);
