@@ -115,7 +115,7 @@ static int add_identity(struct fs_call *call, struct sfs_buffer *out)
                                          "  \"uptime_seconds\": %" PRId64 ",\n",
                                          sfs_storage_name(fs->space->store),
                                          fs->read_only ? "true" : "false",
-                                         (fs_now() - fs->begun) / 1000000000)
+                                         (fs_monotonic_ms() - fs->begun_ms) / 1000)
                      : code;
 }
 

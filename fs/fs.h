@@ -93,7 +93,8 @@ struct fs {
     void *ready_context;
     uid_t uid; /* owner of what nobody else owns */
     gid_t gid;
-    int64_t begun; /* ns since the epoch */
+    int64_t begun;    /* ns since the epoch */
+    int64_t begun_ms; /* fs_monotonic_ms() then */
     bool read_only;
     bool no_open; /* the kernel can do without being asked at open */
     bool keys_only; /* nothing changes while it is mounted: see mount.h */
@@ -191,7 +192,7 @@ struct fs_class {
 struct fs_waiter {
     fuse_req_t request;
     bool begun;
-    int64_t interrupted; /* when that was first seen, ns; 0: it was not */
+    int64_t interrupted; /* when that was first seen, fs_monotonic_ms(); 0: it was not */
 };
 
 /* An open file or directory: what fi->fh points to. Which members are used is the class's affair. */

@@ -88,6 +88,7 @@ int fs_keys_set_attributes(struct fs_call *call, struct fs_node *node, const str
 int fs_keys_entry(struct fs_call *call, struct fs_target *target, struct fs_entry *entry);
 mode_t fs_keys_type(enum sfs_kind kind);
 struct timespec fs_time(int64_t nanoseconds);
+/* Clamped to the seconds from 1677 to 2262 that fit. */
 int64_t fs_nanoseconds(struct timespec time);
 int64_t fs_now(void);
 
@@ -105,6 +106,8 @@ nlink_t fs_keys_links_of(struct fs_call *call, struct fs_node *dir, struct sfs_b
  * the next change that is a second later, by fsync of the directory, or at the end of the mount; but not while a
  * transaction is open. */
 void fs_keys_touch(struct fs_call *call, struct fs_node *dir);
+/* Puts the time of that change into `st`. With the nodes' lock held. */
+void fs_keys_show_time(struct fs_node *dir, struct stat *st);
 void fs_keys_write_touched(struct fs_call *call);
 
 /* The tree of fields/ lists the same names, which are other nodes there. */

@@ -102,15 +102,31 @@ nlink_t fs_keys_links_of(struct fs_call *call, struct fs_node *dir, struct sfs_b
 
 /* --- times --- */
 
+/* The later time wins, as another mount may have written it. But a later time that was stored before the entries
+ * changed means that the clock was set back. */
+void fs_keys_show_time(struct fs_node *dir, struct stat *st)
+{
+    int64_t time = dir->directory_time, stored = fs_nanoseconds(st->st_mtim);
+    if (time == 0)
+        return;
+    if (dir->directory_before == INT64_MIN)
+        dir->directory_before = stored;
+    if (stored <= time || stored == dir->directory_before)
+        st->st_mtim = fs_time(time);
+    stored = fs_nanoseconds(st->st_ctim);
+    if (stored <= time || stored == dir->directory_before)
+        st->st_ctim = fs_time(time);
+}
+
 #define TOUCHED_MAX 64
-#define TOUCHED_LIFE INT64_C(1000000000) /* ns */
+#define TOUCHED_LIFE 1000 /* ms */
 
 /* Directories that wait, each with a look-up more, so that it stays. */
 struct fs_touched {
     pthread_mutex_t lock;
     struct fs_node *nodes[TOUCHED_MAX];
     size_t count;
-    int64_t since; /* the first of them, ns */
+    int64_t since; /* the first of them, fs_monotonic_ms() */
 };
 
 struct fs_touched *fs_touched_new(void)
@@ -179,8 +195,9 @@ void fs_keys_write_touched(struct fs_call *call)
 }
 
 /* Adds a directory where there is room; false: there is none, and its time waits for its next change. */
-static bool add(struct fs_touched *touched, struct fs_node *dir, int64_t now, bool *ret_due)
+static bool add(struct fs_touched *touched, struct fs_node *dir, bool *ret_due)
 {
+    int64_t now = fs_monotonic_ms();
     pthread_mutex_lock(&touched->lock);
     bool room = touched->count < TOUCHED_MAX;
     if (dir != NULL && room) {
@@ -202,6 +219,7 @@ void fs_keys_touch(struct fs_call *call, struct fs_node *dir)
     bool due;
     fs_nodes_lock(fs->nodes);
     dir->directory_time = now;
+    dir->directory_before = INT64_MIN;
     dir->names++; /* at most: it may have been a removal */
     bool first = !dir->touched && dir->space == fs->space;
     if (first) {
@@ -209,7 +227,7 @@ void fs_keys_touch(struct fs_call *call, struct fs_node *dir)
         dir->lookups++;
     }
     fs_nodes_unlock(fs->nodes);
-    if (!add(fs->touched, first ? dir : NULL, now, &due) && first) {
+    if (!add(fs->touched, first ? dir : NULL, &due) && first) {
         fs_nodes_lock(fs->nodes);
         dir->touched = false;
         fs_nodes_unlock(fs->nodes);

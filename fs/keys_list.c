@@ -372,9 +372,8 @@ static void as_known_here(struct fs_call *call, struct fs_node *dir, struct fs_d
         file = fs_file_peek(node);
     if (node != NULL && file == NULL && entry->revision != 0 && fs_node_is_newer(node, entry->revision))
         entry->timeout = 0; /* the kernel is to ask again */
-    if (node != NULL && S_ISDIR(entry->st.st_mode) &&
-        node->directory_time > fs_nanoseconds(entry->st.st_mtim))
-        entry->st.st_mtim = entry->st.st_ctim = fs_time(node->directory_time);
+    if (node != NULL && S_ISDIR(entry->st.st_mode))
+        fs_keys_show_time(node, &entry->st);
     fs_nodes_unlock(call->fs->nodes);
     if (file != NULL)
         fs_keys_stat_file(file, &entry->st);

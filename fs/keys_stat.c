@@ -24,7 +24,9 @@ struct timespec fs_time(int64_t nanoseconds)
 
 int64_t fs_nanoseconds(struct timespec time)
 {
-    return (int64_t)time.tv_sec * NANOSECONDS + time.tv_nsec;
+    const int64_t most = INT64_MAX / NANOSECONDS - 1;
+    int64_t seconds = time.tv_sec > most ? most : time.tv_sec < -most ? -most : time.tv_sec;
+    return seconds * NANOSECONDS + time.tv_nsec;
 }
 
 int64_t fs_now(void)
@@ -169,13 +171,8 @@ void fs_keys_settle(struct fs_call *call, struct fs_node *node, struct stat *st)
     if (node->ino == 0)
         node->ino = st->st_ino;
     st->st_ino = (ino_t)node->ino;
-    if (S_ISDIR(st->st_mode) && node->directory_time != 0) {
-        int64_t time = node->directory_time;
-        if (time > fs_nanoseconds(st->st_mtim))
-            st->st_mtim = fs_time(time);
-        if (time > fs_nanoseconds(st->st_ctim))
-            st->st_ctim = fs_time(time);
-    }
+    if (S_ISDIR(st->st_mode))
+        fs_keys_show_time(node, st);
     fs_nodes_unlock(call->fs->nodes);
 }
 

@@ -105,6 +105,7 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->uid = getuid();
     fs->gid = getgid();
     fs->begun = fs_now();
+    fs->begun_ms = fs_monotonic_ms();
     fs->read_only = options->read_only;
     fs->keys_only = options->keys_only;
     fs->many_users = options->allow_other;

@@ -309,7 +309,7 @@ static struct fuse_entry_param plus_param(struct fs_list *list, const struct fs_
     fs_nodes_lock(list->call->fs->nodes);
     if (node->ino == 0)
         node->ino = entry->st.st_ino;
-    node->shown_modified = (int64_t)entry->st.st_mtim.tv_sec * 1000000000 + entry->st.st_mtim.tv_nsec;
+    node->shown_modified = fs_nanoseconds(entry->st.st_mtim);
     if (entry->revision != 0) {
         node->attribute_size = (uint64_t)entry->st.st_size;
         node->attribute_revision = entry->revision;

@@ -10,7 +10,7 @@
 
 /* --- who waits --- */
 
-#define GRACE ((int64_t)100000000) /* ns */
+#define GRACE 100 /* ms */
 
 void fs_waiter_begin(struct fs_waiter *waiter, struct fs_call *call, bool begun)
 {
@@ -27,8 +27,8 @@ static int was_interrupted(void *context)
     if (!fuse_req_interrupted(waiter->request))
         return 0;
     if (waiter->interrupted == 0)
-        waiter->interrupted = fs_now();
-    return !waiter->begun || fs_now() - waiter->interrupted >= GRACE;
+        waiter->interrupted = fs_monotonic_ms();
+    return !waiter->begun || fs_monotonic_ms() - waiter->interrupted >= GRACE;
 }
 
 int fs_query_parse(struct fs_call *call, struct sfs_bytes path, struct fs_waiter *waiter,

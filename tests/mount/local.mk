@@ -54,3 +54,5 @@ tests_mount_file_ops_SOURCES = tests/mount/file_ops.c tests/mount/file_ops_draw.
 	tests/mount/file_ops_write.c tests/mount/file_ops.h
 mount_scripts += tests/mount/test_growth.sh
 EXTRA_DIST += tests/mount/growth.py
+mount_scripts += tests/mount/test_clock.sh
+EXTRA_DIST += tests/mount/clock.c
