@@ -35,13 +35,13 @@ with open(sys.argv[2], "wb", buffering=0) as file:
     file.write(data[12000000:])
 ' "$TMPDIR/bytes" "$1"
     }
+    writer=$large_PID # unset when it ends
     read -r begun <&"${large[0]}"
     same begun "$begun" "$1"
 }
 end_large() {
-    local process=$large_PID
     echo >&"${large[1]}"
-    wait "$process" || fail "could not be written to its end"
+    wait "$writer" || fail "could not be written to its end"
 }
 
 # step NAME REAL [BOOT]: what is open in both mounts when the clocks are set, and what becomes of it.
@@ -125,8 +125,8 @@ begin_large "$two/keys/large"
 same 2 "$(sqlite3 "$TMPDIR/store" 'SELECT (SELECT count(*) > 0 FROM lease) + (SELECT count(*) FROM stage)')" "rows"
 down "$one"
 kill -9 "$(daemon_of "$two")"
-kill -9 "$large_PID"
-wait "$large_PID"
+kill -9 "$writer"
+wait "$writer"
 "$STOREFS" unmount --lazy "$two"
 clocks 0
 CLOCK_BOOT_ID=00000000-0000-4000-8000-000000000000 LD_PRELOAD=$TMPDIR/clock.so up "sqlite:$TMPDIR/store" "$one"
