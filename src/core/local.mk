@@ -9,6 +9,7 @@ libstorefs_la_SOURCES += src/core/storage.c src/core/storage.h src/core/derived.
 libstorefs_la_SOURCES += src/core/range.c src/core/range.h src/core/stage.c src/core/stage.h
 libstorefs_la_SOURCES += src/core/uri.c src/core/options.c src/core/path.c src/core/path_walk.c
 libstorefs_la_SOURCES += src/core/index.c src/core/index_set.c
+libstorefs_la_SOURCES += src/core/notes.c
 # The engine in memory.
 libstorefs_la_SOURCES += src/core/memory_engine.c src/core/memory_engine.h
 libstorefs_la_SOURCES += src/core/memory_apply.c src/core/memory_feed.c src/core/memory_log.c

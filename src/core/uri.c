@@ -177,9 +177,13 @@ static int open_location(struct sfs_storage **ret_store, const struct sfs_locati
 int sfs_open(struct sfs_storage **ret_store, const char *uri, unsigned flags,
              struct sfs_error *error)
 {
-    if (!uri || (flags & ~(unsigned)(SFS_OPEN_CREATE | SFS_OPEN_READ_ONLY | SFS_OPEN_FROZEN)))
+    const unsigned known =
+        SFS_OPEN_CREATE | SFS_OPEN_READ_ONLY | SFS_OPEN_FROZEN | SFS_OPEN_SALVAGE;
+    if (!uri || (flags & ~known))
         return sfs_fail(error, SFS_E_INVALID, "uri", "no URI, or unknown flags %#x", flags);
-    if (flags & SFS_OPEN_FROZEN)
+    if ((flags & SFS_OPEN_FROZEN) && (flags & SFS_OPEN_SALVAGE))
+        return sfs_fail(error, SFS_E_INVALID, "uri", "a damaged store cannot be frozen");
+    if (flags & (SFS_OPEN_FROZEN | SFS_OPEN_SALVAGE))
         flags |= SFS_OPEN_READ_ONLY;
     struct parsed *parsed;
     int rc = parse_copy(uri, &parsed, error);

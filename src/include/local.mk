@@ -19,3 +19,4 @@ storefsinclude_HEADERS += src/include/storefs/storefs.h
 storefsinclude_HEADERS += src/include/storefs/transaction.h
 storefsinclude_HEADERS += src/include/storefs/condition.h
 storefsinclude_HEADERS += src/include/storefs/query_stages.h
+storefsinclude_HEADERS += src/include/storefs/notes.h

@@ -44,6 +44,7 @@ enum sfs_code {
     /* consistency */
     SFS_E_CORRUPT = -40, /* the store is damaged */
     SFS_E_TOO_OLD = -41, /* a position in the change feed that is no longer kept: drop all caches */
+    SFS_E_DOUBTFUL = -42, /* of a damaged store: what may be missing or wrong (SFS_OPEN_SALVAGE) */
 
     /* resource */
     SFS_E_NO_MEMORY = -50,

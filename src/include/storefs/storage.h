@@ -37,7 +37,15 @@ enum sfs_open_flags {
     SFS_OPEN_READ_ONLY = 2, /* every change is READ_ONLY */
     SFS_OPEN_FROZEN = 4,    /* that, and no other process can change it either while it is open: theirs are
                              * BUSY. PERMISSION where that cannot be promised. */
+    SFS_OPEN_SALVAGE = 8,   /* read-only, and of a damaged store all that is whole; see below */
 };
+
+/*
+ * A store opened with SFS_OPEN_SALVAGE may be damaged. Nothing is written to it, nor beside it. It holds every
+ * record whose own bytes are whole. Its cursors go on after two errors: CORRUPT from sfs_cursor_next() names a
+ * record that is lost, DOUBTFUL says what else may be missing or wrong. It has neither snapshots nor a
+ * change feed. A file without a trace of a store is still NOT_A_STORE or CORRUPT.
+ */
 
 /*
  * Opens the store that a URI names: "memory:", "json:PATH", "dir:PATH", "sqlite:PATH", or a bare path,
