@@ -5,18 +5,17 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stddef.h>
 
 #include "bulk/line.h"
-#include "core/storage.h"
-#include "storefs/backend.h"
+#include "bulk/losses.h"
 #include "util/file.h"
 
 #define BLOCK ((size_t)256 << 10)
 /* After a large value the output buffer is given back. */
 #define KEPT ((size_t)4 << 20)
 
-struct export {
+struct export
+{
     int descriptor;
     const struct sfs_bulk_options *options;
     struct sfs_bulk_result *result;
@@ -44,8 +43,9 @@ static int write_out(struct export *export, struct sfs_error *error)
     const struct sfs_bulk_options *options = export->options;
     if (options->progress &&
         options->progress(options->context, export->result->records, export->total))
-        return sfs_fail(error, SFS_E_CANCELLED, "export", "the export was stopped after %" PRIu64
-                        " records", export->result->records);
+        return sfs_fail(error, SFS_E_CANCELLED, "export",
+                        "the export was stopped after %" PRIu64 " records",
+                        export->result->records);
     return 0;
 }
 
@@ -60,21 +60,57 @@ static int add_record(struct export *export, const struct sfs_record *record,
                                  sfs_name_show(record->name, shown, sizeof(shown)));
     export->pending++;
     if (export->out.size - before > SFS_LINE_MAX)
-        return sfs_fail(error, SFS_E_TOO_LARGE, "export",
-                        "the line of \"%s\" would be longer than the %zu bytes that an import takes",
-                        sfs_name_show(record->name, shown, sizeof(shown)), SFS_LINE_MAX);
+        return sfs_fail(
+            error, SFS_E_TOO_LARGE, "export",
+            "the line of \"%s\" would be longer than the %zu bytes that an import takes",
+            sfs_name_show(record->name, shown, sizeof(shown)), SFS_LINE_MAX);
     return export->out.size >= BLOCK ? write_out(export, error) : 0;
 }
 
-static int export_cursor(struct export *export, struct sfs_cursor *cursor, struct sfs_error *error)
+/* The value is read alone, so that damage in it is this record's. */
+static int add_damaged(struct export *export, struct sfs_losses *losses,
+                       const struct sfs_record *seen, struct sfs_error *error)
+{
+    struct sfs_error failure = {0};
+    const struct sfs_record *record = NULL;
+    char shown[128];
+    size_t before = export->out.size;
+    int code = 0;
+    if (seen->size > SFS_LINE_MAX)
+        code = sfs_fail(
+            &failure, SFS_E_TOO_LARGE, "export",
+            "'%s' is left out: its line would be longer than the %zu bytes that an import takes",
+            sfs_name_show(seen->name, shown, sizeof(shown)), SFS_LINE_MAX);
+    if (!code)
+        code = sfs_get(losses->store, seen->name, SFS_WANT_VALUE, &record, &failure);
+    if (!code)
+        code = sfs_line_write(&export->out, record, true, &failure);
+    sfs_record_unref(record);
+    if (!code && export->out.size - before > SFS_LINE_MAX) {
+        export->out.size = before;
+        code =
+            sfs_fail(&failure, SFS_E_TOO_LARGE, "export", "'%s' is left out: its line is too long",
+                     sfs_name_show(seen->name, shown, sizeof(shown)));
+    }
+    if (code)
+        return sfs_losses_pass(losses, code, &failure, error);
+    export->pending++;
+    return export->out.size >= BLOCK ? write_out(export, error) : 0;
+}
+
+static int export_cursor(struct export *export, struct sfs_losses *losses, struct sfs_error *error)
 {
     for (;;) {
         const struct sfs_record *record;
-        int code = sfs_cursor_next(cursor, &record, error);
-        if (code > 0)
-            code = add_record(export, record, error);
-        else if (code == 0)
+        int code = sfs_losses_next(losses, &record, error);
+        if (code < 0)
+            (void)write_out(export, NULL); /* what comes before the damage */
+        if (code == 0)
             return write_out(export, error);
+        if (code > 0 && export->options->keep_going)
+            code = add_damaged(export, losses, record, error);
+        else if (code > 0)
+            code = add_record(export, record, error);
         if (code)
             return code;
     }
@@ -82,25 +118,16 @@ static int export_cursor(struct export *export, struct sfs_cursor *cursor, struc
 
 static int export_state(struct export *export, struct sfs_storage *state, struct sfs_error *error)
 {
-    struct sfs_cursor *cursor;
-    int code = sfs_scan(state, (struct sfs_range){0}, SFS_WANT_VALUE, &cursor, error);
+    struct sfs_losses losses = {
+        .store = state, .options = export->options, .result = export->result};
+    unsigned want = export->options->keep_going ? SFS_WANT_RECORD : SFS_WANT_VALUE;
+    int code = sfs_scan(state, (struct sfs_range){0}, want, &losses.cursor, error);
     if (code)
         return code;
-    code = export_cursor(export, cursor, error);
-    sfs_cursor_close(cursor);
+    code = export_cursor(export, &losses, error);
+    sfs_cursor_close(losses.cursor);
     sfs_buffer_free(&export->out);
     return code;
-}
-
-/* How many records there are, where the store knows it at once: only for the progress. */
-static uint64_t records_ahead(struct sfs_storage *store, const struct sfs_bulk_options *options)
-{
-    struct sfs_totals totals;
-    const size_t offset = offsetof(struct sfs_override_operations, totals);
-    if (!options->progress || !sfs_storage_override(store, offset, false) ||
-        sfs_totals(store, &totals, NULL))
-        return 0;
-    return totals.records;
 }
 
 int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
@@ -112,7 +139,7 @@ int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_
         .descriptor = descriptor,
         .options = options ? options : &defaults,
         .result = ret_result ? ret_result : &unwanted,
-        .total = records_ahead(store, options ? options : &defaults),
+        .total = sfs_records_ahead(store, options ? options : &defaults),
     };
     struct sfs_storage *snapshot = NULL;
     *export.result = (struct sfs_bulk_result){0};
