@@ -32,3 +32,5 @@ libstorefs_la_SOURCES += backends/dir/run.c backends/dir/settle.c backends/dir/s
 libstorefs_la_SOURCES += backends/sqlite/index_cursor.h backends/sqlite/index_scan.c
 libstorefs_la_SOURCES += backends/sqlite/index_walk.c backends/sqlite/visitor.c \
 	backends/sqlite/vfs.c
+libstorefs_la_SOURCES += backends/sqlite/salvage.c backends/sqlite/salvage.h \
+	backends/sqlite/salvage_cells.c backends/sqlite/salvage_collect.c backends/sqlite/salvage_pages.c

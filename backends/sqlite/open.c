@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backends/sqlite/index.h"
+#include "backends/sqlite/salvage.h"
 #include "backends/sqlite/sharing.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -404,6 +405,26 @@ static int open_unwritable(struct sfs_sqlite *store, struct sfs_error *error)
     return there < 0 ? there : 0;
 }
 
+/* Damage in what serves writers only (counters, leases, stages, history, lists of free pages) does not keep
+ * anybody from reading the present. */
+static int open_present(struct sfs_sqlite *store, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection;
+    sfs_sqlite_readers_close(store);
+    sfs_sqlite_disconnect(store->writer);
+    store->writer = NULL;
+    store->open_flags = SQLITE_OPEN_READONLY;
+    int code = sfs_sqlite_reader_take(store, &connection, error);
+    if (code != 0)
+        return code;
+    int there = sfs_sqlite_schema_check(connection, error);
+    sfs_sqlite_reader_give(connection);
+    if (there == 0)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
+                        store->path);
+    return there < 0 ? there : 0;
+}
+
 static struct sfs_sqlite *new_store(void)
 {
     struct sfs_sqlite *store = calloc(1, sizeof(*store));
@@ -473,17 +494,32 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
         code = sfs_sqlite_files_single(store, error);
     if (code == 0 && writable)
         code = open_writer(store, flags, error);
-    if (code == 0 && !store->writer)
-        code = open_unwritable(store, error);
-    if (code == 0 && sfs_sqlite_schema_is_old(store))
-        sfs_sqlite_readers_close(store); /* which may have been made before that was known */
     if (code == 0 && store->writer)
         code = sfs_sqlite_files_begin(store, true, error);
     if (code == 0 && store->writer) {
         sfs_sqlite_owner_enter(store);
         code = clear_up(store, flags, error);
     }
+    if (code == SFS_E_CORRUPT && (flags & SFS_OPEN_READ_ONLY))
+        code = open_present(store, error);
+    else if (code == 0 && !store->writer)
+        code = open_unwritable(store, error);
+    if (code == 0 && sfs_sqlite_schema_is_old(store))
+        sfs_sqlite_readers_close(store); /* which may have been made before that was known */
     return code == 0 && (flags & SFS_OPEN_FROZEN) ? freeze(store, error) : code;
+}
+
+/* A damaged store is not opened as a database at all. */
+static int open_damaged(struct sfs_storage **ret_store, struct sfs_sqlite *store,
+                        const struct sfs_location *location, struct sfs_error *error)
+{
+    int code = sfs_options_parse(location, option_rules, &store->options, error);
+    if (code == 0)
+        code = find_file(store, location->path, SFS_OPEN_READ_ONLY, error);
+    if (code == 0)
+        code = sfs_sqlite_salvage(store->path, ret_store, error);
+    free_store(store);
+    return code;
 }
 
 static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location *location,
@@ -492,6 +528,8 @@ static int sqlite_open(struct sfs_storage **ret_store, const struct sfs_location
     struct sfs_sqlite *store = new_store();
     if (!store)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    if (flags & SFS_OPEN_SALVAGE)
+        return open_damaged(ret_store, store, location, error);
     int code = open_file(store, location, flags, error);
     if ((code == SFS_E_BUSY || code == SFS_E_IO) && store->path)
         code = sfs_probe_explain(store->path, needs_of(store), code, error);

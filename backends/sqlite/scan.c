@@ -239,6 +239,15 @@ static int make_room(struct scan *scan, struct sfs_error *error)
     return 0;
 }
 
+/* What was read before damage is shown; the next fetch begins with it. */
+static int stop_before(struct scan *scan, int code, struct sfs_error *error)
+{
+    if (scan->count == 0 || (code != SFS_E_CORRUPT && code != SFS_E_IO))
+        return code;
+    scan->exhausted = false;
+    return set_behind(scan, scan->records[scan->count - 1]->name, error);
+}
+
 static int fetch(struct scan *scan, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection;
@@ -263,6 +272,7 @@ static int fetch(struct scan *scan, struct sfs_error *error)
     if (code != 0)
         return code;
     code = (scan->view.hold ? read_merged : read_present)(scan, connection, error);
+    code = code ? stop_before(scan, code, error) : 0;
     if (code == 0 && next && scan->count == 0 && !(scan->want & SFS_WANT_KEYS))
         remember_empty(scan, connection);
     sfs_sqlite_reader_give(connection);

@@ -144,6 +144,10 @@ enum sfs_sqlite_sql {
     SFS_SQLITE_STATEMENTS
 };
 
+/* In the file's head: "stfs", and the format that this version writes. */
+#define SFS_SQLITE_APPLICATION 0x73746673
+#define SFS_SQLITE_FORMAT 3
+
 /* The columns of a record, in `record` and `history`, as row.c reads and binds them. */
 #define SFS_SQLITE_COLUMNS "id, name, " SFS_SQLITE_ATTRIBUTES
 #define SFS_SQLITE_ATTRIBUTES                                                                      \

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "core/storage.h"
 #include "storefs/backend.h"
 
 /* What says nothing about the record. */

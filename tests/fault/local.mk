@@ -42,3 +42,7 @@ tests_fault_test_dir_power_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=renameat,--wrap=unlinkat,--wrap=fsync,--wrap=write
 fault_tests += tests/fault/test_power_cut
 tests_fault_test_power_cut_SOURCES = tests/fault/test_power_cut.c tests/fault/power.c tests/fault/power.h
+fault_tests += tests/fault/test_salvage
+tests_fault_test_salvage_SOURCES = tests/fault/test_salvage.c tests/fault/salvage_map.c \
+	tests/fault/salvage_map.h tests/unit/sqlite_fixture.h
+tests_fault_test_salvage_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
