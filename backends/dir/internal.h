@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 
 #include "storefs/backend.h"
+#include "storefs/notes.h"
 #include "storefs/path.h"
 #include "util/lock_file.h"
 #include "util/tree.h"
@@ -94,6 +95,8 @@ struct sfs_dir_store {
     int control; /* the control directory; -1: none (read-only, and never written) */
     const char *control_name;
     struct sfs_lock_file file_lock;
+    bool salvage; /* the log may be damaged; then: */
+    struct sfs_notes notes;
 
     pthread_mutex_t writer;
 

@@ -52,10 +52,47 @@ static void raise_counters(struct sfs_dir_store *store, const struct sfs_dir_ent
         atomic_store(&store->temporary, entry->last_temporary);
 }
 
+/* The next entry from *at on that is whole; false: there is none. */
+static bool find_entry(struct sfs_bytes file, size_t *at)
+{
+    for (; *at + SFS_DIR_ENTRY_HEAD < file.size; ++*at) {
+        struct sfs_dir_steps steps = {0};
+        struct sfs_dir_entry entry = {0};
+        size_t size = 0;
+        int code = sfs_dir_form_read(sfs_bytes((const char *)file.data + *at, file.size - *at),
+                                     &entry, &steps, &size, NULL);
+        sfs_dir_steps_free(&steps);
+        if (code == 1)
+            return true;
+    }
+    return false;
+}
+
+/* In a damaged log: on to the next entry that is whole. An end that was torn off is none. */
+static int pass_damage(struct sfs_dir_store *store, struct sfs_bytes file, size_t *at, int code,
+                       struct sfs_error *error)
+{
+    size_t begin = *at;
+    *at += *at < file.size;
+    bool more = find_entry(file, at);
+    if (!more)
+        *at = begin;
+    if (!more && code == 0)
+        return 0;
+    if (sfs_notes_add(&store->notes, SFS_E_DOUBTFUL,
+                      "the log of '%s' is damaged at byte %zu: attributes of some keys may be lost, or be "
+                      "earlier ones",
+                      store->path, begin))
+        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    return more;
+}
+
 static int read_entries(struct sfs_dir_store *store, struct sfs_bytes file, struct sfs_error *error)
 {
     size_t at = SFS_DIR_HEAD_SIZE;
     int code;
+    if (file.size < at)
+        return 0; /* only of a damaged one */
     do {
         struct sfs_dir_steps steps = {0};
         struct sfs_dir_entry entry = {0};
@@ -71,6 +108,8 @@ static int read_entries(struct sfs_dir_store *store, struct sfs_bytes file, stru
             at += size;
         } else {
             sfs_dir_steps_free(&steps);
+            if (store->salvage && (code == 0 || code == SFS_E_CORRUPT))
+                code = pass_damage(store, file, &at, code, error);
         }
     } while (code == 1);
     store->log_size = at;
@@ -91,6 +130,11 @@ static int read_log(struct sfs_dir_store *store, struct sfs_error *error)
     file.size = got;
     if (code == 0)
         code = sfs_dir_form_check_head(sfs_buffer_bytes(&file), store->path, error);
+    if (code == SFS_E_NOT_A_STORE && store->salvage)
+        code = sfs_notes_add(&store->notes, SFS_E_DOUBTFUL, "the head of the log of '%s' is damaged",
+                             store->path)
+                   ? sfs_fail_memory(error, SFS_DIR_ORIGIN)
+                   : 0;
     if (code == 0)
         code = read_entries(store, sfs_buffer_bytes(&file), error);
     sfs_buffer_free(&file);

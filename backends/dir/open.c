@@ -69,6 +69,7 @@ static void free_store(struct sfs_dir_store *store)
         if (files[i] >= 0)
             close(files[i]);
     sfs_dir_steps_free(&store->pending);
+    sfs_notes_free(&store->notes);
     sfs_tree_clear(&store->tree);
     sfs_tree_clear(&store->unsaved);
     pthread_mutex_destroy(&store->lock);
@@ -178,6 +179,7 @@ static int store_new(unsigned flags, struct sfs_dir_store **ret_store, struct sf
         return sfs_fail_memory(error, SFS_DIR_ORIGIN);
     store->storage.operations = &operations;
     store->storage.read_only = (flags & SFS_OPEN_READ_ONLY) != 0;
+    store->salvage = (flags & SFS_OPEN_SALVAGE) != 0;
     store->storage.capabilities = SFS_CAN_PERSIST | SFS_CAN_CHANGE_OUTSIDE;
     store->options.fsync = store->options.dirsync = true;
     store->root = store->control = store->log = store->file_lock.fd = -1;
@@ -313,7 +315,13 @@ static int finish(struct sfs_dir_store *store, struct sfs_error *error)
 {
     store->pending_later = sfs_dir_settles_later(&store->pending);
     sfs_dir_skip_placed(store);
-    if (store->storage.read_only && sfs_dir_has_work(&store->pending))
+    if (store->salvage && sfs_dir_has_work(&store->pending) &&
+        sfs_notes_add(&store->notes, SFS_E_DOUBTFUL,
+                      "'%s' has a commit that its last process did not bring to its end: its files are "
+                      "there as they were before",
+                      store->path))
+        return sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    if (!store->salvage && store->storage.read_only && sfs_dir_has_work(&store->pending))
         return sfs_fail(error, SFS_E_READ_ONLY, SFS_DIR_ORIGIN,
                         "'%s' has a commit that its last process did not bring to its end: open it "
                         "once for writing (storefs fsck --repair does)",
@@ -391,10 +399,13 @@ static int dir_open(struct sfs_storage **ret_store, const struct sfs_location *l
         code = take_lock(store, error);
     if (code == 0)
         code = load(store, error);
+    struct sfs_storage *opened = &store->storage;
+    if (code == 0 && store->salvage)
+        code = sfs_notes_layer(opened, &store->notes, &opened, error);
     if (code)
         free_store(store);
     else
-        *ret_store = &store->storage;
+        *ret_store = opened;
     return code;
 }
 

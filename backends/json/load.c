@@ -6,26 +6,15 @@
 #include <errno.h>
 #include <xxhash.h>
 
-#include "store.h"
+#include "load.h"
 #include "text.h"
 #include "util/clock.h"
 
 #define ORIGIN SFS_JSON_ORIGIN
 
-struct loading {
-    struct sfs_json_store *store;
-    struct sfs_bytes text;
-    size_t at;
-    const struct sfs_json_attributes *attributes; /* NULL: none */
-    bool exact;                                   /* they are those of this content */
-    uint64_t revision;                            /* of records that get a new one */
-    struct sfs_buffer name;
-    struct sfs_buffer value;
-    struct sfs_error *error;
-};
-
-static int fail_at(const struct loading *loading, size_t offset, const char *reason)
+static int fail_at(struct sfs_json_loading *loading, size_t offset, const char *reason)
 {
+    loading->failed_at = offset;
     size_t line = 0;
     size_t column = 0;
     sfs_json_place(loading->text, offset, &line, &column);
@@ -35,21 +24,21 @@ static int fail_at(const struct loading *loading, size_t offset, const char *rea
                     line, column, offset, reason);
 }
 
-static char byte_at(const struct loading *loading)
+char sfs_json_load_byte(const struct sfs_json_loading *loading)
 {
     return loading->at < loading->text.size ? ((const char *)loading->text.data)[loading->at] : 0;
 }
 
-static void skip_space(struct loading *loading)
+void sfs_json_load_space(struct sfs_json_loading *loading)
 {
-    while (loading->at < loading->text.size && strchr(" \t\r\n", byte_at(loading)) &&
-           byte_at(loading))
+    while (loading->at < loading->text.size && strchr(" \t\r\n", sfs_json_load_byte(loading)) &&
+           sfs_json_load_byte(loading))
         loading->at++;
 }
 
-static bool take(struct loading *loading, char byte)
+bool sfs_json_load_take(struct sfs_json_loading *loading, char byte)
 {
-    if (byte_at(loading) != byte)
+    if (sfs_json_load_byte(loading) != byte)
         return false;
     loading->at++;
     return true;
@@ -58,7 +47,7 @@ static bool take(struct loading *loading, char byte)
 /* --- one record --- */
 
 /* What a key has that nobody gave attributes. */
-static struct sfs_attributes plain_attributes(const struct loading *loading)
+static struct sfs_attributes plain_attributes(const struct sfs_json_loading *loading)
 {
     int64_t time = sfs_clock_nanoseconds(loading->store->seen.status.st_mtim);
     return (struct sfs_attributes){
@@ -73,7 +62,7 @@ static struct sfs_attributes plain_attributes(const struct loading *loading)
 }
 
 /* The record that PATH.attrs has for a name, if it is that of a key. */
-static const struct sfs_record *find_attributes(const struct loading *loading,
+static const struct sfs_record *find_attributes(const struct sfs_json_loading *loading,
                                                 struct sfs_bytes name)
 {
     if (!loading->attributes)
@@ -82,7 +71,7 @@ static const struct sfs_record *find_attributes(const struct loading *loading,
     return found && sfs_record_is_key(found) ? found : NULL;
 }
 
-static const struct sfs_record *make_key(const struct loading *loading)
+const struct sfs_record *sfs_json_load_key(const struct sfs_json_loading *loading)
 {
     struct sfs_bytes name = sfs_buffer_bytes(&loading->name);
     struct sfs_bytes value = sfs_buffer_bytes(&loading->value);
@@ -105,9 +94,9 @@ static const struct sfs_record *make_key(const struct loading *loading)
     return record;
 }
 
-static int load_key(struct loading *loading)
+static int load_key(struct sfs_json_loading *loading)
 {
-    const struct sfs_record *record = make_key(loading);
+    const struct sfs_record *record = sfs_json_load_key(loading);
     if (!record)
         return sfs_fail_memory(loading->error, ORIGIN);
     int result = sfs_memory_engine_load(loading->store->base.engine, record, loading->error);
@@ -117,11 +106,12 @@ static int load_key(struct loading *loading)
 
 /* --- the object --- */
 
-static int fail_key(const struct loading *loading, size_t offset, int code, const char *why)
+static int fail_key(struct sfs_json_loading *loading, size_t offset, int code, const char *why)
 {
     size_t line = 0;
     size_t column = 0;
     char shown[160];
+    loading->failed_at = offset;
     sfs_json_place(loading->text, offset, &line, &column);
     return sfs_fail(loading->error, code, ORIGIN,
                     "'%s' has in line %zu a key that a store cannot hold, '%s': %s",
@@ -129,13 +119,13 @@ static int fail_key(const struct loading *loading, size_t offset, int code, cons
                     sfs_name_show(sfs_buffer_bytes(&loading->name), shown, sizeof(shown)), why);
 }
 
-static int read_name(struct loading *loading)
+static int read_name(struct sfs_json_loading *loading)
 {
     struct sfs_json literal;
     struct sfs_json_problem problem;
     struct sfs_error why = {0};
     size_t begin = loading->at;
-    if (byte_at(loading) != '"')
+    if (sfs_json_load_byte(loading) != '"')
         return fail_at(loading, begin, "a key in quotes is missing");
     if (!sfs_json_scan(loading->text, begin, &literal, &problem))
         return fail_at(loading, problem.offset, problem.reason);
@@ -151,19 +141,19 @@ static int read_name(struct loading *loading)
 }
 
 /* The value with the white space that belongs to it. Leaves `at` at the comma or the brace. */
-static int read_value(struct loading *loading)
+static int read_value(struct sfs_json_loading *loading)
 {
     struct sfs_json value;
     struct sfs_json_problem problem;
     const char *data = loading->text.data;
-    size_t begin = loading->at + (byte_at(loading) == ' ');
-    skip_space(loading);
+    size_t begin = loading->at + (sfs_json_load_byte(loading) == ' ');
+    sfs_json_load_space(loading);
     if (!sfs_json_scan(loading->text, loading->at, &value, &problem))
         return fail_at(loading, problem.offset, problem.reason);
     loading->at += value.text.size;
-    skip_space(loading);
+    sfs_json_load_space(loading);
     size_t end = loading->at;
-    if (byte_at(loading) == '}' && data[end - 1] == '\n')
+    if (sfs_json_load_byte(loading) == '}' && data[end - 1] == '\n')
         end--;
     loading->value.size = 0;
     if (sfs_json_value_read(value, sfs_bytes(data + begin, end - begin), &loading->value))
@@ -171,23 +161,28 @@ static int read_value(struct loading *loading)
     return 0;
 }
 
-static int load_member(struct loading *loading)
+int sfs_json_load_member(struct sfs_json_loading *loading)
 {
-    skip_space(loading);
+    sfs_json_load_space(loading);
     int result = read_name(loading);
     if (result)
         return result;
-    skip_space(loading);
-    if (!take(loading, ':'))
+    sfs_json_load_space(loading);
+    if (!sfs_json_load_take(loading, ':'))
         return fail_at(loading, loading->at, "a colon is missing");
-    result = read_value(loading);
+    return read_value(loading);
+}
+
+static int load_member(struct sfs_json_loading *loading)
+{
+    int result = sfs_json_load_member(loading);
     return result ? result : load_key(loading);
 }
 
-static int load_object(struct loading *loading)
+static int load_object(struct sfs_json_loading *loading)
 {
-    skip_space(loading);
-    if (!take(loading, '{')) {
+    sfs_json_load_space(loading);
+    if (!sfs_json_load_take(loading, '{')) {
         struct sfs_json_problem problem;
         if (!sfs_json_check(loading->text, &problem))
             return fail_at(loading, problem.offset, problem.reason);
@@ -195,17 +190,17 @@ static int load_object(struct loading *loading)
                         "'%s' holds JSON, but no object; it is left as it is",
                         loading->store->path);
     }
-    skip_space(loading);
-    bool more = byte_at(loading) != '}';
+    sfs_json_load_space(loading);
+    bool more = sfs_json_load_byte(loading) != '}';
     while (more) {
         int result = load_member(loading);
         if (result)
             return result;
-        more = take(loading, ',');
+        more = sfs_json_load_take(loading, ',');
     }
-    if (!take(loading, '}'))
+    if (!sfs_json_load_take(loading, '}'))
         return fail_at(loading, loading->at, "a comma or } is missing");
-    skip_space(loading);
+    sfs_json_load_space(loading);
     if (loading->at < loading->text.size)
         return fail_at(loading, loading->at, "something follows the object");
     return 0;
@@ -214,7 +209,7 @@ static int load_object(struct loading *loading)
 /* --- markers, links and devices --- */
 
 /* Where another program rewrote PATH it may have made a key where a link was: the key counts. */
-static bool is_taken(const struct loading *loading, struct sfs_bytes name)
+static bool is_taken(const struct sfs_json_loading *loading, struct sfs_bytes name)
 {
     const struct sfs_record *record = NULL;
     struct sfs_storage *storage = &loading->store->base.storage;
@@ -225,7 +220,7 @@ static bool is_taken(const struct loading *loading, struct sfs_bytes name)
     return true;
 }
 
-static int load_other(const struct loading *loading, const struct sfs_record *known)
+static int load_other(const struct sfs_json_loading *loading, const struct sfs_record *known)
 {
     struct sfs_attributes attributes = known->attributes;
     if (!attributes.type_set)
@@ -240,7 +235,7 @@ static int load_other(const struct loading *loading, const struct sfs_record *kn
     return result;
 }
 
-static int load_others(const struct loading *loading)
+static int load_others(const struct sfs_json_loading *loading)
 {
     const struct sfs_record *known;
     if (!loading->attributes)
@@ -257,7 +252,7 @@ static int load_others(const struct loading *loading)
     return 0;
 }
 
-static int load_indexes(const struct loading *loading)
+static int load_indexes(const struct sfs_json_loading *loading)
 {
     struct sfs_bytes names = sfs_buffer_bytes(&loading->attributes->indexes);
     size_t at = 0;
@@ -272,7 +267,7 @@ static int load_indexes(const struct loading *loading)
 
 /* --- both files --- */
 
-static int load_with(struct loading *loading, const struct sfs_json_attributes *attributes)
+static int load_with(struct sfs_json_loading *loading, const struct sfs_json_attributes *attributes)
 {
     struct sfs_json_store *store = loading->store;
     uint64_t sequence = 0;
@@ -283,7 +278,7 @@ static int load_with(struct loading *loading, const struct sfs_json_attributes *
         sfs_memory_engine_counters(store->base.engine, sequence, attributes->last_id);
     }
     loading->revision = sequence + 1;
-    int result = load_object(loading);
+    int result = loading->store->salvage ? sfs_json_salvage(loading) : load_object(loading);
     if (!result)
         result = load_others(loading);
     return result || !attributes ? result : load_indexes(loading);
@@ -294,15 +289,29 @@ static bool fits(const struct sfs_json_store *store, const struct sfs_json_attri
     return attributes->found && attributes->hash == store->content_hash;
 }
 
-static int load_content(struct loading *loading)
+static int read_attributes(const struct sfs_json_loading *loading, const char *path,
+                           struct sfs_json_attributes *ret_attributes)
+{
+    struct sfs_json_store *store = loading->store;
+    struct sfs_error failure = {0};
+    int result = sfs_json_attributes_read(path, ret_attributes, &failure);
+    if (store->salvage && result && result != SFS_E_NO_MEMORY && result != SFS_E_TOO_NEW)
+        return sfs_notes_add(&store->notes, SFS_E_DOUBTFUL,
+                             "attributes, links and directories may be lost: %s", failure.message);
+    if (result && loading->error)
+        *loading->error = failure;
+    return result;
+}
+
+static int load_content(struct sfs_json_loading *loading)
 {
     struct sfs_json_store *store = loading->store;
     struct sfs_json_attributes present = {0};
     struct sfs_json_attributes previous = {0};
     store->content_hash = XXH3_64bits(loading->text.data, loading->text.size);
-    int result = sfs_json_attributes_read(store->attributes, &present, loading->error);
+    int result = read_attributes(loading, store->attributes, &present);
     if (!result && !fits(store, &present))
-        result = sfs_json_attributes_read(store->previous, &previous, loading->error);
+        result = read_attributes(loading, store->previous, &previous);
     if (!result) {
         bool use_previous = fits(store, &previous) || !present.found;
         const struct sfs_json_attributes *chosen = use_previous ? &previous : &present;
@@ -319,7 +328,7 @@ static int load_content(struct loading *loading)
 int sfs_json_load(struct sfs_json_store *store, struct sfs_error *error)
 {
     struct sfs_buffer content = {0};
-    struct loading loading = {.store = store, .error = error};
+    struct sfs_json_loading loading = {.store = store, .error = error};
     if (stat(store->path, &store->seen.status))
         return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", store->path);
     int result = sfs_file_read(store->path, SIZE_MAX, &content, error);

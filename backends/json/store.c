@@ -96,6 +96,7 @@ static void free_store(struct sfs_json_store *store)
 {
     sfs_memory_engine_free(store->base.engine);
     sfs_lock_file_release(&store->lock);
+    sfs_notes_free(&store->notes);
     free(store->path);
     free(store->attributes);
     free(store->previous);
@@ -253,6 +254,7 @@ static int store_new(unsigned flags, struct sfs_json_store **ret_store, struct s
     };
     store->base.storage.operations = &store->operations;
     store->base.storage.read_only = flags & SFS_OPEN_READ_ONLY;
+    store->salvage = flags & SFS_OPEN_SALVAGE;
     store->base.storage.capabilities = SFS_CAN_SNAPSHOT | SFS_CAN_CHANGES | SFS_CAN_PERSIST;
     int result = new_engine(store, error);
     if (result) {
@@ -365,12 +367,14 @@ static int json_open(struct sfs_storage **ret_store, const struct sfs_location *
         result = take_lock(store, error);
     if (!result)
         result = load(store, create, error);
-    if (result) {
+    struct sfs_storage *opened = &store->base.storage;
+    if (!result && store->salvage)
+        result = sfs_notes_layer(opened, &store->notes, &opened, error);
+    if (result)
         free_store(store);
-        return result;
-    }
-    *ret_store = &store->base.storage;
-    return 0;
+    else
+        *ret_store = opened;
+    return result;
 }
 
 const struct sfs_backend sfs_json_backend = {

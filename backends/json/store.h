@@ -25,6 +25,7 @@
 
 #include "attributes.h"
 #include "storefs/backend.h"
+#include "storefs/notes.h"
 #include "util/file.h"
 #include "util/identity.h"
 #include "util/lock_file.h"
@@ -57,10 +58,12 @@ struct sfs_json_store {
     struct stat attributes_seen;
     bool attributes_known; /* PATH.attrs or PATH.attrs~ was, at load */
     bool content_damaged;  /* the load failed because of PATH, not of its attributes */
+    bool salvage;          /* what is damaged is passed over; then: */
+    struct sfs_notes notes;
     bool dirty;            /* memory holds what PATH does not, or may not */
 };
 
-/* Loads both files into the empty engine. CORRUPT with line and column, NOT_A_STORE (JSON, but no
+/* Loads both files into the empty engine; with `salvage` all that is whole (salvage.c). CORRUPT with line and column, NOT_A_STORE (JSON, but no
  * object), INVALID and NAME_TOO_LONG (a key that no store can hold). */
 int sfs_json_load(struct sfs_json_store *store, struct sfs_error *error);
 

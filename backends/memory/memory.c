@@ -26,6 +26,8 @@ struct memory_store {
     char *path; /* of the snapshot; absolute, since a daemon changes its directory; NULL: none */
     struct sfs_lock_file lock;
     bool dirsync;
+    bool salvage; /* the snapshot may be damaged; then: */
+    struct sfs_notes notes;
     pthread_mutex_t saving;   /* guards the next three after the open */
     struct sfs_identity seen; /* the snapshot, as it was when we last read or wrote it */
     struct sfs_identity doubtful; /* … or this one, where a save failed late */
@@ -158,6 +160,7 @@ static void free_store(struct memory_store *store)
 {
     sfs_memory_engine_free(store->base.engine);
     sfs_lock_file_release(&store->lock);
+    sfs_notes_free(&store->notes);
     free(store->path);
     pthread_mutex_destroy(&store->saving);
     free(store);
@@ -219,6 +222,7 @@ static int store_new(unsigned flags, struct memory_store **ret_store, struct sfs
     };
     store->base.storage.operations = &store->operations;
     store->base.storage.read_only = flags & SFS_OPEN_READ_ONLY;
+    store->salvage = flags & SFS_OPEN_SALVAGE;
     store->base.storage.capabilities = SFS_CAN_SNAPSHOT | SFS_CAN_CHANGES;
     *ret_store = store;
     return 0;
@@ -241,6 +245,8 @@ static int restore(struct memory_store *store, const char *path, bool create,
     store->base.storage.capabilities |= SFS_CAN_PERSIST;
     if (create && access(store->path, F_OK) && errno == ENOENT)
         return save_present(store, error);
+    if (store->salvage)
+        return sfs_snapshot_file_salvage(store->path, store->base.engine, &store->notes, error);
     if (stat(store->path, &store->seen.status))
         return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", store->path);
     store->seen.exists = true;
@@ -270,12 +276,14 @@ static int memory_open(struct sfs_storage **ret_store, const struct sfs_location
     store->dirsync = options.dirsync;
     if (options.snapshot)
         result = restore(store, options.snapshot, create, error);
-    if (result) {
+    struct sfs_storage *opened = &store->base.storage;
+    if (!result && store->salvage)
+        result = sfs_notes_layer(opened, &store->notes, &opened, error);
+    if (result)
         free_store(store);
-        return result;
-    }
-    *ret_store = &store->base.storage;
-    return 0;
+    else
+        *ret_store = opened;
+    return result;
 }
 
 const struct sfs_backend sfs_memory_backend = {

@@ -11,11 +11,14 @@
  *   for each record, in byte order of names:
  *     1 (1), length of name (4), of extended attributes (4), of the value (8), revision (8), id (8),
  *     kind (4), type (4), type was set (4), mode (4), uid (4), gid (4), device (8), created,
- *     accessed, modified, changed (8 each); name, extended attributes, value
+ *     accessed, modified, changed (8 each); name, extended attributes, value; from version 3 on the XXH3 of
+ *     all that with the record's place in the file as its seed (8)
+ *   from version 2 on, for each index: 2 (1), length of its name (4), name
  *   0 (1), number of records (8), XXH3 (64 bits) of everything before it (8)
  */
 /* clang-format on */
 #include "storefs/backend.h"
+#include "storefs/notes.h"
 #include "util/identity.h"
 
 struct sfs_snapshot_place {
@@ -31,5 +34,8 @@ int sfs_snapshot_file_save(const struct sfs_snapshot_place *place, struct sfs_cu
  * CORRUPT. */
 int sfs_snapshot_file_load(const char *path, struct sfs_memory_engine *engine,
                            struct sfs_error *error);
+/* The same of a damaged file: every record that is whole, and in `notes` what is not. */
+int sfs_snapshot_file_salvage(const char *path, struct sfs_memory_engine *engine,
+                              struct sfs_notes *notes, struct sfs_error *error);
 
 #endif

@@ -46,3 +46,6 @@ fault_tests += tests/fault/test_salvage
 tests_fault_test_salvage_SOURCES = tests/fault/test_salvage.c tests/fault/salvage_map.c \
 	tests/fault/salvage_map.h tests/unit/sqlite_fixture.h
 tests_fault_test_salvage_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+fault_tests += tests/fault/test_salvage_files
+tests_fault_test_salvage_files_SOURCES = tests/fault/test_salvage_files.c tests/unit/sqlite_fixture.h
+tests_fault_test_salvage_files_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
