@@ -12,15 +12,49 @@
 #include "tools/progress.h"
 #include "tools/target.h"
 
-static int export_to(struct sfs_storage *store, int descriptor, struct sfs_error *error)
+/* One export: what it works on, and how it went. */
+struct job {
+    const char *target; /* borrowed */
+    struct sfs_storage *store;
+    bool keep_going;
+    struct sfs_bulk_result result;
+};
+
+static void report(void *context, const char *sentence)
+{
+    tool_progress_end(context);
+    tool_say("%s", sentence);
+}
+
+static int export_to(struct job *job, int descriptor, struct sfs_error *error)
 {
     struct tool_progress progress;
-    struct sfs_bulk_result result = {0};
     tool_progress_begin(&progress, "records");
-    struct sfs_bulk_options options = {.progress = tool_progress_step, .context = &progress};
-    int failed = sfs_export(store, descriptor, &options, &result, error);
+    struct sfs_bulk_options options = {.progress = tool_progress_step,
+                                       .context = &progress,
+                                       .keep_going = job->keep_going,
+                                       .report = report};
+    int failed = sfs_export(job->store, descriptor, &options, &job->result, error);
     tool_progress_end(&progress);
     return failed;
+}
+
+static int finish(const struct job *job)
+{
+    const struct sfs_bulk_result *result = &job->result;
+    if (!job->keep_going || (result->lost == 0 && result->doubtful == 0))
+        return TOOL_OK;
+    tool_say("records written: %" PRIu64 ", lost: %" PRIu64 ", doubts: %" PRIu64, result->records,
+             result->lost, result->doubtful);
+    return TOOL_FALSE;
+}
+
+static int fail(const struct job *job, int failed, const struct sfs_error *error)
+{
+    int exit_code = tool_fail(failed, error);
+    if (!job->keep_going)
+        tool_say_salvage(failed, job->target);
+    return exit_code;
 }
 
 static int stopped(const char *what)
@@ -29,25 +63,25 @@ static int stopped(const char *what)
     return TOOL_SIGNAL + tool_interrupted();
 }
 
-static int export_to_output(struct sfs_storage *store)
+static int export_to_output(struct job *job)
 {
     struct sfs_error error = {0};
-    int failed = export_to(store, STDOUT_FILENO, &error);
+    int failed = export_to(job, STDOUT_FILENO, &error);
     if (failed && tool_reader_gone(STDOUT_FILENO))
         return tool_reader_left();
     if (failed && tool_interrupted())
         return stopped("what was written is not the whole store");
-    return failed ? tool_fail(failed, &error) : TOOL_OK;
+    return failed ? fail(job, failed, &error) : finish(job);
 }
 
-static int export_to_file(struct sfs_storage *store, const char *path)
+static int export_to_file(struct job *job, const char *path)
 {
     struct tool_new_file file;
     struct sfs_error error = {0};
     int failed = tool_new_file_open(&file, path, &error);
     if (failed)
         return tool_fail(failed, &error);
-    failed = export_to(store, file.descriptor, &error);
+    failed = export_to(job, file.descriptor, &error);
     if (failed)
         sfs_error_context(&error, failed, "%s", path);
     if (!failed)
@@ -56,30 +90,37 @@ static int export_to_file(struct sfs_storage *store, const char *path)
         tool_new_file_abandon(&file);
     if (failed && tool_interrupted())
         return stopped("no file was written");
-    return failed ? tool_fail(failed, &error) : TOOL_OK;
+    return failed ? fail(job, failed, &error) : finish(job);
 }
 
 static int run(const struct tool_call *call)
 {
-    struct sfs_storage *store;
+    struct job job = {.target = call->words[0], .keep_going = tool_given(call, 'k')};
     struct sfs_error error = {0};
     const char *file = call->count == 2 ? call->words[1] : "-";
-    int result = tool_store_open(&store, call->words[0], SFS_OPEN_READ_ONLY, &error);
+    unsigned flags = job.keep_going ? SFS_OPEN_SALVAGE : SFS_OPEN_READ_ONLY;
+    int result = tool_store_open(&job.store, job.target, flags, &error);
     if (result)
-        return tool_fail(result, &error);
-    int exit_code = strcmp(file, "-") == 0 ? export_to_output(store) : export_to_file(store, file);
-    return tool_store_close(store, exit_code);
+        return fail(&job, result, &error);
+    int exit_code = strcmp(file, "-") == 0 ? export_to_output(&job) : export_to_file(&job, file);
+    return tool_store_close(job.store, exit_code);
 }
 
-static const struct tool_option options[] = {{0}};
+static const struct tool_option options[] = {
+    {'k', "keep-going", NULL, "of a damaged store write all that is whole, and name what is lost",
+     false},
+    {0},
+};
 
 const struct tool_command tool_export_command = {
     .name = "export",
-    .usage = "TARGET [FILE | -]",
+    .usage = "TARGET [FILE | -] [--keep-going]",
     .summary = "Write every record as NDJSON, one {\"key\":…,\"value\":…} a line",
     .details =
         "Everything is of one moment, and import restores it byte for byte, attributes too. FILE\n"
-        "appears whole (mode 0600) or not at all; one that is there is replaced.\n",
+        "appears whole (mode 0600) or not at all; one that is there is replaced. What comes before "
+        "damage\n"
+        "is on standard output all the same. Exit code 1 if records were lost with --keep-going.\n",
     .options = options,
     .words_min = 1,
     .words_max = 2,

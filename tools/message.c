@@ -60,6 +60,14 @@ int tool_fail_errno(int system_errno, const char *format, ...)
     return tool_fail(sfs_fail_errno(&error, system_errno, "storefs", "%s", text), &error);
 }
 
+void tool_say_salvage(int code, const char *target)
+{
+    if (code == SFS_E_CORRUPT)
+        tool_say("'storefs fsck --salvage NEWSTORE %s' saves every record that is whole, 'storefs export "
+                 "--keep-going %s' writes it as text",
+                 target, target);
+}
+
 bool tool_output(struct sfs_bytes bytes)
 {
     if (fwrite(bytes.data, 1, bytes.size, stdout) == bytes.size)

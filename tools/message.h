@@ -19,6 +19,9 @@ int tool_fail(int code, const struct sfs_error *error);
 /* The same for a system call: "<sentence>: <the system's words>". */
 int tool_fail_errno(int system_errno, const char *format, ...) SFS_PRINTF(2, 3);
 
+/* Where `code` says that the store is damaged: how to get out what is whole. */
+void tool_say_salvage(int code, const char *target);
+
 /* Writes bytes to standard output; false on failure, which tool_output_end() then says. */
 bool tool_output(struct sfs_bytes bytes);
 /* A key on a line of its own: escaped (control characters, bytes that are not UTF-8, backslash)

@@ -56,3 +56,4 @@ mount_scripts += tests/mount/test_growth.sh
 EXTRA_DIST += tests/mount/growth.py
 mount_scripts += tests/mount/test_clock.sh
 EXTRA_DIST += tests/mount/clock.c
+mount_scripts += tests/mount/test_salvage.sh
