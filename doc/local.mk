@@ -54,3 +54,4 @@ dist_decisionsdoc_DATA += doc/decisions/transactions-in-the-kernel.md
 dist_decisionsdoc_DATA += doc/decisions/turns-among-writers.md
 examplesdocdir = $(docdir)/examples
 dist_examplesdoc_DATA = doc/examples/library.c
+dist_decisionsdoc_DATA += doc/decisions/salvage.md

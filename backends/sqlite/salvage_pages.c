@@ -290,19 +290,30 @@ static void read_newest_head(struct sfs_pages *pages)
         read_head(pages, page);
 }
 
-int sfs_pages_open(struct sfs_pages *pages, const char *path, struct sfs_notes *notes,
-                   struct sfs_error *error)
+/* A log that is there and cannot be read would make an old state the present one. */
+static int open_log(struct sfs_pages *pages, struct sfs_notes *notes, struct sfs_error *error)
 {
     char name[4096 + 16];
     sqlite3_int64 size = 0;
+    snprintf(name, sizeof(name), "%s-wal", pages->path);
+    if (access(name, F_OK) != 0)
+        return 0;
+    int result = open_one(name, SQLITE_OPEN_WAL, &pages->log);
+    if (result == SQLITE_OK)
+        result = pages->log->pMethods->xFileSize(pages->log, &size);
+    if (result != SQLITE_OK)
+        return sfs_sqlite_fail_at(NULL, name, result, "read the log", error);
+    return size > 0 && read_log(pages, size, notes) ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN) : 0;
+}
+
+int sfs_pages_open(struct sfs_pages *pages, const char *path, struct sfs_notes *notes,
+                   struct sfs_error *error)
+{
     *pages = (struct sfs_pages){.path = path};
     hold(pages);
-    snprintf(name, sizeof(name), "%s-wal", path);
     int code = open_file(pages, error);
-    if (code == 0 && open_one(name, SQLITE_OPEN_WAL, &pages->log) == SQLITE_OK &&
-        pages->log->pMethods->xFileSize(pages->log, &size) == SQLITE_OK && size > 0 &&
-        read_log(pages, size, notes) != 0)
-        code = sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    if (code == 0)
+        code = open_log(pages, notes, error);
     if (code == 0 && pages->count > 0)
         read_newest_head(pages);
     if (code != 0)

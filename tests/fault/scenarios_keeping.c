@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "storefs/bulk.h"
 #include "storefs/index.h"
 #include "storefs/layers.h"
 #include "storefs/query.h"
@@ -103,6 +104,22 @@ static int set_and_close(struct fixture *f, struct sfs_error *error)
     int closed = sfs_close(f->store, code < 0 ? NULL : error);
     f->store = NULL;
     return code < 0 ? code : closed;
+}
+
+/* What an undamaged store gives to one that salvages it. */
+static int salvage(struct fixture *f, struct sfs_error *error)
+{
+    struct sfs_storage *from = NULL, *to = NULL;
+    const struct sfs_bulk_options options = {.keep_going = true};
+    struct sfs_bulk_result result = {0};
+    int code = sfs_open(&from, f->uri, SFS_OPEN_SALVAGE, error);
+    THEN(sfs_open(&to, "memory:", SFS_OPEN_CREATE, error));
+    THEN(sfs_copy(from, to, &options, &result, error));
+    if (code == 0 && result.lost + result.doubtful > 0)
+        code = sfs_fail(error, SFS_E_CORRUPT, "test", "something is lost");
+    sfs_close(to, NULL);
+    sfs_close(from, NULL);
+    return code;
 }
 
 static int set_and_sync(struct fixture *f, struct sfs_error *error)
@@ -268,6 +285,7 @@ const struct scenario scenarios_keeping[] = {
     {.name = "create", .run = create, .settle = settle_create, .needs = SFS_CAN_PERSIST},
     {.name = "backup", .run = backup, .settle = settle_backup, .needs = SFS_CAN_PERSIST},
     {.name = "close", .run = set_and_close, .flags = SCENARIO_COMMITS, .needs = SFS_CAN_PERSIST},
+    {.name = "salvage", .run = salvage, .flags = SCENARIO_CLOSED, .needs = SFS_CAN_PERSIST},
     {.name = "sync", .run = set_and_sync, .flags = SCENARIO_COMMITS},
     {.name = "past", .run = snapshot_of_past, .flags = SCENARIO_COMMITS, .needs = SFS_CAN_SNAPSHOT},
     {.name = "follow", .run = follow, .flags = SCENARIO_COMMITS, .needs = SFS_CAN_CHANGES},
