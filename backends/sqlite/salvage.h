@@ -21,8 +21,9 @@ struct sfs_pages {
     uint32_t size;   /* bytes of a page */
     uint32_t usable; /* of these, for content */
     uint32_t count;
-    uint32_t
-        *frames; /* by page: its newest frame in the log, 0: in the file, UINT32_MAX: damaged */
+    /* By page: its newest frame in the log, 0: in the file, UINT32_MAX: damaged. The first, of no
+     * page: whether the disk has failed to give one. */
+    uint32_t *frames;
     bool headed; /* page 1 begins as it must; then: */
     uint32_t application;
     uint32_t format;

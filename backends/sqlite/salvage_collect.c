@@ -571,6 +571,9 @@ int sfs_collect(struct sfs_collection *collection, struct sfs_error *error)
     free(walk);
     if (code != 0)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    if (!trace && pages->frames[0])
+        return sfs_fail(error, SFS_E_IO, SFS_SQLITE_ORIGIN, "%s cannot be read: its disk fails",
+                        pages->path);
     if (!trace)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN,
                         "%s is no store: it has no trace of a record", pages->path);

@@ -56,8 +56,12 @@ bool sfs_pages_read(const struct sfs_pages *pages, uint32_t number, unsigned cha
     uint32_t frame = pages->frames[number];
     if (frame == DAMAGED)
         return false;
-    if (frame == 0)
-        return read_at(pages->file, data, pages->size, (int64_t)(number - 1) * pages->size);
+    if (frame == 0) {
+        int result = pages->file->pMethods->xRead(pages->file, data, (int)pages->size,
+                                                  (int64_t)(number - 1) * pages->size);
+        pages->frames[0] |= result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ;
+        return result == SQLITE_OK;
+    }
     int64_t at = LOG_HEAD + (int64_t)(frame - 1) * (FRAME_HEAD + pages->size) + FRAME_HEAD;
     return read_at(pages->log, data, pages->size, at);
 }
