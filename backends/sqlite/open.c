@@ -101,8 +101,10 @@ static int sqlite_close(struct sfs_storage *base, struct sfs_error *error)
         code = checkpoint(store, error);
     }
     int lost = leave_others(store, code == 0 && !base->read_only ? error : NULL);
+    if (code == 0 && !base->read_only)
+        code = lost;
     free_store(store);
-    return code != 0 || base->read_only ? code : lost;
+    return code;
 }
 
 static const struct sfs_read_operations read_operations = {
