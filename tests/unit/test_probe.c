@@ -358,6 +358,7 @@ static void test_attributes(void **state)
         int code = sfs_get_value(store, sfs_string("k"), &value, &error);
         assert_int_equal(code, answers[i] == EIO ? SFS_E_IO : 0);
         odd.xattr = 0;
+        sfs_buffer_free(&value);
         assert_int_equal(sfs_get_value(store, sfs_string("k"), &value, &error), 0);
         sfs_buffer_free(&value);
         assert_int_equal(sfs_close(store, &error), 0);
