@@ -46,6 +46,7 @@ void sfs_sqlite_files_end(struct sfs_sqlite *store)
     for (size_t i = 0; i < FILES; i++) {
         if (store->files[i] >= 0)
             close(store->files[i]);
+        store->files[i] = -1;
     }
 }
 

@@ -415,8 +415,12 @@ static int open_present(struct sfs_sqlite *store, struct sfs_error *error)
     sfs_sqlite_readers_close(store);
     sfs_sqlite_disconnect(store->writer);
     store->writer = NULL;
+    sfs_sqlite_owner_leave(store);
+    sfs_sqlite_files_end(store); /* the log may be gone with its writer */
     store->open_flags = SQLITE_OPEN_READONLY;
-    int code = sfs_sqlite_reader_take(store, &connection, error);
+    int code = sfs_sqlite_files_begin(store, false, error);
+    if (code == 0)
+        code = sfs_sqlite_reader_take(store, &connection, error);
     if (code != 0)
         return code;
     int there = sfs_sqlite_schema_check(connection, error);

@@ -76,7 +76,7 @@ static int read_value(struct inspection *inspection, const struct sfs_record *re
     struct sfs_extent extent = {0};
     size_t behind = 0;
     int rc = 1;
-    for (uint64_t at = 0; rc == 1; at = extent.offset + extent.size) {
+    for (uint64_t at = 0; rc == 1 && at < record->size; at = extent.offset + extent.size) {
         rc = sfs_data(inspection->store, record->name, at, &extent, error);
         if (rc == 1) {
             int read = read_through(inspection, record, extent.offset, extent.offset + extent.size, error);
@@ -84,6 +84,7 @@ static int read_value(struct inspection *inspection, const struct sfs_record *re
                 return read;
         }
     }
+    rc = rc < 0 ? rc : 0;
     if (rc == 0 && record->size > 0)
         rc = read_through(inspection, record, record->size - 1, record->size, error);
     if (rc == 0)

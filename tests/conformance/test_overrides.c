@@ -172,6 +172,7 @@ static void ask_all(struct sfs_storage *store, bool changes)
     uint64_t number = 0, found = 0;
     if (changes) {
         (void)sfs_check(store, true, NULL, NULL, &found, &number, NULL);
+        asked[ASK_DATA] = 0; /* which values it reads is its affair */
         (void)sfs_reserve_ids(store, 3, &number, NULL);
         (void)sfs_index_create(store, L("n"), NULL, NULL, NULL);
         return;

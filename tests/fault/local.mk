@@ -39,7 +39,8 @@ tests_fault_test_dir_crash_LDFLAGS = $(AM_LDFLAGS) \
 fault_tests += tests/fault/test_dir_power
 tests_fault_test_dir_power_SOURCES = tests/fault/test_dir_power.c $(conformance_fixture)
 tests_fault_test_dir_power_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=renameat,--wrap=unlinkat,--wrap=fsync,--wrap=write
+	-Wl,--wrap=renameat,--wrap=unlinkat,--wrap=fsync,--wrap=write \
+	-Wl,--wrap=sfs_identity_single
 fault_tests += tests/fault/test_power_cut
 tests_fault_test_power_cut_SOURCES = tests/fault/test_power_cut.c tests/fault/power.c tests/fault/power.h
 fault_tests += tests/fault/test_salvage

@@ -33,6 +33,14 @@ static void copy_bytes(int from, int to)
     close(to);
 }
 
+/* What is on the disk is kept as a second name of each file, which a store refuses to open. */
+int __wrap_sfs_identity_single(const struct stat *status, const char *path, const char *origin, struct sfs_error *error);
+int __wrap_sfs_identity_single(const struct stat *status, const char *path, const char *origin, struct sfs_error *error)
+{
+    (void)status, (void)path, (void)origin, (void)error;
+    return 0;
+}
+
 /* The same files under the same names; a file that a store writes into is a copy if `own`. */
 static void copy_names(int from, int to, bool own)
 {
