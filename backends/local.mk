@@ -33,4 +33,4 @@ libstorefs_la_SOURCES += backends/sqlite/index_cursor.h backends/sqlite/index_sc
 libstorefs_la_SOURCES += backends/sqlite/index_walk.c backends/sqlite/visitor.c \
 	backends/sqlite/vfs.c
 libstorefs_la_SOURCES += backends/sqlite/salvage.c backends/sqlite/salvage.h \
-	backends/sqlite/salvage_cells.c backends/sqlite/salvage_collect.c backends/sqlite/salvage_pages.c
+	backends/sqlite/salvage_cells.c backends/sqlite/salvage_collect.c backends/sqlite/salvage_pages.c backends/sqlite/salvage_parts.c

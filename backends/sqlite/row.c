@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows to records and back, and reading values: blocks and chunks. */
 #include "backends/sqlite/index.h"
+#include "util/memory.h"
 
 #include <string.h>
 
@@ -71,6 +72,14 @@ static int damaged(struct sfs_sqlite_connection *connection, struct sfs_bytes na
                     connection->store->path, what, sfs_name_show(name, shown, sizeof(shown)));
 }
 
+static int too_large(struct sfs_bytes name, uint64_t size, struct sfs_error *error)
+{
+    char shown[200];
+    return sfs_fail(error, SFS_E_TOO_LARGE, SFS_SQLITE_ORIGIN,
+                    "'%s' has %llu bytes, more than memory holds at once: read it in parts, as a file of a mount",
+                    sfs_name_show(name, shown, sizeof(shown)), (unsigned long long)size);
+}
+
 /* Makes the record, with room for its value if that is wanted, and fills that. */
 static int make_record(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
                        unsigned want, int64_t version, struct sfs_sqlite_row *row,
@@ -85,6 +94,8 @@ static int make_record(struct sfs_sqlite_connection *connection, struct sfs_sqli
     bool valued = (want & SFS_WANT_VALUE) && size > 0 && !sfs_want_leaves_out(want, attributes.type);
     if (valued && !row->chunked && stored.size != size)
         return damaged(connection, name, "it does not hold the whole value", error);
+    if (valued && !sfs_memory_holds(size))
+        return too_large(name, size, error);
     row->record = valued ? sfs_record_alloc(name, revision, size, &attributes, xattrs, &value)
                          : sfs_record_new(name, revision, size, &attributes, xattrs, NULL);
     if (!row->record)

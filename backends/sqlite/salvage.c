@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CURRENT INT64_MAX         /* `ended` of a part that is */
 #define TYPED ((uint64_t)1 << 20) /* larger values may keep the type of an earlier content */
 
 struct salvage {
@@ -186,48 +185,6 @@ static int read_block(struct salvage *salvage, int64_t number, size_t most, stru
     return check_end(salvage, &salvage->block, salvage->block.bytes.size - unused, name, error);
 }
 
-/* The first row that is not before (content, part). */
-static size_t seek_part(const struct sfs_collection *collection, int64_t content, int64_t part)
-{
-    size_t low = 0, high = collection->part_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct sfs_part_row *row = &collection->parts[middle];
-        if (row->content < content || (row->content == content && row->part < part))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Whether there never was a row between `at` - 1 and `at`. */
-static bool is_hole(const struct sfs_collection *collection, size_t at)
-{
-    if (collection->parts_whole)
-        return true;
-    if (at == 0 || at >= collection->part_count)
-        return false;
-    const struct sfs_part_row *before = &collection->parts[at - 1], *behind = before + 1;
-    return before->page == behind->page && before->cell + 1 == behind->cell;
-}
-
-/* The block of a part, 0: it is a hole. */
-static int find_part(const struct salvage *salvage, int64_t content, int64_t part,
-                     struct sfs_bytes name, int64_t *ret_block, struct sfs_error *error)
-{
-    const struct sfs_collection *collection = &salvage->collection;
-    const struct sfs_part_row *rows = collection->parts;
-    size_t first = seek_part(collection, content, part), at = first;
-    *ret_block = 0;
-    for (; at < collection->part_count && rows[at].content == content && rows[at].part == part;
-         at++)
-        *ret_block = rows[at].ended == CURRENT ? rows[at].block : *ret_block;
-    if (*ret_block == 0 && !is_hole(collection, at == first ? first : at))
-        return lost(name, "the list of its parts is damaged", error);
-    return 0;
-}
-
 static int read_parts(struct salvage *salvage, const struct row *row, struct sfs_bytes name,
                       uint64_t offset, char *data, size_t size, struct sfs_error *error)
 {
@@ -239,7 +196,8 @@ static int read_parts(struct salvage *salvage, const struct row *row, struct sfs
         size_t room = (size_t)SFS_SQLITE_CHUNK - from,
                step = size - done < room ? size - done : room;
         struct sfs_bytes bytes = {0};
-        code = find_part(salvage, row->content, part, name, &block, error);
+        if (sfs_collection_part(&salvage->collection, row->content, part, &block) != 0)
+            code = lost(name, "the list of its parts is damaged", error);
         uint64_t left = row->size - (uint64_t)part * (uint64_t)SFS_SQLITE_CHUNK;
         if (code == 0 && block != 0)
             code = read_block(salvage, block, (size_t)left, name, &bytes, error);
@@ -367,6 +325,29 @@ static int salvage_read(struct sfs_storage *base, struct sfs_bytes name, uint64_
     if (code == 0)
         *ret_size = count;
     return code;
+}
+
+static int salvage_data(struct sfs_storage *base, struct sfs_bytes name, uint64_t offset,
+                        struct sfs_extent *ret_extent, struct sfs_error *error)
+{
+    const uint64_t unit = (uint64_t)SFS_SQLITE_CHUNK;
+    struct salvage *salvage = salvage_of(base);
+    const struct sfs_found *found;
+    struct row row = {0};
+    int64_t part = (int64_t)(offset / unit);
+    pthread_mutex_lock(&salvage->lock);
+    int code = find(salvage, name, &found, error);
+    if (code == 0)
+        code = read_row(salvage, found, &row, error);
+    bool some = code == 0 && offset < row.size &&
+                (!row.chunked || sfs_collection_next_part(&salvage->collection, row.content, part, &part));
+    pthread_mutex_unlock(&salvage->lock);
+    uint64_t from = row.chunked && (uint64_t)part * unit > offset ? (uint64_t)part * unit : offset;
+    if (code || !some || from >= row.size)
+        return code;
+    uint64_t end = row.chunked ? ((uint64_t)part + 1) * unit : row.size;
+    *ret_extent = (struct sfs_extent){from, (end < row.size ? end : row.size) - from};
+    return 1;
 }
 
 struct salvage_cursor {
@@ -535,6 +516,7 @@ static struct salvage *salvage_new(const char *path)
     static const struct sfs_read_operations read = {salvage_get, salvage_read, salvage_scan};
     static const struct sfs_index_operations index = {.set = salvage_set, .stats = salvage_stats};
     static const struct sfs_override_operations override = {.totals = salvage_totals,
+                                                            .data = salvage_data,
                                                             .index = &index};
     static const struct sfs_storage_operations operations = {
         .name = "sqlite", .read = &read, .override = &override, .close = salvage_close};

@@ -242,7 +242,7 @@ static int make_room(struct scan *scan, struct sfs_error *error)
 /* What was read before damage is shown; the next fetch begins with it. */
 static int stop_before(struct scan *scan, int code, struct sfs_error *error)
 {
-    if (scan->count == 0 || (code != SFS_E_CORRUPT && code != SFS_E_IO))
+    if (scan->count == 0 || (code != SFS_E_CORRUPT && code != SFS_E_IO && code != SFS_E_TOO_LARGE))
         return code;
     scan->exhausted = false;
     return set_behind(scan, scan->records[scan->count - 1]->name, error);

@@ -80,7 +80,14 @@ struct sfs_sqlite_pasts *sfs_sqlite_snapshot_pasts(struct sfs_storage *base,
     return &((struct snapshot *)base)->pasts;
 }
 
+static int snapshot_data(struct sfs_storage *base, struct sfs_bytes name, uint64_t offset,
+                         struct sfs_extent *ret_extent, struct sfs_error *error)
+{
+    return sfs_sqlite_view_data(view_of(base), name, offset, ret_extent, error);
+}
+
 static const struct sfs_override_operations override_operations = {
+    .data = snapshot_data,
     .index = &sfs_sqlite_snapshot_index_operations,
 };
 

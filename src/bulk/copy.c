@@ -92,15 +92,16 @@ static bool is_zero(const char *data, size_t size)
     return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
 }
 
-/* *ret_read: the code with which `from` could not be read, which is no failure of the stage. Zeros
- * are left out: a gap reads as zeros. */
-static int fill_stage(struct copy *copy, const struct sfs_record *record, struct sfs_stage *stage,
-                      int *ret_read, struct sfs_error *failure, struct sfs_error *error)
+/* One run of stored bytes; the code with which it could not be read is in *ret_read. Zeros are left out: a gap reads as
+ * zeros. */
+static int copy_extent(struct copy *copy, const struct sfs_record *record, struct sfs_extent extent,
+                       struct sfs_stage *stage, int *ret_read, struct sfs_error *failure, struct sfs_error *error)
 {
+    uint64_t end = extent.offset + extent.size;
     int code = 0;
-    for (uint64_t at = 0; at < record->size && code == 0;) {
-        size_t got = 0;
-        *ret_read = sfs_read(copy->from, record->name, 0, at, copy->piece, PIECE, &got, failure);
+    for (uint64_t at = extent.offset; at < end && code == 0;) {
+        size_t got = 0, size = end - at < PIECE ? (size_t)(end - at) : PIECE;
+        *ret_read = sfs_read(copy->from, record->name, 0, at, copy->piece, size, &got, failure);
         if (*ret_read == 0 && got == 0)
             *ret_read = sfs_fail(failure, SFS_E_CORRUPT, ORIGIN, "a value ends before its size");
         if (*ret_read)
@@ -108,6 +109,26 @@ static int fill_stage(struct copy *copy, const struct sfs_record *record, struct
         if (!is_zero(copy->piece, got))
             code = sfs_stage_write(stage, at, sfs_bytes(copy->piece, got), error);
         at += got;
+    }
+    return code;
+}
+
+/* What the store keeps of the value, not the holes. *ret_read: the code with which `from` could not be read, which is
+ * no failure of the stage. */
+static int fill_stage(struct copy *copy, const struct sfs_record *record, struct sfs_stage *stage,
+                      int *ret_read, struct sfs_error *failure, struct sfs_error *error)
+{
+    struct sfs_extent extent = {0};
+    int code = 0;
+    for (uint64_t at = 0; at < record->size && code == 0; at = extent.offset + extent.size) {
+        int found = sfs_data(copy->from, record->name, at, &extent, failure);
+        if (found == 0)
+            break;
+        *ret_read = found < 0 ? found : 0;
+        if (found > 0)
+            code = copy_extent(copy, record, extent, stage, ret_read, failure, error);
+        if (*ret_read)
+            return 0;
     }
     return code ? code : sfs_stage_truncate(stage, record->size, error);
 }

@@ -37,19 +37,15 @@ static bool lacks_value(const struct result *result, const struct sfs_record *re
 /* 0: the record is gone, which a store without snapshots allows. */
 static int read_value(struct result *result, const struct sfs_record **record, struct sfs_error *error)
 {
-    char shown[160];
-    struct sfs_bytes name = (*record)->name;
-    uint64_t size = (*record)->size;
+    struct sfs_error failure;
+    const struct sfs_record *filled = NULL;
+    int code = sfs_get(result->snapshot ? result->snapshot : result->store, (*record)->name, SFS_WANT_VALUE, &filled,
+                       &failure);
     sfs_record_unref(result->filled);
-    result->filled = NULL;
-    int code = sfs_get(result->snapshot ? result->snapshot : result->store, name, SFS_WANT_VALUE, &result->filled, NULL);
-    if (code == SFS_E_NO_MEMORY)
-        return sfs_fail(error, code, "query", "'%s' has %llu bytes, more than memory holds: leave it out with where/",
-                        sfs_name_show(name, shown, sizeof(shown)), (unsigned long long)size);
-    if (code && code != SFS_E_NOT_FOUND)
-        return sfs_fail(error, code, "query", "the value of '%s' cannot be read", sfs_name_show(name, shown, sizeof(shown)));
-    *record = result->filled;
-    return code == 0;
+    *record = result->filled = filled;
+    if (code && code != SFS_E_NOT_FOUND && error)
+        *error = failure;
+    return code == SFS_E_NOT_FOUND ? 0 : code == 0 ? 1 : code;
 }
 
 static int result_next(struct sfs_cursor *cursor, const struct sfs_record **ret_record,

@@ -307,10 +307,39 @@ static void test_huge(void **state)
     }
     struct sfs_error error = {0};
     struct sfs_buffer rows = {0};
-    assert_int_equal(rows_of(fixture->store, "where/@size > 100", &rows, &error), SFS_E_NO_MEMORY);
+    assert_int_equal(rows_of(fixture->store, "where/@size > 100", &rows, &error), SFS_E_TOO_LARGE);
     assert_non_null(strstr(error.message, "'huge' has 1099511627776 bytes"));
     sfs_buffer_free(&rows);
     expect_healthy(fixture->store); /* reads what is stored, or this would take an hour */
+}
+
+/* So does a copy, also of a store that is opened as a damaged one. */
+static void test_huge_copy(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t end = UINT64_C(1) << 40;
+    put_huge(fixture->store);
+    close_store(fixture->store);
+    fixture->store = NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        struct sfs_error error = {0};
+        struct sfs_storage *from = open_with(fixture, "", i == 0 ? SFS_OPEN_READ_ONLY : SFS_OPEN_SALVAGE), *to = NULL;
+        struct sfs_bulk_result result;
+        char uri[160], bytes[8];
+        size_t size = 0;
+        snprintf(uri, sizeof(uri), "sqlite:%s.copy%u", fixture->path, i);
+        must(sfs_open(&to, uri, SFS_OPEN_CREATE, &error), &error);
+        must(sfs_copy(from, to, NULL, &result, &error), &error);
+        must(sfs_read(to, SFS_LITERAL("huge"), 0, end - 4, bytes, 8, &size, &error), &error);
+        assert_int_equal(size, 4);
+        assert_memory_equal(bytes, "\0end", 4);
+        must(sfs_read(to, SFS_LITERAL("huge"), 0, 1, bytes, 4, &size, &error), &error);
+        assert_memory_equal(bytes, "eg\0\0", 4);
+        expect_healthy(to);
+        close_store(to);
+        close_store(from);
+    }
+    fixture->store = open_again(fixture);
 }
 
 int main(void)
@@ -322,6 +351,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_holes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_huge, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_huge_copy, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
