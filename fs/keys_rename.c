@@ -21,6 +21,7 @@ struct rename {
     struct fs_dirty taken;
     bool from_pending;
     bool to_pending;
+    bool whole; /* the file's content replaces the value: nobody else's is in it afterwards */
     unsigned flags;
     struct sfs_batch *batch;
 };
@@ -122,9 +123,11 @@ static int batch_directory(struct fs_call *call, struct rename *rename)
 static int batch_file(struct fs_call *call, struct rename *rename)
 {
     int code = 0;
-    if (rename->from_file != NULL)
+    if (rename->from_file != NULL) {
+        rename->whole = rename->from_file->created; /* by this mount alone */
         code = fs_file_batch(call, rename->from_file, from_key(rename), FS_ONTO_NAME,
                              rename->batch, &rename->taken);
+    }
     if (code == 0)
         code = sfs_batch_rename(rename->batch, from_key(rename), to_key(rename),
                                 rename->flags & RENAME_NOREPLACE ? SFS_BATCH_NO_REPLACE : 0,
@@ -216,7 +219,7 @@ static void moved_record(struct fs_call *call, struct rename *rename, int code)
     fs_file_committed(file, &rename->taken, code, after != NULL ? after->revision : 0, after);
     if (code == 0 && !dirty)
         fs_file_saw(file, after);
-    if (code == 0 && dirty)
+    if (code == 0 && dirty && !rename->whole && !rename->taken.whole)
         fs_file_forget_content(file);
     sfs_record_unref(after);
     (void)call;
