@@ -88,24 +88,54 @@ static int collect_pending(struct fs_call *call, struct fs_node *node, struct fs
     return failed ? sfs_fail_memory(&call->error, "mount") : 0;
 }
 
+static int begin_scan(struct fs_call *call, struct fs_node *node, struct fs_dir *dir)
+{
+    if (sfs_range_prefix(dir->place.base, &dir->bound, &dir->range) != 0)
+        return sfs_fail_memory(&call->error, "mount");
+    return sfs_scan(node->space->store, dir->range, SFS_WANT_RECORD, &dir->cursor, &call->error);
+}
+
 static int dir_new(struct fs_call *call, struct fs_node *node, struct fs_dir **ret_dir)
 {
     struct fs_dir *dir = calloc(1, sizeof(*dir));
     if (dir == NULL)
         return sfs_fail_memory(&call->error, "mount");
     int code = fs_keys_place(call, node, &dir->base, &dir->place);
-    if (code == 0 && sfs_range_prefix(dir->place.base, &dir->bound, &dir->range) != 0)
-        code = sfs_fail_memory(&call->error, "mount");
     if (code == 0)
         code = collect_pending(call, node, dir);
     if (code == 0)
-        code = sfs_scan(node->space->store, dir->range, SFS_WANT_RECORD, &dir->cursor, &call->error);
+        code = begin_scan(call, node, dir);
     if (code < 0) {
         dir_free(dir);
         return code;
     }
     *ret_dir = dir;
     return 0;
+}
+
+/* The directory, or one above it, may have been renamed since the last reply, and its old name be another's: the scan
+ * goes on where it is now. One that has been removed has nothing more. */
+static int follow_move(struct fs_call *call, struct fs_node *node, struct fs_dir *dir)
+{
+    struct sfs_buffer base = {0};
+    struct sfs_place place;
+    int code = fs_keys_place(call, node, &base, &place);
+    bool moved = code == 0 && (dir->cursor == NULL || !sfs_bytes_equal(place.base, sfs_buffer_bytes(&dir->base)));
+    if (moved) {
+        struct sfs_buffer old = dir->base;
+        dir->base = base;
+        base = old;
+        dir->place = place;
+        dir->bound.size = 0;
+        sfs_cursor_close(dir->cursor);
+        dir->cursor = NULL;
+        sfs_record_unref(dir->ahead);
+        dir->ahead = NULL;
+        dir->position = UINT64_MAX; /* go_to() sets all else */
+        code = begin_scan(call, node, dir);
+    }
+    sfs_buffer_free(&base);
+    return code;
 }
 
 /* --- the scan --- */
@@ -350,6 +380,12 @@ static uint64_t scan_begins(const struct fs_dir *dir)
     return 2 + 1 + dir->pending_count;
 }
 
+/* Where the scan goes on, without the directory's own name, which may change. */
+static struct sfs_bytes behind_base(const struct fs_dir *dir, const struct sfs_buffer *resume)
+{
+    return sfs_bytes(resume->data + dir->base.size, resume->size - dir->base.size);
+}
+
 /* The offset behind an entry that is given now: one that it had before, at which a reader is to find it again, or one
  * that none had, where what was made or removed since has changed what comes here. */
 static uint64_t offset_behind(struct fs_dir *dir, struct sfs_bytes resume)
@@ -391,7 +427,7 @@ static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, 
     if (is_pending_name(dir, found->name.data))
         return 0;
     entry->name = found->name.data;
-    entry->next = offset_behind(dir, sfs_buffer_bytes(&found->resume));
+    entry->next = offset_behind(dir, behind_base(dir, &found->resume));
     entry->space = node->space;
     entry->timeout = node->space->timeout;
     if (entry->kind == FS_KIND_PIECE)
@@ -403,7 +439,7 @@ static int give(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, 
     if (fs_list_add(list, entry))
         return 1;
     if (entry->next - scan_begins(dir) > dir->positions.count &&
-        fs_positions_add(&dir->positions, sfs_buffer_bytes(&found->resume)) != 0)
+        fs_positions_add(&dir->positions, behind_base(dir, &found->resume)) != 0)
         return sfs_fail_memory(&call->error, "mount");
     dir->position = entry->next;
     return 0;
@@ -439,15 +475,18 @@ static int advance(struct fs_call *call, struct fs_node *node, struct fs_dir *di
  * does not change, is counted to. */
 static int go_to(struct fs_call *call, struct fs_node *node, struct fs_dir *dir, uint64_t offset)
 {
-    struct sfs_bytes resume = dir->range.from;
+    struct sfs_bytes rest = {0};
+    struct sfs_buffer *resume = &dir->found.resume;
     uint64_t begin = scan_begins(dir), index = offset - begin;
     if (index > dir->positions.count)
         index = dir->positions.count;
     if (index > 0 && index <= dir->positions.first)
         return sfs_fail(&call->error, SFS_E_INVALID, "mount", "this place in the directory was left too long ago");
-    if (index > 0 && fs_positions_find(&dir->positions, index - 1, &resume) != 0)
+    resume->size = 0;
+    if ((index > 0 && fs_positions_find(&dir->positions, index - 1, &rest) != 0) ||
+        sfs_buffer_add(resume, sfs_buffer_bytes(&dir->base)) != 0 || sfs_buffer_add(resume, rest) != 0)
         return sfs_fail_memory(&call->error, "mount");
-    int code = seek(call, dir, resume);
+    int code = seek(call, dir, sfs_buffer_bytes(resume));
     dir->piece.size = 0;
     dir->shown_count = 0;
     dir->went_back = index > 0;
@@ -498,7 +537,9 @@ int fs_keys_list(struct fs_call *call, struct fs_open *open, uint64_t offset, st
         dir_free(open->dir);
         open->dir = NULL;
     }
-    int code = open->dir == NULL ? dir_new(call, node, &open->dir) : 0;
+    int code = open->dir == NULL ? dir_new(call, node, &open->dir) : follow_move(call, node, open->dir);
+    if (code == SFS_E_NOT_FOUND && open->dir != NULL)
+        return 0;
     if (code < 0)
         return code;
     struct fs_dir *dir = open->dir;

@@ -288,7 +288,7 @@ int fs_keys_rename(struct fs_call *call, struct fs_node *dir, const char *name, 
         fs_keys_touch(call, to_dir);
     }
     fs_keys_move_end(call, dir->space);
-    fs_keys_kept_ahead(replaced, code == 0);
+    fs_keys_kept_ahead(replaced, code == 0 && !same);
     fs_target_free(&rename.from);
     fs_target_free(&rename.to);
     return code;

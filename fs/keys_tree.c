@@ -359,8 +359,12 @@ struct fs_file *fs_keys_keep_ahead(struct fs_call *call, struct fs_node *dir, co
 
 void fs_keys_kept_ahead(struct fs_file *file, bool done)
 {
-    if (file != NULL && !done)
-        drop_kept(file);
+    if (file != NULL && !done) {
+        fs_file_hold(file); /* who moves its content to the stage does so without the lock */
+        if (!file->unlinked)
+            drop_kept(file);
+        fs_file_let_go(file);
+    }
     fs_file_release(file);
 }
 

@@ -367,6 +367,8 @@ static void end_transaction(const char *plain, bool commit)
 static void play_transaction(const char *plain, unsigned long steps)
 {
     close_all();
+    for (unsigned i = 0; i < NAMES; i++)
+        settle_name(i); /* a transaction sees what is committed */
     compare_all("before the transaction");
     must_run("rm -rf '%s/before'; cp -a '%s/r%lu' '%s/before'", scratch_path, plain, current.number,
              scratch_path);

@@ -112,6 +112,8 @@ void do_replace(void);
 void do_program(void);
 void do_library(void);
 void do_merge(void);
+/* Closes the name's handles, and returns when its content is committed. */
+void settle_name(unsigned name);
 /* Copies all of a range, in as many calls as it takes. */
 long copy_range(int from, off_t from_offset, int to, off_t to_offset, size_t size);
 /* One of all. */

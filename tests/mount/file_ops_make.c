@@ -133,7 +133,7 @@ void do_program(void)
 }
 
 /* Nobody here has it open then, and nothing of it is still to be committed. */
-static void settle_name(unsigned name)
+void settle_name(unsigned name)
 {
     for (struct handle *handle = handles; handle < handles + HANDLES; handle++)
         if (handle->name == name)
@@ -177,24 +177,29 @@ static void set_value(unsigned name)
     close(from);
 }
 
-void do_library(void)
+/* The kernel is told of others' changes within milliseconds; on a loaded machine that may take its time. */
+static void await_size(unsigned name)
 {
-    unsigned name = draw_name();
     struct stat st[2] = {0};
-    if (current.in_tx)
-        return;
-    settle_name(name);
-    say(1u << name, "storefs set %s, %llu bytes", file_names[name], (unsigned long long)make_source());
-    set_value(name);
-    /* The kernel is told within milliseconds; on a loaded machine that may take its time. */
     for (int tries = 0; tries < 500; tries++) {
         for (int i = 0; i < 2; i++)
             if (fstatat(sides[i].top, file_names[name], &st[i], 0) != 0)
                 st[i].st_size = -1;
         if (st[0].st_size == st[1].st_size)
-            break;
+            return;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
+}
+
+void do_library(void)
+{
+    unsigned name = draw_name();
+    if (current.in_tx)
+        return;
+    settle_name(name);
+    say(1u << name, "storefs set %s, %llu bytes", file_names[name], (unsigned long long)make_source());
+    set_value(name);
+    await_size(name);
     BOTH(fchmodat(s->top, file_names[name], 0640, 0));
     compare_name(name);
 }
@@ -234,5 +239,6 @@ void do_merge(void)
                 differ("pwrite: %s", strerror(errno));
     }
     close_handle(handle);
+    await_size(name);
     compare_name(name);
 }
