@@ -79,6 +79,8 @@ struct fs_space {
     const char *doomed_name;
 };
 
+#define FS_SENT_BACK 256 /* threads */
+
 struct fs {
     struct fuse_session *session;
     struct fs_nodes *nodes;
@@ -106,6 +108,7 @@ struct fs {
     _Atomic uint64_t next_salt;
     struct fs_touched *touched; /* directories whose times are to be written */
     _Atomic uint64_t buffered; /* bytes of open files in memory */
+    _Atomic uint64_t sent_back[FS_SENT_BACK]; /* threads that look a name up again: number and time (keys_retry.c) */
     _Atomic uint64_t told; /* how often the kernel was, or is being, told of changes in keys/ */
 };
 
@@ -122,6 +125,7 @@ struct fs_call {
     struct fs_open *open; /* whose change it is; NULL: nobody knows */
     enum { FS_OUTSIDE, FS_READS, FS_CHANGES } tree; /* how it is in the keys tree … */
     bool moves;                                     /* … and that it takes names away */
+    bool looks_again; /* its failure makes the kernel look the name up again: nothing to keep */
     struct sfs_error error;
 };
 

@@ -101,10 +101,9 @@ static bool has_name(struct fs_call *call, const struct fs_node *node)
 }
 
 /*
- * Between the kernel's look-up and its open another file was renamed over this one. The kernel
- * tries a second time, but where a file is replaced again and again that is too late as well, and
- * the program would be told ESTALE, which no other file system tells it: the handle is one of the
- * file that has the name now. It reads past the kernel's pages, which are the old file's.
+ * The file was replaced before its open for the second time (keys_retry.c): the handle is one of the file that has the
+ * name now. It reads past the kernel's pages, which are the old file's. fstat(2) of it asks for the node that was opened,
+ * which shows the new file from now on, unless somebody else still has the old one open.
  */
 static int open_successor(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                           struct fuse_file_info *info)
@@ -119,6 +118,15 @@ static int open_successor(struct fs_call *call, struct fs_node *node, struct fs_
     if (code == 0) {
         if (open->node == asked) /* else that one was replaced, too */
             open->node = successor;
+        struct stat st;
+        struct fs_call quiet = *call;
+        if (fs_keys_stat(&quiet, successor, &st) == 0) {
+            fs_nodes_lock(call->fs->nodes);
+            if (asked->last != NULL)
+                *asked->last = st;
+            fs_nodes_unlock(call->fs->nodes);
+            fs_notify_attributes(call->fs->notifier, asked->id);
+        }
         /* The kernel's pages of that node have not been dropped. */
         atomic_store(&successor->page_revision, 0);
         atomic_store(&successor->attribute_revision, FS_REVISION_OTHER);
@@ -146,8 +154,10 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
         fs_file_release(file);
         /* (The handle of what is being made is its directory's until then: no other file will do.) */
         bool replaced = code == SFS_E_EXPIRED && !writes && open->class == node->class && !has_name(call, node);
-        return replaced ? open_successor(call, node, open, info) : code;
+        return replaced && !fs_keys_looks_again(call) ? open_successor(call, node, open, info) : code;
     }
+    if (call->tree == FS_READS)
+        fs_keys_looked_again(call);
     open->writes = writes;
     file->handles++;
     file->writers += writes;

@@ -4,7 +4,7 @@
 libfs_la_SOURCES += \
 	fs/authors.c fs/authors.h fs/commit.c fs/content.c fs/content.h fs/errors.c fs/file.c fs/file.h fs/fs.h \
 	fs/generated.c fs/isolation.c \
-	fs/keys.h fs/keys_directory.c fs/keys_file.c fs/keys_list.c fs/keys_name.c fs/keys_rename.c fs/keys_stat.c \
+	fs/keys.h fs/keys_directory.c fs/keys_file.c fs/keys_list.c fs/keys_name.c fs/keys_rename.c fs/keys_retry.c fs/keys_stat.c \
 	fs/follow.c fs/follow.h fs/interrupt.c fs/interrupt.h fs/keys_tell.c fs/keys_tree.c fs/keys_xattr.c fs/loop.c fs/loop.h \
 	fs/mount.c fs/mount.h fs/node.c fs/node.h fs/notifier.c \
 	fs/operations.c fs/operations.h fs/operations_file.c fs/positions.c fs/positions.h fs/root.c fs/seek.c fs/space.c fs/stage.c

@@ -82,7 +82,7 @@ static bool is_answer(const char *operation, int code)
 
 void fs_keep_failure(struct fs_call *call, struct fs_node *node, const char *operation, const char *name, int code)
 {
-    if (is_answer(operation, code))
+    if (is_answer(operation, code) || call->looks_again)
         return;
     if (call->error.code != code)
         sfs_fail(&call->error, code, "mount", "%s",

@@ -57,3 +57,5 @@ EXTRA_DIST += tests/mount/growth.py
 mount_scripts += tests/mount/test_clock.sh
 EXTRA_DIST += tests/mount/clock.c
 mount_scripts += tests/mount/test_salvage.sh
+mount_scripts += tests/mount/test_replaced.sh
+EXTRA_DIST += tests/mount/replaced.py
