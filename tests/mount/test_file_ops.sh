@@ -4,7 +4,7 @@
 # file_ops does the same at random on a mount and in an ordinary directory, and all must agree, also after close,
 # after a new mount and in the store. Steps are counted, so that a run takes about ten seconds a store; with
 # STOREFS_TEST_SCALE=full an hour each. STOREFS_TEST_SEED repeats a run, and a round that failed.
-# stage: gcc
+# stage: gcc coverage
 . "$srcdir/tests/mount/lib.sh"
 seed=${STOREFS_TEST_SEED:-20261130}
 echo "seed $seed"
