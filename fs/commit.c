@@ -149,7 +149,8 @@ static enum way choose_way(struct fs_file *file, enum fs_onto onto)
 {
     if (file->dirty.level == FS_CLEAN || file->unlinked)
         return WAY_NONE;
-    /* Of an empty value nothing is left; sent whole, the new one gets its type from all of its bytes. */
+    /* Of an empty value nothing is left; sent whole, the new one gets its type from all of its
+     * bytes. */
     bool first = fs_file_was_empty(file) && onto == FS_ONTO_KNOWN;
     if (!file->dirty.whole && !first && !(file->created && onto != FS_ONTO_LATEST))
         return WAY_PARTS;
@@ -325,7 +326,8 @@ bool fs_file_is_due(const struct fs_file *file, enum fs_dirt level, const struct
            (open == NULL || file->handles == 0 || fs_authors_have(&file->authors, open));
 }
 
-int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open)
+int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt level,
+                    const struct fs_open *open)
 {
     enum sfs_type type;
     fs_file_hold(file);

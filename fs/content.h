@@ -34,7 +34,8 @@ struct fs_content {
     uint64_t size;
     uint64_t below;  /* the first so many bytes of the store's value show where no piece is; then zeros */
     uint64_t memory; /* taken by pieces, bytes */
-    bool lost;       /* the stage may have bytes where no piece lies: of a staged piece, or below one in memory */
+    bool lost; /* the stage may have bytes where no piece lies: of a staged piece, or below one in
+                  memory */
 };
 
 /* Bytes, or zeros, in place of what was there; the size grows to the end of them. NO_MEMORY: nothing changed. */

@@ -307,8 +307,9 @@ static struct source source_of(const struct fs_file *file, uint64_t offset, char
     return source;
 }
 
-/* The stage is read by the call that holds the file: no commit may take the stage away meanwhile. It needs no key, so
- * the call need not be in the keys tree, where it would keep the holder's change from being published. */
+/* The stage is read by the call that holds the file: no commit may take the stage away meanwhile.
+ * It needs no key, so the call need not be in the keys tree, where it would keep the holder's
+ * change from being published. */
 static int read_staged(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data,
                        size_t size, size_t *ret_size)
 {

@@ -137,9 +137,10 @@ void fs_file_forget_content(struct fs_file *file);
 /* Whether there is something dirty at `level` and above: of a handle that is closed (`open`), if it wrote some of it
  * or is the last one. With the lock held. */
 bool fs_file_is_due(const struct fs_file *file, enum fs_dirt level, const struct fs_open *open);
-/* Stages what a commit of the file will refer to, so that the commit itself, which keeps other changers waiting, is short.
- * Not in the keys tree. */
-int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open);
+/* Stages what a commit of the file will refer to, so that the commit itself, which keeps other
+ * changers waiting, is short. Not in the keys tree. */
+int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt level,
+                    const struct fs_open *open);
 /* Commits what is due, all of it. With `ret_sequence` durably: the commit's number, 0 where there was
  * nothing to commit. */
 int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open,

@@ -108,7 +108,8 @@ struct fs {
     _Atomic uint64_t next_salt;
     struct fs_touched *touched; /* directories whose times are to be written */
     _Atomic uint64_t buffered; /* bytes of open files in memory */
-    _Atomic uint64_t sent_back[FS_SENT_BACK]; /* threads that look a name up again: number and time (keys_retry.c) */
+    _Atomic uint64_t sent_back[FS_SENT_BACK]; /* threads that look a name up again: number and time
+                                                 (keys_retry.c) */
     _Atomic uint64_t told; /* how often the kernel was, or is being, told of changes in keys/ */
 };
 
@@ -248,9 +249,10 @@ void fs_space_leave(struct fs_space *space);
 /* An id for a record that is still to be made, whose st_ino is told before; 0: the store gives none. Inside the space. */
 uint64_t fs_space_new_id(struct fs_space *space);
 /*
- * Around a call in the keys tree, so that the key of a node stays its key for that long. Readers wait only while names
- * change, from fs_space_publish to fs_space_moved, never for what prepares a change, however long that takes. A reader
- * may not wait for an open file that a changer holds (fs_file_hold): it ends its read before.
+ * Around a call in the keys tree, so that the key of a node stays its key for that long. Readers
+ * wait only while names change, from fs_space_publish to fs_space_moved, never for what prepares a
+ * change, however long that takes. A reader may not wait for an open file that a changer holds
+ * (fs_file_hold): it ends its read before.
  */
 void fs_space_read(struct fs_space *space);
 void fs_space_read_end(struct fs_space *space);
@@ -259,11 +261,12 @@ void fs_space_change_end(struct fs_space *space);
 /* Around what renames or removes, as a changer: no other changer is in the tree. */
 void fs_space_move(struct fs_space *space);
 void fs_space_moved(struct fs_space *space);
-/* By the mover, or for it by any thread, once or several times, before the store shows the change and the node table
- * follows: returns when no reader is in the tree. */
+/* By the mover, or for it by any thread, once or several times, before the store shows the change
+ * and the node table follows: returns when no reader is in the tree. */
 void fs_space_publish(struct fs_space *space);
-/* By the mover: a file will lose this name (borrowed until fs_space_moved). Set before the mover looks whether the file
- * is open, so that a reader that opens it meanwhile waits (fs_space_await, after the file was acquired). */
+/* By the mover: a file will lose this name (borrowed until fs_space_moved). Set before the mover
+ * looks whether the file is open, so that a reader that opens it meanwhile waits (fs_space_await,
+ * after the file was acquired). */
 void fs_space_doom(struct fs_space *space, const struct fs_node *dir, const char *name);
 void fs_space_await(struct fs_space *space, const struct fs_node *node);
 /* No new users; returns when the last has left. Resume: it did not end after all. */

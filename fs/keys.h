@@ -168,12 +168,13 @@ struct fs_file *fs_keys_open_file(struct fs_call *call, const struct fs_name *na
 /* Before the name of an open file goes: its content is loaded, so that those who have it open can go on;
  * held. After it: done or not, let go and released. NULL is allowed. */
 int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file);
-/* The same of a large file, as far as it can be done before the call is alone in the tree. fs_keys_kept_ahead comes
- * behind the change, with whether it was done; it takes NULL too, which is a file that needs nothing. */
+/* The same of a large file, as far as it can be done before the call is alone in the tree.
+ * fs_keys_kept_ahead comes behind the change, with whether it was done; it takes NULL too, which is
+ * a file that needs nothing. */
 struct fs_file *fs_keys_keep_ahead(struct fs_call *call, struct fs_node *dir, const char *name);
 void fs_keys_kept_ahead(struct fs_file *file, bool done);
-/* Of an open whose file was replaced after its name was looked up: whether EXPIRED lets the kernel look it up again, which it
- * does once. The second is called when the open has found its file. */
+/* Of an open whose file was replaced after its name was looked up: whether EXPIRED lets the kernel
+ * look it up again, which it does once. The second is called when the open has found its file. */
 bool fs_keys_looks_again(struct fs_call *call);
 void fs_keys_looked_again(struct fs_call *call);
 /* Around a change of names: the call is alone in the keys tree with its change. */

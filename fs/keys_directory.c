@@ -9,8 +9,8 @@
 /* --- st_nlink --- */
 
 #define COUNT_MAX 128 /* names that are looked at, which is what a listing of one reply costs */
-/* 1 is what a directory has of which the number is not known: one with more names, and one that other programs
- * can change, as to begin a scan of that is to read it all. */
+/* 1 is what a directory has of which the number is not known: one with more names, and one that
+ * other programs can change, as to begin a scan of that is to read it all. */
 
 /* Counts the names that begin with the cursor's prefix: 0 or an error at the end, 1 where they are too many.
  * *steps: how many were looked at. */
@@ -102,8 +102,8 @@ nlink_t fs_keys_links_of(struct fs_call *call, struct fs_node *dir, struct sfs_b
 
 /* --- times --- */
 
-/* The later time wins, as another mount may have written it. But a later time that was stored before the entries
- * changed means that the clock was set back. */
+/* The later time wins, as another mount may have written it. But a later time that was stored
+ * before the entries changed means that the clock was set back. */
 void fs_keys_show_time(struct fs_node *dir, struct stat *st)
 {
     int64_t time = dir->directory_time, stored = fs_nanoseconds(st->st_mtim);

@@ -101,9 +101,10 @@ static bool has_name(struct fs_call *call, const struct fs_node *node)
 }
 
 /*
- * The file was replaced before its open for the second time (keys_retry.c): the handle is one of the file that has the
- * name now. It reads past the kernel's pages, which are the old file's. fstat(2) of it asks for the node that was opened,
- * which shows the new file from now on, unless somebody else still has the old one open.
+ * The file was replaced before its open for the second time (keys_retry.c): the handle is one of
+ * the file that has the name now. It reads past the kernel's pages, which are the old file's.
+ * fstat(2) of it asks for the node that was opened, which shows the new file from now on, unless
+ * somebody else still has the old one open.
  */
 static int open_successor(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                           struct fuse_file_info *info)
@@ -154,7 +155,8 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
         fs_file_release(file);
         /* (The handle of what is being made is its directory's until then: no other file will do.) */
         bool replaced = code == SFS_E_EXPIRED && !writes && open->class == node->class && !has_name(call, node);
-        return replaced && !fs_keys_looks_again(call) ? open_successor(call, node, open, info) : code;
+        return replaced && !fs_keys_looks_again(call) ? open_successor(call, node, open, info)
+                                                      : code;
     }
     if (call->tree == FS_READS)
         fs_keys_looked_again(call);

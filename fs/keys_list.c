@@ -113,14 +113,15 @@ static int dir_new(struct fs_call *call, struct fs_node *node, struct fs_dir **r
     return 0;
 }
 
-/* The directory, or one above it, may have been renamed since the last reply, and its old name be another's: the scan
- * goes on where it is now. One that has been removed has nothing more. */
+/* The directory, or one above it, may have been renamed since the last reply, and its old name be
+ * another's: the scan goes on where it is now. One that has been removed has nothing more. */
 static int follow_move(struct fs_call *call, struct fs_node *node, struct fs_dir *dir)
 {
     struct sfs_buffer base = {0};
     struct sfs_place place;
     int code = fs_keys_place(call, node, &base, &place);
-    bool moved = code == 0 && (dir->cursor == NULL || !sfs_bytes_equal(place.base, sfs_buffer_bytes(&dir->base)));
+    bool moved = code == 0 && (dir->cursor == NULL ||
+                               !sfs_bytes_equal(place.base, sfs_buffer_bytes(&dir->base)));
     if (moved) {
         struct sfs_buffer old = dir->base;
         dir->base = base;
@@ -484,7 +485,8 @@ static int go_to(struct fs_call *call, struct fs_node *node, struct fs_dir *dir,
         return sfs_fail(&call->error, SFS_E_INVALID, "mount", "this place in the directory was left too long ago");
     resume->size = 0;
     if ((index > 0 && fs_positions_find(&dir->positions, index - 1, &rest) != 0) ||
-        sfs_buffer_add(resume, sfs_buffer_bytes(&dir->base)) != 0 || sfs_buffer_add(resume, rest) != 0)
+        sfs_buffer_add(resume, sfs_buffer_bytes(&dir->base)) != 0 ||
+        sfs_buffer_add(resume, rest) != 0)
         return sfs_fail_memory(&call->error, "mount");
     int code = seek(call, dir, sfs_buffer_bytes(resume));
     dir->piece.size = 0;
@@ -537,7 +539,8 @@ int fs_keys_list(struct fs_call *call, struct fs_open *open, uint64_t offset, st
         dir_free(open->dir);
         open->dir = NULL;
     }
-    int code = open->dir == NULL ? dir_new(call, node, &open->dir) : follow_move(call, node, open->dir);
+    int code =
+        open->dir == NULL ? dir_new(call, node, &open->dir) : follow_move(call, node, open->dir);
     if (code == SFS_E_NOT_FOUND && open->dir != NULL)
         return 0;
     if (code < 0)

@@ -160,9 +160,9 @@ static int look(struct fs_call *call, struct fs_target *target, struct sfs_curso
     return code < 0 ? code : 0;
 }
 
-/* In a transaction a path depends on no more than it needs: which key this is, or that it is none, and
- * that something is below. Records that come and go in a directory do not matter to its path. A scan
- * would read the whole directory where other programs may have changed it. */
+/* In a transaction a path depends on no more than it needs: which key this is, or that it is none,
+ * and that something is below. Records that come and go in a directory do not matter to its path. A
+ * scan would read the whole directory where other programs may have changed it. */
 static int find_apart(struct fs_call *call, struct fs_target *target)
 {
     struct sfs_storage *store = target->name.parent->space->store;
@@ -192,7 +192,8 @@ static int find_apart(struct fs_call *call, struct fs_target *target)
 static int find_part(struct fs_call *call, struct fs_target *target)
 {
     struct fs_space *space = target->name.parent->space;
-    if (space != call->fs->space || (sfs_storage_capabilities(space->store) & SFS_CAN_CHANGE_OUTSIDE))
+    if (space != call->fs->space ||
+        (sfs_storage_capabilities(space->store) & SFS_CAN_CHANGE_OUTSIDE))
         return find_apart(call, target);
     struct sfs_buffer end = {0};
     struct sfs_cursor *cursor;

@@ -253,7 +253,8 @@ static int run(struct fs_call *call, struct rename *rename)
     if (code == 0) {
         code = fs_keys_apply(call, rename->from.name.parent->space, rename->batch, false, NULL);
         rename->batch = NULL;
-        fs_space_publish(rename->from.name.parent->space); /* before nodes move, also if no key did */
+        fs_space_publish(
+            rename->from.name.parent->space); /* before nodes move, also if no key did */
     }
     if (code == 0 && (rename->flags & RENAME_EXCHANGE) == 0)
         fs_keys_remember(call, &rename->to);

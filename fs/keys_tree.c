@@ -338,8 +338,8 @@ static void drop_kept(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
-/* Copying a large value takes long: it comes before the call is alone in the tree, where only what was changed since
- * is left to copy. A failure comes again there. */
+/* Copying a large value takes long: it comes before the call is alone in the tree, where only what
+ * was changed since is left to copy. A failure comes again there. */
 struct fs_file *fs_keys_keep_ahead(struct fs_call *call, struct fs_node *dir, const char *name)
 {
     struct fs_name old = {.parent = dir, .name = name};

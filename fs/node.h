@@ -55,7 +55,8 @@ struct fs_node {
     uint64_t directories;   /* … when its space had so many changes of directories */
     int64_t directory_time; /* a change of its entries through this mount, ns; 0: none */
     bool touched;           /* … and it is to be written to the marker */
-    int64_t directory_before; /* the time that the store had for it then; INT64_MIN: not looked at yet */
+    int64_t directory_before; /* the time that the store had for it then; INT64_MIN: not looked at
+                                 yet */
     struct fs_file *file;   /* while open */
     UT_hash_handle by_id;   /* number -> node */
     UT_hash_handle by_name; /* (parent, name) -> node, while attached */

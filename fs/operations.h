@@ -26,7 +26,8 @@ struct fs_list {
 
 /* The call, and in *ret_node the node of `id` (NULL only for a number the kernel cannot have). */
 struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node);
-/* Around a class's operation: the node's space is entered if it has one, and its keys tree to read or to change. */
+/* Around a class's operation: the node's space is entered if it has one, and its keys tree to read
+ * or to change. */
 int fs_call_enter(struct fs_call *call, struct fs_node *node); /* not the keys tree */
 int fs_call_read(struct fs_call *call, struct fs_node *node);
 int fs_call_change(struct fs_call *call, struct fs_node *node);

@@ -356,7 +356,8 @@ static void read_directory(fuse_req_t request, fuse_ino_t id, size_t size, off_t
     struct fs_call call = fs_call_begin(request, id, &node);
     struct fs_list list = {.call = &call, .dir = node, .data = malloc(size), .size = size, .plus = plus};
     struct fs_open *open = fs_open_of(info);
-    int code = list.data != NULL ? fs_call_read(&call, node) : sfs_fail_memory(&call.error, "mount");
+    int code =
+        list.data != NULL ? fs_call_read(&call, node) : sfs_fail_memory(&call.error, "mount");
     if (code == 0) {
         pthread_mutex_lock(&open->lock);
         code = open->class->list(&call, open, (uint64_t)offset, &list);

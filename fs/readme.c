@@ -11,15 +11,19 @@
 
 static const char where[] =
     "keys/    the store: key user/1 is keys/user/1%s\n"
-    "         Where `a` is a key and a directory too, its value is keys/a/%%value. An empty part of a key\n"
-    "         is %%empty, `.` is %%dot, `..` is %%dotdot; a part over 255 bytes is cut into directories.\n"
+    "         Where `a` is a key and a directory too, its value is keys/a/%%value. An empty part "
+    "of a key\n"
+    "         is %%empty, `.` is %%dot, `..` is %%dotdot; a part over 255 bytes is cut into "
+    "directories.\n"
     "query/   each directory is a query (below)\n"
     "fields/  the same keys, JSON documents as trees: members are files and directories (below)\n"
     "views/   queries kept by name: ln -s ../query/by/type/doc/keys views/docs\n"
-    "indexes/ mkdir indexes/FIELD (or FIELD,FIELD or unique:FIELD) makes an index, where the store has them;\n"
+    "indexes/ mkdir indexes/FIELD (or FIELD,FIELD or unique:FIELD) makes an index, where the store "
+    "has them;\n"
     "         rmdir drops it. indexes/FIELD/stats has its numbers, also while it is made\n"
     "tx/      transactions%s\n"
-    "admin/   errors: the last 100, one JSON line each; stats.json: numbers; files: what is wrong with the\n"
+    "admin/   errors: the last 100, one JSON line each; stats.json: numbers; files: what is wrong "
+    "with the\n"
     "         store's own files, empty if they are in place\n\n";
 
 static const char writing[] =

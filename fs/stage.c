@@ -92,7 +92,8 @@ static int spill_piece(struct fs_call *call, struct fs_file *file, size_t *index
 static int spill(struct fs_call *call, struct fs_file *file)
 {
     fs_loop_yield();
-    int code = open_stage(call, file, file->dirty.whole || file->created || fs_file_was_empty(file));
+    int code =
+        open_stage(call, file, file->dirty.whole || file->created || fs_file_was_empty(file));
     for (size_t i = 0; code == 0 && i < file->content.count; i++)
         if (file->content.pieces[i].source == FS_MEMORY)
             code = spill_piece(call, file, &i);

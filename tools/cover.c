@@ -58,16 +58,18 @@ static int check_store(const char *directory, const char *path, struct sfs_error
 {
     int covered = lies_in(path, directory, error);
     if (covered > 0)
-        return sfs_fail(error, SFS_E_INVALID, "mount",
-                        "the store %s lies in %s, and a mount there would hide it from its own process: mount "
-                        "it at a directory that does not hold the store",
-                        path, directory);
+        return sfs_fail(
+            error, SFS_E_INVALID, "mount",
+            "the store %s lies in %s, and a mount there would hide it from its own process: mount "
+            "it at a directory that does not hold the store",
+            path, directory);
     int inside = covered ? covered : lies_in(directory, path, error);
     if (inside > 0)
-        return sfs_fail(error, SFS_E_INVALID, "mount",
-                        "%s lies in the store %s, which would hold its own mount: mount it at a directory "
-                        "outside the store",
-                        directory, path);
+        return sfs_fail(
+            error, SFS_E_INVALID, "mount",
+            "%s lies in the store %s, which would hold its own mount: mount it at a directory "
+            "outside the store",
+            directory, path);
     return inside;
 }
 
@@ -82,9 +84,10 @@ int tool_cover_check(const char *directory, const char *uri, const char *tempora
     free(path);
     if (!result)
         result = lies_in(sorts, directory, error);
-    return result > 0 ? sfs_fail(error, SFS_E_INVALID, "mount",
-                                 "a mount at %s would cover %s, where sorts that memory does not hold are "
-                                 "kept: set TMPDIR to a directory outside %s",
-                                 directory, sorts, directory)
-                      : result;
+    return result > 0
+               ? sfs_fail(error, SFS_E_INVALID, "mount",
+                          "a mount at %s would cover %s, where sorts that memory does not hold are "
+                          "kept: set TMPDIR to a directory outside %s",
+                          directory, sorts, directory)
+               : result;
 }

@@ -63,7 +63,8 @@ int tool_fail_errno(int system_errno, const char *format, ...)
 void tool_say_salvage(int code, const char *target)
 {
     if (code == SFS_E_CORRUPT)
-        tool_say("'storefs fsck --salvage NEWSTORE %s' saves every record that is whole, 'storefs export "
+        tool_say("'storefs fsck --salvage NEWSTORE %s' saves every record that is whole, 'storefs "
+                 "export "
                  "--keep-going %s' writes it as text",
                  target, target);
 }

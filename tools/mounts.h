@@ -43,8 +43,8 @@ enum tool_probe tool_mount_probe(const char *directory, int timeout_ms);
 
 #define TOOL_LOST "lost: "
 #define TOOL_FILES_SIZE 4096
-/* What the mount says of its store's own files, line by line: "warning: " or TOOL_LOST and a sentence. Empty:
- * nothing is wrong, or no answer came within `timeout_ms`. */
+/* What the mount says of its store's own files, line by line: "warning: " or TOOL_LOST and a
+ * sentence. Empty: nothing is wrong, or no answer came within `timeout_ms`. */
 void tool_mount_files(const char *directory, int timeout_ms, char text[TOOL_FILES_SIZE]);
 /* LOST, with the mount's sentence, if one of these files is not where it was. */
 int tool_mount_check(const char *directory, struct sfs_error *error);

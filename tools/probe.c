@@ -43,14 +43,15 @@ static int read_files(void *context)
     char path[8192];
     snprintf(path, sizeof path, "%s/admin/files", answer->directory);
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    return descriptor >= 0 && read(descriptor, answer->text, sizeof answer->text - 1) >= 0 ? 0 : EIO;
+    return descriptor >= 0 && read(descriptor, answer->text, sizeof answer->text - 1) >= 0 ? 0
+                                                                                           : EIO;
 }
 
 void tool_mount_files(const char *directory, int timeout_ms, char text[TOOL_FILES_SIZE])
 {
     text[0] = '\0';
-    struct answer *answer = mmap(NULL, sizeof *answer, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct answer *answer =
+        mmap(NULL, sizeof *answer, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (answer == MAP_FAILED)
         return;
     answer->directory = directory;

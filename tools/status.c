@@ -139,7 +139,8 @@ const struct tool_command tool_status_command = {
     .summary = "Show which stores are mounted, and whether they answer",
     .details =
         "Each line: directory, store, read-write or read-only, and alive, dead (its process was\n"
-        "killed) or silent (no answer in two seconds); then what is wrong with the store's own files,\n"
+        "killed) or silent (no answer in two seconds); then what is wrong with the store's own "
+        "files,\n"
         "such as one that was removed. Exit code 1 if one is not alive, or has lost a file.\n",
     .options = options,
     .words_min = 0,

@@ -195,7 +195,8 @@ const char *tool_target_name(const struct tool_target *target)
     return target->base ? target->base : target->uri;
 }
 
-/* A mounted store for a second process, which opens by name what the mount may have under another one. */
+/* A mounted store for a second process, which opens by name what the mount may have under another
+ * one. */
 static int open_beside(struct sfs_storage **ret_store, const struct place *place, unsigned flags,
                        struct sfs_error *error)
 {
@@ -210,7 +211,8 @@ static int open_beside(struct sfs_storage **ret_store, const struct place *place
     struct sfs_storage *store;
     int result = tool_mount_check(place->base, error);
     if (result)
-        return sfs_error_context(error, result, "in the place of the store mounted at %s is another, or none",
+        return sfs_error_context(error, result,
+                                 "in the place of the store mounted at %s is another, or none",
                                  place->base);
     result = sfs_open(&store, uri, flags & ~(unsigned)SFS_OPEN_CREATE, error);
     if (result == SFS_E_BUSY)

@@ -52,14 +52,16 @@ static int sync_store(const char *directory, struct sfs_error *error)
         return 0;
     if (size <= 0)
         return sfs_fail_errno(error, failed, "unmount", "cannot sync %s", directory);
-    return sfs_fail(error, SFS_E_IO, "unmount", "cannot sync %s: %.*s", directory, (int)size, sentence);
+    return sfs_fail(error, SFS_E_IO, "unmount", "cannot sync %s: %.*s", directory, (int)size,
+                    sentence);
 }
 
 /* The mount stays, since what it holds may be nowhere else. */
 static int stay_mounted(const char *directory, int code)
 {
     if (tool_mount_check(directory, NULL) == SFS_E_LOST)
-        tool_say("%s stays mounted, and can be read: 'storefs export dir:%s/keys FILE' saves what is in it, "
+        tool_say("%s stays mounted, and can be read: 'storefs export dir:%s/keys FILE' saves what "
+                 "is in it, "
                  "'storefs unmount --lazy %s' gives up the rest",
                  directory, directory, directory);
     else
@@ -99,7 +101,8 @@ static int unmount_live(const struct tool_mount *mount, bool lazy, struct sfs_er
     int result = tool_mount_remove(directory, lazy, unsaved ? &removing : error);
     if (unsaved)
         return sfs_error_context(error, unsaved, "%s",
-                                 result ? "nor can it be detached" : "detached, not everything is saved");
+                                 result ? "nor can it be detached"
+                                        : "detached, not everything is saved");
     if (result == SFS_E_BUSY)
         return name_users(directory, error);
     if (result)

@@ -171,7 +171,8 @@ static int sync_new(struct sfs_dir_run *run, bool sync, struct sfs_error *error)
 }
 
 static int run_batch(struct sfs_dir_run *run, struct sfs_batch *batch,
-                     const struct sfs_apply_options *options, bool *ret_committed, struct sfs_error *error)
+                     const struct sfs_apply_options *options, bool *ret_committed,
+                     struct sfs_error *error)
 {
     struct sfs_dir_store *store = run->store;
     struct sfs_dir_steps steps = {0};

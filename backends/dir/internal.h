@@ -106,15 +106,15 @@ struct sfs_dir_store {
     uint64_t sequence;       /* of the last commit, or file taken over */
     uint64_t used_sequence;  /* the highest one given out */
     uint64_t last_id;
-    uint64_t looks; /* at directories; the number of the last one */
+    uint64_t looks;               /* at directories; the number of the last one */
     struct sfs_dir_steps pending; /* in the log, and not all in place yet */
     bool pending_durable;         /* to be put on disk as it comes into place */
     bool pending_later;           /* to be put on disk with the next entry of the log: settle.c */
     bool unsynced;                /* the last commit is in place so, and perhaps not on disk */
 
-    char *log_path;     /* … of the log, and of the directory that it is in, as opened */
+    char *log_path; /* … of the log, and of the directory that it is in, as opened */
     char *control_path;
-    atomic_bool lost;   /* a file of ours was not under its name when it was last looked at */
+    atomic_bool lost; /* a file of ours was not under its name when it was last looked at */
 
     int log; /* -1: none */
     uint64_t log_size;
@@ -203,8 +203,8 @@ int sfs_dir_list_add(struct sfs_tree *list, struct sfs_bytes base, size_t pieces
 int sfs_dir_list_begin(struct sfs_tree *list, struct sfs_range range, struct sfs_error *error);
 /* The first directory of the list whose key is not below a name, or NULL; borrowed. */
 struct sfs_dir_pending *sfs_dir_list_from(const struct sfs_tree *list, struct sfs_bytes name);
-/* Sets *ret_directory to one of the list whose key is below the range but that can have names of it,
- * borrowed, or to NULL. NO_MEMORY. */
+/* Sets *ret_directory to one of the list whose key is below the range but that can have names of
+ * it, borrowed, or to NULL. NO_MEMORY. */
 int sfs_dir_list_above(const struct sfs_tree *list, struct sfs_range range,
                        struct sfs_dir_pending **ret_directory, struct sfs_error *error);
 /* Takes a directory off the list, makes the tree agree with the files of the range right in it, and

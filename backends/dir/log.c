@@ -79,10 +79,11 @@ static int pass_damage(struct sfs_dir_store *store, struct sfs_bytes file, size_
         *at = begin;
     if (!more && code == 0)
         return 0;
-    if (sfs_notes_add(&store->notes, SFS_E_DOUBTFUL,
-                      "the log of '%s' is damaged at byte %zu: attributes of some keys may be lost, or be "
-                      "earlier ones",
-                      store->path, begin))
+    if (sfs_notes_add(
+            &store->notes, SFS_E_DOUBTFUL,
+            "the log of '%s' is damaged at byte %zu: attributes of some keys may be lost, or be "
+            "earlier ones",
+            store->path, begin))
         return sfs_fail_memory(error, SFS_DIR_ORIGIN);
     return more;
 }
@@ -131,8 +132,8 @@ static int read_log(struct sfs_dir_store *store, struct sfs_error *error)
     if (code == 0)
         code = sfs_dir_form_check_head(sfs_buffer_bytes(&file), store->path, error);
     if (code == SFS_E_NOT_A_STORE && store->salvage)
-        code = sfs_notes_add(&store->notes, SFS_E_DOUBTFUL, "the head of the log of '%s' is damaged",
-                             store->path)
+        code = sfs_notes_add(&store->notes, SFS_E_DOUBTFUL,
+                             "the head of the log of '%s' is damaged", store->path)
                    ? sfs_fail_memory(error, SFS_DIR_ORIGIN)
                    : 0;
     if (code == 0)

@@ -203,8 +203,7 @@ static int look_at(struct look *look, const struct dirent *entry, int kind, stru
         look->count++;
         return wanted ? sfs_fail_memory(error, SFS_DIR_ORIGIN) : 0;
     }
-    if (entry->d_type != DT_DIR &&
-        fstatat(look->fd, leaf, &status, AT_SYMLINK_NOFOLLOW))
+    if (entry->d_type != DT_DIR && fstatat(look->fd, leaf, &status, AT_SYMLINK_NOFOLLOW))
         return errno == ENOENT
                    ? 0
                    : sfs_dir_fail(look->store, sfs_buffer_bytes(name), "cannot look at", error);
@@ -522,8 +521,7 @@ static int look_for_one(struct sfs_dir_store *store, struct sfs_range range, boo
 {
     struct look look = {.store = store, .range = range, .any = true};
     if (is_one_name(range))
-        return sfs_name_check(range.from, NULL) ? 0
-                                                : is_present(store, range.from, ret_any, error);
+        return sfs_name_check(range.from, NULL) ? 0 : is_present(store, range.from, ret_any, error);
     int code = look_through(&look, error);
     if (code == 0 && !look.found && (look.stopped || first_known(store, range))) {
         code = sfs_dir_look_through(store, range, error);

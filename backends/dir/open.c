@@ -163,9 +163,10 @@ static int dir_files(struct sfs_storage *storage, sfs_report_function *report, v
 static int store_new(unsigned flags, struct sfs_dir_store **ret_store, struct sfs_error *error)
 {
     static const struct sfs_time_operations times = {dir_sequence, dir_snapshot, dir_changes};
-    static const struct sfs_override_operations overrides = {
-        .exists = sfs_dir_exists, .backup = sfs_dir_backup, .reserve_ids = dir_reserve_ids,
-        .files = dir_files};
+    static const struct sfs_override_operations overrides = {.exists = sfs_dir_exists,
+                                                             .backup = sfs_dir_backup,
+                                                             .reserve_ids = dir_reserve_ids,
+                                                             .files = dir_files};
     static const struct sfs_storage_operations operations = {
         .name = "dir",
         .read = &sfs_dir_reads,
@@ -316,10 +317,11 @@ static int finish(struct sfs_dir_store *store, struct sfs_error *error)
     store->pending_later = sfs_dir_settles_later(&store->pending);
     sfs_dir_skip_placed(store);
     if (store->salvage && sfs_dir_has_work(&store->pending) &&
-        sfs_notes_add(&store->notes, SFS_E_DOUBTFUL,
-                      "'%s' has a commit that its last process did not bring to its end: its files are "
-                      "there as they were before",
-                      store->path))
+        sfs_notes_add(
+            &store->notes, SFS_E_DOUBTFUL,
+            "'%s' has a commit that its last process did not bring to its end: its files are "
+            "there as they were before",
+            store->path))
         return sfs_fail_memory(error, SFS_DIR_ORIGIN);
     if (!store->salvage && store->storage.read_only && sfs_dir_has_work(&store->pending))
         return sfs_fail(error, SFS_E_READ_ONLY, SFS_DIR_ORIGIN,

@@ -75,7 +75,8 @@ static bool has_value(const struct sfs_dir_item *item)
 
 static bool wants_value(const struct sfs_dir_item *item, unsigned want)
 {
-    return (want & SFS_WANT_VALUE) && has_value(item) && !sfs_want_leaves_out(want, item->record->attributes.type);
+    return (want & SFS_WANT_VALUE) && has_value(item) &&
+           !sfs_want_leaves_out(want, item->record->attributes.type);
 }
 
 static int dir_get(struct sfs_storage *storage, struct sfs_bytes name, unsigned want,
@@ -147,8 +148,8 @@ static int dir_read(struct sfs_storage *storage, struct sfs_bytes name, uint64_t
 
 /*
  * A cursor steps through the tree, and looks into each directory before it comes to the names in
- * it, once, also when it goes back. What this process changes meanwhile it sees; of what others do in
- * a directory that it has looked into, only the values.
+ * it, once, also when it goes back. What this process changes meanwhile it sees; of what others do
+ * in a directory that it has looked into, only the values.
  */
 struct dir_cursor {
     struct sfs_cursor cursor;
@@ -157,8 +158,8 @@ struct dir_cursor {
     struct sfs_buffer lowest; /* the range */
     struct sfs_buffer to;
     struct sfs_buffer position; /* the next name is not below it */
-    struct sfs_tree list;       /* directories not looked into: those ahead, and those passed over */
-    bool moved;                 /* the position may be within one that was passed over */
+    struct sfs_tree list; /* directories not looked into: those ahead, and those passed over */
+    bool moved;           /* the position may be within one that was passed over */
     const struct sfs_record *shown;
 };
 
@@ -206,8 +207,8 @@ static int look_ahead(struct dir_cursor *cursor, const struct sfs_dir_item *item
 {
     struct sfs_dir_pending *next =
         sfs_dir_list_from(&cursor->list, sfs_buffer_bytes(&cursor->position));
-    if (!next || (item && sfs_bytes_compare(sfs_bytes(next->key.data, next->own),
-                                            item->record->name) > 0))
+    if (!next ||
+        (item && sfs_bytes_compare(sfs_bytes(next->key.data, next->own), item->record->name) > 0))
         return 0;
     int code = sfs_dir_look_into(cursor->store, &cursor->list, next, whole_of(cursor), error);
     return code ? code : 1;

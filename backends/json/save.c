@@ -131,8 +131,8 @@ static int write_attributes(struct sfs_json_save *save, uint64_t sequence,
         result = sfs_write_all(save->attributes.fd, sfs_buffer_bytes(&text),
                                save->attributes.temporary, error);
     if (!result && fstat(save->attributes.fd, &save->attributes_status))
-        result = sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'",
-                                save->attributes.temporary);
+        result =
+            sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", save->attributes.temporary);
     sfs_buffer_free(&text);
     return result;
 }

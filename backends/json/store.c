@@ -65,8 +65,8 @@ static int save_present(struct sfs_json_store *store, struct sfs_error *error)
     return result;
 }
 
-/* Afterwards both files hold what memory does, also if they had been removed. The lock comes last: the
- * content is saved all the same, unless another program has changed the file. */
+/* Afterwards both files hold what memory does, also if they had been removed. The lock comes last:
+ * the content is saved all the same, unless another program has changed the file. */
 static int save_all(void *context, struct sfs_error *error)
 {
     struct sfs_json_store *store = context;

@@ -48,13 +48,13 @@ struct sfs_json_store {
     char *attributes; /* PATH.attrs */
     char *previous;   /* PATH.attrs~ */
     struct sfs_lock_file lock;
-    pthread_mutex_t saving; /* guards what follows after the open */
+    pthread_mutex_t saving;   /* guards what follows after the open */
     struct sfs_identity seen; /* PATH, as it was when we last read or wrote it */
     uint64_t content_hash; /* of its content */
     bool in_doubt;         /* a save failed so late that PATH may be this one: */
     struct stat doubtful;
     uint64_t doubtful_hash;
-    bool attributes_fit;   /* PATH.attrs is the one of this PATH; then: */
+    bool attributes_fit; /* PATH.attrs is the one of this PATH; then: */
     struct stat attributes_seen;
     bool attributes_known; /* PATH.attrs or PATH.attrs~ was, at load */
     bool content_damaged;  /* the load failed because of PATH, not of its attributes */
@@ -63,8 +63,9 @@ struct sfs_json_store {
     bool dirty;            /* memory holds what PATH does not, or may not */
 };
 
-/* Loads both files into the empty engine; with `salvage` all that is whole (salvage.c). CORRUPT with line and column, NOT_A_STORE (JSON, but no
- * object), INVALID and NAME_TOO_LONG (a key that no store can hold). */
+/* Loads both files into the empty engine; with `salvage` all that is whole (salvage.c). CORRUPT
+ * with line and column, NOT_A_STORE (JSON, but no object), INVALID and NAME_TOO_LONG (a key that no
+ * store can hold). */
 int sfs_json_load(struct sfs_json_store *store, struct sfs_error *error);
 
 /*
@@ -84,8 +85,8 @@ struct sfs_json_save {
     struct sfs_replacement content;    /* PATH; {-1} where it is written in place */
     struct sfs_replacement attributes; /* PATH.attrs */
 };
-/* Writes both new files beside the old ones. LOST: another program changed PATH, or the directory is
- * gone. */
+/* Writes both new files beside the old ones. LOST: another program changed PATH, or the directory
+ * is gone. */
 int sfs_json_save_prepare(struct sfs_json_store *store, struct sfs_cursor *state, uint64_t sequence,
                           struct sfs_json_save *ret_save, struct sfs_error *error);
 int sfs_json_save_rotate(struct sfs_json_save *save, struct sfs_error *error);

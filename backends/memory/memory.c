@@ -28,8 +28,8 @@ struct memory_store {
     bool dirsync;
     bool salvage; /* the snapshot may be damaged; then: */
     struct sfs_notes notes;
-    pthread_mutex_t saving;   /* guards the next three after the open */
-    struct sfs_identity seen; /* the snapshot, as it was when we last read or wrote it */
+    pthread_mutex_t saving;       /* guards the next three after the open */
+    struct sfs_identity seen;     /* the snapshot, as it was when we last read or wrote it */
     struct sfs_identity doubtful; /* … or this one, where a save failed late */
     bool dirty;                   /* something is not saved */
 };

@@ -12,7 +12,7 @@
 #define FORMAT 3
 #define FORMAT_SUMS 3 /* the first with a checksum for each record */
 #define RECORD_LEAST 86
-#define TAIL 17       /* bytes behind the last: 0, the number of records, the checksum */
+#define TAIL 17 /* bytes behind the last: 0, the number of records, the checksum */
 #define CHUNK ((size_t)1 << 18)
 
 static const char magic[8] = {'S', 'F', 'S', 'M', 'E', 'M', '\r', '\n'};
@@ -228,9 +228,8 @@ static int load_record(struct reader *reader, struct sfs_memory_engine *engine,
     struct sfs_bytes xattrs = sfs_binary_take(&reader->in, lengths.xattrs);
     struct sfs_bytes value = sfs_binary_take(&reader->in, lengths.value);
     size_t size = (size_t)(place_of(reader) - begin);
-    bool whole = reader->format < FORMAT_SUMS ||
-                 sum_of(sfs_bytes(reader->whole + begin, size), begin) ==
-                     sfs_binary_number(&reader->in, 8);
+    bool whole = reader->format < FORMAT_SUMS || sum_of(sfs_bytes(reader->whole + begin, size),
+                                                        begin) == sfs_binary_number(&reader->in, 8);
     if (reader->in.failed)
         return fail_corrupt(reader, "it ends within a record", error);
     if (!whole)
@@ -338,7 +337,8 @@ static bool is_record_head(const struct salvage *salvage, size_t at, struct sfs_
                            size_t *ret_size)
 {
     const char *data = salvage->whole.data;
-    struct reader reader = {.in = sfs_binary_reader(sfs_bytes(data + at, salvage->whole.size - at))};
+    struct reader reader = {.in =
+                                sfs_binary_reader(sfs_bytes(data + at, salvage->whole.size - at))};
     struct lengths lengths;
     struct sfs_attributes a = {0};
     if (sfs_binary_number(&reader.in, 1) != 1)
@@ -363,9 +363,9 @@ static int salvage_record(struct salvage *salvage, size_t at, size_t *ret_size)
     char shown[200];
     if (!is_record_head(salvage, at, &name, ret_size))
         return 0;
-    struct reader reader = {salvage->path,
-                            sfs_binary_reader(sfs_bytes(data + at + 1, salvage->whole.size - at - 1)),
-                            data, salvage->format};
+    struct reader reader = {
+        salvage->path, sfs_binary_reader(sfs_bytes(data + at + 1, salvage->whole.size - at - 1)),
+        data, salvage->format};
     int code = load_record(&reader, salvage->engine, NULL);
     if (code == 0) {
         salvage->saved++;
@@ -383,8 +383,9 @@ static int salvage_record(struct salvage *salvage, size_t at, size_t *ret_size)
 static void salvage_indexes(struct salvage *salvage, size_t at)
 {
     const char *data = salvage->whole.data;
-    struct reader reader = {salvage->path, sfs_binary_reader(sfs_bytes(data + at, salvage->whole.size - at)),
-                            data, salvage->format};
+    struct reader reader = {salvage->path,
+                            sfs_binary_reader(sfs_bytes(data + at, salvage->whole.size - at)), data,
+                            salvage->format};
     while (sfs_binary_number(&reader.in, 1) == 2 && load_index(&reader, salvage->engine, NULL) == 0)
         ;
 }
@@ -416,13 +417,14 @@ static int note_records(struct salvage *salvage)
             sfs_bytes((const char *)salvage->whole.data + salvage->whole.size - TAIL, TAIL));
     bool ended = sfs_binary_number(&tail, 1) == 0;
     uint64_t count = sfs_binary_number(&tail, 8), known = salvage->saved + salvage->named;
-    bool counted = ended && !tail.failed && count >= known &&
-                   count <= salvage->whole.size / RECORD_LEAST;
+    bool counted =
+        ended && !tail.failed && count >= known && count <= salvage->whole.size / RECORD_LEAST;
     if (salvage->format < FORMAT_SUMS)
-        return sfs_notes_add(salvage->notes, SFS_E_DOUBTFUL,
-                             "'%s' is damaged, and was written by a version that gave records no checksums: any "
-                             "value may be wrong, and more records may be lost",
-                             salvage->path);
+        return sfs_notes_add(
+            salvage->notes, SFS_E_DOUBTFUL,
+            "'%s' is damaged, and was written by a version that gave records no checksums: any "
+            "value may be wrong, and more records may be lost",
+            salvage->path);
     if (!counted)
         return sfs_notes_add(salvage->notes, SFS_E_DOUBTFUL,
                              "'%s' is damaged: more records may be lost; how many cannot be read",
@@ -437,7 +439,8 @@ static int note_records(struct salvage *salvage)
 static int salvage_bytes(struct salvage *salvage, struct sfs_error *error)
 {
     struct sfs_binary_reader head = sfs_binary_reader(salvage->whole);
-    bool headed = sfs_bytes_equal(sfs_binary_take(&head, sizeof(magic)), sfs_bytes(magic, sizeof(magic)));
+    bool headed =
+        sfs_bytes_equal(sfs_binary_take(&head, sizeof(magic)), sfs_bytes(magic, sizeof(magic)));
     uint64_t version = sfs_binary_number(&head, 4);
     if (headed && version > FORMAT)
         return load_bytes(salvage->path, salvage->whole, salvage->engine, error);
@@ -446,7 +449,8 @@ static int salvage_bytes(struct salvage *salvage, struct sfs_error *error)
         return sfs_fail_memory(error, ORIGIN);
     if (!headed && salvage->saved == 0)
         return sfs_fail(error, SFS_E_NOT_A_STORE, ORIGIN,
-                        "'%s' was not written by storefs, or nothing of it is whole", salvage->path);
+                        "'%s' was not written by storefs, or nothing of it is whole",
+                        salvage->path);
     return 0;
 }
 

@@ -25,8 +25,8 @@ struct sfs_snapshot_place {
     const char *path;
     bool accept_unsynced; /* as in struct sfs_replacement (util/file.h) */
 };
-/* Replaces the file at the place by what the cursor shows, all or nothing; mode 0600. *ret_made is the new
- * file, also after a failure that may have come when it was in place already. */
+/* Replaces the file at the place by what the cursor shows, all or nothing; mode 0600. *ret_made is
+ * the new file, also after a failure that may have come when it was in place already. */
 int sfs_snapshot_file_save(const struct sfs_snapshot_place *place, struct sfs_cursor *state,
                            uint64_t sequence, uint64_t last_id, struct sfs_identity *ret_made,
                            struct sfs_error *error);

@@ -63,8 +63,8 @@ int sfs_sqlite_files_check(struct sfs_sqlite *store, struct sfs_error *error)
     return code;
 }
 
-/* Ours may be written into a database that has moved along, or has no other log. Into one with a log that is not
- * ours it may not: the next opening writes that one's older pages over it. */
+/* Ours may be written into a database that has moved along, or has no other log. Into one with a
+ * log that is not ours it may not: the next opening writes that one's older pages over it. */
 static bool has_other_log(const struct sfs_sqlite *store)
 {
     char path[PATH_MAX + 8];

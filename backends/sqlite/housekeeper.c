@@ -157,10 +157,11 @@ static int after_commit(void *context, sqlite3 *db, const char *name, int frames
 }
 
 /*
- * Instead of SQLite's own checkpoint in the commit that makes the log long: before the next transaction. Who commits
- * without pause adds to the log meanwhile, and where many read in turn there is always one, so that it could never
- * begin anew: then, each so many pages, the next transaction waits a moment for readers to be done. On a busy machine
- * the thread may be slow at it: from LOG_MOST pages on transactions wait for it. What fails here the next one tries.
+ * Instead of SQLite's own checkpoint in the commit that makes the log long: before the next
+ * transaction. Who commits without pause adds to the log meanwhile, and where many read in turn
+ * there is always one, so that it could never begin anew: then, each so many pages, the next
+ * transaction waits a moment for readers to be done. On a busy machine the thread may be slow at
+ * it: from LOG_MOST pages on transactions wait for it. What fails here the next one tries.
  */
 void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection)
 {
@@ -175,7 +176,8 @@ void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection)
         connection->log_tried = frames;
         begin_log_anew(connection, frames >= LOG_MOST);
     } else if (!keeper_runs(connection->store, false)) {
-        (void)sfs_sqlite_checkpoint(connection->store, connection->db, SQLITE_CHECKPOINT_PASSIVE, NULL);
+        (void)sfs_sqlite_checkpoint(connection->store, connection->db, SQLITE_CHECKPOINT_PASSIVE,
+                                    NULL);
     }
     connection->hasty = false;
 }

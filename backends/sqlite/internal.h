@@ -56,7 +56,8 @@ struct sfs_sqlite_connection {
     bool hasty;                         /* which then ends after 20 ms */
     bool turns;    /* it is for the write lock, whose turn can be claimed … */
     bool claimed;  /* … and is (turn.c) */
-    int log_frames, log_tried; /* pages of the log after the last commit, and when it was last asked to begin anew */
+    int log_frames, log_tried; /* pages of the log after the last commit, and when it was last asked
+                                  to begin anew */
     bool full;     /* commits wait for the disk */
     bool scans;    /* it is for long scans */
     struct sfs_sqlite_visitor visitor;
@@ -152,8 +153,8 @@ struct sfs_sqlite {
     int64_t own_next;                      /* … the one it is about to make, 0: none … */
     int64_t others_last;                   /* … and the last that it met of others, 0: none */
     int turn;                              /* the log, for turns among processes; -1: not open */
-    int files[3];                /* database, log, its index, as opened (files.c); -1: not open */
-    _Atomic bool lost;           /* one of them was not under its name when it was last looked at */
+    int files[3];      /* database, log, its index, as opened (files.c); -1: not open */
+    _Atomic bool lost; /* one of them was not under its name when it was last looked at */
 
     struct sfs_sqlite_positions held, kept; /* positions.c; whoever holds the write connection */
     struct sfs_sqlite_sweep sweep;
@@ -502,11 +503,12 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
 
 /* --- leases (lease.c): rows that keep history --- */
 
-/* The clock of `expires` in all tables (owner.c): nanoseconds since the boot without suspends, the same in all
- * processes of the machine. An engine with a server would answer with the server's clock here. */
+/* The clock of `expires` in all tables (owner.c): nanoseconds since the boot without suspends, the
+ * same in all processes of the machine. An engine with a server would answer with the server's
+ * clock here. */
 int64_t sfs_sqlite_clock(const struct sfs_sqlite *store);
-/* One that lives until `expires` (sfs_sqlite_clock()); its id, which is that of the last lease in the
- * transaction's counters, is never used again. */
+/* One that lives until `expires` (sfs_sqlite_clock()); its id, which is that of the last lease in
+ * the transaction's counters, is never used again. */
 int sfs_sqlite_lease_put(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
                          enum sfs_sqlite_lease_kind kind, int64_t expires, struct sfs_error *error);
 /* The same with a new id. */

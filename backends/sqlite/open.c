@@ -76,8 +76,8 @@ static int checkpoint(struct sfs_sqlite *store, struct sfs_error *error)
     return sfs_sqlite_fail(store->writer, result, "write everything to disk", error);
 }
 
-/* Where our files have lost their names, the log that SQLite would remove by name is another one's. What ours
- * held is in the database now, wherever that is. */
+/* Where our files have lost their names, the log that SQLite would remove by name is another one's.
+ * What ours held is in the database now, wherever that is. */
 static int leave_others(struct sfs_sqlite *store, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *last = store->writer ? store->writer : store->freezer;
@@ -407,8 +407,8 @@ static int open_unwritable(struct sfs_sqlite *store, struct sfs_error *error)
     return there < 0 ? there : 0;
 }
 
-/* Damage in what serves writers only (counters, leases, stages, history, lists of free pages) does not keep
- * anybody from reading the present. */
+/* Damage in what serves writers only (counters, leases, stages, history, lists of free pages) does
+ * not keep anybody from reading the present. */
 static int open_present(struct sfs_sqlite *store, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection;

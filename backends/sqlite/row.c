@@ -76,7 +76,8 @@ static int too_large(struct sfs_bytes name, uint64_t size, struct sfs_error *err
 {
     char shown[200];
     return sfs_fail(error, SFS_E_TOO_LARGE, SFS_SQLITE_ORIGIN,
-                    "'%s' has %llu bytes, more than memory holds at once: read it in parts, as a file of a mount",
+                    "'%s' has %llu bytes, more than memory holds at once: read it in parts, as a "
+                    "file of a mount",
                     sfs_name_show(name, shown, sizeof(shown)), (unsigned long long)size);
 }
 
@@ -91,7 +92,8 @@ static int make_record(struct sfs_sqlite_connection *connection, struct sfs_sqli
     struct sfs_attributes attributes = attributes_of(fields);
     uint64_t revision = (uint64_t)integer(fields, REVISION), size = (uint64_t)integer(fields, SIZE);
     void *value = NULL;
-    bool valued = (want & SFS_WANT_VALUE) && size > 0 && !sfs_want_leaves_out(want, attributes.type);
+    bool valued =
+        (want & SFS_WANT_VALUE) && size > 0 && !sfs_want_leaves_out(want, attributes.type);
     if (valued && !row->chunked && stored.size != size)
         return damaged(connection, name, "it does not hold the whole value", error);
     if (valued && !sfs_memory_holds(size))

@@ -339,8 +339,9 @@ static int salvage_data(struct sfs_storage *base, struct sfs_bytes name, uint64_
     int code = find(salvage, name, &found, error);
     if (code == 0)
         code = read_row(salvage, found, &row, error);
-    bool some = code == 0 && offset < row.size &&
-                (!row.chunked || sfs_collection_next_part(&salvage->collection, row.content, part, &part));
+    bool some =
+        code == 0 && offset < row.size &&
+        (!row.chunked || sfs_collection_next_part(&salvage->collection, row.content, part, &part));
     pthread_mutex_unlock(&salvage->lock);
     uint64_t from = row.chunked && (uint64_t)part * unit > offset ? (uint64_t)part * unit : offset;
     if (code || !some || from >= row.size)
@@ -515,9 +516,8 @@ static struct salvage *salvage_new(const char *path)
 {
     static const struct sfs_read_operations read = {salvage_get, salvage_read, salvage_scan};
     static const struct sfs_index_operations index = {.set = salvage_set, .stats = salvage_stats};
-    static const struct sfs_override_operations override = {.totals = salvage_totals,
-                                                            .data = salvage_data,
-                                                            .index = &index};
+    static const struct sfs_override_operations override = {
+        .totals = salvage_totals, .data = salvage_data, .index = &index};
     static const struct sfs_storage_operations operations = {
         .name = "sqlite", .read = &read, .override = &override, .close = salvage_close};
     struct salvage *salvage = calloc(1, sizeof(*salvage));

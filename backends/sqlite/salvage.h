@@ -169,12 +169,13 @@ struct sfs_collection {
 /* CORRUPT: there is no trace of a store. NO_MEMORY. */
 int sfs_collect(struct sfs_collection *collection, struct sfs_error *error);
 void sfs_collection_free(struct sfs_collection *collection);
-/* The block of a part of a large value, 0: a hole. CORRUPT: rows of the list are lost there. (salvage_parts.c) */
+/* The block of a part of a large value, 0: a hole. CORRUPT: rows of the list are lost there.
+ * (salvage_parts.c) */
 int sfs_collection_part(const struct sfs_collection *collection, int64_t content, int64_t part,
                         int64_t *ret_block);
 /* Whether a part from `part` on is stored, or lost, and the first such one. */
-bool sfs_collection_next_part(const struct sfs_collection *collection, int64_t content, int64_t part,
-                              int64_t *ret_part);
+bool sfs_collection_next_part(const struct sfs_collection *collection, int64_t content,
+                              int64_t part, int64_t *ret_part);
 
 /* Opens what is left of the store at an absolute path. */
 int sfs_sqlite_salvage(const char *path, struct sfs_storage **ret_store, struct sfs_error *error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of large values among the rows that were found: which are stored, and what is a hole. */
+/* The parts of large values among the rows that were found: which are stored, and what is a hole.
+ */
 #include "backends/sqlite/salvage.h"
 
 #define CURRENT INT64_MAX /* `ended` of a part that is */
@@ -45,8 +46,8 @@ int sfs_collection_part(const struct sfs_collection *collection, int64_t content
     return 0;
 }
 
-bool sfs_collection_next_part(const struct sfs_collection *collection, int64_t content, int64_t part,
-                              int64_t *ret_part)
+bool sfs_collection_next_part(const struct sfs_collection *collection, int64_t content,
+                              int64_t part, int64_t *ret_part)
 {
     const struct sfs_part_row *rows = collection->parts;
     size_t at = seek_part(collection, content, part);

@@ -12,8 +12,9 @@
 
 /* Sets `owner` and `clock_offset`. */
 void sfs_sqlite_owner_init(struct sfs_sqlite *store);
-/* Shows other openings that this one exists, until owner_leave() or the end of the process. While a connection is
- * open; where it fails, others may take an owner that they cannot look at for dead. */
+/* Shows other openings that this one exists, until owner_leave() or the end of the process. While a
+ * connection is open; where it fails, others may take an owner that they cannot look at for dead.
+ */
 void sfs_sqlite_owner_enter(struct sfs_sqlite *store);
 void sfs_sqlite_owner_leave(struct sfs_sqlite *store);
 /* Whether the owner of a row is known to have ended, or to have the store open no longer. */
@@ -86,19 +87,22 @@ int sfs_sqlite_version(struct sfs_storage *base, uint64_t *ret_version, struct s
 
 /* --- vfs.c --- */
 
-/* `call`, once, in this thread's next commit, before readers can see it: as late as the VFS can tell, when all but the
- * last frame is in the log; at once where it cannot. NULL: nothing after all. */
-void sfs_sqlite_before_commit(struct sfs_sqlite_connection *connection, void (*call)(void *context), void *context);
+/* `call`, once, in this thread's next commit, before readers can see it: as late as the VFS can
+ * tell, when all but the last frame is in the log; at once where it cannot. NULL: nothing after
+ * all. */
+void sfs_sqlite_before_commit(struct sfs_sqlite_connection *connection, void (*call)(void *context),
+                              void *context);
 
 /* --- the files (files.c) --- */
 
 /* Keeps the database, or `all` three files once they are there, for the calls below. NOT_FOUND … */
 int sfs_sqlite_files_begin(struct sfs_sqlite *store, bool all, struct sfs_error *error);
 void sfs_sqlite_files_end(struct sfs_sqlite *store);
-/* LOST if one of them is not under its name any more; also sets store->lost. Two system calls a file. */
+/* LOST if one of them is not under its name any more; also sets store->lost. Two system calls a
+ * file. */
 int sfs_sqlite_files_check(struct sfs_sqlite *store, struct sfs_error *error);
-/* As sqlite3_wal_checkpoint_v2(), and the only call of it: SQLITE_BUSY also where another log lies beside the
- * database. */
+/* As sqlite3_wal_checkpoint_v2(), and the only call of it: SQLITE_BUSY also where another log lies
+ * beside the database. */
 int sfs_sqlite_checkpoint(const struct sfs_sqlite *store, sqlite3 *db, int mode, int *ret_log);
 /* INVALID if the database has several names. */
 int sfs_sqlite_files_single(const struct sfs_sqlite *store, struct sfs_error *error);

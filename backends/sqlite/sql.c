@@ -136,9 +136,10 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_CHUNK_FIND] = "SELECT block, begun, length(data) FROM chunk JOIN block USING (block)"
                            " WHERE content = ?1 AND part = ?2 AND ended = 9223372036854775807"
                            " ORDER BY begun DESC LIMIT 1",
-    [SFS_SQL_CHUNK_NEXT] = "SELECT part, block, begun, length(data) FROM chunk JOIN block USING (block)"
-                           " WHERE content = ?1 AND part BETWEEN ?2 AND ?3"
-                           " AND ended = 9223372036854775807 ORDER BY part LIMIT 1",
+    [SFS_SQL_CHUNK_NEXT] =
+        "SELECT part, block, begun, length(data) FROM chunk JOIN block USING (block)"
+        " WHERE content = ?1 AND part BETWEEN ?2 AND ?3"
+        " AND ended = 9223372036854775807 ORDER BY part LIMIT 1",
     [SFS_SQL_CHUNKS_LIST] = "SELECT part FROM chunk WHERE content = ?1 AND part >= ?2"
                             " AND begun <= ?3 AND ended > ?3 ORDER BY part",
     [SFS_SQL_CHUNK_ADD] = "INSERT INTO chunk(content, part, begun, ended, block)"
@@ -161,15 +162,14 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                               " WHERE content = ?1 AND part = ?2 AND begun = ?3",
     [SFS_SQL_CHUNK_REMOVE] = "DELETE FROM chunk WHERE content = ?1 AND part = ?2 AND begun = ?3",
 
-    [SFS_SQL_HISTORY_ADD_RECORD] = HISTORY_ADD " SELECT ?2, 1, " COLUMNS ", " SEEN("?3")
-                                   " FROM record WHERE id = ?1",
+    [SFS_SQL_HISTORY_ADD_RECORD] =
+        HISTORY_ADD " SELECT ?2, 1, " COLUMNS ", " SEEN("?3") " FROM record WHERE id = ?1",
     /* A free name that has changed since the newest lease has its row for it already. */
     [SFS_SQL_HISTORY_ADD_ABSENT] =
         "INSERT OR IGNORE INTO history(sequence, existed, name) SELECT ?2, 0, ?1"
         " WHERE NOT EXISTS(SELECT 1 FROM history WHERE name = ?1 AND sequence > ?3)",
-    [SFS_SQL_HISTORY_ADD_RANGE] =
-        HISTORY_ADD " SELECT ?3, 1, " COLUMNS ", " SEEN("?5") " FROM record WHERE " IN_RANGE
-                    " AND revision <= ?4",
+    [SFS_SQL_HISTORY_ADD_RANGE] = HISTORY_ADD
+    " SELECT ?3, 1, " COLUMNS ", " SEEN("?5") " FROM record WHERE " IN_RANGE " AND revision <= ?4",
     [SFS_SQL_HISTORY_ADD_TARGETS] =
         "INSERT OR IGNORE INTO history(sequence, existed, name)"
         " SELECT ?5, 0, target FROM (SELECT CAST(?3 || substr(name, ?4) AS BLOB) AS target"
@@ -293,8 +293,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_INDEX_GROUP_NAMES] = "SELECT " ENTRY " FROM entry WHERE " GROUP ASCENDING,
     [SFS_SQL_INDEX_FETCH_GROUP] = "SELECT 1" JOINED " WHERE " GROUP TAKEN ASCENDING,
     [SFS_SQL_INDEX_FETCH] = "SELECT 1" JOINED " WHERE " BEHIND TAKEN ASCENDING,
-    [SFS_SQL_INDEX_FETCH_BARE_GROUP] =
-        "SELECT 1" JOINED_BARE " WHERE " GROUP TAKEN_BARE ASCENDING,
+    [SFS_SQL_INDEX_FETCH_BARE_GROUP] = "SELECT 1" JOINED_BARE " WHERE " GROUP TAKEN_BARE ASCENDING,
     [SFS_SQL_INDEX_FETCH_BARE] = "SELECT 1" JOINED_BARE " WHERE " BEHIND TAKEN_BARE ASCENDING,
     [SFS_SQL_INDEX_BACK_NAMES] = "SELECT " ENTRY " FROM entry WHERE " BACKWARD,
     [SFS_SQL_INDEX_BACK_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " BACKWARD,
@@ -302,8 +301,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "SELECT count(*) FROM entry WHERE index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4",
     [SFS_SQL_INDEX_COUNT_MOST] = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE index_id = ?1"
                                  " AND entry_key >= ?2 AND entry_key < ?4 LIMIT ?5)",
-    [SFS_SQL_INDEX_WALK_GROUP] = "SELECT " ENTRY " FROM entry WHERE " GROUP
-                                 " AND storefs_entry(entry_key)" ASCENDING,
+    [SFS_SQL_INDEX_WALK_GROUP] =
+        "SELECT " ENTRY " FROM entry WHERE " GROUP " AND storefs_entry(entry_key)" ASCENDING,
     [SFS_SQL_INDEX_WALK] = "SELECT " ENTRY " FROM entry WHERE index_id = ?1 AND entry_key > ?2"
                            " AND storefs_entry(entry_key)" ASCENDING,
     [SFS_SQL_INDEX_HISTORY] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"

@@ -221,7 +221,8 @@ int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_err
 
 bool sfs_sqlite_make_room(struct sfs_sqlite *store)
 {
-    return sfs_sqlite_checkpoint(store, store->writer->db, SQLITE_CHECKPOINT_TRUNCATE, NULL) == SQLITE_OK;
+    return sfs_sqlite_checkpoint(store, store->writer->db, SQLITE_CHECKPOINT_TRUNCATE, NULL) ==
+           SQLITE_OK;
 }
 
 static int transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,

@@ -48,7 +48,8 @@ struct gather {
 static sqlite3_vfs gathering;
 static sqlite3_vfs *usual;
 
-/* What this thread calls before its commit shows in the wal-index: when its last frame is written. */
+/* What this thread calls before its commit shows in the wal-index: when its last frame is written.
+ */
 static _Thread_local struct {
     void (*call)(void *context);
     void *context;
@@ -207,7 +208,8 @@ static int database_map(sqlite3_file *file, int region, int size, int extend,
     return SQLITE_FULL;
 }
 
-void sfs_sqlite_before_commit(struct sfs_sqlite_connection *connection, void (*call)(void *context), void *context)
+void sfs_sqlite_before_commit(struct sfs_sqlite_connection *connection, void (*call)(void *context),
+                              void *context)
 {
     sqlite3_file *log = NULL;
     before_commit.call = call;

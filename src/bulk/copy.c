@@ -92,10 +92,11 @@ static bool is_zero(const char *data, size_t size)
     return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
 }
 
-/* One run of stored bytes; the code with which it could not be read is in *ret_read. Zeros are left out: a gap reads as
- * zeros. */
+/* One run of stored bytes; the code with which it could not be read is in *ret_read. Zeros are left
+ * out: a gap reads as zeros. */
 static int copy_extent(struct copy *copy, const struct sfs_record *record, struct sfs_extent extent,
-                       struct sfs_stage *stage, int *ret_read, struct sfs_error *failure, struct sfs_error *error)
+                       struct sfs_stage *stage, int *ret_read, struct sfs_error *failure,
+                       struct sfs_error *error)
 {
     uint64_t end = extent.offset + extent.size;
     int code = 0;
@@ -113,8 +114,8 @@ static int copy_extent(struct copy *copy, const struct sfs_record *record, struc
     return code;
 }
 
-/* What the store keeps of the value, not the holes. *ret_read: the code with which `from` could not be read, which is
- * no failure of the stage. */
+/* What the store keeps of the value, not the holes. *ret_read: the code with which `from` could not
+ * be read, which is no failure of the stage. */
 static int fill_stage(struct copy *copy, const struct sfs_record *record, struct sfs_stage *stage,
                       int *ret_read, struct sfs_error *failure, struct sfs_error *error)
 {

@@ -57,13 +57,13 @@ static bool overtaken(int code)
 }
 
 /* Reads the value from `from` to `to`. 1: it ends elsewhere; else as sfs_read(). */
-static int read_through(struct inspection *inspection, const struct sfs_record *record, uint64_t from, uint64_t to,
-                        struct sfs_error *error)
+static int read_through(struct inspection *inspection, const struct sfs_record *record,
+                        uint64_t from, uint64_t to, struct sfs_error *error)
 {
     for (size_t got = 0; from < to; from += got) {
         size_t size = to - from < PIECE ? (size_t)(to - from) : PIECE;
-        int rc = sfs_read(inspection->store, record->name, record->revision, from, inspection->piece, size, &got,
-                          error);
+        int rc = sfs_read(inspection->store, record->name, record->revision, from,
+                          inspection->piece, size, &got, error);
         if (rc || got == 0)
             return rc ? rc : 1;
     }
@@ -71,7 +71,8 @@ static int read_through(struct inspection *inspection, const struct sfs_record *
 }
 
 /* Reads what the store keeps of the value, not the holes in it, and the byte behind its end. */
-static int read_value(struct inspection *inspection, const struct sfs_record *record, struct sfs_error *error)
+static int read_value(struct inspection *inspection, const struct sfs_record *record,
+                      struct sfs_error *error)
 {
     struct sfs_extent extent = {0};
     size_t behind = 0;
@@ -79,7 +80,8 @@ static int read_value(struct inspection *inspection, const struct sfs_record *re
     for (uint64_t at = 0; rc == 1 && at < record->size; at = extent.offset + extent.size) {
         rc = sfs_data(inspection->store, record->name, at, &extent, error);
         if (rc == 1) {
-            int read = read_through(inspection, record, extent.offset, extent.offset + extent.size, error);
+            int read =
+                read_through(inspection, record, extent.offset, extent.offset + extent.size, error);
             if (read)
                 return read;
         }
@@ -88,8 +90,8 @@ static int read_value(struct inspection *inspection, const struct sfs_record *re
     if (rc == 0 && record->size > 0)
         rc = read_through(inspection, record, record->size - 1, record->size, error);
     if (rc == 0)
-        rc = sfs_read(inspection->store, record->name, record->revision, record->size, inspection->piece, 1, &behind,
-                      error);
+        rc = sfs_read(inspection->store, record->name, record->revision, record->size,
+                      inspection->piece, 1, &behind, error);
     return rc == 0 ? behind > 0 : rc;
 }
 
@@ -99,8 +101,8 @@ static int inspect_value(struct inspection *inspection, const struct sfs_record 
     struct sfs_error failure = {0};
     int rc = read_value(inspection, record, &failure);
     if (rc == 1)
-        find(inspection, record->name, "the value does not have the %" PRIu64 " bytes that the record says",
-             record->size);
+        find(inspection, record->name,
+             "the value does not have the %" PRIu64 " bytes that the record says", record->size);
     else if (rc == SFS_E_CORRUPT)
         find(inspection, record->name, "%s", failure.message);
     else if (rc && !overtaken(rc) && error)

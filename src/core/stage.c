@@ -21,8 +21,8 @@ static int check_extent(uint64_t offset, uint64_t size, struct sfs_error *error)
 
 /* --- text: what is written from the beginning on need not be read for its type --- */
 
-/* The number of bytes before the first that is no part of a whole character of text. A NUL byte is none: a hole
- * ends the search at its first byte. */
+/* The number of bytes before the first that is no part of a whole character of text. A NUL byte is
+ * none: a hole ends the search at its first byte. */
 static size_t text_size(const char *data, size_t size)
 {
     const char *nul = memchr(data, '\0', size);

@@ -35,12 +35,13 @@ static bool lacks_value(const struct result *result, const struct sfs_record *re
 }
 
 /* 0: the record is gone, which a store without snapshots allows. */
-static int read_value(struct result *result, const struct sfs_record **record, struct sfs_error *error)
+static int read_value(struct result *result, const struct sfs_record **record,
+                      struct sfs_error *error)
 {
     struct sfs_error failure;
     const struct sfs_record *filled = NULL;
-    int code = sfs_get(result->snapshot ? result->snapshot : result->store, (*record)->name, SFS_WANT_VALUE, &filled,
-                       &failure);
+    int code = sfs_get(result->snapshot ? result->snapshot : result->store, (*record)->name,
+                       SFS_WANT_VALUE, &filled, &failure);
     sfs_record_unref(result->filled);
     *record = result->filled = filled;
     if (code && code != SFS_E_NOT_FOUND && error)
@@ -103,8 +104,8 @@ static unsigned wanted(const struct result *result, size_t from, unsigned want)
     return want;
 }
 
-/* Whether records are read that will not be results, or not as they are: a value that is no document, however large, is
- * then read for results only. */
+/* Whether records are read that will not be results, or not as they are: a value that is no
+ * document, however large, is then read for results only. */
 static bool drops_rows(const struct result *result)
 {
     const struct sfs_query *query = result->query;

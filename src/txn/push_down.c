@@ -125,7 +125,8 @@ static int open_index(struct tracker *self, size_t stages, struct sfs_error *err
         code = sfs_plan_make(self->view, &filters, &self->plan, error);
     if (code || !self->plan.index)
         return code;
-    return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE | SFS_WANT_DOCUMENTS, &self->below, error);
+    return sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE | SFS_WANT_DOCUMENTS,
+                           &self->below, error);
 }
 
 /* Notes what such a stage looks at: all that the filters leave. */
@@ -146,7 +147,8 @@ static int open_plan(struct tracker *self, struct sfs_error *error)
     sfs_guard_begin(&self->guard, &self->query->options);
     return is_grouped(self)
                ? sfs_cover_cursor(self->view, &self->plan, &self->guard, &self->below, error)
-               : sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE | SFS_WANT_DOCUMENTS, &self->below, error);
+               : sfs_plan_cursor(self->view, &self->plan, SFS_WANT_VALUE | SFS_WANT_DOCUMENTS,
+                                 &self->below, error);
 }
 
 /* Reads the rows from an index that is in the order that follows the filters, or the groups that do
@@ -183,8 +185,8 @@ static int open_scan(struct tracker *self, size_t stages, struct sfs_error *erro
         code = open_index(self, stages, error);
     if (code || !self->predicate || self->below)
         return code;
-    return sfs_txn_scan(transaction->snapshot, share, self, range, SFS_WANT_VALUE | SFS_WANT_KEYS | SFS_WANT_DOCUMENTS,
-                        &self->below, error);
+    return sfs_txn_scan(transaction->snapshot, share, self, range,
+                        SFS_WANT_VALUE | SFS_WANT_KEYS | SFS_WANT_DOCUMENTS, &self->below, error);
 }
 
 /* Takes the writes over, also on failure. *ret_tracker NULL: the query is not to be recorded so. */
@@ -372,8 +374,8 @@ static int find_all_gaps(const struct sfs_txn_writes *writes, struct sfs_range r
     return code;
 }
 
-/* Over a live base, where a scan may begin by reading a directory, which asking does not. UNSUPPORTED:
- * the ranges have to be scanned. */
+/* Over a live base, where a scan may begin by reading a directory, which asking does not.
+ * UNSUPPORTED: the ranges have to be scanned. */
 static int exists_beside(const struct sfs_txn_view *view, const struct sfs_range *ranges,
                          size_t count, struct sfs_error *error)
 {

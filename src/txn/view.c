@@ -152,7 +152,8 @@ int sfs_txn_entry_record(struct sfs_storage *base, const struct sfs_txn_entry *e
     const struct sfs_record *record = entry->record;
     if (follows_base(entry))
         return follow_base(base, entry, want, ret_record, error);
-    if (!(want & SFS_WANT_VALUE) || sfs_record_has_value(record) || sfs_want_leaves_out(want, record->attributes.type)) {
+    if (!(want & SFS_WANT_VALUE) || sfs_record_has_value(record) ||
+        sfs_want_leaves_out(want, record->attributes.type)) {
         *ret_record = sfs_record_ref(record);
         return 0;
     }

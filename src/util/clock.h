@@ -12,8 +12,8 @@
 /* Wall-clock time since 1970 (CLOCK_REALTIME): for what people see; it may be set to any other. */
 int64_t sfs_clock_now(void);
 
-/* Time since the machine was started, without the time it was suspended (CLOCK_MONOTONIC): for durations and
- * limits. It never goes back. */
+/* Time since the machine was started, without the time it was suspended (CLOCK_MONOTONIC): for
+ * durations and limits. It never goes back. */
 int64_t sfs_clock_monotonic(void);
 /* The same two as they were at the last tick, some milliseconds ago at the most, for a fraction of the time. */
 int64_t sfs_clock_now_coarse(void);

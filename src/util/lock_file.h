@@ -25,7 +25,8 @@ struct sfs_lock_file {
 int sfs_lock_file_take(const char *path, bool shared, const char *subject,
                        struct sfs_lock_file *ret_lock, struct sfs_error *error) SFS_MUST_CHECK;
 
-/* LOST if the lock file is no longer the one of its name: another process may have taken a lock since. 0 for
+/* LOST if the lock file is no longer the one of its name: another process may have taken a lock
+ * since. 0 for
  * {.fd = -1}. */
 int sfs_lock_file_check(const struct sfs_lock_file *lock, struct sfs_error *error);
 

@@ -34,8 +34,9 @@ SFS_API int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct
 struct sfs_bulk_options {
     sfs_progress_function *progress; /* bytes (import) or records (export) done, and in all (0: unknown) */
     void *context;
-    /* Report what is bad and go on. Import: lines, counted in `refused`. Export and copy: records that cannot be
-     * read, counted in `lost`, and what else is DOUBTFUL; the store is one opened with SFS_OPEN_SALVAGE. */
+    /* Report what is bad and go on. Import: lines, counted in `refused`. Export and copy: records
+     * that cannot be read, counted in `lost`, and what else is DOUBTFUL; the store is one opened
+     * with SFS_OPEN_SALVAGE. */
     bool keep_going;
     sfs_report_function *report; /* one sentence each; may be NULL */
     size_t batch_bytes; /* import: commit about this much at a time; 0: 4 MiB */
@@ -53,14 +54,15 @@ struct sfs_bulk_result {
  * CANCELLED: `progress` asked for it, and whole batches stay. `options`, `ret_result` may be NULL. */
 SFS_API int sfs_import(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
                        struct sfs_bulk_result *ret_result, struct sfs_error *error);
-/* Writes every record, of one state where the store has snapshots. A reader that goes away is IO where
- * the program ignores SIGPIPE. TOO_LARGE for a line that an import would refuse (1 GiB). After a failure all
- * records before the one that could not be read have been written. */
+/* Writes every record, of one state where the store has snapshots. A reader that goes away is IO
+ * where the program ignores SIGPIPE. TOO_LARGE for a line that an import would refuse (1 GiB).
+ * After a failure all records before the one that could not be read have been written. */
 SFS_API int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_options *options,
                        struct sfs_bulk_result *ret_result, struct sfs_error *error);
-/* Puts every record of `from` into `to`, with all attributes but the id, and makes the same indexes there, where both
- * can have them. Commits about `batch_bytes` at a time; what was committed before a failure stays and is counted.
- * Errors: those of reading `from` and of sfs_apply(), and CANCELLED. */
+/* Puts every record of `from` into `to`, with all attributes but the id, and makes the same indexes
+ * there, where both can have them. Commits about `batch_bytes` at a time; what was committed before
+ * a failure stays and is counted. Errors: those of reading `from` and of sfs_apply(), and
+ * CANCELLED. */
 SFS_API int sfs_copy(struct sfs_storage *from, struct sfs_storage *to,
                      const struct sfs_bulk_options *options, struct sfs_bulk_result *ret_result,
                      struct sfs_error *error);

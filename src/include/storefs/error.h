@@ -49,9 +49,9 @@ enum sfs_code {
     /* resource */
     SFS_E_NO_MEMORY = -50,
     SFS_E_NO_SPACE = -51,
-    SFS_E_TOO_LARGE = -52,  /* more than a limit allows: the sentence names the limit */
-    SFS_E_BUSY = -53,       /* held by another process */
-    SFS_E_CANCELLED = -54,  /* the caller asked to stop */
+    SFS_E_TOO_LARGE = -52, /* more than a limit allows: the sentence names the limit */
+    SFS_E_BUSY = -53,      /* held by another process */
+    SFS_E_CANCELLED = -54, /* the caller asked to stop */
     SFS_E_TIMED_OUT = -55,
 
     /* connection */
@@ -59,7 +59,8 @@ enum sfs_code {
 
     /* the operating system or the engine failed in another way */
     SFS_E_IO = -70,
-    SFS_E_LOST = -71, /* the store's file was removed, moved, replaced or rewritten while it was open */
+    SFS_E_LOST =
+        -71, /* the store's file was removed, moved, replaced or rewritten while it was open */
 };
 
 /* The family of a code, for programs that handle a whole family alike. */

@@ -17,8 +17,9 @@ SFS_API int sfs_notes_add(struct sfs_notes *notes, int code, const char *format,
     SFS_PRINTF(3, 4);
 SFS_API void sfs_notes_free(struct sfs_notes *notes); /* empties them */
 /*
- * A layer over a backend's store whose cursors over everything show the notes first. It has neither snapshots nor a
- * feed. Takes the notes over (*notes is empty then) and the store; on failure both stay the caller's.
+ * A layer over a backend's store whose cursors over everything show the notes first. It has neither
+ * snapshots nor a feed. Takes the notes over (*notes is empty then) and the store; on failure both
+ * stay the caller's.
  */
 SFS_API int sfs_notes_layer(struct sfs_storage *below, struct sfs_notes *notes,
                             struct sfs_storage **ret_store, struct sfs_error *error);

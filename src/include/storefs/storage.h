@@ -35,16 +35,17 @@ enum sfs_capability {
 enum sfs_open_flags {
     SFS_OPEN_CREATE = 1,    /* make the store where there is none (mode 0600) */
     SFS_OPEN_READ_ONLY = 2, /* every change is READ_ONLY */
-    SFS_OPEN_FROZEN = 4,    /* that, and no other process can change it either while it is open: theirs are
-                             * BUSY. PERMISSION where that cannot be promised. */
-    SFS_OPEN_SALVAGE = 8,   /* read-only, and of a damaged store all that is whole; see below */
+    SFS_OPEN_FROZEN = 4, /* that, and no other process can change it either while it is open: theirs
+                          * are BUSY. PERMISSION where that cannot be promised. */
+    SFS_OPEN_SALVAGE = 8, /* read-only, and of a damaged store all that is whole; see below */
 };
 
 /*
- * A store opened with SFS_OPEN_SALVAGE may be damaged. Nothing is written to it, nor beside it. It holds every
- * record whose own bytes are whole. Its cursors go on after two errors: CORRUPT from sfs_cursor_next() names a
- * record that is lost, DOUBTFUL says what else may be missing or wrong. It has neither snapshots nor a
- * change feed. A file without a trace of a store is still NOT_A_STORE or CORRUPT.
+ * A store opened with SFS_OPEN_SALVAGE may be damaged. Nothing is written to it, nor beside it. It
+ * holds every record whose own bytes are whole. Its cursors go on after two errors: CORRUPT from
+ * sfs_cursor_next() names a record that is lost, DOUBTFUL says what else may be missing or wrong.
+ * It has neither snapshots nor a change feed. A file without a trace of a store is still
+ * NOT_A_STORE or CORRUPT.
  */
 
 /*
@@ -56,8 +57,8 @@ enum sfs_open_flags {
  */
 SFS_API int sfs_open(struct sfs_storage **ret_store, const char *uri, unsigned flags,
                      struct sfs_error *error);
-/* The file or directory that a URI names, decoded, as it was written: it need not be there. Owned by the caller;
- * NULL: none, a store in memory alone. INVALID as of sfs_open(). */
+/* The file or directory that a URI names, decoded, as it was written: it need not be there. Owned
+ * by the caller; NULL: none, a store in memory alone. INVALID as of sfs_open(). */
 SFS_API int sfs_uri_path(const char *uri, char **ret_path, struct sfs_error *error);
 /* Writes what is not yet written and frees the store, whatever it returns; an error tells that
  * something could not be written. NULL is allowed. Closes the layers below too. */
@@ -72,9 +73,9 @@ SFS_API size_t sfs_storage_key_max(const struct sfs_storage *store);       /* by
 /* --- read --- */
 
 enum sfs_want {
-    SFS_WANT_RECORD = 0, /* attributes, size, times, revision; a listing never reads values */
-    SFS_WANT_VALUE = 1,  /* the value too */
-    SFS_WANT_KEYS = 2,   /* scan: only records that are keys (kind VALUE) */
+    SFS_WANT_RECORD = 0,     /* attributes, size, times, revision; a listing never reads values */
+    SFS_WANT_VALUE = 1,      /* the value too */
+    SFS_WANT_KEYS = 2,       /* scan: only records that are keys (kind VALUE) */
     SFS_WANT_DOCUMENTS = 32, /* a wanted value may be left out where it is no JSON document */
 };
 /* Whether a wanted value of a type may be left out. */
@@ -137,10 +138,10 @@ struct sfs_apply_options {
      * (0: none): it may be EXPIRED from then on, which spares a store history that only it would need.
      * If the batch fails, it stays as it is. */
     uint64_t released_lease;
-    /* Called with `publish_context` (NULL: not called) before any reader can see the batch: until it returns, reads
-     * show nothing of it. It may wait for readers of the store, which need nothing that apply holds then; it may not
-     * use the store. Called from any thread, once or several times if the batch changes something, and perhaps also
-     * if it fails. */
+    /* Called with `publish_context` (NULL: not called) before any reader can see the batch: until
+     * it returns, reads show nothing of it. It may wait for readers of the store, which need
+     * nothing that apply holds then; it may not use the store. Called from any thread, once or
+     * several times if the batch changes something, and perhaps also if it fails. */
     void (*publish)(void *context);
     void *publish_context;
 };
@@ -173,9 +174,11 @@ SFS_API int sfs_stage_read(struct sfs_stage *stage, uint64_t offset, void *data,
                            struct sfs_error *error);
 /* What was written so far, in bytes. */
 SFS_API uint64_t sfs_stage_size(const struct sfs_stage *stage);
-/* The type of what was written so far. Text that was not written from the beginning on is read for it, once. Content
- * over 64 MiB is never taken for JSON, which takes all of it in memory to check. Errors: those of reading. */
-SFS_API int sfs_stage_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct sfs_error *error);
+/* The type of what was written so far. Text that was not written from the beginning on is read for
+ * it, once. Content over 64 MiB is never taken for JSON, which takes all of it in memory to check.
+ * Errors: those of reading. */
+SFS_API int sfs_stage_type(struct sfs_stage *stage, enum sfs_type *ret_type,
+                           struct sfs_error *error);
 /* Abandons what no batch has put; NULL allowed. */
 SFS_API void sfs_stage_close(struct sfs_stage *stage);
 /* Returns when everything up to `sequence` is on disk. 0: everything committed so far. NO_SPACE. On a
@@ -257,8 +260,9 @@ SFS_API int sfs_has(struct sfs_storage *store, struct sfs_bytes key, struct sfs_
 /* 1 some record, marker or link is in the range, 0 none. A serializable transaction that asks this has
  * read no more than the answer: records may come and change, if only the one that was found stays. */
 SFS_API int sfs_exists(struct sfs_storage *store, struct sfs_range range, struct sfs_error *error);
-/* As sfs_exists(), of `count` ranges together: 1 some record is in one of them. One call costs less than
- * several where the store has to look: it begins with the range of which it knows something. */
+/* As sfs_exists(), of `count` ranges together: 1 some record is in one of them. One call costs less
+ * than several where the store has to look: it begins with the range of which it knows something.
+ */
 SFS_API int sfs_exists_any(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
                            struct sfs_error *error);
 /* Deletes every record, markers and links too, in one commit. READ_ONLY, NO_SPACE. */
@@ -322,10 +326,11 @@ typedef void sfs_report_function(void *context, const char *sentence);
 SFS_API int sfs_check(struct sfs_storage *store, bool repair, sfs_report_function *report, void *context,
                       uint64_t *ret_found, uint64_t *ret_repaired, struct sfs_error *error);
 
-/* Compares the store's own files with what was opened: 0, or LOST with a sentence if one was removed, moved
- * or replaced. `report` (may be NULL) gets one sentence for each thing that endangers nothing yet, such as a
- * second name (hard link). Durable commits and sfs_sync() make the same comparison and fail with LOST,
- * changing nothing; so does every commit after them, until the file is back. 0 for stores without files. */
+/* Compares the store's own files with what was opened: 0, or LOST with a sentence if one was
+ * removed, moved or replaced. `report` (may be NULL) gets one sentence for each thing that
+ * endangers nothing yet, such as a second name (hard link). Durable commits and sfs_sync() make the
+ * same comparison and fail with LOST, changing nothing; so does every commit after them, until the
+ * file is back. 0 for stores without files. */
 SFS_API int sfs_check_files(struct sfs_storage *store, sfs_report_function *report, void *context,
                             struct sfs_error *error);
 
