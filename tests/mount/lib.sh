@@ -5,10 +5,12 @@ set -u
 export PYTHONDONTWRITEBYTECODE=1 # they import from the source folder
 failures=0
 checks=0
+failed=()
 mounted=()
 
 fail() {
-    echo "FAIL (line ${BASH_LINENO[1]}): $*"
+    failed+=("FAIL (line ${BASH_LINENO[1]}): $*")
+    echo "${failed[-1]}"
     failures=$((failures + 1))
 }
 
@@ -68,7 +70,9 @@ take_down() {
 }
 trap take_down EXIT
 
+# A long log is read from its end.
 finish() {
+    [ ${#failed[@]} -eq 0 ] || printf '%s\n' "${failed[@]}"
     echo "$checks checks, $failures failures"
     [ "$failures" -eq 0 ] && [ "$checks" -gt 0 ]
     exit

@@ -37,21 +37,33 @@ count_requests() {
     LD_PRELOAD=$TMPDIR/counted.so up "$2" "$mnt"
     [ "$3" = keys ] || works mkdir "$mnt/${3%/keys}"
     checks=$((checks + 1))
-    python3 "$srcdir/tests/mount/growth.py" "$COUNTED_CALLS" "$mnt" "$mnt/$3" "$4" > "$TMPDIR/$1.$4.costs" ||
-        fail "$1 with $4 files: a request failed"
+    python3 "$srcdir/tests/mount/growth.py" "$COUNTED_CALLS" "$(daemon_of "$mnt")" "$mnt" "$mnt/$3" "$4" \
+        > "$TMPDIR/costs.$1.$4" || fail "$1 with $4 files: a request failed"
     down "$mnt"
 }
 
-# does_not_grow NAME URI KEYS: in URI @ is a path, KEYS a directory of the mount.
-does_not_grow() {
+# grows NAME URI KEYS: leaves in $TMPDIR/grown the requests that cost more in a larger directory.
+grows() {
     local size
     for size in $small $large; do
         count_requests "$1" "${2/@/$TMPDIR/$1.$size}" "$3" "$size"
+        rm -rf "$TMPDIR/$1.$size"*
     done
     echo "$1, $small and $large files:"
+    ! python3 "$srcdir/tests/mount/growth.py" compare "$TMPDIR/costs.$1.$small" "$TMPDIR/costs.$1.$large" $factor $large \
+        2> "$TMPDIR/grown"
+}
+
+# does_not_grow NAME URI KEYS: in URI @ is a path, KEYS a directory of the mount. What grows does so each time; what
+# the daemon or the kernel does in the background meanwhile, does not.
+does_not_grow() {
+    local attempt
     checks=$((checks + 1))
-    python3 "$srcdir/tests/mount/growth.py" compare "$TMPDIR/$1.$small.costs" "$TMPDIR/$1.$large.costs" $factor $large ||
-        fail "$1: a request costs more in a larger directory"
+    for attempt in 1 2 3; do
+        grows "$@" || return 0
+        cat "$TMPDIR/grown"
+    done
+    fail "$1: a request costs more in a larger directory: $(cat "$TMPDIR/grown")"
 }
 
 does_not_grow memory 'memory:?snapshot=@' keys
