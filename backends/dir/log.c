@@ -152,7 +152,8 @@ static int write_at(struct sfs_dir_store *store, int fd, struct sfs_bytes bytes,
     return sfs_write_all(fd, bytes, store->path, error);
 }
 
-/* Whatever has its name is removed, never written to: a crash left it, or it leads to another file. */
+/* Whatever has its name is removed, never written to: a crash left it, or it leads to another file.
+ */
 static int make_next(const struct sfs_dir_store *store, int *ret_fd, struct sfs_error *error)
 {
     if (unlinkat(store->control, LOG_NEXT, 0) && errno != ENOENT)

@@ -353,8 +353,7 @@ static int load(struct sfs_json_store *store, bool create, struct sfs_error *err
 static int check_companions(const struct sfs_json_store *store, struct sfs_error *error)
 {
     int result = sfs_identity_companion(store->attributes, store->path, ORIGIN, error);
-    return result ? result
-                  : sfs_identity_companion(store->previous, store->path, ORIGIN, error);
+    return result ? result : sfs_identity_companion(store->previous, store->path, ORIGIN, error);
 }
 
 static int json_open(struct sfs_storage **ret_store, const struct sfs_location *location,

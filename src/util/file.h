@@ -22,9 +22,10 @@ int sfs_read_full(int fd, void *data, size_t size, const char *name, size_t *ret
                   struct sfs_error *error) SFS_MUST_CHECK;
 
 /*
- * Opens the regular file `name` of `directory` (AT_FDCWD: the working directory) with `flags` and, where
- * they have O_CREAT, mode 0600. A pipe, a socket or a device in its place is NOT_A_STORE and waits for nobody; a
- * directory is IS_DIRECTORY. `path` is for the message. O_NOFOLLOW is the caller's to add.
+ * Opens the regular file `name` of `directory` (AT_FDCWD: the working directory) with `flags` and,
+ * where they have O_CREAT, mode 0600. A pipe, a socket or a device in its place is NOT_A_STORE and
+ * waits for nobody; a directory is IS_DIRECTORY. `path` is for the message. O_NOFOLLOW is the
+ * caller's to add.
  */
 int sfs_file_open(int directory, const char *name, int flags, const char *path, int *ret_fd,
                   struct sfs_error *error) SFS_MUST_CHECK;

@@ -31,10 +31,11 @@ int sfs_identity_check(int fd, const char *path, const char *origin, struct sfs_
 int sfs_identity_single(const struct stat *status, const char *path, const char *origin,
                         struct sfs_error *error);
 
-/* Checks what has the name of a file that belongs beside the store `main`, before it is opened or written:
- * nothing, or a regular file (not a symbolic link) with one name. NOT_A_STORE if it is something else. PERMISSION if it belongs to
- * somebody who may not write to the store, is not root and not the caller: he could read there what is
- * stored. Where `main` does not exist, only the caller and root are trusted. */
+/* Checks what has the name of a file that belongs beside the store `main`, before it is opened or
+ * written: nothing, or a regular file (not a symbolic link) with one name. NOT_A_STORE if it is
+ * something else. PERMISSION if it belongs to somebody who may not write to the store, is not root
+ * and not the caller: he could read there what is stored. Where `main` does not exist, only the
+ * caller and root are trusted. */
 int sfs_identity_companion(const char *path, const char *main, const char *origin,
                            struct sfs_error *error);
 

@@ -22,7 +22,8 @@
 #define ORIGIN "lock"
 #define TRIES 1000 /* others may have removed the file that was opened, but not each time */
 
-/* What a lock file holds: this and a number. Always of one length, so that it is never seen half-written. */
+/* What a lock file holds: this and a number. Always of one length, so that it is never seen
+ * half-written. */
 #define MARK "storefs lock "
 #define CONTENT_SIZE (sizeof(MARK) - 1 + 20 + 1)
 
@@ -95,8 +96,8 @@ static int check_ours(int fd, const char *path, struct sfs_error *error)
     if (fstat(fd, &status) || pread(fd, text, sizeof(text), 0) < 0)
         return sfs_fail_errno(error, errno, ORIGIN, "cannot read the lock file '%s'", path);
     if (status.st_nlink <= 1 &&
-        (status.st_size == 0 || (status.st_size == CONTENT_SIZE &&
-                                 strncmp(text, MARK, sizeof(MARK) - 1) == 0)))
+        (status.st_size == 0 ||
+         (status.st_size == CONTENT_SIZE && strncmp(text, MARK, sizeof(MARK) - 1) == 0)))
         return 0;
     return sfs_fail(error, SFS_E_EXISTS, ORIGIN,
                     "'%s' is not a lock of storefs: another program has made it; move it away",

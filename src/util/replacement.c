@@ -64,8 +64,9 @@ static int open_temporary(struct sfs_replacement *replacement, struct sfs_error 
     return 0;
 }
 
-/* Whether another user's file was put where it is by its owner's right or by root's: in a directory of
- * theirs that others may not write to. In /tmp anybody can have made it, to read what is put there. */
+/* Whether another user's file was put where it is by its owner's right or by root's: in a directory
+ * of theirs that others may not write to. In /tmp anybody can have made it, to read what is put
+ * there. */
 static bool is_trusted(const char *path, const struct stat *old)
 {
     struct stat above;
@@ -97,7 +98,7 @@ static int keep_access(const struct sfs_replacement *replacement, struct sfs_err
                         replacement->path);
     if (fstat(replacement->fd, &new))
         return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", replacement->temporary);
-    bool same = old.st_uid == new.st_uid && old.st_gid == new.st_gid;
+    bool same = old.st_uid == new.st_uid &&old.st_gid == new.st_gid;
     if (!is_trusted(replacement->path, &old))
         return 0;
     if (!same && fchown(replacement->fd, old.st_uid, old.st_gid)) {

@@ -45,7 +45,7 @@ static const char *second(const struct fixture *f)
 
 static void remove_second(const struct fixture *f)
 {
-    static const char *const endings[] = {"",       "-wal",    "-shm", "-journal",
+    static const char *const endings[] = {"",       "-wal",    "-shm",         "-journal",
                                           ".attrs", ".attrs~", ".storefs-lock"};
     char path[512];
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {

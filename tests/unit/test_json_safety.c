@@ -250,7 +250,9 @@ static void test_lock(void **state)
     json_open_with(NULL, NULL, 0, SFS_E_BUSY, NULL);
     json_close_store(second);
     /* A lock file that a crash left over locks nothing. */
-    assert_int_equal(sfs_file_replace(json_beside(".storefs-lock"), TEXT("storefs lock                    1\n"), NULL), 0);
+    assert_int_equal(sfs_file_replace(json_beside(".storefs-lock"),
+                                      TEXT("storefs lock                    1\n"), NULL),
+                     0);
     json_close_store(json_open_with(NULL, NULL, 0, 0, NULL));
     assert_int_equal(access(json_beside(".storefs-lock"), F_OK), -1);
 }
