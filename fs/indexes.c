@@ -9,6 +9,7 @@
 #include "fs/indexes.h"
 #include "fs/operations.h"
 #include "fs/query.h"
+#include "fs/result.h"
 #include "storefs/index.h"
 
 /* --- the numbers of one, as JSON --- */
@@ -83,17 +84,16 @@ static int stats_open(struct fs_call *call, struct fs_node *node, struct fs_open
     struct sfs_index_stats stats;
     if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC)
         return sfs_fail(&call->error, SFS_E_PERMISSION, "mount", "this file can only be read");
-    struct sfs_buffer name = {0};
+    struct sfs_buffer name = {0}, text = {0};
     int code = find_stats(call, node, &stats);
-    if (code == 0 && (sfs_buffer_add(&name, sfs_buffer_bytes(&node->text)) != 0 || sfs_buffer_text(&name) != 0 ||
-                      add_numbers(&open->text, "", name.data, &stats) != 0 ||
-                      sfs_buffer_byte(&open->text, '\n') != 0))
+    if (code == 0 &&
+        (sfs_buffer_add(&name, sfs_buffer_bytes(&node->text)) != 0 || sfs_buffer_text(&name) != 0 ||
+         add_numbers(&text, "", name.data, &stats) != 0 || sfs_buffer_byte(&text, '\n') != 0))
         code = sfs_fail_memory(&call->error, "mount");
     sfs_buffer_free(&name);
-    if (code < 0)
-        sfs_buffer_free(&open->text);
-    else
-        fs_open_generated(info);
+    if (code == 0)
+        return fs_open_text(call, open, &text, info);
+    sfs_buffer_free(&text);
     return code;
 }
 
@@ -101,8 +101,9 @@ static const struct fs_class stats_class = {
     .name = "numbers of an index",
     .stat = stats_stat,
     .open = stats_open,
-    .read = fs_text_read,
-    .release = fs_text_release,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
 };
 
 static int index_stat(struct fs_call *call, struct fs_node *node, struct stat *st)

@@ -4,6 +4,7 @@
  */
 #include "fs/operations.h"
 #include "fs/query.h"
+#include "fs/result.h"
 
 #include <sys/stat.h>
 
@@ -156,14 +157,18 @@ static int can_end(struct fs_call *call, const struct fs_node *node, const struc
     return code == 0 ? 1 : code == SFS_E_INVALID ? 0 : code;
 }
 
-/* Stages are listed in query/ itself only, and nothing in what is listed there, so that what walks the tree
- * comes to an end, and soon. */
+/*
+ * query/ itself lists the stages, and what it lists in turn has no results: a program that walks
+ * the tree ends soon, and runs no query. Results are listed in a query that was reached by its
+ * name.
+ */
 static int add_grammar(struct fs_call *call, const struct fs_node *node, const struct fs_query_place *place,
                        struct sfs_buffer *names)
 {
     for (const struct sfs_grammar *row = sfs_query_grammar(); row->name != NULL; row++) {
         bool directory = row->arguments > 0 || row->sink == SFS_SINK_KEYS;
-        int shown = row->sink == SFS_SINK_NONE ? place->stages == 0 : can_end(call, node, row);
+        bool stage = row->sink == SFS_SINK_NONE;
+        int shown = stage == (place->stages == 0) ? can_end(call, node, row) : 0;
         if (shown < 0)
             return shown;
         if (shown && fs_names_add(names, directory, sfs_string(row->name)) != 0)
@@ -281,7 +286,7 @@ static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offse
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&open->node->text));
     if (place.state == FS_QUERY_SINK)
         return fs_query_links_list(call, open, offset, list);
-    fs_waiter_begin(&open->waiter, call, false);
+    fs_waiter_begin(&open->waiter, call, 0);
     if (offset == 0 || open->text.data == NULL) {
         int code = add_names(call, open);
         if (code < 0)
@@ -294,7 +299,6 @@ static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offse
 static void query_release(struct fs_call *call, struct fs_open *open)
 {
     fs_query_links_release(open);
-    fs_query_result_release(open);
     fs_text_release(call, open);
 }
 
@@ -303,7 +307,9 @@ const struct fs_class fs_query_class = {
     .lookup = query_lookup,
     .stat = query_stat,
     .open = fs_query_result_open,
-    .read = fs_query_result_read,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
     .list = query_list,
     .release = query_release,
 };

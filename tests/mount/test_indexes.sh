@@ -22,7 +22,7 @@ basics() {
     works mkdir "$indexes/type" "$indexes/a.b" "$indexes/type,n" "$indexes/unique:mail" "$indexes/\"odd%2Fname\""
     same "\"odd%2Fname\" a.b type type,n unique:mail" "$(ls "$indexes" | LC_ALL=C sort | paste -sd ' ')" "their names"
     same stats "$(ls "$indexes/type")" "what one holds"
-    same "directory 755 regular empty file 444" \
+    same "directory 755 regular empty file 440" \
         "$(stat -c '%F %a' "$indexes/type" "$indexes/type/stats" | paste -sd ' ')" "kinds"
     same '"ready" false true' \
         "$(number "$indexes/type" state) $(number "$indexes/type" unique) $(number "$indexes/unique:mail" unique)" "stats"
