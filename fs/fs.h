@@ -32,6 +32,7 @@ struct fs_transactions;
 struct fs_touched;
 struct fs_tx;
 struct fs_document_cache;
+struct fs_fields;
 
 /*
  * A space is a store as a tree of files: the mount's keys/, and each transaction's. Counted: nodes of
@@ -45,6 +46,7 @@ struct fs_space {
     _Atomic double attribute_timeout; /* … and attributes */
     bool shared;           /* others may change the store: O_EXCL must commit at once */
     struct fs_document_cache *documents; /* of fields/ */
+    struct fs_fields *fields;            /* for query/by and the like: query_fields.c */
     uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
     _Atomic unsigned references;
     _Atomic bool used;     /* something in it was asked for: a transaction's level is settled */
@@ -214,7 +216,6 @@ struct fs_open {
     struct fs_dir *dir;              /* a listing under way */
     struct fs_result *result;        /* of a generated file: result.h */
     struct sfs_buffer text;          /* the names of a generated listing */
-    bool complete;                   /* … and whether they are all that there are */
     uint64_t position;               /* fields/: the number of the listed directory */
     bool acted;                      /* a file of a transaction: it has done what it does */
     struct fs_waiter waiter;         /* for a listing */

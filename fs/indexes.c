@@ -157,10 +157,15 @@ static int name_of(struct fs_call *call, const char *name, struct sfs_buffer *te
     return sfs_path_unescape(sfs_string(name), text) == 0 ? 0 : sfs_fail_memory(&call->error, "mount");
 }
 
+static const char incomplete[] =
+    "This list is incomplete: an index has a name of over 255 bytes. 'storefs index' lists it.\n";
+
 /* An index has one name that is listed; it is found by all that mean the same, as `unique:` left out. */
 static int root_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
 {
     struct sfs_buffer text = {0};
+    if (strcmp(name, FS_INCOMPLETE) == 0)
+        return fs_incomplete_lookup(call, dir, incomplete, entry);
     int code = name_of(call, name, &text);
     if (code == 0) {
         entry->node = fs_names_node(call->fs, dir, name, &index_class, dir->space, sfs_buffer_bytes(&text));
@@ -231,15 +236,12 @@ static int root_list(struct fs_call *call, struct fs_open *open, uint64_t offset
     if (offset == 0 || open->text.data == NULL) {
         open->text.size = 0;
         int code = sfs_index_list(open->node->space->store, add_name, &names, &call->error);
-        open->complete = names.complete;
+        if (code == 0 && !names.complete)
+            code = fs_incomplete_add(&open->text);
         if (code < 0)
             return code == SFS_E_NO_MEMORY ? sfs_fail_memory(&call->error, "mount") : code;
     }
-    int code = fs_names_list(call, open, offset, list);
-    if (code == 0 && !open->complete && list->used == 0)
-        code = sfs_fail(&call->error, SFS_E_NAME_TOO_LONG, "index",
-                        "an index has a name of over %d bytes: 'storefs index' lists it", SFS_PATH_NAME_MAX);
-    return code;
+    return fs_names_list(call, open, offset, list);
 }
 
 const struct fs_class fs_indexes_class = {

@@ -118,6 +118,21 @@ static int path_below(struct fs_call *call, const struct fs_node *dir, const cha
     return code == 0 ? 0 : sfs_fail_memory(&call->error, "mount");
 }
 
+/* Whether ls shows what the argument can be. */
+static bool lists_names(const struct fs_query_place *place)
+{
+    return place->state == FS_QUERY_ARGUMENT && !place->goes_on &&
+           place->row->takes[place->argument] != SFS_ARGUMENT_TEXT;
+}
+
+static const char incomplete[] =
+    "This list is incomplete; what it does not show can be named all the same.\n"
+    "Fields: those found within 5 seconds, at most 100000.\n"
+    "Values: those of the first 10000 keys or 8 MiB, found within a second, at most 10000; of a "
+    "field that has an\n"
+    "index all, up to 100000. 'mkdir indexes/FIELD' in the mount, or 'storefs index', makes one.\n"
+    "No name of over 255 bytes is listed.\n";
+
 static int query_lookup(struct fs_call *call, struct fs_node *dir, const char *name,
                         struct fs_entry *entry)
 {
@@ -125,6 +140,8 @@ static int query_lookup(struct fs_call *call, struct fs_node *dir, const char *n
     struct sfs_buffer path = {0};
     if (place.state == FS_QUERY_SINK)
         return is_directory(&place) ? fs_query_link_lookup(call, dir, name, entry) : SFS_E_NOT_DIRECTORY;
+    if (lists_names(&place) && strcmp(name, FS_INCOMPLETE) == 0)
+        return fs_incomplete_lookup(call, dir, incomplete, entry);
     int code = path_below(call, dir, name, &path);
     if (code == 0)
         code = check_name(call, &place, name, sfs_buffer_bytes(&path));
@@ -217,34 +234,24 @@ static int add_functions(void *context, struct sfs_bytes field)
     return code;
 }
 
-/* A list does not silently stop short: it ends with this. */
-static int fail_incomplete(struct fs_call *call)
-{
-    return sfs_fail(&call->error, SFS_E_TOO_LARGE, "query",
-                    "this list is not complete: it shows what a second finds in the first 10000 keys or 8 MiB, and no "
-                    "name of over %d bytes; any other can be named all the same, and the values of a field that has an "
-                    "index are listed from that, up to 100000",
-                    SFS_PATH_NAME_MAX);
-}
-
 /* What can stand where an argument is waited for. */
-static int complete(struct fs_call *call, struct sfs_storage *store, const struct sfs_query *query,
+static int complete(struct fs_call *call, struct fs_space *space, const struct sfs_query *query,
                     const struct fs_query_place *place, struct visitor *visitor, bool *ret_complete)
 {
     struct sfs_buffer field = {0};
     int code = 0;
     switch (place->row->takes[place->argument]) {
     case SFS_ARGUMENT_FIELD:
-        return sfs_query_fields(store, query, add_completion, visitor, ret_complete, &call->error);
+        return fs_query_fields(call, space, query, add_completion, visitor, ret_complete);
     case SFS_ARGUMENT_FUNCTION:
         code = add_completion(visitor, SFS_LITERAL("count"));
         return code < 0 ? code
-                        : sfs_query_fields(store, query, add_functions, visitor, ret_complete, &call->error);
+                        : fs_query_fields(call, space, query, add_functions, visitor, ret_complete);
     case SFS_ARGUMENT_VALUE:
         if (sfs_query_argument(place->first, &field) != 0)
             return sfs_fail_memory(&call->error, "mount");
-        code = sfs_query_values(store, query, sfs_buffer_bytes(&field), add_completion, visitor, ret_complete,
-                                &call->error);
+        code = sfs_query_values(space->store, query, sfs_buffer_bytes(&field), add_completion,
+                                visitor, ret_complete, &call->error);
         sfs_buffer_free(&field);
         return code;
     case SFS_ARGUMENT_TEXT:
@@ -262,8 +269,9 @@ static int add_completions(struct fs_call *call, struct fs_open *open, const str
     bool all = true;
     int code = fs_query_parse(call, place->before, &open->waiter, &query, &sink);
     if (code == 0)
-        code = complete(call, open->node->space->store, query, place, &visitor, &all);
-    open->complete = all && visitor.complete;
+        code = complete(call, open->node->space, query, place, &visitor, &all);
+    if (code == 0 && !(all && visitor.complete) && fs_incomplete_add(&open->text) != 0)
+        code = sfs_fail_memory(&call->error, "mount");
     sfs_query_free(query);
     return code;
 }
@@ -272,7 +280,6 @@ static int add_names(struct fs_call *call, struct fs_open *open)
 {
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&open->node->text));
     open->text.size = 0;
-    open->complete = true;
     /* A list that is empty is there, too, and not made again for the next part of the listing. */
     if (sfs_buffer_reserve(&open->text, 1) != 0)
         return sfs_fail_memory(&call->error, "mount");
@@ -292,8 +299,7 @@ static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offse
         if (code < 0)
             return code;
     }
-    int code = fs_names_list(call, open, offset, list);
-    return code == 0 && !open->complete && list->used == 0 ? fail_incomplete(call) : code;
+    return fs_names_list(call, open, offset, list);
 }
 
 static void query_release(struct fs_call *call, struct fs_open *open)

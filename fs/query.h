@@ -44,6 +44,15 @@ int fs_query_result_open(struct fs_call *call, struct fs_node *node, struct fs_o
 int fs_query_result_begin(struct fs_call *call, struct fs_node *node, struct fs_waiter *waiter,
                           struct sfs_text **ret_stream);
 
+/* --- what the documents have: query_fields.c --- */
+/* As sfs_query_fields(), but the fields of all documents are read again only when the store has
+ * changed. Inside the space. */
+int fs_query_fields(struct fs_call *call, struct fs_space *space, const struct sfs_query *query,
+                    int (*visit)(void *context, struct sfs_bytes text), void *context,
+                    bool *ret_complete);
+/* What a space keeps; NULL allowed. */
+void fs_fields_free(struct fs_fields *fields);
+
 /* --- the links in a query's keys/: query_links.c --- */
 int fs_query_link_lookup(struct fs_call *call, struct fs_node *dir, const char *name,
                          struct fs_entry *entry);

@@ -44,7 +44,10 @@ static const char querying[] =
     "in every\n"
     "query, but in one that ls itself shows, as query/by/type/doc, it lists none: find and grep -r "
     "come to an end.\n"
-    "query/ itself lists no results, so that they do not run a query for each file.\n"
+    "A list that is not complete has an entry %%incomplete, a file that says why: values are "
+    "listed of the first\n"
+    "10,000 keys; mkdir indexes/FIELD makes the list of its values complete.\n"
+    "query/ itself lists no results, so that these two run no query.\n"
     "A result has size 0 until it is open: copy it with cp, tar or rsync; what stat(2) says before "
     "is no size.\n"
     "Interrupting a reader (^C) ends its query.%s\n";
