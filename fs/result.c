@@ -16,9 +16,11 @@
 
 #define HEAD_MAX ((size_t)256 << 10) /* bytes of a query's result that are kept in memory */
 #define PIECE ((size_t)16 << 10)     /* bytes that are made between two looks for an interruption */
-#define LOOK 20000000                /* ns between two looks of a call that waits for another */
-#define READ_GRACE 100  /* ms for which a read goes on that was interrupted after the beginning */
-#define STAT_GRACE 1000 /* the same for fstat(2), which few programs repeat */
+#define WINDOW                                                                                     \
+    ((uint64_t)512 << 10) /* bytes that are kept behind a reader that only goes forward */
+#define LOOK 20000000     /* ns between two looks of a call that waits for another */
+#define READ_GRACE 100    /* ms for which a read goes on that was interrupted after the beginning */
+#define STAT_GRACE 1000   /* the same for fstat(2), which few programs repeat */
 
 /* Unless noted, members are protected by `lock`. */
 struct fs_result {
@@ -29,10 +31,12 @@ struct fs_result {
     struct sfs_text *stream;
     struct fs_waiter waiter;
     bool given; /* a reader knows a part of it, or its size: it cannot begin again */
+    bool sized; /* its size was asked for: all of it is kept */
     bool ended; /* it is whole */
     struct sfs_error failure;
     struct sfs_buffer head; /* the first bytes; the others are in … */
     int file;               /* -1: there are no others */
+    uint64_t dropped;       /* bytes at the beginning of the file that are gone */
     uint64_t size;
 };
 
@@ -76,7 +80,8 @@ int fs_result_open(struct fs_call *call, struct fs_open *open, struct sfs_buffer
     if (unused == NULL)
         return sfs_fail_memory(&call->error, "mount");
     fs_nodes_lock(call->fs->nodes);
-    if (open->node->result == NULL) {
+    struct fs_result *present = open->node->result;
+    if (present == NULL || present->dropped > 0) {
         open->node->result = unused;
         unused = NULL;
     }
@@ -91,7 +96,7 @@ static void let_go(struct fs *fs, struct fs_node *node, struct fs_result *result
 {
     fs_nodes_lock(fs->nodes);
     bool last = --result->handles == 0;
-    if (last)
+    if (last && node->result == result)
         node->result = NULL;
     fs_nodes_unlock(fs->nodes);
     if (last)
@@ -144,7 +149,7 @@ static int write_file(struct fs_call *call, int file, struct sfs_bytes bytes, ui
             return sfs_fail_errno(
                 &call->error, errno, "mount",
                 "the result does not fit into the directory for temporary files "
-                "(TMPDIR at mount); 'storefs query' prints it without such a file");
+                "(TMPDIR at mount); 'storefs query' prints it without taking that room");
         done += size > 0 ? (size_t)size : 0;
     }
     return 0;
@@ -281,6 +286,53 @@ static int reach(struct fs_call *call, struct fs_node *node, struct fs_result *r
 
 /* --- using it --- */
 
+/* A program that reads on and does not ask for the size, as 'storefs query' does, takes little
+ * room, however large the result is. With the lock held; returns the new end of what is gone. */
+static uint64_t drop_locked(const struct fs_result *result, bool shared, uint64_t end)
+{
+    uint64_t kept = HEAD_MAX + 2 * WINDOW + result->dropped;
+    return shared || result->sized || result->file < 0 || end < kept ? result->dropped
+                                                                     : end - HEAD_MAX - WINDOW;
+}
+
+static bool is_shared(struct fs *fs, const struct fs_result *result)
+{
+    fs_nodes_lock(fs->nodes);
+    bool shared = result->handles > 1;
+    fs_nodes_unlock(fs->nodes);
+    return shared;
+}
+
+static void drop(struct fs *fs, struct fs_result *result, uint64_t end)
+{
+    bool shared = is_shared(fs, result);
+    pthread_mutex_lock(&result->lock);
+    uint64_t from = result->dropped;
+    uint64_t to = drop_locked(result, shared, end);
+    result->dropped = to;
+    int file = result->file;
+    pthread_mutex_unlock(&result->lock);
+    /* Only room would be lost by a failure. */
+    if (to > from)
+        (void)fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+                        (off_t)(to - from));
+}
+
+/* Bytes of the file, unless they are gone by the end of this. */
+static int read_kept(struct fs_call *call, struct fs_result *result, int file, char *data,
+                     size_t size, uint64_t offset)
+{
+    int code = read_file(call, file, data, size, offset);
+    pthread_mutex_lock(&result->lock);
+    bool gone = offset < result->dropped;
+    pthread_mutex_unlock(&result->lock);
+    return !gone ? code
+                 : sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount",
+                            "a result that is read without a look at its size cannot be read far "
+                            "backwards: open it "
+                            "again");
+}
+
 int fs_result_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,
                    uint64_t offset, size_t *ret_size)
 {
@@ -300,15 +352,19 @@ int fs_result_read(struct fs_call *call, struct fs_open *open, char *data, size_
     result->given = result->given || *ret_size > 0;
     int file = result->file;
     pthread_mutex_unlock(&result->lock);
-    return code == 0 && head < *ret_size
-               ? read_file(call, file, data + head, *ret_size - head, offset + head - HEAD_MAX)
-               : code;
+    if (code < 0 || head == *ret_size)
+        return code;
+    code = read_kept(call, result, file, data + head, *ret_size - head, offset + head - HEAD_MAX);
+    if (code == 0)
+        drop(call->fs, result, offset + *ret_size);
+    return code;
 }
 
 static int find_size(struct fs_call *call, struct fs_node *node, struct fs_result *result,
                      uint64_t *ret_size)
 {
     pthread_mutex_lock(&result->lock);
+    result->sized = true;
     int code = reach(call, node, result, UINT64_MAX, STAT_GRACE);
     result->given = result->given || code == 0;
     *ret_size = result->size;

@@ -9,8 +9,9 @@
  * later content.
  *
  * A query's result is made as far as it is read, and to its end when its size is asked for. The
- * first bytes are kept in memory, the others in an unlinked temporary file. Any thread may read;
- * one at a time makes more, and holds no lock while it does.
+ * first bytes are kept in memory, the others in an unlinked temporary file; where a single reader
+ * goes forward and does not ask for the size, only the last of them. Any thread may read; one at a
+ * time makes more, and holds no lock while it does.
  */
 #include "fs/fs.h"
 
@@ -23,7 +24,7 @@ int fs_result_open(struct fs_call *call, struct fs_open *open, struct sfs_buffer
 void fs_result_close(struct fs *fs, struct fs_open *open);
 
 /* Errors: those of the query; CANCELLED if the request is interrupted, which keeps what was made.
- * What was given in part and cannot go on is IO. */
+ * What was given in part and cannot go on is IO, what is no longer kept UNSUPPORTED. */
 int fs_result_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,
                    uint64_t offset, size_t *ret_size);
 /* All of it is data. NOT_FOUND at its end or behind it. Errors as for reading. */

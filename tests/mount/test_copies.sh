@@ -109,6 +109,43 @@ PYTHON
     down "$mount"
 }
 
+# Little room for temporary files: what asks for the size fails, what only reads does not, however large the result is.
+full() {
+    local mount=$TMPDIR/full small=$TMPDIR/small
+    mkdir "$small"
+    cp "$TMPDIR/rows.mem" "$TMPDIR/rows.copy"
+    works mount -t tmpfs -o size=2m none "$small"
+    TMPDIR=$small up "memory:?snapshot=$TMPDIR/rows.mem" "$mount"
+    refuses "No space left" cat "$mount/query/values.json"
+    works grep -q "'storefs query' prints it" <(tail -n 1 "$mount/admin/errors")
+    "$STOREFS" query "memory:?snapshot=$TMPDIR/rows.copy" values.json > "$TMPDIR/right"
+    "$STOREFS" query "$mount" values.json > "$TMPDIR/copy"
+    works cmp "$TMPDIR/right" "$TMPDIR/copy"
+    works python3 - "$mount/query/values.json" "$TMPDIR/right" <<'PYTHON'
+import os, sys
+right = open(sys.argv[2], "rb").read()
+assert len(right) > 2 << 20
+stream = os.open(sys.argv[1], os.O_RDONLY)
+at = 0
+while part := os.pread(stream, 50000, at):
+    assert part == right[at:at + len(part)], at
+    at += len(part)
+assert at == len(right)
+# A short way back, and to what is in memory; then to what is gone.
+assert os.pread(stream, 1000, at - 400000) == right[at - 400000:at - 399000]
+assert os.pread(stream, 1000, 5000) == right[5000:6000]
+try:
+    os.pread(stream, 1000, 400000)
+    sys.exit("what is gone was read")
+except OSError as error:
+    assert error.errno == 95, error
+assert os.fstat(stream).st_size == len(right)
+PYTHON
+    down "$mount"
+    umount "$small"
+}
+
 table
 handles
+full
 finish
