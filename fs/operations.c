@@ -246,7 +246,7 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     int result = 0;
     if (code == 0) {
         code = node->class->stat(&call, node, &st);
-        result = code == 0 ? fs_result_stat(&call, node, &st) : 0;
+        result = code == 0 && node->class->generated ? fs_result_stat(&call, node, &st) : 0;
         fs_call_leave(&call, node);
     }
     /* It knew the node for longer than the store had it: at this answer it looks the name up again. */

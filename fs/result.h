@@ -30,8 +30,8 @@ int fs_result_read(struct fs_call *call, struct fs_open *open, char *data, size_
 /* All of it is data. NOT_FOUND at its end or behind it. Errors as for reading. */
 int fs_result_seek(struct fs_call *call, struct fs_open *open, uint64_t offset, bool data,
                    uint64_t *ret_offset);
-/* Sets the size in `st` if the node is open and has a result; makes that to its end. Errors as for
- * reading. */
+/* Of a generated node: sets the size in `st` if it is open; makes the result to its end. Errors as
+ * for reading. */
 int fs_result_stat(struct fs_call *call, struct fs_node *node, struct stat *st);
 
 #endif
