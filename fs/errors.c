@@ -2,6 +2,7 @@
 /*
  * Sentences for people: the last failure of each node, and the last hundred of the mount.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -96,8 +97,7 @@ void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, 
     kept->path = path;
     kept->node = own;
     kept->error = *error;
-    memset(kept->operation, 0, sizeof(kept->operation));
-    strncpy(kept->operation, operation, sizeof(kept->operation) - 1);
+    snprintf(kept->operation, sizeof(kept->operation), "%s", operation);
     pthread_mutex_unlock(&fs->errors->lock);
     free(old);
 }

@@ -271,7 +271,7 @@ static struct fs_node *keep_key(struct fs_nodes *nodes, struct fs_node *old, str
     char name[SFS_PATH_NAME_MAX + 1];
     if (strlen(made->name) >= sizeof(name))
         return made;
-    strcpy(name, made->name);
+    memcpy(name, made->name, strlen(made->name) + 1);
     unname(nodes, made);
     made->lookups = 0;
     rehang(nodes, leaf, parent, name, FS_KIND_PART, text);

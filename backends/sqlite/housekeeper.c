@@ -51,7 +51,7 @@ static int list_others(struct sfs_sqlite *store, struct owners *owners, struct s
             const char *name = (const char *)sqlite3_column_text(statement, 0);
             owners->lapsed |= sqlite3_column_int(statement, 1) != 0;
             if (name && strlen(name) < SFS_SQLITE_OWNER_SIZE)
-                strcpy(owners->names[owners->count++], name);
+                memcpy(owners->names[owners->count++], name, strlen(name) + 1);
         }
         sqlite3_reset(statement);
     }

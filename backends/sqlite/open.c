@@ -493,6 +493,8 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
                      struct sfs_error *error)
 {
     int code = sfs_options_parse(location, option_rules, &store->options, error);
+    if (store->options.busy_timeout > INT32_MAX)
+        store->options.busy_timeout = INT32_MAX; /* weeks */
     if (code == 0)
         code = find_file(store, location->path, flags, error);
     if (code == 0)

@@ -31,11 +31,11 @@ int sfs_set_end(struct sfs_set_builder *builder, int code, struct sfs_attribute_
     if (!code && !items)
         code = sfs_fail_memory(error, SFS_ATTRIBUTE_ORIGIN);
     if (!code) {
-        const char *at = builder->text.data;
+        const char *at = builder->text.data ? builder->text.data : "";
         for (size_t i = 0; i < count; i++) {
             size_t size;
             memcpy(&size, builder->sizes.data + i * sizeof(size), sizeof(size));
-            items[i] = sfs_bytes(at ? at : "", size);
+            items[i] = sfs_bytes(at, size);
             at += size;
         }
         *ret_set = (struct sfs_attribute_set){items, count, builder->text.data};
