@@ -204,18 +204,29 @@ static int append(struct sfs_bytes text, const struct spot *outer, const struct 
     return splice(text, data + 1, end_of(spot->container.text) - 1, parts, out, error);
 }
 
-static int insert_before(struct sfs_bytes text, const struct spot *spot, struct sfs_bytes json,
-                         struct sfs_buffer *out, struct sfs_error *error)
+/* Adds a member or element before the one at `spot`; `name` is its literal, empty in arrays. */
+static int insert_before(struct sfs_bytes text, const struct spot *spot, struct sfs_bytes name,
+                         struct sfs_bytes json, struct sfs_buffer *out, struct sfs_error *error)
 {
-    struct sfs_bytes parts[PARTS_MAX] = {json};
+    struct sfs_bytes colon = name.size > 0 ? colon_of(spot) : sfs_bytes(NULL, 0);
+    struct sfs_bytes parts[PARTS_MAX] = {name, colon, json};
     if (spot->before != NULL)
-        parts[1] = between(spot->before, spot->slot.start);
+        parts[3] = between(spot->before, spot->slot.start);
     else
-        separate(spot, parts + 1);
+        separate(spot, parts + 3);
     return splice(text, spot->slot.start, spot->slot.start, parts, out, error);
 }
 
 /* --- setting --- */
+
+/* The literal of a member's name; appended. */
+static int encode_name(struct sfs_bytes step, struct sfs_buffer *name, struct sfs_error *error)
+{
+    int code = sfs_json_string_encode(step, name);
+    if (code == SFS_E_INVALID)
+        return sfs_fail(error, code, ORIGIN, "a member's name must be UTF-8");
+    return code ? sfs_fail_memory(error, ORIGIN) : 0;
+}
 
 static int set_new(struct sfs_bytes text, const struct spot *outer, const struct spot *spot,
                    struct sfs_bytes step, struct sfs_bytes json, struct sfs_buffer *out,
@@ -228,12 +239,8 @@ static int set_new(struct sfs_bytes text, const struct spot *outer, const struct
                         "the array has %zu elements: the next one is %zu, not %zu", spot->count, spot->count,
                         spot->index);
     if (spot->container.type == SFS_JSON_OBJECT)
-        code = sfs_json_string_encode(step, &name);
-    if (code == SFS_E_INVALID)
-        code = sfs_fail(error, code, ORIGIN, "a member's name must be UTF-8");
-    else if (code)
-        code = sfs_fail_memory(error, ORIGIN);
-    else
+        code = encode_name(step, &name, error);
+    if (code == 0)
         code = append(text, outer, spot, sfs_buffer_bytes(&name), json, out, error);
     sfs_buffer_free(&name);
     return code;
@@ -245,7 +252,7 @@ static int set_old(struct sfs_bytes text, const struct spot *spot, struct sfs_by
     const struct sfs_bytes value = spot->slot.value.text;
     const struct sfs_bytes parts[PARTS_MAX] = {json};
     if ((flags & SFS_DOCUMENT_INSERT) && spot->container.type == SFS_JSON_ARRAY)
-        return insert_before(text, spot, json, out, error);
+        return insert_before(text, spot, sfs_bytes(NULL, 0), json, out, error);
     if (flags & (SFS_DOCUMENT_ADD | SFS_DOCUMENT_INSERT))
         return sfs_fail(error, SFS_E_EXISTS, ORIGIN, "there is such a member already");
     int code = check_goes(spot->slot.value, flags, error);
@@ -277,23 +284,74 @@ static int check_depth(struct sfs_bytes json, struct sfs_bytes text, struct sfs_
     return sfs_fail(error, SFS_E_TOO_LARGE, ORIGIN, "%s", problem.reason);
 }
 
+/* What is set is JSON, and what comes of it a document. */
+static int parse_both(struct sfs_bytes text, struct sfs_bytes json, struct sfs_json *ret_root,
+                      struct sfs_json *ret_value, struct sfs_error *error)
+{
+    struct sfs_json_problem problem = {0};
+    int code = sfs_document_parse(text, ret_root, error);
+    if (code == 0 && !sfs_json_parse(json, ret_value, &problem))
+        code = sfs_fail(error, SFS_E_INVALID, ORIGIN, "what is to be set is not JSON (byte %zu: %s)",
+                        problem.offset + 1, problem.reason);
+    return code;
+}
+
 int sfs_document_text_set(struct sfs_bytes text, struct sfs_document_path path,
                           struct sfs_bytes json, unsigned flags, struct sfs_buffer *out,
                           struct sfs_error *error)
 {
     struct sfs_json root, value;
-    struct sfs_json_problem problem = {0};
     size_t before = out->size;
-    int code = sfs_document_parse(text, &root, error);
-    if (code == 0 && !sfs_json_parse(json, &value, &problem))
-        code = sfs_fail(error, SFS_E_INVALID, ORIGIN, "what is to be set is not JSON (byte %zu: %s)",
-                        problem.offset + 1, problem.reason);
+    int code = parse_both(text, json, &root, &value, error);
     if (code == 0)
         code = set_at(text, root, path, value.text, flags, out, error);
     if (code == 0)
         code = check_depth(value.text, sfs_bytes(out->data + before, out->size - before), error);
     if (code)
         out->size = before;
+    return code;
+}
+
+/* --- inserting --- */
+
+/* `beside` is where `before` stands. */
+static int insert_member(struct sfs_bytes text, const struct spot *spot, const struct spot *beside,
+                         struct sfs_bytes step, struct sfs_bytes json, struct sfs_buffer *out,
+                         struct sfs_error *error)
+{
+    struct sfs_buffer name = {0};
+    int code = 0;
+    if (spot->container.type == SFS_JSON_OBJECT && spot->found)
+        return sfs_fail(error, SFS_E_EXISTS, ORIGIN, "there is such a member already");
+    if (spot->container.type == SFS_JSON_OBJECT)
+        code = encode_name(step, &name, error);
+    if (code == 0)
+        code = insert_before(text, beside, sfs_buffer_bytes(&name), json, out, error);
+    sfs_buffer_free(&name);
+    return code;
+}
+
+int sfs_document_text_insert(struct sfs_bytes text, struct sfs_document_path path,
+                             struct sfs_bytes before, struct sfs_bytes json, struct sfs_buffer *out,
+                             struct sfs_error *error)
+{
+    struct sfs_json root, value;
+    struct spot outer, spot, beside = {0};
+    size_t size = out->size;
+    int code = parse_both(text, json, &root, &value, error);
+    if (code == 0)
+        code = walk(root, path, &outer, &spot, error);
+    if (code == 0 && path.count > 0)
+        code = look(outer.slot.value, before, &beside, error);
+    if (code)
+        return code;
+    if (!beside.found)
+        return sfs_document_text_set(text, path, json, SFS_DOCUMENT_ADD, out, error);
+    code = insert_member(text, &spot, &beside, path.steps[path.count - 1], value.text, out, error);
+    if (code == 0)
+        code = check_depth(value.text, sfs_bytes(out->data + size, out->size - size), error);
+    if (code)
+        out->size = size;
     return code;
 }
 
@@ -404,6 +462,39 @@ static int exchange(struct sfs_bytes text, struct sfs_bytes a, struct sfs_bytes 
     return splice(text, first.data, end_of(second), parts, out, error);
 }
 
+/* How many members have the name: duplicates count. */
+static size_t count_named(struct sfs_json object, struct sfs_bytes step)
+{
+    struct sfs_slots slots = sfs_slots_of(object);
+    struct sfs_slot slot;
+    size_t count = 0;
+    while (sfs_slots_next(&slots, &slot))
+        count += sfs_json_string_equals(slot.name, step);
+    return count;
+}
+
+/* Whether a member gets just another name in its own object. */
+static bool is_rename(const struct spot *spot, struct sfs_document_path from, struct sfs_document_path to)
+{
+    size_t last = from.count - 1;
+    return spot->container.type == SFS_JSON_OBJECT && from.count == to.count && is_below(to, from, last) &&
+           count_named(spot->container, from.steps[last]) == 1 &&
+           count_named(spot->container, to.steps[last]) == 0;
+}
+
+/* Only the bytes of the name change. */
+static int rename_at(struct sfs_bytes text, const struct spot *spot, struct sfs_bytes step,
+                     struct sfs_buffer *out, struct sfs_error *error)
+{
+    struct sfs_buffer name = {0};
+    int code = encode_name(step, &name, error);
+    const struct sfs_bytes parts[PARTS_MAX] = {sfs_buffer_bytes(&name)};
+    if (code == 0)
+        code = splice(text, spot->slot.name.text.data, end_of(spot->slot.name.text), parts, out, error);
+    sfs_buffer_free(&name);
+    return code;
+}
+
 static int move_value(struct sfs_bytes text, struct sfs_document_path from,
                       struct sfs_document_path to, struct sfs_bytes value, unsigned flags,
                       struct sfs_buffer *out, struct sfs_error *error)
@@ -433,6 +524,8 @@ static int move_at(struct sfs_bytes text, struct sfs_json root, struct sfs_docum
         return sfs_buffer_add(out, text) ? sfs_fail_memory(error, ORIGIN) : 0;
     struct sfs_bytes value = spot.slot.value.text;
     code = check_move(&spot, from, to, flags, error);
+    if (code == 0 && !(flags & SFS_DOCUMENT_EXCHANGE) && is_rename(&spot, from, to))
+        return rename_at(text, &spot, to.steps[to.count - 1], out, error);
     if (code || !(flags & SFS_DOCUMENT_EXCHANGE))
         return code ? code : move_value(text, from, to, value, flags, out, error);
     code = sfs_document_text_get(text, to, &target, error);

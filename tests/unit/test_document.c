@@ -42,13 +42,13 @@ static void assert_bytes(struct sfs_bytes bytes, const char *expected)
 
 /* --- text --- */
 
-enum what { SET, REMOVE, MOVE };
+enum what { SET, INSERT, REMOVE, MOVE };
 
 static const struct edit_case {
     enum what what;
     const char *text;
     const char *path;
-    const char *argument; /* JSON, or the path moved to */
+    const char *argument; /* JSON, or the path moved to, or what it is put before and JSON: "b=1" */
     unsigned flags;
     const char *result; /* NULL: `code` */
     int code;
@@ -98,6 +98,18 @@ static const struct edit_case {
     {SET, "{", "a", "2", 0, NULL, SFS_E_UNSUPPORTED},
     {SET, "{}", "a", "Jo", 0, NULL, SFS_E_INVALID},
     {SET, "{}", "a", "1 2", 0, NULL, SFS_E_INVALID},
+    {INSERT, "{\"a\":1, \"b\":2}", "c", "b=3", 0, "{\"a\":1, \"c\":3, \"b\":2}", 0},
+    {INSERT, "{ \"a\" : 1 }", "c", "a=3", 0, "{ \"c\" : 3, \"a\" : 1 }", 0},
+    {INSERT, "{\n  \"a\": 1,\n  \"b\": 2\n}", "c", "a={}", 0, "{\n  \"c\": {},\n  \"a\": 1,\n  \"b\": 2\n}", 0},
+    {INSERT, "{\"a\":1}", "c", "b=3", 0, "{\"a\":1,\"c\":3}", 0},
+    {INSERT, "{\"a\":1,\"b\":2}", "a", "b=3", 0, NULL, SFS_E_EXISTS},
+    {INSERT, "{\"a\":1}", "a", "b=3", 0, NULL, SFS_E_EXISTS},
+    {INSERT, "{\"a\":{\"b\":1}}", "a/\xff", "b=3", 0, NULL, SFS_E_INVALID},
+    {INSERT, "{\"a\":1}", "c", "a=x", 0, NULL, SFS_E_INVALID},
+    {INSERT, "{\"a\":1}", "b/c", "a=1", 0, NULL, SFS_E_NOT_FOUND},
+    {INSERT, "1", "", "a=1", 0, NULL, SFS_E_EXISTS},
+    {INSERT, "[1, 2]", "1", "1=0", 0, "[1, 0, 2]", 0},
+    {INSERT, "[1, 2]", "2", "2=0", 0, "[1, 2, 0]", 0},
     /* removed, with a comma */
     {REMOVE, "{ \"a\":1 , \"b\":2 }", "a", NULL, 0, "{ \"b\":2 }", 0},
     {REMOVE, "{ \"a\":1 , \"b\":2 }", "b", NULL, 0, "{ \"a\":1 }", 0},
@@ -113,7 +125,10 @@ static const struct edit_case {
     {REMOVE, "\"a\"", "a", NULL, 0, NULL, SFS_E_NOT_DIRECTORY},
     {REMOVE, "no", "a", NULL, 0, NULL, SFS_E_UNSUPPORTED},
     /* moved, its bytes as they are */
-    {MOVE, "{\"a\": 1.00,\"b\":{ }}", "a", "c", 0, "{\"b\":{ },\"c\":1.00}", 0},
+    {MOVE, "{\"a\": 1.00,\"b\":{ }}", "b", "a", 0, "{\"a\": { }}", 0},
+    {MOVE, "{\"a\":{ \"x\" : 1.00,\"b\":{ }}}", "a/x", "a/c", 0, "{\"a\":{ \"c\" : 1.00,\"b\":{ }}}", 0},
+    {MOVE, "{\"a\":1,\"b\":2,\"a\":3}", "a", "c", 0, "{\"b\":2,\"c\":3}", 0},
+    {MOVE, "{\"a\":1}", "a", "\xff", 0, NULL, SFS_E_INVALID},
     {MOVE, "{\"a\":{\"x\":[ 1 ]},\"b\":{}}", "a/x", "b/y", 0, "{\"a\":{},\"b\":{\"y\":[ 1 ]}}", 0},
     {MOVE, "{\"a\":1,\"b\":2}", "a", "b", 0, "{\"b\":1}", 0},
     {MOVE, "{\"a\":1,\"b\":2}", "a", "b", SFS_DOCUMENT_ADD, NULL, SFS_E_EXISTS},
@@ -144,6 +159,10 @@ static int run_edit(const struct edit_case *edit, struct sfs_buffer *out, struct
     switch (edit->what) {
     case SET:
         return sfs_document_text_set(text, path, sfs_string(edit->argument), edit->flags, out, error);
+    case INSERT: {
+        struct sfs_bytes before = sfs_bytes(edit->argument, strcspn(edit->argument, "="));
+        return sfs_document_text_insert(text, path, before, sfs_string(edit->argument + before.size + 1), out, error);
+    }
     case REMOVE:
         return sfs_document_text_remove(text, path, edit->flags, out, error);
     case MOVE:

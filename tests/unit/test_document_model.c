@@ -414,6 +414,17 @@ static void try_remove(struct round *round)
                          round->container->type != SFS_JSON_ARRAY || round->at >= round->container->count);
 }
 
+/* A member that has another name in its own object keeps its place there. */
+static bool is_rename(const struct node *source, size_t at, const struct round *target)
+{
+    size_t named = 0;
+    struct sfs_bytes name = sfs_bytes(source->names[at], source->sizes[at]);
+    for (size_t i = 0; i < source->count; i++)
+        named += sfs_bytes_equal(sfs_bytes(source->names[i], source->sizes[i]), name);
+    return source == target->container && source->type == SFS_JSON_OBJECT && named == 1 &&
+           target->at == source->count;
+}
+
 static void move_in_model(struct round *round, const struct path *to, struct sfs_bytes value)
 {
     struct sfs_json parsed;
@@ -430,6 +441,11 @@ static void move_in_model(struct round *round, const struct path *to, struct sfs
     source = round->container;
     assert_true(sfs_json_parse(value, &parsed, NULL));
     assert_true(reaches(&target));
+    if (is_rename(source, round->at, &target)) {
+        insert(source, round->at, target.path.steps[to->count - 1], build(parsed));
+        take_out(source, round->at + 1);
+        return;
+    }
     if (target.at < target.container->count) {
         node_free(target.container->children[target.at]);
         target.container->children[target.at] = build(parsed);
