@@ -25,22 +25,24 @@ void fs_fields_tell(struct fs_call *call, struct fs_space *space, struct sfs_byt
 struct put {
     struct sfs_document_path path;
     struct sfs_bytes json;
+    struct sfs_bytes before;
 };
 
 static int put_new(void *context, struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error)
 {
     const struct put *put = context;
     if (text.data != NULL)
-        return sfs_document_text_set(text, put->path, put->json, SFS_DOCUMENT_ADD, out, error);
+        return put->before.size > 0 ? sfs_document_text_insert(text, put->path, put->before, put->json, out, error)
+                                    : sfs_document_text_set(text, put->path, put->json, SFS_DOCUMENT_ADD, out, error);
     if (put->path.count > 0)
         return sfs_fail(error, SFS_E_NOT_FOUND, "fields", "the document was deleted by somebody else");
     return sfs_buffer_add(out, put->json) != 0 || sfs_buffer_byte(out, '\n') != 0 ? sfs_fail_memory(error, "fields") : 0;
 }
 
 int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
-                      struct sfs_bytes json, uint64_t *ret_revision)
+                      struct sfs_bytes json, struct sfs_bytes before, uint64_t *ret_revision)
 {
-    struct put put = {fs_field_path(field), json};
+    struct put put = {fs_field_path(field), json, before};
     struct sfs_attributes attributes = {0};
     struct sfs_document_options options = {
         .attributes = &attributes,
@@ -69,6 +71,16 @@ int fs_fields_new_value(struct fs_call *call, const struct fs_make *make, struct
     return 0;
 }
 
+static int put_member(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
+                      struct sfs_bytes json)
+{
+    struct sfs_buffer before = {0};
+    (void)fs_place_take(call, dir, fs_field_last(field), &before);
+    int code = fs_fields_put_new(call, dir, field, mode, json, sfs_buffer_bytes(&before), NULL);
+    sfs_buffer_free(&before);
+    return code;
+}
+
 static int make_member(struct fs_call *call, struct fs_node *dir, const char *name,
                        const struct fs_make *make, struct fs_entry *entry)
 {
@@ -82,11 +94,15 @@ static int make_member(struct fs_call *call, struct fs_node *dir, const char *na
     if (code == 0 || (code == SFS_E_NOT_FOUND && pending != NULL))
         code = sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
     else if (code == SFS_E_NOT_FOUND)
-        code = fs_fields_put_new(call, dir, &member.field, make->mode, json, NULL);
+        code = put_member(call, dir, &member.field, make->mode, json);
     if (pending != NULL)
         fs_node_forget(call->fs, pending->id, 1);
     fs_member_close(&member);
-    return code == 0 ? dir->class->lookup(call, dir, name, entry) : code;
+    if (code == 0)
+        code = dir->class->lookup(call, dir, name, entry);
+    if (code == 0)
+        entry->node->author = call->pid;
+    return code;
 }
 
 /* --- removing --- */
@@ -104,15 +120,20 @@ static int check_kind(struct sfs_bytes value, bool directory, struct sfs_error *
 struct removal {
     struct sfs_document_path path;
     bool directory;
+    bool find; /* what stands behind it: */
+    struct sfs_buffer behind;
 };
 
 static int remove_edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error)
 {
-    const struct removal *removal = context;
+    struct removal *removal = context;
     struct sfs_bytes value;
     int code = sfs_document_text_get(text, removal->path, &value, error);
     if (code == 0)
         code = check_kind(value, removal->directory, error);
+    removal->behind.size = 0;
+    if (code == 0 && removal->find)
+        code = sfs_document_text_behind(text, removal->path, &removal->behind, error);
     return code == 0 ? sfs_document_text_remove(text, removal->path, SFS_DOCUMENT_EMPTY, out, error) : code;
 }
 
@@ -132,6 +153,17 @@ static int remove_piece(struct fs_call *call, struct fs_node *dir, const char *n
     return code;
 }
 
+static int remove_scratch(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+{
+    struct fs_node *node = fs_scratch_find(call, dir, name);
+    if (node == NULL)
+        return SFS_E_NOT_FOUND;
+    if (!directory)
+        fs_leaf_unlink(call, dir, name);
+    fs_node_forget(call->fs, node->id, 1);
+    return directory ? SFS_E_NOT_DIRECTORY : 0;
+}
+
 static int remove_pending(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
 {
     struct fs_node *pending = fs_leaf_pending(call, dir, name);
@@ -144,20 +176,50 @@ static int remove_pending(struct fs_call *call, struct fs_node *dir, const char 
     return code;
 }
 
+/* The scratch files in an array or object go with it. */
+static void drop_below(struct fs_call *call, struct fs_node *dir, const char *name)
+{
+    fs_nodes_lock(call->fs->nodes);
+    struct fs_node *node = fs_node_peek_locked(call->fs, dir, name);
+    if (node != NULL)
+        node->lookups++;
+    fs_nodes_unlock(call->fs->nodes);
+    if (node == NULL)
+        return;
+    fs_scratch_drop(call->fs, dir->space, node);
+    fs_node_forget(call->fs, node->id, 1);
+}
+
+static int remove_found(struct fs_call *call, struct fs_node *dir, const char *name,
+                        const struct fs_member *member, bool directory)
+{
+    struct sfs_bytes key = sfs_buffer_bytes(&member->field.key);
+    struct sfs_bytes last = fs_field_last(&member->field);
+    struct removal removal = {.path = fs_field_path(&member->field), .directory = directory, .find = !member->array};
+    int code = member->array ? fs_place_check(call, dir, name) : 0;
+    if (code == 0)
+        code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, NULL, &call->error);
+    if (code == 0) {
+        drop_below(call, dir, name);
+        fs_leaf_unlink(call, dir, name);
+        fs_place_note(call, dir, last, member->array ? last : sfs_buffer_bytes(&removal.behind));
+        fs_fields_tell(call, dir->space, key, false);
+    }
+    sfs_buffer_free(&removal.behind);
+    return code;
+}
+
 static int remove_member(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
 {
     struct fs_member member;
-    int code = fs_member_open_below(call, dir, name, &member);
+    int code = remove_scratch(call, dir, name, directory);
+    if (code != SFS_E_NOT_FOUND)
+        return code;
+    code = fs_member_open_below(call, dir, name, &member);
     if (code == 0 && member.kind == FS_KIND_PIECE) {
         code = remove_piece(call, dir, name, directory);
     } else if (code == 0) {
-        struct sfs_bytes key = sfs_buffer_bytes(&member.field.key);
-        struct removal removal = {fs_field_path(&member.field), directory};
-        code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, NULL, &call->error);
-        if (code == 0) {
-            fs_leaf_unlink(call, dir, name);
-            fs_fields_tell(call, dir->space, key, false);
-        }
+        code = remove_found(call, dir, name, &member, directory);
     } else if (code == SFS_E_NOT_FOUND) {
         code = remove_pending(call, dir, name, directory);
     }
@@ -173,7 +235,7 @@ void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t rev
     struct fs_field field = {0};
     int code = fs_field_of(&quiet, node, &field);
     struct sfs_bytes key = sfs_buffer_bytes(&field.key);
-    struct removal removal = {fs_field_path(&field), false};
+    struct removal removal = {.path = fs_field_path(&field)};
     struct sfs_document_options options = {.revision = revision};
     if (code == 0 && removal.path.count > 0)
         code = sfs_document_edit(node->space->store, key, remove_edit, &removal, &options, NULL);
@@ -181,6 +243,7 @@ void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t rev
         code = fs_keys_delete_revision(&quiet, node->space, key, node->kind, revision);
     if (code == 0)
         fs_fields_tell(&quiet, node->space, key, removal.path.count == 0);
+    sfs_buffer_free(&removal.behind);
     fs_field_free(&field);
 }
 
@@ -222,7 +285,10 @@ static int delete_key(struct fs_call *call, struct fs_target *target, bool direc
 int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
 {
     struct fs_target target = {0};
-    int code = fs_keys_find(call, dir, name, &target);
+    int code = remove_scratch(call, dir, name, directory);
+    if (code != SFS_E_NOT_FOUND)
+        return code;
+    code = fs_keys_find(call, dir, name, &target);
     if (code == 0 && target.directory) {
         fs_space_change(dir->space);
         code = fs_keys_remove(call, dir, name, directory);
@@ -242,88 +308,18 @@ int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *
     return code == SFS_E_INVALID ? SFS_E_NOT_FOUND : code;
 }
 
-/* --- renaming --- */
-
-static int move_flags(struct fs_call *call, unsigned flags, unsigned *ret_flags)
-{
-    switch (flags) {
-    case 0:
-        *ret_flags = SFS_DOCUMENT_EMPTY;
-        return 0;
-    case RENAME_NOREPLACE:
-        *ret_flags = SFS_DOCUMENT_ADD;
-        return 0;
-    case RENAME_EXCHANGE:
-        *ret_flags = SFS_DOCUMENT_EXCHANGE;
-        return 0;
-    default:
-        return sfs_fail(&call->error, SFS_E_INVALID, "fields", "rename does not have such flags here");
-    }
-}
-
-static int check_move(struct fs_call *call, const struct fs_member *from, const struct fs_member *to)
-{
-    if (!sfs_bytes_equal(sfs_buffer_bytes(&from->field.key), sfs_buffer_bytes(&to->field.key)))
-        return sfs_fail(&call->error, SFS_E_CROSS, "fields",
-                        "a member cannot be renamed from one document to another: copy it");
-    if (from->kind == FS_KIND_PIECE || to->kind == FS_KIND_PIECE)
-        return sfs_fail(&call->error, SFS_E_CROSS, "fields", "a piece of a long name cannot be renamed");
-    return 0;
-}
-
-/* A file that was made and not committed is, so that there is something to move. */
-static int commit_pending(struct fs_call *call, struct fs_node *dir, const char *name)
-{
-    struct fs_node *pending = fs_leaf_pending(call, dir, name);
-    if (pending == NULL)
-        return 0;
-    int code = fs_leaf_commit(call, pending, FS_OPENED, NULL, NULL);
-    fs_node_forget(call->fs, pending->id, 1);
-    return code;
-}
-
-static int rename_member(struct fs_call *call, struct fs_node *dir, const char *name,
-                         struct fs_node *to_dir, const char *to_name, unsigned flags)
-{
-    struct fs_member from = {0}, to = {0};
-    unsigned how = 0;
-    int code = move_flags(call, flags, &how);
-    if (code == 0)
-        code = commit_pending(call, dir, name);
-    if (code == 0)
-        code = fs_member_open_below(call, dir, name, &from);
-    if (code == 0)
-        code = fs_member_open_below(call, to_dir, to_name, &to);
-    if (code == 0 || (code == SFS_E_NOT_FOUND && to.document.record != NULL))
-        code = check_move(call, &from, &to);
-    struct sfs_bytes key = sfs_buffer_bytes(&from.field.key);
-    if (code == 0)
-        code = sfs_document_move(dir->space->store, key, fs_field_path(&from.field), fs_field_path(&to.field),
-                                 how, &call->error);
-    if (code == 0) {
-        struct fs_name source = {dir, name, FS_KIND_PLAIN, sfs_string(name)};
-        struct fs_name target = {to_dir, to_name, FS_KIND_PLAIN, sfs_string(to_name)};
-        if (flags != RENAME_EXCHANGE)
-            fs_leaf_unlink(call, to_dir, to_name);
-        if (fs_node_move(call->fs, &source, &target, flags == RENAME_EXCHANGE, NULL) != 0) {
-            fs_node_detach(call->fs, dir, name); /* they are looked up anew */
-            fs_node_detach(call->fs, to_dir, to_name);
-        }
-        fs_fields_tell(call, dir->space, key, false);
-    }
-    fs_member_close(&from);
-    fs_member_close(&to);
-    return code;
-}
-
 /* --- the class of arrays and objects --- */
 
 static int document_lookup(struct fs_call *call, struct fs_node *dir, const char *name,
                            struct fs_entry *entry)
 {
     struct fs_member member;
-    struct fs_node *pending;
+    struct fs_node *pending = fs_scratch_find(call, dir, name);
+    if (pending != NULL)
+        return fs_leaf_entry(call, pending, entry);
     int code = fs_member_open_below(call, dir, name, &member);
+    if (code == 0 && member.array && fs_place_hides(call, dir, name))
+        code = SFS_E_NOT_FOUND;
     if (code == SFS_E_INVALID || code == SFS_E_NOT_DIRECTORY || code == SFS_E_EXPIRED)
         code = SFS_E_NOT_FOUND;
     struct fs_name place = {dir, name, member.kind, sfs_string(name)};
@@ -364,12 +360,16 @@ static int document_create(struct fs_call *call, struct fs_node *dir, const char
                            struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry)
 {
     struct fs_member member;
-    struct fs_name place = {dir, name, FS_KIND_PLAIN, sfs_string(name)};
+    struct fs_new new = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)}, .field = &member.field, .mode = mode};
     int code = fs_member_open_below(call, dir, name, &member);
-    if (code == SFS_E_NOT_FOUND)
+    bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
+    new.scratch = free && fs_scratch_takes(call, name, info->flags, mode);
+    if (new.scratch)
+        code = 0;
+    else if (code == SFS_E_NOT_FOUND && (code = fs_scratch_check(call, name, info->flags)) == 0)
         code = check_gap(call, &member);
     if (code == 0)
-        code = fs_leaf_create(call, &place, &member.field, mode, open, info, entry);
+        code = fs_leaf_create(call, &new, open, info, entry);
     fs_member_close(&member);
     return code;
 }
@@ -379,11 +379,13 @@ const struct fs_class fs_fields_document_class = {
     .lookup = document_lookup,
     .stat = fs_fields_stat,
     .set = fs_fields_set,
+    .xattr_set = fs_fields_xattr_set,
     .make = make_member,
     .remove = remove_member,
-    .rename = rename_member,
+    .rename = fs_fields_rename,
     .create = document_create,
     .sync = fs_fields_sync,
     .list = fs_fields_list,
     .release = fs_text_release,
+    .forget = fs_place_free,
 };

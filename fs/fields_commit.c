@@ -12,8 +12,11 @@ struct taken {
     struct sfs_document_path path;
     struct sfs_buffer content;
     struct sfs_buffer base;
+    struct sfs_buffer before; /* placed */
+    struct sfs_buffer backup; /* the text of `before`, where that is taken out */
     bool created;
     bool exclusive;
+    bool placed;
     bool whole;
     bool patched;
     enum fs_dirt level;
@@ -77,22 +80,81 @@ static int look(const struct taken *taken, struct sfs_bytes text, struct sfs_byt
     return code;
 }
 
+/* Puts the value in the place of the backup, whose text is kept: the member gets its name back. */
+static int put_back(struct taken *taken, struct sfs_bytes text, struct sfs_document_path backup, struct sfs_bytes json,
+                    struct sfs_buffer *out, struct sfs_error *error)
+{
+    struct sfs_buffer back = {0};
+    int code = sfs_document_text_move(text, backup, taken->path, 0, &back, error);
+    if (code == 0)
+        code = sfs_document_text_set(sfs_buffer_bytes(&back), taken->path, json, 0, out, error);
+    sfs_buffer_free(&back);
+    return code;
+}
+
+/*
+ * Before an editor makes a file, it may rename the one of that name to a backup, "k" to "k~". That was a member until
+ * now, so that nothing could be lost; it is a scratch file from here on. 1: `before` is no such backup.
+ */
+static int put_over_backup(struct taken *taken, struct sfs_bytes text, struct sfs_bytes json, struct sfs_buffer *out,
+                           struct sfs_error *error)
+{
+    struct sfs_document_path backup = taken->path;
+    struct sfs_buffer steps = {0};
+    struct sfs_bytes value;
+    if (!fs_scratch_is_name(sfs_buffer_bytes(&taken->before)))
+        return 1;
+    if (sfs_buffer_append(&steps, backup.steps, backup.count * sizeof(*backup.steps)) != 0)
+        return sfs_fail_memory(error, "fields");
+    backup.steps = (struct sfs_bytes *)(void *)steps.data;
+    ((struct sfs_bytes *)(void *)steps.data)[backup.count - 1] = sfs_buffer_bytes(&taken->before);
+    taken->backup.size = 0;
+    int code = sfs_document_text_get(text, backup, &value, error);
+    if (code == SFS_E_NOT_FOUND || (code == 0 && sfs_document_kind(value) != SFS_DOCUMENT_SCALAR))
+        code = 1;
+    if (code == 0)
+        code = sfs_document_form(value, &taken->backup, error);
+    if (code == 0 && sfs_buffer_byte(&taken->backup, '\n') != 0)
+        code = sfs_fail_memory(error, "fields");
+    if (code == 0)
+        code = put_back(taken, text, backup, json, out, error);
+    sfs_buffer_free(&steps);
+    return code;
+}
+
+/* Where a program took a member out and makes it again, it stays where it was. */
+static int put_value(struct taken *taken, struct sfs_bytes text, bool there, struct sfs_bytes json,
+                     struct sfs_buffer *out, struct sfs_error *error)
+{
+    if (text.data == NULL) /* a new key: its document is a line */
+        return sfs_buffer_add(out, json) != 0 || sfs_buffer_byte(out, '\n') != 0 ? sfs_fail_memory(error, "fields") : 0;
+    if (!taken->placed || there)
+        return sfs_document_text_set(text, taken->path, json, 0, out, error);
+    int code = put_over_backup(taken, text, json, out, error);
+    if (code == 1)
+        code = sfs_document_text_insert(text, taken->path, sfs_buffer_bytes(&taken->before), json, out, error);
+    return code;
+}
+
+/* Whether a new element goes before the one that has its index by now. */
+static bool is_element(const struct taken *taken)
+{
+    return taken->placed && taken->path.count > 0 &&
+           sfs_bytes_equal(taken->path.steps[taken->path.count - 1], sfs_buffer_bytes(&taken->before));
+}
+
 static int edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error)
 {
-    const struct taken *taken = context;
+    struct taken *taken = context;
     struct sfs_buffer merged = {0}, json = {0};
-    struct sfs_bytes value;
-    int code = look(taken, text, &value, error);
+    struct sfs_bytes value = sfs_bytes(NULL, 0);
+    int code = is_element(taken) && text.data != NULL ? 0 : look(taken, text, &value, error);
     if (code == 0)
         code = merge(taken, value, &merged, error);
     if (code == 0)
         code = value_of(sfs_buffer_bytes(&merged), &json, error);
-    if (code == 0 && text.data == NULL) /* a new key: its document is a line */
-        code = sfs_buffer_byte(&json, '\n') != 0 || sfs_buffer_add(out, sfs_buffer_bytes(&json)) != 0
-                   ? sfs_fail_memory(error, "fields")
-                   : 0;
-    else if (code == 0)
-        code = sfs_document_text_set(text, taken->path, sfs_buffer_bytes(&json), 0, out, error);
+    if (code == 0)
+        code = put_value(taken, text, value.data != NULL, sfs_buffer_bytes(&json), out, error);
     sfs_buffer_free(&merged);
     sfs_buffer_free(&json);
     return code;
@@ -102,7 +164,7 @@ static int edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, st
 
 bool fs_leaf_is_due(const struct fs_leaf *leaf, enum fs_dirt level, const struct fs_open *open)
 {
-    return leaf->opens > 0 && leaf->level >= level && leaf->level != FS_CLEAN && !leaf->unlinked &&
+    return leaf->opens > 0 && leaf->level >= level && leaf->level != FS_CLEAN && !leaf->unlinked && !leaf->scratch &&
            (open == NULL || leaf->writers == 1 || fs_authors_have(&leaf->authors, open));
 }
 
@@ -119,10 +181,13 @@ static int take(struct fs_call *call, struct fs_leaf *leaf, enum fs_dirt level, 
         code = sfs_buffer_add(&taken->content, sfs_buffer_bytes(&leaf->content));
         if (code == 0)
             code = sfs_buffer_add(&taken->base, sfs_buffer_bytes(&leaf->base));
+        if (code == 0)
+            code = sfs_buffer_add(&taken->before, sfs_buffer_bytes(&leaf->before));
     }
     if (due && code == 0) {
         taken->created = leaf->created;
         taken->exclusive = leaf->exclusive;
+        taken->placed = leaf->placed;
         taken->whole = leaf->whole;
         taken->patched = leaf->patched;
         taken->level = leaf->level;
@@ -152,16 +217,31 @@ static void renew_base(struct fs_call *call, struct taken *taken)
     sfs_buffer_free(&base);
 }
 
-static void give_back(struct fs_call *call, struct fs_leaf *leaf, struct taken *taken, bool done)
+/* The time of a member that was committed: what a program has set, else that of its document. */
+static void settle_time(struct fs *fs, struct fs_node *node, const struct taken *taken)
 {
-    if (done)
+    struct fs_leaf *leaf = node->data;
+    pthread_mutex_lock(&leaf->lock);
+    bool timed = leaf->timed;
+    int64_t written = leaf->written;
+    leaf->timed = false;
+    pthread_mutex_unlock(&leaf->lock);
+    fs_member_set_time(fs, node, timed ? &taken->content : NULL, written);
+}
+
+static void give_back(struct fs_call *call, struct fs_node *node, struct taken *taken, bool done)
+{
+    struct fs_leaf *leaf = node->data;
+    if (done) {
         renew_base(call, taken);
+        settle_time(call->fs, node, taken);
+    }
     pthread_mutex_lock(&leaf->lock);
     if (done) {
         struct sfs_buffer old = leaf->base;
         leaf->base = taken->content;
         taken->content = old;
-        leaf->created = leaf->exclusive = false;
+        leaf->created = leaf->exclusive = leaf->placed = false;
         leaf->made = 0;
     } else {
         leaf->whole = leaf->whole || taken->whole;
@@ -173,21 +253,28 @@ static void give_back(struct fs_call *call, struct fs_leaf *leaf, struct taken *
     leaf->busy = false;
     pthread_cond_broadcast(&leaf->settled);
     pthread_mutex_unlock(&leaf->lock);
+}
+
+static void taken_free(struct taken *taken)
+{
     sfs_buffer_free(&taken->content);
     sfs_buffer_free(&taken->base);
+    sfs_buffer_free(&taken->before);
+    sfs_buffer_free(&taken->backup);
 }
 
 /* --- committing --- */
 
-static int commit(struct fs_call *call, struct fs_node *node, struct taken *taken, uint64_t *ret_sequence)
+/* *ret_revision: that of the document, where it has changed. */
+static int put_taken(struct fs_call *call, struct fs_node *node, const struct fs_field *field, struct taken *taken,
+                     bool durable, uint64_t *ret_revision)
 {
-    struct fs_field field = {0};
     struct sfs_attributes attributes = {0};
     struct sfs_document_options options = {
         .attributes = &attributes,
         .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
-        .durable = ret_sequence != NULL,
-        .ret_revision = ret_sequence,
+        .durable = durable,
+        .ret_revision = ret_revision,
     };
     struct fs_leaf *leaf = node->data;
     pthread_mutex_lock(&leaf->lock);
@@ -195,13 +282,25 @@ static int commit(struct fs_call *call, struct fs_node *node, struct taken *take
     attributes.uid = leaf->last.st_uid;
     attributes.gid = leaf->last.st_gid;
     pthread_mutex_unlock(&leaf->lock);
-    int code = fs_field_of(call, node, &field);
-    taken->path = fs_field_path(&field);
-    if (code == 0)
-        code = sfs_document_edit(node->space->store, sfs_buffer_bytes(&field.key), edit, taken, &options,
+    taken->path = fs_field_path(field);
+    int code = sfs_document_edit(node->space->store, sfs_buffer_bytes(&field->key), edit, taken, &options,
                                  &call->error);
     if (code == 0)
-        fs_fields_tell(call, node->space, sfs_buffer_bytes(&field.key), taken->created && taken->path.count == 0);
+        fs_fields_tell(call, node->space, sfs_buffer_bytes(&field->key), taken->created && taken->path.count == 0);
+    return code;
+}
+
+static int commit(struct fs_call *call, struct fs_node *node, struct taken *taken, uint64_t *ret_sequence)
+{
+    struct fs_field field = {0};
+    uint64_t revision = 0;
+    int code = fs_field_of(call, node, &field);
+    if (code == 0)
+        code = put_taken(call, node, &field, taken, ret_sequence != NULL, &revision);
+    if (code == 0 && taken->backup.size > 0)
+        fs_scratch_make(call, node->parent, sfs_buffer_bytes(&taken->before), &taken->backup);
+    if (code == 0 && ret_sequence != NULL)
+        *ret_sequence = revision;
     fs_field_free(&field);
     return code;
 }
@@ -216,11 +315,57 @@ int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt leve
     int code = take(call, leaf, level, open, &taken);
     if (code == 1) {
         code = commit(call, node, &taken, ret_sequence);
-        give_back(call, leaf, &taken, code == 0);
-    } else {
-        sfs_buffer_free(&taken.content);
-        sfs_buffer_free(&taken.base);
+        give_back(call, node, &taken, code == 0);
     }
+    taken_free(&taken);
+    return code;
+}
+
+/* --- scratch files --- */
+
+static int take_scratch(struct fs_call *call, struct fs_leaf *leaf, struct taken *taken)
+{
+    pthread_mutex_lock(&leaf->lock);
+    int code = sfs_buffer_add(&taken->content, sfs_buffer_bytes(&leaf->content));
+    pthread_mutex_unlock(&leaf->lock);
+    return code == 0 ? 0 : sfs_fail_memory(&call->error, "fields");
+}
+
+/* It is a member's file from now on. */
+static void settle(struct fs_node *node, struct fs_leaf *leaf, struct taken *taken)
+{
+    pthread_mutex_lock(&leaf->lock);
+    leaf->scratch = false;
+    leaf->level = FS_CLEAN;
+    if (leaf->opens == 0) {
+        sfs_buffer_free(&leaf->content);
+    } else {
+        struct sfs_buffer old = leaf->base;
+        leaf->base = taken->content;
+        taken->content = old;
+    }
+    fs_scratch_count(node->space, leaf);
+    pthread_mutex_unlock(&leaf->lock);
+}
+
+int fs_leaf_put(struct fs_call *call, struct fs_node *node, struct fs_node *dir, const struct fs_field *field,
+                bool exclusive)
+{
+    struct fs_leaf *leaf = node->data;
+    struct taken taken = {.created = true, .exclusive = exclusive, .whole = true};
+    uint64_t revision = 0;
+    int code = take_scratch(call, leaf, &taken);
+    taken.placed = fs_place_take(call, dir, fs_field_last(field), &taken.before);
+    if (code == 0)
+        code = put_taken(call, node, field, &taken, false, &revision);
+    if (code == 0 && taken.backup.size > 0)
+        fs_scratch_make(call, dir, sfs_buffer_bytes(&taken.before), &taken.backup);
+    if (code == 0) {
+        renew_base(call, &taken);
+        settle_time(call->fs, node, &taken);
+        settle(node, leaf, &taken);
+    }
+    taken_free(&taken);
     return code;
 }
 

@@ -44,6 +44,9 @@ void fs_leaf_forget(struct fs_node *node)
     pthread_cond_destroy(&leaf->settled);
     sfs_buffer_free(&leaf->content);
     sfs_buffer_free(&leaf->base);
+    sfs_buffer_free(&leaf->before);
+    leaf->scratch = false;
+    fs_scratch_count(node->space, leaf);
     free(leaf);
 }
 
@@ -58,7 +61,18 @@ static struct fs_leaf *peek(struct fs *fs, struct fs_node *node)
 /* Whether it has no place in its document, yet or any more. With its lock held. */
 static bool is_apart(const struct fs_leaf *leaf)
 {
-    return leaf->opens > 0 && (leaf->created || leaf->unlinked);
+    return leaf->scratch || (leaf->opens > 0 && (leaf->created || leaf->unlinked));
+}
+
+bool fs_leaf_is_scratch(struct fs *fs, struct fs_node *node)
+{
+    struct fs_leaf *leaf = node->class == &fs_fields_leaf_class ? peek(fs, node) : NULL;
+    if (leaf == NULL)
+        return false;
+    pthread_mutex_lock(&leaf->lock);
+    bool scratch = leaf->scratch;
+    pthread_mutex_unlock(&leaf->lock);
+    return scratch;
 }
 
 bool fs_leaf_stat(struct fs *fs, struct fs_node *node, bool found, struct stat *st)
@@ -81,6 +95,36 @@ bool fs_leaf_stat(struct fs *fs, struct fs_node *node, bool found, struct stat *
     }
     pthread_mutex_unlock(&leaf->lock);
     return found || apart;
+}
+
+static void keep_attributes(struct fs_leaf *leaf, const struct stat *want, int mask)
+{
+    struct stat *st = &leaf->last;
+    if (mask & FUSE_SET_ATTR_MODE)
+        st->st_mode = S_IFREG | (want->st_mode & 07777);
+    if (mask & FUSE_SET_ATTR_UID)
+        st->st_uid = want->st_uid;
+    if (mask & FUSE_SET_ATTR_GID)
+        st->st_gid = want->st_gid;
+    if (mask & FUSE_SET_ATTR_ATIME)
+        st->st_atim = mask & FUSE_SET_ATTR_ATIME_NOW ? fs_time(fs_now()) : want->st_atim;
+    if (mask & FUSE_SET_ATTR_MTIME) {
+        leaf->timed = true;
+        leaf->written = mask & FUSE_SET_ATTR_MTIME_NOW ? fs_now() : fs_nanoseconds(want->st_mtim);
+    }
+}
+
+bool fs_leaf_set(struct fs *fs, struct fs_node *node, const struct stat *want, int mask)
+{
+    struct fs_leaf *leaf = node->class == &fs_fields_leaf_class ? peek(fs, node) : NULL;
+    if (leaf == NULL)
+        return false;
+    pthread_mutex_lock(&leaf->lock);
+    bool kept = is_apart(leaf) || (leaf->opens > 0 && leaf->level != FS_CLEAN);
+    if (kept)
+        keep_attributes(leaf, want, mask);
+    pthread_mutex_unlock(&leaf->lock);
+    return kept;
 }
 
 int fs_leaf_entry(struct fs_call *call, struct fs_node *node, struct fs_entry *entry)
@@ -123,15 +167,34 @@ struct fs_node *fs_leaf_pending(struct fs_call *call, struct fs_node *dir, const
     return NULL;
 }
 
+static void drop_name(struct fs *fs, struct fs_node *node)
+{
+    struct fs_leaf *leaf = peek(fs, node);
+    pthread_mutex_lock(&leaf->lock);
+    bool scratch = leaf->scratch;
+    leaf->unlinked = leaf->opens > 0;
+    leaf->scratch = false;
+    if (scratch && leaf->opens == 0)
+        sfs_buffer_free(&leaf->content);
+    fs_scratch_count(node->space, leaf);
+    pthread_mutex_unlock(&leaf->lock);
+    if (scratch)
+        fs_scratch_let_go(fs, node);
+}
+
+void fs_leaf_abandon(struct fs *fs, struct fs_node *node)
+{
+    drop_name(fs, node);
+    fs_nodes_lock(fs->nodes);
+    fs_node_detach_locked(fs, node);
+    fs_nodes_unlock(fs->nodes);
+}
+
 void fs_leaf_unlink(struct fs_call *call, struct fs_node *dir, const char *name)
 {
     struct fs_node *node = take_node(call->fs, dir, name);
-    if (node != NULL) {
-        struct fs_leaf *leaf = peek(call->fs, node);
-        pthread_mutex_lock(&leaf->lock);
-        leaf->unlinked = leaf->opens > 0;
-        pthread_mutex_unlock(&leaf->lock);
-    }
+    if (node != NULL)
+        drop_name(call->fs, node);
     fs_node_detach(call->fs, dir, name);
     if (node != NULL)
         fs_node_forget(call->fs, node->id, 1);
@@ -187,6 +250,8 @@ static int acquire(struct fs_call *call, struct fs_node *node, bool writes,
     struct fs_leaf *leaf = fs_leaf_of(call->fs, node);
     if (leaf == NULL)
         return sfs_fail_memory(&call->error, "fields");
+    if (fs_leaf_is_scratch(call->fs, node) && join(leaf))
+        return 0;
     int code = fs_member_open(call, node, &member);
     if (code == SFS_E_NOT_FOUND)
         code = join(leaf) ? 0 : code;
@@ -203,12 +268,19 @@ static int acquire(struct fs_call *call, struct fs_node *node, bool writes,
 }
 
 /* With the lock held. */
+static void touch(struct fs_leaf *leaf)
+{
+    leaf->written = fs_now();
+    leaf->timed = false;
+}
+
+/* With the lock held. */
 static void cut(struct fs_leaf *leaf, uint64_t size)
 {
     leaf->content.size = (size_t)size;
     leaf->whole = leaf->whole || size == 0;
     leaf->patched = leaf->patched || size != 0;
-    leaf->written = fs_now();
+    touch(leaf);
 }
 
 static bool writes_with(int flags)
@@ -232,118 +304,12 @@ int fs_leaf_open(struct fs_call *call, struct fs_node *node, struct fs_open *ope
     leaf->writers++;
     if (info->flags & O_TRUNC) {
         cut(leaf, 0);
+        fs_scratch_count(node->space, leaf);
         leaf->level = leaf->level < FS_OPENED ? FS_OPENED : leaf->level;
         fs_authors_note(&leaf->authors, open);
     }
     pthread_mutex_unlock(&leaf->lock);
     return 0;
-}
-
-/* --- making --- */
-
-static int taken(struct fs_call *call, const char *name, const struct fs_entry *entry, bool exclusive)
-{
-    if (exclusive)
-        return sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
-    if (S_ISDIR(entry->st.st_mode))
-        return sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "fields", "'%s' is a directory", name);
-    return 0;
-}
-
-/* A member looks like its document; a key gets owner and mode from who makes it. */
-static void new_attributes(struct fs_call *call, struct fs_node *dir, mode_t mode,
-                           struct sfs_attributes *attributes)
-{
-    struct fs_call quiet = *call;
-    struct stat st = {0};
-    if (dir->class == &fs_fields_directory_class) {
-        fs_keys_new_attributes(call, dir, mode, attributes);
-    } else if (fs_fields_stat(&quiet, dir, &st) == 0) {
-        attributes->mode = st.st_mode & 0666;
-        attributes->uid = st.st_uid;
-        attributes->gid = st.st_gid;
-    }
-}
-
-/* A leaf that no document has. */
-static int make(struct fs_call *call, const struct fs_name *place, mode_t mode, bool exclusive,
-                struct fs_open *open, struct fs_entry *entry)
-{
-    struct fs_node *dir = place->parent;
-    struct sfs_attributes attributes = {0};
-    new_attributes(call, dir, mode, &attributes);
-    entry->node = fs_node_intern(call->fs, dir, place->name, &fs_fields_leaf_class, dir->space, place->kind,
-                                 place->text);
-    struct fs_leaf *leaf = entry->node != NULL ? fs_leaf_of(call->fs, entry->node) : NULL;
-    if (leaf == NULL) {
-        if (entry->node != NULL)
-            fs_node_forget(call->fs, entry->node->id, 1);
-        return sfs_fail_memory(&call->error, "fields");
-    }
-    pthread_mutex_lock(&leaf->lock);
-    leaf->opens++;
-    leaf->writers++;
-    leaf->created = leaf->whole = true;
-    leaf->exclusive = exclusive;
-    leaf->level = FS_OPENED;
-    fs_authors_note(&leaf->authors, open);
-    open->writes = true;
-    leaf->written = fs_now();
-    leaf->last = (struct stat){.st_mode = S_IFREG | (attributes.mode & 0666), .st_nlink = 1, .st_blksize = 4096,
-                               .st_uid = attributes.uid, .st_gid = attributes.gid,
-                               .st_atim = fs_time(leaf->written)};
-    pthread_mutex_unlock(&leaf->lock);
-    return fs_leaf_entry(call, entry->node, entry);
-}
-
-static int open_there(struct fs_call *call, struct fs_open *open, struct fuse_file_info *info,
-                      struct fs_entry *entry)
-{
-    int code = fs_leaf_open(call, entry->node, open, info);
-    if (code < 0)
-        fs_node_forget(call->fs, entry->node->id, 1);
-    return code;
-}
-
-static void note_made(struct fs_leaf *leaf, uint64_t revision)
-{
-    pthread_mutex_lock(&leaf->lock);
-    leaf->made = revision;
-    pthread_mutex_unlock(&leaf->lock);
-}
-
-int fs_leaf_create(struct fs_call *call, const struct fs_name *place, const struct fs_field *field,
-                   mode_t mode, struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry)
-{
-    struct fs_node *dir = place->parent;
-    bool exclusive = (info->flags & O_EXCL) != 0;
-    int code = dir->class->lookup(call, dir, place->name, entry);
-    if (code == 0) {
-        code = taken(call, place->name, entry, exclusive);
-        if (code < 0)
-            fs_node_forget(call->fs, entry->node->id, 1);
-        return code < 0 ? code : open_there(call, open, info, entry);
-    }
-    if (code != SFS_E_NOT_FOUND)
-        return code;
-    fs_leaf_unlink(call, dir, place->name);
-    if (!exclusive || !dir->space->shared) {
-        code = make(call, place, mode, exclusive, open, entry);
-        fs_open_generated(info);
-        return code;
-    }
-    /* Others of the store must know at once that the name is taken, or two could make it. */
-    uint64_t revision = 0;
-    code = fs_fields_put_new(call, dir, field, mode, SFS_LITERAL("\"\""), &revision);
-    if (code == 0)
-        code = dir->class->lookup(call, dir, place->name, entry);
-    if (code < 0)
-        return code;
-    info->flags |= O_TRUNC;
-    code = open_there(call, open, info, entry);
-    if (code == 0 && open->record == NULL)
-        note_made(entry->node->data, revision);
-    return code;
 }
 
 /* --- reading and writing --- */
@@ -365,7 +331,7 @@ static int leaf_read(struct fs_call *call, struct fs_open *open, char *data, siz
 }
 
 /* Makes room to `size`, with zeros where nothing was. With the lock held. */
-static int grow(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
+static int grow(struct fs_call *call, struct fs_space *space, struct fs_leaf *leaf, uint64_t size)
 {
     struct sfs_buffer *content = &leaf->content;
     if (size > SFS_DOCUMENT_MAX)
@@ -373,6 +339,9 @@ static int grow(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
                         SFS_DOCUMENT_MAX);
     if (size <= content->size)
         return 0;
+    if (leaf->scratch && space->scratch_bytes + (size - content->size) > FS_SCRATCH_BYTES_MAX)
+        return sfs_fail(&call->error, SFS_E_NO_SPACE, "fields", "the temporary files in fields/ would have over %d MiB",
+                        (int)(FS_SCRATCH_BYTES_MAX >> 20));
     if (sfs_buffer_reserve(content, (size_t)size - content->size) != 0)
         return sfs_fail_memory(&call->error, "fields");
     memset(content->data + content->size, 0, (size_t)size - content->size);
@@ -390,33 +359,41 @@ static int leaf_write(struct fs_call *call, struct fs_open *open, struct sfs_byt
     if (call->append)
         offset = leaf->content.size;
     bool patched = leaf->patched || offset < leaf->content.size;
-    code = offset > SFS_DOCUMENT_MAX ? grow(call, leaf, offset) : grow(call, leaf, offset + data.size);
+    uint64_t end = offset > SFS_DOCUMENT_MAX ? offset : offset + data.size;
+    code = grow(call, open->node->space, leaf, end);
     if (code == 0 && data.size > 0) {
         memcpy(leaf->content.data + offset, data.data, data.size);
         leaf->patched = patched;
         leaf->level = FS_WRITTEN;
-        leaf->written = fs_now();
+        touch(leaf);
         fs_authors_note(&leaf->authors, call->open);
     }
+    fs_scratch_count(open->node->space, leaf);
     pthread_mutex_unlock(&leaf->lock);
+    open->node->author = call->pid;
     return code;
 }
 
-/* The last one gone, the content goes. */
+/* The last one gone, the content goes; that of a scratch file stays. With the lock held. */
+static void settle(struct fs_leaf *leaf)
+{
+    if (!leaf->scratch)
+        sfs_buffer_free(&leaf->content);
+    sfs_buffer_free(&leaf->base);
+    leaf->created = leaf->exclusive = leaf->unlinked = leaf->whole = leaf->patched = leaf->placed = false;
+    leaf->made = 0;
+    leaf->level = FS_CLEAN;
+    (void)fs_authors_take(&leaf->authors);
+}
+
 static void let_go(struct fs_leaf *leaf, struct fs_open *open)
 {
     pthread_mutex_lock(&leaf->lock);
     if (open != NULL)
         fs_authors_leave(&leaf->authors, open);
     leaf->writers -= open != NULL && open->writes;
-    if (--leaf->opens == 0) {
-        sfs_buffer_free(&leaf->content);
-        sfs_buffer_free(&leaf->base);
-        leaf->created = leaf->exclusive = leaf->unlinked = leaf->whole = leaf->patched = false;
-        leaf->made = 0;
-        leaf->level = FS_CLEAN;
-        (void)fs_authors_take(&leaf->authors);
-    }
+    if (--leaf->opens == 0)
+        settle(leaf);
     pthread_mutex_unlock(&leaf->lock);
 }
 
@@ -467,12 +444,13 @@ int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
         return code;
     struct fs_leaf *leaf = node->data;
     pthread_mutex_lock(&leaf->lock);
-    code = grow(call, leaf, size);
+    code = grow(call, node->space, leaf, size);
     if (code == 0) {
         cut(leaf, size);
         leaf->level = FS_WRITTEN;
         fs_authors_note(&leaf->authors, call->open);
     }
+    fs_scratch_count(node->space, leaf);
     bool alone = leaf->writers == 0;
     pthread_mutex_unlock(&leaf->lock);
     if (code == 0 && alone)
@@ -558,6 +536,7 @@ const struct fs_class fs_fields_leaf_class = {
     .name = "member of a document",
     .stat = fs_fields_stat,
     .set = fs_fields_set,
+    .xattr_set = fs_fields_xattr_set,
     .readlink = fs_keys_readlink,
     .open = fs_leaf_open,
     .read = leaf_read,

@@ -110,6 +110,10 @@ int fs_fields_list(struct fs_call *call, struct fs_open *open, uint64_t offset, 
         open->text.size = 0;
         open->position = fs_fields_ino(open->node);
         int code = fs_fields_names(call, open->node, &open->text);
+        if (code == 0)
+            code = fs_scratch_names(call, open->node, &open->text);
+        if (code == 0)
+            fs_place_forget(call, open->node);
         if (code < 0)
             return code;
     }

@@ -79,6 +79,12 @@ struct sfs_document_path fs_field_path(const struct fs_field *field)
     return (struct sfs_document_path){steps, count};
 }
 
+struct sfs_bytes fs_field_last(const struct fs_field *field)
+{
+    struct sfs_document_path path = fs_field_path(field);
+    return path.count > 0 ? path.steps[path.count - 1] : sfs_bytes("", 0);
+}
+
 void fs_field_free(struct fs_field *field)
 {
     sfs_buffer_free(&field->key);

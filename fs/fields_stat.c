@@ -46,6 +46,7 @@ int fs_member_open_below(struct fs_call *call, struct fs_node *dir, const char *
     if (code == SFS_E_NOT_FOUND) /* not so of a free name */
         code = sfs_fail(&call->error, SFS_E_EXPIRED, "fields", "the array or object was removed");
     enum sfs_document_kind kind = sfs_document_kind(member->value);
+    member->array = kind == SFS_DOCUMENT_ARRAY;
     if (code == 0 && kind == SFS_DOCUMENT_SCALAR)
         code = sfs_fail(&call->error, SFS_E_NOT_DIRECTORY, "fields", "this is no array or object any more");
     if (code == 0)
@@ -72,11 +73,52 @@ static void set_size(struct stat *st, uint64_t size)
     st->st_blocks = (blkcnt_t)((size + 511) / 512);
 }
 
-int fs_member_stat(struct fs_call *call, struct fs_space *space, const struct fs_member *member,
-                   struct stat *st)
+/* The hash of a member's text, never 0. */
+static uint64_t hash_of(const struct sfs_buffer *text)
+{
+    return XXH3_64bits(text->data, text->size) | 1;
+}
+
+/*
+ * A member's time of change is that of its document; but where the member is as it was when it was looked at before,
+ * it keeps the time that it had then. So it does not change with its neighbours, as long as the kernel knows it.
+ */
+static void keep_time(struct fs *fs, struct fs_node *node, uint64_t revision, uint64_t hash, struct stat *st)
+{
+    fs_nodes_lock(fs->nodes);
+    if (node->attribute_revision != 0 && node->page_revision == hash)
+        st->st_mtim = fs_time(node->shown_modified);
+    else
+        node->shown_modified = fs_nanoseconds(st->st_mtim);
+    node->page_revision = hash;
+    node->attribute_revision = revision;
+    fs_nodes_unlock(fs->nodes);
+}
+
+void fs_member_set_time(struct fs *fs, struct fs_node *node, const struct sfs_buffer *text, int64_t modified)
+{
+    fs_nodes_lock(fs->nodes);
+    node->attribute_revision = text != NULL;
+    node->page_revision = text != NULL ? hash_of(text) : 0;
+    node->shown_modified = modified;
+    fs_nodes_unlock(fs->nodes);
+}
+
+static int stat_scalar(struct fs_call *call, struct fs_node *node, const struct fs_member *member, struct stat *st)
+{
+    struct sfs_buffer text = {0};
+    int code = fs_leaf_text(call, member->value, &text);
+    set_size(st, text.size);
+    if (code == 0)
+        keep_time(call->fs, node, member->document.record->revision, hash_of(&text), st);
+    sfs_buffer_free(&text);
+    return code;
+}
+
+int fs_member_stat(struct fs_call *call, struct fs_node *node, const struct fs_member *member, struct stat *st)
 {
     const struct sfs_record *record = member->document.record;
-    fs_keys_stat_record(space, record, st);
+    fs_keys_stat_record(node->space, record, st);
     if (!sfs_record_is_key(record))
         return 0; /* a link, or a device */
     mode_t mode = st->st_mode & 07777;
@@ -89,12 +131,8 @@ int fs_member_stat(struct fs_call *call, struct fs_space *space, const struct fs
         set_size(st, 0);
         return 0;
     }
-    struct sfs_buffer text = {0};
-    int code = fs_leaf_text(call, member->value, &text);
     st->st_mode = S_IFREG | (mode & 0666);
-    set_size(st, text.size);
-    sfs_buffer_free(&text);
-    return code;
+    return stat_scalar(call, node, member, st);
 }
 
 int fs_member_entry(struct fs_call *call, struct fs_node *dir, const char *name,
@@ -105,12 +143,14 @@ int fs_member_entry(struct fs_call *call, struct fs_node *dir, const char *name,
     if (member->kind == FS_KIND_PIECE || (member->value.data != NULL && fs_member_is_directory(member)))
         class = &fs_fields_document_class;
     memset(&entry->st, 0, sizeof(entry->st));
-    int code = fs_member_stat(call, dir->space, member, &entry->st);
-    if (code < 0)
-        return code;
     entry->node = fs_node_intern(call->fs, dir, name, class, dir->space, place->kind, place->text);
     if (entry->node == NULL)
         return sfs_fail_memory(&call->error, "fields");
+    int code = fs_member_stat(call, entry->node, member, &entry->st);
+    if (code < 0) {
+        fs_node_forget(call->fs, entry->node->id, 1);
+        return code;
+    }
     entry->timeout = 0;
     entry->st.st_ino = (ino_t)fs_fields_ino(entry->node);
     if (class == &fs_fields_leaf_class)
@@ -122,11 +162,13 @@ static int stat_member(struct fs_call *call, struct fs_node *node, struct stat *
 {
     struct fs_member member;
     bool leaf = node->class == &fs_fields_leaf_class;
+    if (leaf && fs_leaf_is_scratch(call->fs, node) && fs_leaf_stat(call->fs, node, false, st))
+        return 0;
     int code = fs_member_open(call, node, &member);
     if (code == 0 && leaf == (member.value.data != NULL && fs_member_is_directory(&member)))
         code = sfs_fail(&call->error, SFS_E_EXPIRED, "fields", "the member is of another kind by now");
     if (code == 0)
-        code = fs_member_stat(call, node->space, &member, st);
+        code = fs_member_stat(call, node, &member, st);
     fs_member_close(&member);
     if (leaf && (code == 0 || code == SFS_E_NOT_FOUND || code == SFS_E_EXPIRED) &&
         fs_leaf_stat(call->fs, node, code == 0, st))
@@ -142,74 +184,4 @@ int fs_fields_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
     if (code == 0)
         st->st_ino = (ino_t)fs_fields_ino(node);
     return code;
-}
-
-/* --- setattr --- */
-
-/* Programs that copy set what is set already: that is no change. */
-static int check_same(struct fs_call *call, const struct stat *want, int mask, const struct stat *st)
-{
-    bool same = !(mask & FUSE_SET_ATTR_MODE) || (want->st_mode & 07777) == (st->st_mode & 07777);
-    same = same && (!(mask & FUSE_SET_ATTR_UID) || want->st_uid == st->st_uid);
-    same = same && (!(mask & FUSE_SET_ATTR_GID) || want->st_gid == st->st_gid);
-    if (same)
-        return 0;
-    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields",
-                    "a member has the owner and mode of its key: change them in keys/");
-}
-
-static int64_t time_of(int mask, int now, struct timespec wanted)
-{
-    return mask & now ? fs_now() : fs_nanoseconds(wanted);
-}
-
-/* The times of the record: those of all its members. */
-static int set_times(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask)
-{
-    struct fs_field field = {0};
-    struct sfs_batch *batch = NULL;
-    struct sfs_attributes attributes = {
-        .accessed = time_of(mask, FUSE_SET_ATTR_ATIME_NOW, want->st_atim),
-        .modified = time_of(mask, FUSE_SET_ATTR_MTIME_NOW, want->st_mtim),
-    };
-    unsigned times = (mask & FUSE_SET_ATTR_ATIME ? SFS_ATTRIBUTE_ACCESSED : 0u) |
-                     (mask & FUSE_SET_ATTR_MTIME ? SFS_ATTRIBUTE_MODIFIED : 0u);
-    if (node->class == &fs_fields_directory_class)
-        return sfs_fail(&call->error, SFS_E_PERMISSION, "fields",
-                        "a directory of keys has the times that it has in keys/: set them there");
-    int code = fs_field_of(call, node, &field);
-    if (code == 0)
-        code = sfs_batch_new(&batch, &call->error);
-    if (code == 0)
-        code = sfs_batch_attributes(batch, sfs_buffer_bytes(&field.key), &attributes, times, &call->error);
-    if (code == 0) {
-        code = fs_keys_apply(call, node->space, batch, false, NULL);
-        batch = NULL;
-    }
-    if (code == 0)
-        fs_fields_tell(call, node->space, sfs_buffer_bytes(&field.key), false);
-    sfs_batch_free(batch);
-    fs_field_free(&field);
-    return code;
-}
-
-int fs_fields_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
-                  struct stat *st)
-{
-    const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME;
-    bool leaf = node->class == &fs_fields_leaf_class;
-    struct fs_call quiet = *call;
-    int code = fs_fields_stat(call, node, st);
-    if (code == 0)
-        code = check_same(call, want, mask, st);
-    if (code == 0 && mask & FUSE_SET_ATTR_SIZE)
-        code = leaf ? fs_leaf_truncate(call, node, (uint64_t)want->st_size)
-                    : sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "fields", "a directory has no size to set");
-    /* A file that is not committed, or has no name any more, gets its times when it is. */
-    if (code == 0 && mask & times && !(leaf && fs_leaf_stat(call->fs, node, false, st))) {
-        code = set_times(call, node, want, mask);
-        if (code == SFS_E_NOT_FOUND)
-            code = fs_fields_stat(&quiet, node, st) == 0 ? 0 : code;
-    }
-    return code == 0 ? fs_fields_stat(call, node, st) : code;
 }

@@ -50,6 +50,9 @@ static int directory_lookup(struct fs_call *call, struct fs_node *dir, const cha
                             struct fs_entry *entry)
 {
     struct fs_target target = {0};
+    struct fs_node *scratch = fs_scratch_find(call, dir, name);
+    if (scratch != NULL)
+        return fs_leaf_entry(call, scratch, entry);
     int code = fs_keys_find(call, dir, name, &target);
     if (code == 0 && target.directory)
         code = enter_directory(call, &target, entry);
@@ -86,12 +89,16 @@ static int directory_make(struct fs_call *call, struct fs_node *dir, const char 
     if (code == 0 && (target.exists || pending != NULL))
         code = sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
     if (code == 0)
-        code = fs_fields_put_new(call, dir, &field, make->mode, json, NULL);
+        code = fs_fields_put_new(call, dir, &field, make->mode, json, sfs_bytes(NULL, 0), NULL);
     if (pending != NULL)
         fs_node_forget(call->fs, pending->id, 1);
     fs_target_free(&target);
     fs_field_free(&field);
-    return code == 0 ? directory_lookup(call, dir, name, entry) : code;
+    if (code == 0)
+        code = directory_lookup(call, dir, name, entry);
+    if (code == 0)
+        entry->node->author = call->pid;
+    return code;
 }
 
 static int directory_create(struct fs_call *call, struct fs_node *dir, const char *name, mode_t mode,
@@ -100,22 +107,47 @@ static int directory_create(struct fs_call *call, struct fs_node *dir, const cha
     struct fs_target target = {0};
     struct fs_field field = {0};
     int code = find_key(call, dir, name, &target, &field);
+    struct fs_new new = {.place = target.name, .field = &field, .mode = mode};
+    new.scratch = code == 0 && !target.exists && fs_scratch_takes(call, name, info->flags, mode);
+    if (code == 0 && !target.exists)
+        code = fs_scratch_check(call, name, info->flags);
     if (code == 0)
-        code = fs_leaf_create(call, &target.name, &field, mode, open, info, entry);
+        code = fs_leaf_create(call, &new, open, info, entry);
     fs_target_free(&target);
     fs_field_free(&field);
+    return code;
+}
+
+int fs_fields_locate(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_field *field)
+{
+    if (dir->class == &fs_fields_document_class) {
+        struct fs_member member;
+        int code = fs_member_open_below(call, dir, name, &member);
+        *field = member.field;
+        member.field = (struct fs_field){0};
+        fs_member_close(&member);
+        return code;
+    }
+    struct fs_target target = {0};
+    int code = find_key(call, dir, name, &target, field);
+    if (code == 0 && target.directory)
+        code = sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "fields", "'%s' is a directory", name);
+    else if (code == 0 && !target.exists)
+        code = SFS_E_NOT_FOUND;
+    fs_target_free(&target);
     return code;
 }
 
 static int directory_rename(struct fs_call *call, struct fs_node *dir, const char *name,
                             struct fs_node *to_dir, const char *to_name, unsigned flags)
 {
-    (void)dir;
-    (void)name;
-    (void)to_dir;
-    (void)to_name;
-    (void)flags;
-    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields", "a key is renamed in keys/");
+    struct fs_name from = {dir, name, FS_KIND_PART, sfs_string(name)};
+    struct fs_name to = {to_dir, to_name, FS_KIND_PART, sfs_string(to_name)};
+    int code = fs_scratch_rename(call, &from, &to, flags);
+    if (code != 1)
+        return code;
+    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields",
+                    "a key cannot be renamed in fields/: rename it in keys/, as in mv keys/%s keys/%s", name, to_name);
 }
 
 /* A document is a directory or a file by its content, which a listing does not read: who wants to know looks
@@ -133,6 +165,7 @@ const struct fs_class fs_fields_directory_class = {
     .lookup = directory_lookup,
     .stat = fs_fields_stat,
     .set = fs_fields_set,
+    .xattr_set = fs_fields_xattr_set,
     .make = directory_make,
     .remove = fs_fields_remove_key,
     .rename = directory_rename,

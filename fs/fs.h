@@ -61,6 +61,8 @@ struct fs_space {
         uint64_t version; /* … of the store */
         char name[256];
     } absent;              /* the name that was looked up last and not found */
+    struct sfs_buffer scratch; /* struct fs_node *: scratch files of fields/, under the node table's lock */
+    _Atomic uint64_t scratch_bytes; /* … and their size together */
     uint64_t next_id; /* of records that are still to be made; reserved for this mount up to … */
     uint64_t ids_end;
     time_t no_ids;    /* until then, monotonic, a store that reserved none is not asked again */
@@ -121,6 +123,7 @@ struct fs_call {
     fuse_req_t request;
     uid_t uid;
     gid_t gid;
+    pid_t pid;
     uint64_t told; /* fs.told when it began: what it has read may be old where that has changed */
     struct fs_answer *answer; /* while it can be given up: interrupt.h */
     bool given_up;            /* it was: there is no request any more */

@@ -57,6 +57,7 @@ struct fs_node {
     bool touched;           /* … and it is to be written to the marker */
     int64_t directory_before; /* the time that the store had for it then; INT64_MIN: not looked at
                                  yet */
+    _Atomic pid_t author;   /* fields/: the process that made or wrote it last through this mount; 0: none */
     struct fs_file *file;   /* while open */
     struct fs_result *result; /* of a generated file, while open */
     UT_hash_handle by_id;   /* number -> node */

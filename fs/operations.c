@@ -18,7 +18,7 @@ struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node *
 {
     const struct fuse_ctx *context = fuse_req_ctx(request);
     struct fs_call call = {.fs = fuse_req_userdata(request), .request = request,
-                           .uid = context->uid, .gid = context->gid};
+                           .uid = context->uid, .gid = context->gid, .pid = context->pid};
     call.told = call.fs->told;
     *ret_node = fs_node_find(call.fs, id);
     return call;
@@ -72,18 +72,19 @@ void fs_call_leave(struct fs_call *call, struct fs_node *node)
 }
 
 /* What programs ask to learn whether it is there is no failure to keep, nor is what they gave up;
- * `ls -l` asks each file for access control lists. */
-static bool is_answer(const char *operation, int code)
+ * `ls -l` asks each file for access control lists, and `cp -p` sets them. */
+static bool is_answer(const char *operation, const char *name, int code)
 {
+    bool lists = name != NULL && strncmp(name, "system.", strlen("system.")) == 0;
     return (code == SFS_E_NOT_FOUND && strcmp(operation, "read") != 0) || code == SFS_E_NO_ATTRIBUTE ||
            code == SFS_E_CANCELLED ||
            (code == SFS_E_EXPIRED && strcmp(operation, "stat") == 0) ||
-           (code == SFS_E_UNSUPPORTED && strcmp(operation, "getxattr") == 0);
+           (code == SFS_E_UNSUPPORTED && (lists || strcmp(operation, "getxattr") == 0));
 }
 
 void fs_keep_failure(struct fs_call *call, struct fs_node *node, const char *operation, const char *name, int code)
 {
-    if (is_answer(operation, code) || call->looks_again)
+    if (is_answer(operation, name, code) || call->looks_again)
         return;
     if (call->error.code != code)
         sfs_fail(&call->error, code, "mount", "%s",

@@ -53,6 +53,7 @@ void fs_space_unref(struct fs_space *space)
         return;
     fs_document_cache_free(space->documents);
     fs_fields_free(space->fields);
+    sfs_buffer_free(&space->scratch);
     pthread_mutex_destroy(&space->lock);
     pthread_cond_destroy(&space->idle);
     pthread_cond_destroy(&space->moved);

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "fs/keys.h"
+#include "fs/fields.h"
 
 #define ATTRIBUTE_TIMEOUT 1.0 /* seconds: no longer than a rollback to a savepoint waits for the kernel */
 
@@ -342,5 +342,6 @@ static void dispose(void *context)
 
 void fs_tx_forget(struct fs_tx *tx)
 {
+    fs_scratch_drop(tx->fs, tx->space, NULL);
     fs_space_dispose(tx->space, dispose, tx);
 }

@@ -355,6 +355,27 @@ int sfs_document_text_insert(struct sfs_bytes text, struct sfs_document_path pat
     return code;
 }
 
+int sfs_document_text_behind(struct sfs_bytes text, struct sfs_document_path path, struct sfs_buffer *name,
+                             struct sfs_error *error)
+{
+    struct sfs_json root;
+    struct spot outer, spot;
+    struct sfs_slot slot;
+    int code = sfs_document_parse(text, &root, error);
+    if (code == 0)
+        code = walk(root, path, &outer, &spot, error);
+    if (code == 0 && !spot.found && path.count > 0)
+        code = sfs_document_none(spot.container.type, path.steps[path.count - 1], error);
+    if (code || spot.container.type != SFS_JSON_OBJECT)
+        return code;
+    struct sfs_slots slots = sfs_slots_of(spot.container);
+    while (sfs_slots_next(&slots, &slot)) {
+        if (slot.start > spot.slot.start)
+            return sfs_json_string_decode(slot.name, name) ? sfs_fail_memory(error, ORIGIN) : 0;
+    }
+    return 0;
+}
+
 /* --- removing --- */
 
 /* Without those slots: the text that was before the first is before what is first now, each other one

@@ -245,7 +245,7 @@ refused() {
     refuses "Operation not permitted" ln "$f/a" "$f/l"
     refuses "Operation not permitted" mv "$fields/r" "$fields/s"
     refuses "Operation not permitted" touch "$fields/user"
-    refuses "Operation not permitted" setfattr -n user.x -v y "$f/a"
+    refuses "not supported" setfattr -n user.x -v y "$f/a"
     refuses "Not a directory" stat "$f/a/b"
     refuses "No such file" stat "$f/b"
     refuses "No such file" rm "$f/b"

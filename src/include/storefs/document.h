@@ -64,6 +64,10 @@ SFS_API int sfs_document_text_set(struct sfs_bytes text, struct sfs_document_pat
 SFS_API int sfs_document_text_insert(struct sfs_bytes text, struct sfs_document_path path,
                                      struct sfs_bytes before, struct sfs_bytes json,
                                      struct sfs_buffer *out, struct sfs_error *error);
+/* Appends the name of the member that stands behind the one at a path: what to insert that one before, to have it back
+ * in its place once it is removed. Nothing where it is the last, or an element. */
+SFS_API int sfs_document_text_behind(struct sfs_bytes text, struct sfs_document_path path, struct sfs_buffer *name,
+                                     struct sfs_error *error);
 /* Appends the text without the member (all of its name) or element; those behind an element move up.
  * INVALID for the path without steps. */
 SFS_API int sfs_document_text_remove(struct sfs_bytes text, struct sfs_document_path path,
