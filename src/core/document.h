@@ -8,6 +8,7 @@
  */
 #include "storefs/document.h"
 #include "util/json.h"
+#include "util/json_skip.h"
 
 /* One member or element: from its first byte (of the name, if it has one) to the end of its value. */
 struct sfs_slot {
@@ -23,6 +24,8 @@ struct sfs_slots {
 };
 /* Of a scalar: none. */
 struct sfs_slots sfs_slots_of(struct sfs_json container);
+/* The same, stepping over what is large. */
+struct sfs_slots sfs_slots_over(struct sfs_json container, const struct sfs_json_skips *skips);
 bool sfs_slots_next(struct sfs_slots *slots, struct sfs_slot *ret_slot);
 
 /* UNSUPPORTED (with line and column) or TOO_LARGE where text is no document. */

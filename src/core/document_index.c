@@ -13,8 +13,7 @@
 #include "util/json_internal.h"
 
 #define ORIGIN "document"
-#define SMALL 1024 /* bytes of an array or object that needs no table */
-#define BUCKETS 256
+#define SMALL SFS_JSON_SKIP_SIZE /* bytes of an array or object that needs no table */
 
 /* Offsets count from the beginning of the document's text. */
 struct entry {
@@ -24,8 +23,6 @@ struct entry {
 };
 
 struct table {
-    struct table *next; /* in its bucket */
-    uint32_t at;        /* where the array or object begins */
     uint32_t count;
     uint32_t capacity;
     bool object;
@@ -39,8 +36,9 @@ struct sfs_document {
     struct sfs_blob *blob;
     const char *text;
     struct sfs_json root;
+    struct sfs_json_skips skips;
     pthread_mutex_t lock; /* of the members below; tables are never taken away */
-    struct table *tables[BUCKETS];
+    struct table **tables; /* of each span of skips; NULL: not asked about yet */
     size_t cost;
 };
 
@@ -51,13 +49,20 @@ int sfs_document_open(struct sfs_blob *blob, struct sfs_document **ret_document,
     int code = sfs_document_parse(sfs_blob_bytes(blob), &root, error);
     if (code)
         return code;
+    struct sfs_json_skips skips = {0};
     struct sfs_document *document = calloc(1, sizeof(*document));
-    if (document == NULL)
+    bool built = document != NULL && sfs_json_skips_build(&skips, root.text) == 0;
+    if (!built || (document->tables = calloc(skips.count + 1, sizeof(*document->tables))) == NULL) {
+        sfs_json_skips_free(&skips);
+        free(document);
         return sfs_fail_memory(error, ORIGIN);
+    }
+    document->skips = skips;
     document->blob = sfs_blob_ref(blob);
     document->text = sfs_blob_bytes(blob).data;
     document->root = root;
-    document->cost = sizeof(*document) + sfs_blob_bytes(blob).size;
+    document->cost = sizeof(*document) + sfs_blob_bytes(blob).size +
+                     skips.capacity * sizeof(struct sfs_json_span) + skips.count * sizeof(*document->tables);
     atomic_init(&document->references, 1);
     pthread_mutex_init(&document->lock, NULL);
     *ret_document = document;
@@ -83,14 +88,11 @@ void sfs_document_unref(struct sfs_document *document)
 {
     if (document == NULL || atomic_fetch_sub(&document->references, 1) != 1)
         return;
-    for (size_t i = 0; i < BUCKETS; i++) {
-        while (document->tables[i] != NULL) {
-            struct table *table = document->tables[i];
-            document->tables[i] = table->next;
-            table_free(table);
-        }
-    }
+    for (size_t i = 0; i < document->skips.count; i++)
+        table_free(document->tables[i]);
+    free(document->tables);
     pthread_mutex_destroy(&document->lock);
+    sfs_json_skips_free(&document->skips);
     sfs_blob_unref(document->blob);
     free(document);
 }
@@ -175,7 +177,7 @@ static int table_new(const struct sfs_document *document, struct sfs_json contai
                      struct table **ret_table, struct sfs_error *error)
 {
     struct table *table = calloc(1, sizeof(*table));
-    struct sfs_slots slots = sfs_slots_of(container);
+    struct sfs_slots slots = sfs_slots_over(container, &document->skips);
     struct sfs_slot slot;
     int code = table == NULL ? sfs_fail_memory(error, ORIGIN) : 0;
     while (code == 0 && sfs_slots_next(&slots, &slot)) {
@@ -192,7 +194,6 @@ static int table_new(const struct sfs_document *document, struct sfs_json contai
         table_free(table);
         return code;
     }
-    table->at = offset_of(document, container.text.data);
     table->object = slots.object;
     *ret_table = table;
     return 0;
@@ -202,16 +203,13 @@ static int table_new(const struct sfs_document *document, struct sfs_json contai
 static int table_of(struct sfs_document *document, struct sfs_json container, struct table **ret_table,
                     struct sfs_error *error)
 {
-    uint32_t at = offset_of(document, container.text.data);
-    struct table **bucket = &document->tables[(at ^ at >> 8) % BUCKETS];
+    const struct sfs_json_span *span = sfs_json_skips_find(&document->skips, container.text.data);
+    struct table **place = &document->tables[span - document->skips.spans];
     int code = 0;
     pthread_mutex_lock(&document->lock);
-    struct table *table = *bucket;
-    while (table != NULL && table->at != at)
-        table = table->next;
+    struct table *table = *place;
     if (table == NULL && (code = table_new(document, container, &table, error)) == 0) {
-        table->next = *bucket;
-        *bucket = table;
+        *place = table;
         document->cost += sizeof(*table) + table->capacity * sizeof(struct entry) +
                           (table->object ? (table->count + 1) * sizeof(uint32_t) : 0);
     }
@@ -300,7 +298,13 @@ static int step_into(struct sfs_document *document, struct sfs_json container, s
 int sfs_document_find(struct sfs_document *document, struct sfs_document_path path,
                       struct sfs_bytes *ret_value, struct sfs_error *error)
 {
-    struct sfs_json value = document->root;
+    return sfs_document_find_below(document, document->root.text, path, ret_value, error);
+}
+
+int sfs_document_find_below(struct sfs_document *document, struct sfs_bytes from, struct sfs_document_path path,
+                            struct sfs_bytes *ret_value, struct sfs_error *error)
+{
+    struct sfs_json value = sfs_json_view(from);
     int code = 0;
     for (size_t i = 0; i < path.count && code == 0; i++)
         code = step_into(document, value, path.steps[i], &value, error);
@@ -332,7 +336,7 @@ int sfs_document_visit(struct sfs_document *document, struct sfs_bytes value, vi
     struct sfs_json container = sfs_json_view(value);
     struct sfs_buffer name = {0};
     struct table *table;
-    bool kept = value.size >= SMALL;
+    bool kept = value.size >= SMALL && sfs_document_kind(value) != SFS_DOCUMENT_SCALAR;
     int code = kept ? table_of(document, container, &table, error)
                     : table_new(document, container, &table, error);
     if (code)

@@ -28,14 +28,14 @@ enum sfs_document_kind sfs_document_kind(struct sfs_bytes json)
 
 /* --- finding --- */
 
-static int look(struct sfs_json container, struct sfs_bytes step, struct spot *spot,
-                struct sfs_error *error)
+static int look(struct sfs_json container, struct sfs_bytes step, const struct sfs_json_skips *skips,
+                struct spot *spot, struct sfs_error *error)
 {
     *spot = (struct spot){.container = container};
     int code = sfs_document_check_holds(container, step, error);
     if (code == 0 && container.type == SFS_JSON_ARRAY)
         code = sfs_document_index(step, &spot->index, error);
-    struct sfs_slots slots = sfs_slots_of(container);
+    struct sfs_slots slots = sfs_slots_over(container, skips);
     struct sfs_slot slot;
     while (code == 0 && sfs_slots_next(&slots, &slot)) {
         bool here = slots.object ? sfs_json_string_equals(slot.name, step) : spot->count == spot->index;
@@ -52,20 +52,33 @@ static int look(struct sfs_json container, struct sfs_bytes step, struct spot *s
     return code;
 }
 
-/* `outer` is the spot of the container itself; its own container is empty where that is the root. */
-static int walk(struct sfs_json root, struct sfs_document_path path, struct spot *outer,
-                struct spot *spot, struct sfs_error *error)
+static int walk_over(struct sfs_json root, struct sfs_document_path path, const struct sfs_json_skips *skips,
+                     struct spot *outer, struct spot *spot, struct sfs_error *error)
 {
     *outer = *spot = (struct spot){.slot.value = root};
     for (size_t i = 0; i < path.count; i++) {
         if (i > 0 && !spot->found)
             return sfs_document_none(spot->container.type, path.steps[i - 1], error);
         *outer = *spot;
-        int code = look(outer->slot.value, path.steps[i], spot, error);
+        int code = look(outer->slot.value, path.steps[i], skips, spot, error);
         if (code)
             return code;
     }
     return 0;
+}
+
+/* `outer` is the spot of the container itself; its own container is empty where that is the root. */
+static int walk(struct sfs_json root, struct sfs_document_path path, struct spot *outer,
+                struct spot *spot, struct sfs_error *error)
+{
+    struct sfs_json_skips skips = {0};
+    int code = 0;
+    if (path.count > 1)
+        code = sfs_json_skips_build(&skips, root.text) ? sfs_fail_memory(error, ORIGIN) : 0;
+    if (code == 0)
+        code = walk_over(root, path, path.count > 1 ? &skips : NULL, outer, spot, error);
+    sfs_json_skips_free(&skips);
+    return code;
 }
 
 int sfs_document_text_get(struct sfs_bytes text, struct sfs_document_path path,
@@ -342,7 +355,7 @@ int sfs_document_text_insert(struct sfs_bytes text, struct sfs_document_path pat
     if (code == 0)
         code = walk(root, path, &outer, &spot, error);
     if (code == 0 && path.count > 0)
-        code = look(outer.slot.value, before, &beside, error);
+        code = look(outer.slot.value, before, NULL, &beside, error);
     if (code)
         return code;
     if (!beside.found)

@@ -6,7 +6,14 @@
 
 struct sfs_slots sfs_slots_of(struct sfs_json container)
 {
-    return (struct sfs_slots){sfs_json_begin(container), container.type == SFS_JSON_OBJECT};
+    return sfs_slots_over(container, NULL);
+}
+
+struct sfs_slots sfs_slots_over(struct sfs_json container, const struct sfs_json_skips *skips)
+{
+    struct sfs_slots slots = {sfs_json_begin(container), container.type == SFS_JSON_OBJECT};
+    slots.cursor.skips = skips;
+    return slots;
 }
 
 bool sfs_slots_next(struct sfs_slots *slots, struct sfs_slot *ret_slot)

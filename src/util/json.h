@@ -73,9 +73,11 @@ const char *sfs_json_type_name(enum sfs_json_type type);
 /* -- arrays and objects ----------------------------------------------------------------------- */
 
 /* A position between the members of one array or object; {0} is at the end of nothing. */
+struct sfs_json_skips;
 struct sfs_json_cursor {
     const char *at; /* behind the value given last: white space up to a comma or the last bracket */
     const char *end; /* the closing bracket */
+    const struct sfs_json_skips *skips; /* of the text, to step over what is large; may be NULL */
 };
 
 /* At the first member of `container`; at the end if it is neither an array nor an object. */

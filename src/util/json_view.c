@@ -3,6 +3,7 @@
 #include "util/json.h"
 
 #include "util/json_internal.h"
+#include "util/json_skip.h"
 
 const char *sfs_json_skip_string(const char *at, const char *end)
 {
@@ -130,9 +131,9 @@ struct sfs_json_cursor sfs_json_begin(struct sfs_json container)
 {
     bool holds = container.type == SFS_JSON_ARRAY || container.type == SFS_JSON_OBJECT;
     if (!holds || container.text.size < 2)
-        return (struct sfs_json_cursor){NULL, NULL};
+        return (struct sfs_json_cursor){0};
     const char *start = container.text.data;
-    return (struct sfs_json_cursor){start + 1, start + container.text.size - 1};
+    return (struct sfs_json_cursor){.at = start + 1, .end = start + container.text.size - 1};
 }
 
 static bool at_end(struct sfs_json_cursor *cursor)
@@ -141,13 +142,21 @@ static bool at_end(struct sfs_json_cursor *cursor)
     return false;
 }
 
+static const char *end_of_value(const struct sfs_json_cursor *cursor, const char *at)
+{
+    const struct sfs_json_span *span = NULL;
+    if (cursor->skips != NULL && at < cursor->end && (*at == '[' || *at == '{'))
+        span = sfs_json_skips_find(cursor->skips, at);
+    return span != NULL ? cursor->skips->text + span->end : sfs_json_skip_value(at, cursor->end);
+}
+
 /* The next value behind white space and the given separator. */
 static bool next_value(struct sfs_json_cursor *cursor, char separator, struct sfs_json *ret_value)
 {
     const char *at = sfs_json_skip_space(cursor->at, cursor->end);
     if (at < cursor->end && *at == separator)
         at = sfs_json_skip_space(at + 1, cursor->end);
-    const char *end = sfs_json_skip_value(at, cursor->end);
+    const char *end = end_of_value(cursor, at);
     if (end == at)
         return at_end(cursor);
     cursor->at = end;

@@ -16,7 +16,7 @@ libstorefs_la_SOURCES += \
 	src/util/json_number.c src/util/json_number.h \
 	src/util/json_scan.c \
 	src/util/json_string.c \
-	src/util/json_view.c \
+	src/util/json_skip.c src/util/json_skip.h src/util/json_view.c \
 	src/util/memory.c src/util/memory.h \
 	src/util/replacement.c \
 	src/util/utf8.c src/util/utf8.h

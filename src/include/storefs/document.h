@@ -154,6 +154,10 @@ SFS_API size_t sfs_document_cost(struct sfs_document *document);
 /* The value at a path. */
 SFS_API int sfs_document_find(struct sfs_document *document, struct sfs_document_path path,
                               struct sfs_bytes *ret_value, struct sfs_error *error);
+/* The value at a path below `from`, which must be of this document. */
+SFS_API int sfs_document_find_below(struct sfs_document *document, struct sfs_bytes from,
+                                    struct sfs_document_path path, struct sfs_bytes *ret_value,
+                                    struct sfs_error *error);
 /*
  * Calls `visit` with each member or element of `value`, which must be of this document: in the order
  * written, of duplicates the last only. `name` is decoded, or the index in digits; borrowed for the call. A
