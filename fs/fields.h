@@ -20,6 +20,7 @@
 struct fs_document {
     const struct sfs_record *record;
     struct sfs_document *document; /* NULL: not JSON, or too large to be shown as a tree */
+    uint64_t serial;               /* of the document in its space; no other ever has it */
 };
 /* NOT_FOUND. fs_document_close whatever it returns. */
 int fs_document_open(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
@@ -42,6 +43,14 @@ struct fs_field {
 /* Of a document's node, or a leaf's. NOT_FOUND once it, or what it is in, was removed. fs_field_free
  * whatever it returns. */
 int fs_field_of(struct fs_call *call, struct fs_node *node, struct fs_field *field);
+/* The key of it, and a path from a value that is known in `document`: *ret_from. The same errors. */
+int fs_field_from(struct fs_call *call, struct fs_node *node, const struct fs_document *document,
+                  struct fs_field *field, struct sfs_bytes *ret_from);
+/* The key alone: field->key. */
+int fs_field_key(struct fs_call *call, struct fs_node *node, struct fs_field *field);
+/* Where in the document its value was found, so that the next look begins there. */
+void fs_field_found(struct fs_call *call, struct fs_node *node, const struct fs_document *document,
+                    struct sfs_bytes value);
 /* Goes on to a name in it. PIECE or PLAIN; INVALID, NAME_TOO_LONG where no member has such a name. */
 int fs_field_enter(struct fs_call *call, struct fs_field *field, enum sfs_document_kind kind,
                    const char *name, enum fs_kind *ret_kind);
@@ -65,11 +74,12 @@ extern const struct fs_class fs_fields_leaf_class;
 
 /* What is at a node, or at a name in one. */
 struct fs_member {
-    struct fs_field field;
+    struct fs_field field; /* of fs_member_locate whole, else from some value above */
     struct fs_document document;
     struct sfs_bytes value; /* of the document; data NULL: it is no document, or a piece directory */
     enum fs_kind kind;      /* PIECE or not */
-    bool array;             /* it is in an array */
+    struct sfs_bytes above; /* the array or object that it is in, of fs_member_open_below */
+    bool array;             /* that is an array */
 };
 /* NOT_FOUND. fs_member_close whatever they return. */
 int fs_member_open(struct fs_call *call, struct fs_node *node, struct fs_member *member);
@@ -77,6 +87,8 @@ int fs_member_open(struct fs_call *call, struct fs_node *node, struct fs_member 
  * `dir` is gone; NOT_DIRECTORY: it is another value now; INVALID and NAME_TOO_LONG as fs_field_enter. */
 int fs_member_open_below(struct fs_call *call, struct fs_node *dir, const char *name,
                          struct fs_member *member);
+/* The same, with the whole path. */
+int fs_member_locate(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_member *member);
 void fs_member_close(struct fs_member *member);
 /* True for arrays, objects and pieces of names. */
 bool fs_member_is_directory(const struct fs_member *member);

@@ -13,6 +13,7 @@
 struct kept {
     uint64_t id;
     uint64_t revision;
+    uint64_t serial;
     struct sfs_document *document; /* NULL: free */
     uint64_t used;
 };
@@ -21,6 +22,7 @@ struct fs_document_cache {
     pthread_mutex_t lock;
     struct kept kept[KEPT];
     uint64_t clock;
+    uint64_t serials; /* given so far */
 };
 
 struct fs_document_cache *fs_document_cache_new(void)
@@ -50,20 +52,21 @@ void fs_document_cache_free(struct fs_document_cache *cache)
     free(cache);
 }
 
-/* The document of a revision, with one reference more; NULL: not kept. */
-static struct sfs_document *find(struct fs_document_cache *cache, const struct sfs_record *record)
+/* The document of its record's revision, if that is kept. */
+static bool find(struct fs_document_cache *cache, struct fs_document *document)
 {
-    struct sfs_document *found = NULL;
+    const struct sfs_record *record = document->record;
     pthread_mutex_lock(&cache->lock);
-    for (size_t i = 0; i < KEPT && found == NULL; i++) {
+    for (size_t i = 0; i < KEPT && document->document == NULL; i++) {
         struct kept *kept = &cache->kept[i];
         if (kept->document != NULL && kept->id == record->attributes.id && kept->revision == record->revision) {
             kept->used = ++cache->clock;
-            found = sfs_document_ref(kept->document);
+            document->document = sfs_document_ref(kept->document);
+            document->serial = kept->serial;
         }
     }
     pthread_mutex_unlock(&cache->lock);
-    return found;
+    return document->document != NULL;
 }
 
 /* The place for another: a free one, or one with an older revision, or the one not used for longest. */
@@ -101,13 +104,15 @@ static void shrink(struct fs_document_cache *cache, const struct kept *newest)
     }
 }
 
-static void keep(struct fs_document_cache *cache, const struct sfs_record *record,
-                 struct sfs_document *document)
+static void keep(struct fs_document_cache *cache, struct fs_document *document)
 {
+    const struct sfs_record *record = document->record;
     pthread_mutex_lock(&cache->lock);
     struct kept *kept = place_for(cache, record);
+    document->serial = ++cache->serials;
     sfs_document_unref(kept->document);
-    *kept = (struct kept){record->attributes.id, record->revision, sfs_document_ref(document), ++cache->clock};
+    *kept = (struct kept){record->attributes.id, record->revision, document->serial,
+                          sfs_document_ref(document->document), ++cache->clock};
     shrink(cache, kept);
     pthread_mutex_unlock(&cache->lock);
 }
@@ -133,7 +138,7 @@ static int read_document(struct fs_call *call, struct fs_space *space, struct sf
     struct sfs_error none;
     code = sfs_document_open(record->blob, &document->document, &none);
     if (code == 0)
-        keep(space->documents, record, document->document);
+        keep(space->documents, document);
     else if (code == SFS_E_UNSUPPORTED)
         code = 0;
     else
@@ -147,8 +152,7 @@ int fs_document_open(struct fs_call *call, struct fs_space *space, struct sfs_by
     int code = sfs_get(space->store, key, SFS_WANT_RECORD, &ret_document->record, &call->error);
     if (code < 0 || !may_be_document(ret_document->record))
         return code;
-    ret_document->document = find(space->documents, ret_document->record);
-    return ret_document->document != NULL ? 0 : read_document(call, space, key, ret_document);
+    return find(space->documents, ret_document) ? 0 : read_document(call, space, key, ret_document);
 }
 
 void fs_document_close(struct fs_document *document)

@@ -89,7 +89,7 @@ static int make_member(struct fs_call *call, struct fs_node *dir, const char *na
     int code = fs_fields_new_value(call, make, &json);
     if (code < 0)
         return code;
-    code = fs_member_open_below(call, dir, name, &member);
+    code = fs_member_locate(call, dir, name, &member);
     struct fs_node *pending = fs_leaf_pending(call, dir, name);
     if (code == 0 || (code == SFS_E_NOT_FOUND && pending != NULL))
         code = sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
@@ -215,7 +215,7 @@ static int remove_member(struct fs_call *call, struct fs_node *dir, const char *
     int code = remove_scratch(call, dir, name, directory);
     if (code != SFS_E_NOT_FOUND)
         return code;
-    code = fs_member_open_below(call, dir, name, &member);
+    code = fs_member_locate(call, dir, name, &member);
     if (code == 0 && member.kind == FS_KIND_PIECE) {
         code = remove_piece(call, dir, name, directory);
     } else if (code == 0) {
@@ -336,24 +336,18 @@ static int document_lookup(struct fs_call *call, struct fs_node *dir, const char
 /* An array has no gaps: the element before must be there. */
 static int check_gap(struct fs_call *call, const struct fs_member *member)
 {
-    struct sfs_document_path path = fs_field_path(&member->field);
-    struct sfs_bytes last = path.steps[path.count - 1];
-    struct sfs_bytes value = sfs_bytes(NULL, 0);
-    char before[32] = "";
-    struct sfs_bytes *steps = (struct sfs_bytes *)(void *)member->field.steps.data;
-    path.count--;
-    int code = sfs_document_find(member->document.document, path, &value, &call->error);
-    if (code < 0 || sfs_document_kind(value) != SFS_DOCUMENT_ARRAY || sfs_bytes_equal(last, SFS_LITERAL("0")))
-        return code;
-    memcpy(before, last.data, last.size); /* an index has at most 18 digits */
-    snprintf(before, sizeof(before), "%lu", strtoul(before, NULL, 10) - 1);
-    steps[path.count++] = sfs_string(before);
-    code = sfs_document_find(member->document.document, path, &value, &call->error);
-    steps[path.count - 1] = last;
+    char text[32] = "";
+    struct sfs_bytes last = fs_field_last(&member->field), value;
+    if (!member->array || sfs_bytes_equal(last, SFS_LITERAL("0")))
+        return 0;
+    memcpy(text, last.data, last.size); /* an index has at most 18 digits */
+    snprintf(text, sizeof(text), "%lu", strtoul(text, NULL, 10) - 1);
+    struct sfs_bytes before = sfs_string(text);
+    int code = sfs_document_find_below(member->document.document, member->above,
+                                       (struct sfs_document_path){&before, 1}, &value, &call->error);
     if (code != SFS_E_NOT_FOUND)
         return code;
-    return sfs_fail(&call->error, SFS_E_INVALID, "fields", "an array has no gaps: it has no element %s yet",
-                    before);
+    return sfs_fail(&call->error, SFS_E_INVALID, "fields", "an array has no gaps: it has no element %s yet", text);
 }
 
 static int document_create(struct fs_call *call, struct fs_node *dir, const char *name, mode_t mode,
@@ -361,7 +355,7 @@ static int document_create(struct fs_call *call, struct fs_node *dir, const char
 {
     struct fs_member member;
     struct fs_new new = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)}, .field = &member.field, .mode = mode};
-    int code = fs_member_open_below(call, dir, name, &member);
+    int code = fs_member_locate(call, dir, name, &member);
     bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
     new.scratch = free && fs_scratch_takes(call, name, info->flags, mode);
     if (new.scratch)

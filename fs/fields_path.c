@@ -39,29 +39,85 @@ static bool is_key(const struct fs_node *node)
     return node->kind == FS_KIND_OWN || node->kind == FS_KIND_PART;
 }
 
-/* From the key's node down. With the table's lock held. */
-static int add_nodes(const struct fs_node *node, struct fs_field *field)
+/* Whether the walk to a value can begin at this node: it is the key's, or was found in this document. */
+static bool is_known(const struct fs_node *node, uint64_t serial)
 {
-    if (is_key(node))
+    return is_key(node) || (node->document == serial && serial != 0 && node->kind == FS_KIND_PLAIN);
+}
+
+/* From a node that is known down. With the table's lock held. */
+static int add_nodes(const struct fs_node *node, uint64_t serial, struct fs_field *field,
+                     const struct fs_node **ret_known)
+{
+    *ret_known = node;
+    if (is_known(node, serial))
         return 0;
     if (node->name == NULL || node->parent == NULL)
         return SFS_E_NOT_FOUND;
-    int code = add_nodes(node->parent, field);
+    int code = add_nodes(node->parent, serial, field, ret_known);
     return code == 0 ? add_name(field, sfs_buffer_bytes(&node->text), node->kind != FS_KIND_PIECE) : code;
+}
+
+static int fail_walk(struct fs_call *call, int code)
+{
+    if (code == SFS_E_NOT_FOUND)
+        return sfs_fail(&call->error, code, "fields", "the member was removed while it was in use");
+    return code < 0 ? sfs_fail_memory(&call->error, "fields") : code;
+}
+
+/* The node of the key. Moves stay below that, so it is found once. With the table's lock held; NULL: the node is
+ * removed. */
+static struct fs_node *top_of(struct fs_node *node)
+{
+    struct fs_node *top = node;
+    while (!is_key(top) && top->top == NULL) {
+        if (top->name == NULL || top->parent == NULL)
+            return NULL;
+        top = top->parent;
+    }
+    node->top = is_key(top) ? top : top->top;
+    return node->top;
+}
+
+int fs_field_key(struct fs_call *call, struct fs_node *node, struct fs_field *field)
+{
+    fs_nodes_lock(call->fs->nodes);
+    struct fs_node *top = top_of(node);
+    fs_nodes_unlock(call->fs->nodes);
+    return top != NULL ? fs_keys_key(call, top, &field->key) : fail_walk(call, SFS_E_NOT_FOUND);
 }
 
 int fs_field_of(struct fs_call *call, struct fs_node *node, struct fs_field *field)
 {
+    const struct fs_node *top;
     fs_nodes_lock(call->fs->nodes);
-    int code = add_nodes(node, field);
-    while (code == 0 && !is_key(node))
-        node = node->parent;
+    int code = fail_walk(call, add_nodes(node, 0, field, &top));
     fs_nodes_unlock(call->fs->nodes);
-    if (code == SFS_E_NOT_FOUND)
-        return sfs_fail(&call->error, code, "fields", "the member was removed while it was in use");
-    if (code < 0)
-        return sfs_fail_memory(&call->error, "fields");
-    return fs_keys_key(call, node, &field->key);
+    return code == 0 ? fs_field_key(call, node, field) : code;
+}
+
+int fs_field_from(struct fs_call *call, struct fs_node *node, const struct fs_document *document,
+                  struct fs_field *field, struct sfs_bytes *ret_from)
+{
+    const struct fs_node *known;
+    struct sfs_bytes root = sfs_document_root(document->document);
+    fs_nodes_lock(call->fs->nodes);
+    int code = fail_walk(call, add_nodes(node, document->serial, field, &known));
+    *ret_from = root;
+    if (code == 0 && !is_key(known))
+        *ret_from = sfs_bytes((const char *)root.data + known->value.offset, (size_t)known->value.size);
+    fs_nodes_unlock(call->fs->nodes);
+    return code;
+}
+
+void fs_field_found(struct fs_call *call, struct fs_node *node, const struct fs_document *document,
+                    struct sfs_bytes value)
+{
+    struct sfs_bytes root = sfs_document_root(document->document);
+    fs_nodes_lock(call->fs->nodes);
+    node->document = document->serial;
+    node->value = (struct sfs_extent){(uint64_t)((const char *)value.data - (const char *)root.data), value.size};
+    fs_nodes_unlock(call->fs->nodes);
 }
 
 struct sfs_document_path fs_field_path(const struct fs_field *field)
@@ -208,18 +264,23 @@ uint64_t fs_fields_ino_below(uint64_t dir, const char *name)
 }
 
 /* With the table's lock held. A name that is gone does not matter any more. */
-static uint64_t ino_of(const struct fs_node *node)
+static uint64_t ino_of(struct fs_node *node)
 {
+    uint64_t now = node->space->moves + 1;
+    if (node->numbered == now)
+        return node->ino;
     if (node->kind == FS_KIND_ROOT || node->parent == NULL)
-        return mix(node->space->salt ^ UINT64_C(0x6669656c6473)) | (UINT64_C(3) << 62);
-    return fs_fields_ino_below(ino_of(node->parent), node->name != NULL ? node->name : "");
+        node->ino = mix(node->space->salt ^ UINT64_C(0x6669656c6473)) | (UINT64_C(3) << 62);
+    else
+        node->ino = fs_fields_ino_below(ino_of(node->parent), node->name != NULL ? node->name : "");
+    node->numbered = now;
+    return node->ino;
 }
 
 uint64_t fs_fields_ino(struct fs_node *node)
 {
     fs_nodes_lock(node->space->fs->nodes);
     uint64_t ino = ino_of(node);
-    node->ino = ino;
     fs_nodes_unlock(node->space->fs->nodes);
     return ino;
 }

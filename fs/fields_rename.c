@@ -74,11 +74,11 @@ static int rename_member(struct fs_call *call, const struct fs_name *source, con
     if (code == 0)
         code = commit_pending(call, dir, name);
     if (code == 0)
-        code = fs_member_open_below(call, dir, name, &from);
+        code = fs_member_locate(call, dir, name, &from);
     if (code == 0)
         code = from.array ? fs_place_check(call, dir, name) : 0;
     if (code == 0)
-        code = fs_member_open_below(call, to_dir, to_name, &to);
+        code = fs_member_locate(call, to_dir, to_name, &to);
     if (code == 0 || (code == SFS_E_NOT_FOUND && to.document.record != NULL))
         code = check_move(call, &from, &to);
     struct sfs_bytes key = sfs_buffer_bytes(&from.field.key);

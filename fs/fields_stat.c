@@ -10,23 +10,36 @@
 /* --- what is there --- */
 
 /* What a path leads to is gone, whatever is in its way now. */
-static int find_value(struct fs_call *call, struct fs_member *member)
+static int find_below(struct fs_call *call, struct fs_member *member, struct sfs_bytes from,
+                      struct sfs_document_path path)
 {
-    if (member->document.document == NULL) {
-        member->value = sfs_bytes(NULL, 0);
-        return fs_field_path(&member->field).count == 0 ? 0 : SFS_E_NOT_FOUND;
-    }
-    int code = sfs_document_find(member->document.document, fs_field_path(&member->field), &member->value,
-                                 &call->error);
+    int code = sfs_document_find_below(member->document.document, from, path, &member->value, &call->error);
     return code == SFS_E_NOT_DIRECTORY || code == SFS_E_INVALID ? SFS_E_NOT_FOUND : code;
+}
+
+static bool is_in_document(const struct fs_node *node)
+{
+    return node->kind == FS_KIND_PLAIN || node->kind == FS_KIND_PIECE;
 }
 
 static int open_value(struct fs_call *call, struct fs_node *node, struct fs_member *member)
 {
-    int code = fs_field_of(call, node, &member->field);
+    struct sfs_bytes from;
+    int code = fs_field_key(call, node, &member->field);
     if (code == 0)
         code = fs_document_open(call, node->space, sfs_buffer_bytes(&member->field.key), &member->document);
-    return code == 0 ? find_value(call, member) : code;
+    if (code < 0)
+        return code;
+    if (member->document.document == NULL) {
+        member->value = sfs_bytes(NULL, 0);
+        return is_in_document(node) ? SFS_E_NOT_FOUND : 0;
+    }
+    code = fs_field_from(call, node, &member->document, &member->field, &from);
+    if (code == 0)
+        code = find_below(call, member, from, fs_field_path(&member->field));
+    if (code == 0 && node->kind == FS_KIND_PLAIN)
+        fs_field_found(call, node, &member->document, member->value);
+    return code;
 }
 
 int fs_member_open(struct fs_call *call, struct fs_node *node, struct fs_member *member)
@@ -46,12 +59,30 @@ int fs_member_open_below(struct fs_call *call, struct fs_node *dir, const char *
     if (code == SFS_E_NOT_FOUND) /* not so of a free name */
         code = sfs_fail(&call->error, SFS_E_EXPIRED, "fields", "the array or object was removed");
     enum sfs_document_kind kind = sfs_document_kind(member->value);
+    member->above = member->value;
     member->array = kind == SFS_DOCUMENT_ARRAY;
     if (code == 0 && kind == SFS_DOCUMENT_SCALAR)
         code = sfs_fail(&call->error, SFS_E_NOT_DIRECTORY, "fields", "this is no array or object any more");
     if (code == 0)
         code = fs_field_enter(call, &member->field, kind, name, &member->kind);
-    return code == 0 && member->kind == FS_KIND_PLAIN ? find_value(call, member) : code;
+    if (code < 0 || member->kind != FS_KIND_PLAIN)
+        return code;
+    struct sfs_bytes last = fs_field_last(&member->field);
+    return find_below(call, member, member->above, (struct sfs_document_path){&last, 1});
+}
+
+int fs_member_locate(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_member *member)
+{
+    struct fs_field whole = {0};
+    int found = fs_member_open_below(call, dir, name, member);
+    if (found != 0 && found != SFS_E_NOT_FOUND)
+        return found;
+    int code = fs_field_of(call, dir, &whole);
+    if (code == 0)
+        code = fs_field_enter(call, &whole, sfs_document_kind(member->above), name, &member->kind);
+    fs_field_free(&member->field);
+    member->field = whole;
+    return code < 0 ? code : found;
 }
 
 void fs_member_close(struct fs_member *member)
@@ -151,6 +182,8 @@ int fs_member_entry(struct fs_call *call, struct fs_node *dir, const char *name,
         fs_node_forget(call->fs, entry->node->id, 1);
         return code;
     }
+    if (entry->node->kind == FS_KIND_PLAIN && member->value.data != NULL)
+        fs_field_found(call, entry->node, &member->document, member->value);
     entry->timeout = 0;
     entry->st.st_ino = (ino_t)fs_fields_ino(entry->node);
     if (class == &fs_fields_leaf_class)

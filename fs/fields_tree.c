@@ -122,7 +122,7 @@ int fs_fields_locate(struct fs_call *call, struct fs_node *dir, const char *name
 {
     if (dir->class == &fs_fields_document_class) {
         struct fs_member member;
-        int code = fs_member_open_below(call, dir, name, &member);
+        int code = fs_member_locate(call, dir, name, &member);
         *field = member.field;
         member.field = (struct fs_field){0};
         fs_member_close(&member);

@@ -114,6 +114,7 @@ static void unname(struct fs_nodes *nodes, struct fs_node *node)
     free(node->name_key);
     node->name_key = NULL;
     node->name = NULL;
+    node->numbered = 0;
 }
 
 /* True if the node is in the name table afterwards. Takes over `key` in any case. */
@@ -413,6 +414,7 @@ static void adopt(struct fs_nodes *nodes, struct fs_node *node, const struct fs_
     node->parent->children--;
     name->parent->children++;
     node->parent = name->parent;
+    node->top = NULL;
     node->kind = name->kind;
     node->text = side->text;
     side->text = old;

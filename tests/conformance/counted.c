@@ -98,6 +98,30 @@ int memcmp(const void *a, const void *b, size_t size)
     return 0;
 }
 
+#ifdef COUNTED_ALLOCATIONS
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *data, size_t size);
+
+void *malloc(size_t size)
+{
+    count(&counted_calls()->allocations, 1);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t number, size_t size)
+{
+    count(&counted_calls()->allocations, 1);
+    return __libc_calloc(number, size);
+}
+
+void *realloc(void *data, size_t size)
+{
+    count(&counted_calls()->allocations, 1);
+    return __libc_realloc(data, size);
+}
+#endif
+
 /* SQLite's own header is not needed, and not there where this is compiled for a command. */
 int sqlite3_step(void *statement);
 

@@ -4,18 +4,19 @@
 
 /*
  * Counts what a process does, as a measure that does not depend on the machine: calls on files, names
- * read from directories, comparisons (memcmp) and steps of SQLite's machine. counted.c defines these
+ * read from directories, comparisons (memcmp), steps of SQLite's machine and allocations. counted.c defines these
  * functions in place of libc's and SQLite's: in the program that it is linked to, or loaded in front
  * of a command (LD_PRELOAD), where the counters are then in the file $COUNTED_CALLS.
  */
 #include <stdatomic.h>
 
-/* The file holds this, too: four numbers of eight bytes. */
+/* The file holds this, too: five numbers of eight bytes. */
 struct counted {
     atomic_ullong files;
     atomic_ullong names;
     atomic_ullong compares;
     atomic_ullong steps;
+    atomic_ullong allocations; /* only where it is compiled with COUNTED_ALLOCATIONS */
 };
 
 /* The counters of this process, thread-safe; they only grow. */

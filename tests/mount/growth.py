@@ -2,11 +2,11 @@
 """One request in a mount is counted in a directory of some files and in one of ten times as many:
 growth.py CALLS PID MOUNT KEYS SIZE prints what each costs the daemon PID, growth.py compare SMALL LARGE FACTOR SIZE
 looks at two such tables and says on standard error which requests cost more, growth.py fill DIRECTORY SIZE makes
-the files. CALLS is the file of the daemon's counters (tests/conformance/counted.h)."""
+the files. growth.py members CALLS PID FIELDS DEPTH WIDTH is the same of members of the document FIELDS/doc. CALLS is the file of the daemon's counters (tests/conformance/counted.h)."""
 import contextlib, mmap, os, struct, sys, time
 
 REPEATS = 3
-KINDS = ("files", "names", "compares", "steps")
+KINDS = ("files", "names", "compares", "steps", "allocations")
 
 
 def fill(directory, size):
@@ -127,6 +127,77 @@ class Requests:
         assert os.listdir(f"{self.d}/small{i}") == []
 
 
+class Members:
+    """The same in an object of so many members, so many levels deep in a document, which is there already."""
+
+    def __init__(self, fields, depth, width):
+        self.width, self.made = width, 0
+        self.fd = os.open(f"{fields}/doc", os.O_RDONLY)
+        for _ in range(depth):
+            above, self.fd = self.fd, os.open("d", os.O_RDONLY, dir_fd=self.fd)
+            os.close(above)
+        os.stat("m0", dir_fd=self.fd)
+
+    def _open(self, name, flags=os.O_RDONLY):
+        return os.open(name, flags, 0o600, dir_fd=self.fd)
+
+    def _write(self, name, flags=os.O_TRUNC):
+        fd = self._open(name, os.O_WRONLY | flags)
+        os.write(fd, b"new")
+        os.close(fd)
+
+    def stat(self, i):
+        assert os.stat(f"m{i}", dir_fd=self.fd).st_size == 2
+
+    def stat_absent(self, i):
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(f"n{i}", dir_fd=self.fd)
+            raise AssertionError
+
+    def stat_directory(self, i):
+        os.stat("o", dir_fd=self.fd)
+
+    def read(self, i):
+        fd = self._open(f"m{i + 3}")
+        assert os.read(fd, 10) == b"1\n"
+        os.close(fd)
+
+    def list_small(self, i):
+        fd = self._open("o")
+        assert os.listdir(fd) == []
+        os.close(fd)
+
+    def scratch(self, i):
+        self._write(f"s{i}~", os.O_CREAT)
+
+    def change_create(self, i):
+        self._write(f"new{i}", os.O_CREAT)
+
+    def change_overwrite(self, i):
+        self._write(f"m{i}")
+
+    def change_append(self, i):
+        self._write(f"m{i + 3}", os.O_APPEND)
+
+    def change_put_scratch(self, i):
+        os.rename(f"s{i}~", f"m{i + 6}", src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def change_rename(self, i):
+        os.rename(f"m{i}", f"renamed{i}", src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def change_mkdir(self, i):
+        os.mkdir(f"made{i}", dir_fd=self.fd)
+
+    def change_rmdir(self, i):
+        os.rmdir(f"made{i}", dir_fd=self.fd)
+
+    def change_unlink(self, i):
+        os.unlink(f"renamed{i}", dir_fd=self.fd)
+
+    def change_time(self, i):
+        os.utime(f"m{i + 9}", dir_fd=self.fd)
+
+
 class Daemon:
     def __init__(self, calls, pid):
         self.calls, self.tasks = calls, f"/proc/{pid}/task"
@@ -143,7 +214,7 @@ class Daemon:
         """When what the kernel sends behind a request has come in and is done."""
         before = None
         while True:
-            now = struct.unpack("4Q", self.calls[:32])
+            now = struct.unpack("5Q", self.calls[:40])
             if now == before and self.idle():
                 return now
             before = now
@@ -155,12 +226,16 @@ class Daemon:
         return [b - a for a, b in zip(before, self.counters())]
 
 
-def measure(daemon, mount, keys, size):
-    requests = Requests(mount, keys, size)
-    names = [name for name in vars(Requests) if name[0] != "_" and name not in ("new", "at")]
+def measure_requests(daemon, requests):
+    names = [name for name in vars(type(requests)) if name[0] != "_" and name not in ("new", "at")]
     for name in names:
         costs = [daemon.cost(getattr(requests, name), i) for i in range(REPEATS)]
         print(name, *(sorted(one)[REPEATS // 2] for one in zip(*costs)), flush=True)
+
+
+def measure(daemon, mount, keys, size):
+    requests = Requests(mount, keys, size)
+    measure_requests(daemon, requests)
     for name in ("first_listing", "listing"):
         print(name, *daemon.cost(lambda i: os.listdir(requests.d), 0), flush=True)
 
@@ -171,13 +246,15 @@ def read_table(path):
 
 
 def compare(small, large, factor, size):
-    """A listing costs its entries, each looked at once; all else what the search in a larger tree costs."""
+    """A listing costs its entries, and a change of a document its members and levels, each looked at once; all else what
+    the search in a larger tree costs."""
     bad = 0
     small, large = read_table(small), read_table(large)
     for name, before in small.items():
         after = large[name]
-        allowed = dict.fromkeys(KINDS, 2 * factor if "listing" in name else 2)
-        if "listing" not in name:
+        all_read = "listing" in name or "change_" in name
+        allowed = dict.fromkeys(KINDS, 2 * factor if all_read else 2)
+        if not all_read:
             allowed["compares"] = 3
         grown = [kind for kind, a, b in zip(KINDS, before, after) if b > allowed[kind] * a + 60]
         if name == "listing" and after[0] > 1.1 * size + 100:
@@ -193,10 +270,13 @@ def compare(small, large, factor, size):
 def main():
     if sys.argv[1] == "fill":
         fill(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "members":
+        with open(sys.argv[2], "r+b") as file, mmap.mmap(file.fileno(), 40) as calls:
+            measure_requests(Daemon(calls, int(sys.argv[3])), Members(sys.argv[4], int(sys.argv[5]), int(sys.argv[6])))
     elif sys.argv[1] == "compare":
         sys.exit(compare(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])) > 0)
     else:
-        with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), 32) as calls:
+        with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), 40) as calls:
             measure(Daemon(calls, int(sys.argv[2])), sys.argv[3], sys.argv[4], int(sys.argv[5]))
 
 
