@@ -145,7 +145,7 @@ int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *
 #define FS_SCRATCH_BYTES_MAX (UINT64_C(256) << 20) /* of all of them */
 
 /* Whether a new file of this name is one, made with these flags and mode of open(2), or renamed to (0). */
-bool fs_scratch_takes(struct fs_call *call, const char *name, int flags, mode_t mode);
+bool fs_scratch_takes(const char *name, int flags, mode_t mode);
 /* Whether no member gets this name. */
 bool fs_scratch_is_name(struct sfs_bytes name);
 /* Makes one of a member that was taken out, with its text, whose buffer it takes over. Without memory: none. */

@@ -357,7 +357,7 @@ static int document_create(struct fs_call *call, struct fs_node *dir, const char
     struct fs_new new = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)}, .field = &member.field, .mode = mode};
     int code = fs_member_locate(call, dir, name, &member);
     bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
-    new.scratch = free && fs_scratch_takes(call, name, info->flags, mode);
+    new.scratch = free && fs_scratch_takes(name, info->flags, mode);
     if (new.scratch)
         code = 0;
     else if (code == SFS_E_NOT_FOUND && (code = fs_scratch_check(call, name, info->flags)) == 0)

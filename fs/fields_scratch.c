@@ -42,18 +42,17 @@ bool fs_scratch_is_name(struct sfs_bytes name)
     return is_in_table(text);
 }
 
-/* As mkstemp(3) makes files, where that can be told from the umask's doing; sed sets that, too. */
-static bool is_temporary(struct fs_call *call, const char *name, int flags, mode_t mode)
+/* As mkstemp(3) makes files, and rsync those of programs. Others are made to be written only, or not for their owner
+ * alone; but for a umask of 077. */
+static bool is_temporary(int flags, mode_t mode)
 {
     const int all = O_CREAT | O_EXCL | O_ACCMODE;
-    if ((flags & all) != (O_CREAT | O_EXCL | O_RDWR) || (mode & 07777) != 0600)
-        return false;
-    return (fuse_req_ctx(call->request)->umask & 0077) != 0077 || fnmatch("sed??????", name, 0) == 0;
+    return (flags & all) == (O_CREAT | O_EXCL | O_RDWR) && (mode & 07677) == 0600;
 }
 
-bool fs_scratch_takes(struct fs_call *call, const char *name, int flags, mode_t mode)
+bool fs_scratch_takes(const char *name, int flags, mode_t mode)
 {
-    return is_in_table(name) || is_temporary(call, name, flags, mode);
+    return is_in_table(name) || is_temporary(flags, mode);
 }
 
 int fs_scratch_check(struct fs_call *call, const char *name, int flags)
@@ -272,7 +271,7 @@ static int rename_found(struct fs_call *call, struct fs_node *node, const struct
                    ? sfs_fail(&call->error, SFS_E_INVALID, "fields", "a temporary file cannot be exchanged")
                    : fs_fields_locate(call, to->parent, to->name, &field);
     bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
-    if (free && fs_scratch_takes(call, to->name, 0, 0))
+    if (free && fs_scratch_takes(to->name, 0, 0))
         code = move(call, from, to, flags);
     else if (code == 0 || code == SFS_E_NOT_FOUND)
         code = put(call, node, from, to, &field, flags == RENAME_NOREPLACE);

@@ -13,7 +13,8 @@
 static int check_mode(struct fs_call *call, const struct fs_node *node, const struct stat *want, int mask,
                       const struct stat *st)
 {
-    bool same = !(mask & FUSE_SET_ATTR_MODE) || (want->st_mode & 07777) == (st->st_mode & 07777);
+    mode_t kept = S_ISDIR(st->st_mode) ? 0777 : 0666; /* a member is no program */
+    bool same = !(mask & FUSE_SET_ATTR_MODE) || (want->st_mode & kept) == (st->st_mode & kept);
     same = same && (!(mask & FUSE_SET_ATTR_UID) || want->st_uid == st->st_uid);
     same = same && (!(mask & FUSE_SET_ATTR_GID) || want->st_gid == st->st_gid);
     if (same || node->author == call->pid)

@@ -108,7 +108,7 @@ static int directory_create(struct fs_call *call, struct fs_node *dir, const cha
     struct fs_field field = {0};
     int code = find_key(call, dir, name, &target, &field);
     struct fs_new new = {.place = target.name, .field = &field, .mode = mode};
-    new.scratch = code == 0 && !target.exists && fs_scratch_takes(call, name, info->flags, mode);
+    new.scratch = code == 0 && !target.exists && fs_scratch_takes(name, info->flags, mode);
     if (code == 0 && !target.exists)
         code = fs_scratch_check(call, name, info->flags);
     if (code == 0)
