@@ -580,29 +580,6 @@ static void test_large(void **state)
 }
 
 /* More members than can be listed: found out, not cut. */
-static void test_too_many(void **state)
-{
-    size_t size = 2 * (size_t)SFS_DOCUMENT_CHILDREN_MAX + 3;
-    void *data;
-    struct sfs_blob *blob = sfs_blob_alloc(size, &data);
-    struct sfs_document *document;
-    struct sfs_error error;
-    struct seen seen = {0};
-    char *text = data;
-    (void)state;
-    assert_non_null(blob);
-    for (size_t i = 0; i < size; i++)
-        text[i] = i % 2 ? '1' : ',';
-    text[0] = '[';
-    text[size - 1] = ']';
-    assert_int_equal(sfs_document_open(blob, &document, &error), 0);
-    assert_int_equal(sfs_document_visit(document, sfs_document_root(document), see, &seen, &error),
-                     SFS_E_TOO_LARGE);
-    assert_int_equal(seen.count, 0);
-    sfs_document_unref(document);
-    sfs_blob_unref(blob);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -612,7 +589,6 @@ int main(void)
         cmocka_unit_test(test_attributes),  cmocka_unit_test(test_revision),
         cmocka_unit_test(test_writers),
         cmocka_unit_test(test_reading),     cmocka_unit_test(test_large),
-        cmocka_unit_test(test_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
