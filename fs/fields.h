@@ -43,7 +43,8 @@ struct fs_field {
 /* Of a document's node, or a leaf's. NOT_FOUND once it, or what it is in, was removed. fs_field_free
  * whatever it returns. */
 int fs_field_of(struct fs_call *call, struct fs_node *node, struct fs_field *field);
-/* The key of it, and a path from a value that is known in `document`: *ret_from. The same errors. */
+/* The key of it, and a path from a value that is known in `document`: *ret_from. The same errors.
+ */
 int fs_field_from(struct fs_call *call, struct fs_node *node, const struct fs_document *document,
                   struct fs_field *field, struct sfs_bytes *ret_from);
 /* The key alone: field->key. */
@@ -88,14 +89,17 @@ int fs_member_open(struct fs_call *call, struct fs_node *node, struct fs_member 
 int fs_member_open_below(struct fs_call *call, struct fs_node *dir, const char *name,
                          struct fs_member *member);
 /* The same, with the whole path. */
-int fs_member_locate(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_member *member);
+int fs_member_locate(struct fs_call *call, struct fs_node *dir, const char *name,
+                     struct fs_member *member);
 void fs_member_close(struct fs_member *member);
 /* True for arrays, objects and pieces of names. */
 bool fs_member_is_directory(const struct fs_member *member);
 /* Of what a member is, owner and times from its record. `node` is its own. */
-int fs_member_stat(struct fs_call *call, struct fs_node *node, const struct fs_member *member, struct stat *st);
+int fs_member_stat(struct fs_call *call, struct fs_node *node, const struct fs_member *member,
+                   struct stat *st);
 /* The time of change that a member keeps while it has this text; NULL: that of its document. */
-void fs_member_set_time(struct fs *fs, struct fs_node *node, const struct sfs_buffer *text, int64_t modified);
+void fs_member_set_time(struct fs *fs, struct fs_node *node, const struct sfs_buffer *text,
+                        int64_t modified);
 /* The entry of a name: a document's member, or a key's own. */
 int fs_member_entry(struct fs_call *call, struct fs_node *dir, const char *name,
                     const struct fs_name *place, const struct fs_member *member,
@@ -104,8 +108,8 @@ int fs_fields_stat(struct fs_call *call, struct fs_node *node, struct stat *st);
 /* fields_set.c */
 int fs_fields_set(struct fs_call *call, struct fs_node *node, const struct stat *want, int mask,
                   struct stat *st);
-int fs_fields_xattr_set(struct fs_call *call, struct fs_node *node, const char *name, struct sfs_bytes value,
-                        unsigned flags);
+int fs_fields_xattr_set(struct fs_call *call, struct fs_node *node, const char *name,
+                        struct sfs_bytes value, unsigned flags);
 
 /* --- listings: fields_list.c --- */
 
@@ -116,14 +120,17 @@ int fs_fields_list(struct fs_call *call, struct fs_open *open, uint64_t offset, 
 /* --- changes: fields_change.c --- */
 
 /* The class of arrays and objects, and what fields_rename.c adds to it. */
-int fs_fields_rename(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_node *to_dir,
-                     const char *to_name, unsigned flags);
-/* Where a name leads that is a member or could be one, or a key: 0, or NOT_FOUND where it is free. Also INVALID, and
- * as fs_keys_find. fs_field_free whatever it returns. */
-int fs_fields_locate(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_field *field);
-/* Puts a new member, or the document of a new key: EXISTS. It goes before `before`, where that is there. */
-int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
-                      struct sfs_bytes json, struct sfs_bytes before, uint64_t *ret_revision);
+int fs_fields_rename(struct fs_call *call, struct fs_node *dir, const char *name,
+                     struct fs_node *to_dir, const char *to_name, unsigned flags);
+/* Where a name leads that is a member or could be one, or a key: 0, or NOT_FOUND where it is free.
+ * Also INVALID, and as fs_keys_find. fs_field_free whatever it returns. */
+int fs_fields_locate(struct fs_call *call, struct fs_node *dir, const char *name,
+                     struct fs_field *field);
+/* Puts a new member, or the document of a new key: EXISTS. It goes before `before`, where that is
+ * there. */
+int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field,
+                      mode_t mode, struct sfs_bytes json, struct sfs_bytes before,
+                      uint64_t *ret_revision);
 /* Takes away again what fs_fields_put_new has put for a leaf, if the document still has that revision. */
 void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t revision);
 /* mkdir and mknod of a regular file: what they put; PERMISSION of all else. */
@@ -137,20 +144,24 @@ int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *
 /* --- scratch files: fields_scratch.c --- */
 
 /*
- * Files beside the members that are none: what editors and copy programs make on their way. They are in the mount's
- * memory until they are removed, or renamed to a member. In fields/ a new file is one if its name is in the table of
- * fields_scratch.c, or if it is made as mkstemp(3) does.
+ * Files beside the members that are none: what editors and copy programs make on their way. They
+ * are in the mount's memory until they are removed, or renamed to a member. In fields/ a new file
+ * is one if its name is in the table of fields_scratch.c, or if it is made as mkstemp(3) does.
  */
 #define FS_SCRATCH_MAX 1000 /* files of a space: of more, the oldest that nobody has open goes */
 #define FS_SCRATCH_BYTES_MAX (UINT64_C(256) << 20) /* of all of them */
 
-/* Whether a new file of this name is one, made with these flags and mode of open(2), or renamed to (0). */
+/* Whether a new file of this name is one, made with these flags and mode of open(2), or renamed to
+ * (0). */
 bool fs_scratch_takes(const char *name, int flags, mode_t mode);
 /* Whether no member gets this name. */
 bool fs_scratch_is_name(struct sfs_bytes name);
-/* Makes one of a member that was taken out, with its text, whose buffer it takes over. Without memory: none. */
-void fs_scratch_make(struct fs_call *call, struct fs_node *dir, struct sfs_bytes member, struct sfs_buffer *text);
-/* PERMISSION for what an editor asks to learn whether it may rename files: it writes them in place then. */
+/* Makes one of a member that was taken out, with its text, whose buffer it takes over. Without
+ * memory: none. */
+void fs_scratch_make(struct fs_call *call, struct fs_node *dir, struct sfs_bytes member,
+                     struct sfs_buffer *text);
+/* PERMISSION for what an editor asks to learn whether it may rename files: it writes them in place
+ * then. */
 int fs_scratch_check(struct fs_call *call, const char *name, int flags);
 /* The scratch file of a name, with one look-up more; NULL: there is none. */
 struct fs_node *fs_scratch_find(struct fs_call *call, struct fs_node *dir, const char *name);
@@ -165,18 +176,22 @@ struct fs_leaf;
 /* The size has changed. With the leaf's lock held. */
 void fs_scratch_count(struct fs_space *space, struct fs_leaf *leaf);
 /* Renames one, to another scratch name or to a member. 1: there is none of this name. */
-int fs_scratch_rename(struct fs_call *call, const struct fs_name *from, const struct fs_name *to, unsigned flags);
+int fs_scratch_rename(struct fs_call *call, const struct fs_name *from, const struct fs_name *to,
+                      unsigned flags);
 
 /* --- where members stood: fields_place.c --- */
 
 /*
- * What a process has just taken out of an object or array, and what stood behind it: who removes a member and makes
- * it again, or makes it after it was renamed, puts it where it was; and who removes an element finds nothing there
- * for a while, and may not remove those behind it, which have moved up.
+ * What a process has just taken out of an object or array, and what stood behind it: who removes a
+ * member and makes it again, or makes it after it was renamed, puts it where it was; and who
+ * removes an element finds nothing there for a while, and may not remove those behind it, which
+ * have moved up.
  */
-void fs_place_note(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name, struct sfs_bytes behind);
+void fs_place_note(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name,
+                   struct sfs_bytes behind);
 /* True: it was just there, before *before (appended), and is forgotten now. */
-bool fs_place_take(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name, struct sfs_buffer *before);
+bool fs_place_take(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name,
+                   struct sfs_buffer *before);
 /* Whether the caller has just removed this element. */
 bool fs_place_hides(struct fs_call *call, struct fs_node *dir, const char *name);
 /* CONFLICT for an element that has moved up. */
@@ -186,7 +201,8 @@ void fs_place_free(struct fs_node *dir);
 
 /* --- files: fields_leaf.c, fields_commit.c --- */
 
-/* The content of an open file, or of a scratch file, shared by all handles of a node; node->data. */
+/* The content of an open file, or of a scratch file, shared by all handles of a node; node->data.
+ */
 struct fs_leaf {
     pthread_mutex_t lock; /* of all members; may be taken inside the node table's lock */
     pthread_cond_t settled;
@@ -196,11 +212,12 @@ struct fs_leaf {
     bool created;         /* never committed */
     bool exclusive;       /* … and nobody else may have made it */
     uint64_t made;        /* by O_EXCL: revision of the document with the empty text, until there is another; 0: not */
-    bool scratch;         /* it is beside the members: nothing is committed, and it stays when it is closed */
-    size_t counted;       /* bytes of it in space->scratch_bytes */
-    bool placed;          /* created: it goes before … */
+    bool scratch; /* it is beside the members: nothing is committed, and it stays when it is closed
+                   */
+    size_t counted;           /* bytes of it in space->scratch_bytes */
+    bool placed;              /* created: it goes before … */
     struct sfs_buffer before; /* … this member or index, where that is there */
-    bool timed;           /* `written` was set by a program */
+    bool timed;               /* `written` was set by a program */
     bool unlinked;        /* its name is gone: nothing is committed any more */
     bool refused;         /* its last commit failed */
     bool whole;           /* was emptied: the content replaces whatever is there */
@@ -247,13 +264,14 @@ int fs_leaf_create(struct fs_call *call, const struct fs_new *new, struct fs_ope
                    struct fuse_file_info *info, struct fs_entry *entry);
 /* Whether it is a scratch file now. */
 bool fs_leaf_is_scratch(struct fs *fs, struct fs_node *node);
-/* A scratch file's content becomes the value of a member of `dir`, or key: `field`, with `exclusive` only if that is
- * free. */
-int fs_leaf_put(struct fs_call *call, struct fs_node *node, struct fs_node *dir, const struct fs_field *field,
-                bool exclusive);
+/* A scratch file's content becomes the value of a member of `dir`, or key: `field`, with
+ * `exclusive` only if that is free. */
+int fs_leaf_put(struct fs_call *call, struct fs_node *node, struct fs_node *dir,
+                const struct fs_field *field, bool exclusive);
 /* A scratch file is one no more; who has it open keeps it, without the name. */
 void fs_leaf_abandon(struct fs *fs, struct fs_node *node);
-/* Keeps attributes of a file that is scratch or being written; false: it is as its document has it. */
+/* Keeps attributes of a file that is scratch or being written; false: it is as its document has it.
+ */
 bool fs_leaf_set(struct fs *fs, struct fs_node *node, const struct stat *want, int mask);
 int fs_fields_sync(struct fs_call *call, struct fs_node *node);
 

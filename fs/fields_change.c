@@ -32,15 +32,18 @@ static int put_new(void *context, struct sfs_bytes text, struct sfs_buffer *out,
 {
     const struct put *put = context;
     if (text.data != NULL)
-        return put->before.size > 0 ? sfs_document_text_insert(text, put->path, put->before, put->json, out, error)
-                                    : sfs_document_text_set(text, put->path, put->json, SFS_DOCUMENT_ADD, out, error);
+        return put->before.size > 0
+                   ? sfs_document_text_insert(text, put->path, put->before, put->json, out, error)
+                   : sfs_document_text_set(text, put->path, put->json, SFS_DOCUMENT_ADD, out,
+                                           error);
     if (put->path.count > 0)
         return sfs_fail(error, SFS_E_NOT_FOUND, "fields", "the document was deleted by somebody else");
     return sfs_buffer_add(out, put->json) != 0 || sfs_buffer_byte(out, '\n') != 0 ? sfs_fail_memory(error, "fields") : 0;
 }
 
-int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
-                      struct sfs_bytes json, struct sfs_bytes before, uint64_t *ret_revision)
+int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs_field *field,
+                      mode_t mode, struct sfs_bytes json, struct sfs_bytes before,
+                      uint64_t *ret_revision)
 {
     struct put put = {fs_field_path(field), json, before};
     struct sfs_attributes attributes = {0};
@@ -71,8 +74,8 @@ int fs_fields_new_value(struct fs_call *call, const struct fs_make *make, struct
     return 0;
 }
 
-static int put_member(struct fs_call *call, struct fs_node *dir, const struct fs_field *field, mode_t mode,
-                      struct sfs_bytes json)
+static int put_member(struct fs_call *call, struct fs_node *dir, const struct fs_field *field,
+                      mode_t mode, struct sfs_bytes json)
 {
     struct sfs_buffer before = {0};
     (void)fs_place_take(call, dir, fs_field_last(field), &before);
@@ -153,7 +156,8 @@ static int remove_piece(struct fs_call *call, struct fs_node *dir, const char *n
     return code;
 }
 
-static int remove_scratch(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+static int remove_scratch(struct fs_call *call, struct fs_node *dir, const char *name,
+                          bool directory)
 {
     struct fs_node *node = fs_scratch_find(call, dir, name);
     if (node == NULL)
@@ -195,7 +199,8 @@ static int remove_found(struct fs_call *call, struct fs_node *dir, const char *n
 {
     struct sfs_bytes key = sfs_buffer_bytes(&member->field.key);
     struct sfs_bytes last = fs_field_last(&member->field);
-    struct removal removal = {.path = fs_field_path(&member->field), .directory = directory, .find = !member->array};
+    struct removal removal = {
+        .path = fs_field_path(&member->field), .directory = directory, .find = !member->array};
     int code = member->array ? fs_place_check(call, dir, name) : 0;
     if (code == 0)
         code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, NULL, &call->error);
@@ -343,21 +348,25 @@ static int check_gap(struct fs_call *call, const struct fs_member *member)
     memcpy(text, last.data, last.size); /* an index has at most 18 digits */
     snprintf(text, sizeof(text), "%lu", strtoul(text, NULL, 10) - 1);
     struct sfs_bytes before = sfs_string(text);
-    int code = sfs_document_find_below(member->document.document, member->above,
-                                       (struct sfs_document_path){&before, 1}, &value, &call->error);
+    int code =
+        sfs_document_find_below(member->document.document, member->above,
+                                (struct sfs_document_path){&before, 1}, &value, &call->error);
     if (code != SFS_E_NOT_FOUND)
         return code;
-    return sfs_fail(&call->error, SFS_E_INVALID, "fields", "an array has no gaps: it has no element %s yet", text);
+    return sfs_fail(&call->error, SFS_E_INVALID, "fields",
+                    "an array has no gaps: it has no element %s yet", text);
 }
 
 static int document_create(struct fs_call *call, struct fs_node *dir, const char *name, mode_t mode,
                            struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry)
 {
     struct fs_member member;
-    struct fs_new new = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)}, .field = &member.field, .mode = mode};
+    struct fs_new new = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)},
+                         .field = &member.field,
+                         .mode = mode};
     int code = fs_member_locate(call, dir, name, &member);
     bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
-    new.scratch = free && fs_scratch_takes(name, info->flags, mode);
+    new.scratch = free &&fs_scratch_takes(name, info->flags, mode);
     if (new.scratch)
         code = 0;
     else if (code == SFS_E_NOT_FOUND && (code = fs_scratch_check(call, name, info->flags)) == 0)

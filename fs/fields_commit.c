@@ -81,8 +81,8 @@ static int look(const struct taken *taken, struct sfs_bytes text, struct sfs_byt
 }
 
 /* Puts the value in the place of the backup, whose text is kept: the member gets its name back. */
-static int put_back(struct taken *taken, struct sfs_bytes text, struct sfs_document_path backup, struct sfs_bytes json,
-                    struct sfs_buffer *out, struct sfs_error *error)
+static int put_back(struct taken *taken, struct sfs_bytes text, struct sfs_document_path backup,
+                    struct sfs_bytes json, struct sfs_buffer *out, struct sfs_error *error)
 {
     struct sfs_buffer back = {0};
     int code = sfs_document_text_move(text, backup, taken->path, 0, &back, error);
@@ -93,11 +93,12 @@ static int put_back(struct taken *taken, struct sfs_bytes text, struct sfs_docum
 }
 
 /*
- * Before an editor makes a file, it may rename the one of that name to a backup, "k" to "k~". That was a member until
- * now, so that nothing could be lost; it is a scratch file from here on. 1: `before` is no such backup.
+ * Before an editor makes a file, it may rename the one of that name to a backup, "k" to "k~". That
+ * was a member until now, so that nothing could be lost; it is a scratch file from here on. 1:
+ * `before` is no such backup.
  */
-static int put_over_backup(struct taken *taken, struct sfs_bytes text, struct sfs_bytes json, struct sfs_buffer *out,
-                           struct sfs_error *error)
+static int put_over_backup(struct taken *taken, struct sfs_bytes text, struct sfs_bytes json,
+                           struct sfs_buffer *out, struct sfs_error *error)
 {
     struct sfs_document_path backup = taken->path;
     struct sfs_buffer steps = {0};
@@ -127,12 +128,15 @@ static int put_value(struct taken *taken, struct sfs_bytes text, bool there, str
                      struct sfs_buffer *out, struct sfs_error *error)
 {
     if (text.data == NULL) /* a new key: its document is a line */
-        return sfs_buffer_add(out, json) != 0 || sfs_buffer_byte(out, '\n') != 0 ? sfs_fail_memory(error, "fields") : 0;
+        return sfs_buffer_add(out, json) != 0 || sfs_buffer_byte(out, '\n') != 0
+                   ? sfs_fail_memory(error, "fields")
+                   : 0;
     if (!taken->placed || there)
         return sfs_document_text_set(text, taken->path, json, 0, out, error);
     int code = put_over_backup(taken, text, json, out, error);
     if (code == 1)
-        code = sfs_document_text_insert(text, taken->path, sfs_buffer_bytes(&taken->before), json, out, error);
+        code = sfs_document_text_insert(text, taken->path, sfs_buffer_bytes(&taken->before), json,
+                                        out, error);
     return code;
 }
 
@@ -140,7 +144,8 @@ static int put_value(struct taken *taken, struct sfs_bytes text, bool there, str
 static bool is_element(const struct taken *taken)
 {
     return taken->placed && taken->path.count > 0 &&
-           sfs_bytes_equal(taken->path.steps[taken->path.count - 1], sfs_buffer_bytes(&taken->before));
+           sfs_bytes_equal(taken->path.steps[taken->path.count - 1],
+                           sfs_buffer_bytes(&taken->before));
 }
 
 static int edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error)
@@ -164,7 +169,8 @@ static int edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, st
 
 bool fs_leaf_is_due(const struct fs_leaf *leaf, enum fs_dirt level, const struct fs_open *open)
 {
-    return leaf->opens > 0 && leaf->level >= level && leaf->level != FS_CLEAN && !leaf->unlinked && !leaf->scratch &&
+    return leaf->opens > 0 && leaf->level >= level && leaf->level != FS_CLEAN && !leaf->unlinked &&
+           !leaf->scratch &&
            (open == NULL || leaf->writers == 1 || fs_authors_have(&leaf->authors, open));
 }
 
@@ -266,8 +272,8 @@ static void taken_free(struct taken *taken)
 /* --- committing --- */
 
 /* *ret_revision: that of the document, where it has changed. */
-static int put_taken(struct fs_call *call, struct fs_node *node, const struct fs_field *field, struct taken *taken,
-                     bool durable, uint64_t *ret_revision)
+static int put_taken(struct fs_call *call, struct fs_node *node, const struct fs_field *field,
+                     struct taken *taken, bool durable, uint64_t *ret_revision)
 {
     struct sfs_attributes attributes = {0};
     struct sfs_document_options options = {
@@ -283,14 +289,16 @@ static int put_taken(struct fs_call *call, struct fs_node *node, const struct fs
     attributes.gid = leaf->last.st_gid;
     pthread_mutex_unlock(&leaf->lock);
     taken->path = fs_field_path(field);
-    int code = sfs_document_edit(node->space->store, sfs_buffer_bytes(&field->key), edit, taken, &options,
-                                 &call->error);
+    int code = sfs_document_edit(node->space->store, sfs_buffer_bytes(&field->key), edit, taken,
+                                 &options, &call->error);
     if (code == 0)
-        fs_fields_tell(call, node->space, sfs_buffer_bytes(&field->key), taken->created && taken->path.count == 0);
+        fs_fields_tell(call, node->space, sfs_buffer_bytes(&field->key),
+                       taken->created && taken->path.count == 0);
     return code;
 }
 
-static int commit(struct fs_call *call, struct fs_node *node, struct taken *taken, uint64_t *ret_sequence)
+static int commit(struct fs_call *call, struct fs_node *node, struct taken *taken,
+                  uint64_t *ret_sequence)
 {
     struct fs_field field = {0};
     uint64_t revision = 0;
@@ -348,8 +356,8 @@ static void settle(struct fs_node *node, struct fs_leaf *leaf, struct taken *tak
     pthread_mutex_unlock(&leaf->lock);
 }
 
-int fs_leaf_put(struct fs_call *call, struct fs_node *node, struct fs_node *dir, const struct fs_field *field,
-                bool exclusive)
+int fs_leaf_put(struct fs_call *call, struct fs_node *node, struct fs_node *dir,
+                const struct fs_field *field, bool exclusive)
 {
     struct fs_leaf *leaf = node->data;
     struct taken taken = {.created = true, .exclusive = exclusive, .whole = true};

@@ -340,7 +340,8 @@ static int grow(struct fs_call *call, struct fs_space *space, struct fs_leaf *le
     if (size <= content->size)
         return 0;
     if (leaf->scratch && space->scratch_bytes + (size - content->size) > FS_SCRATCH_BYTES_MAX)
-        return sfs_fail(&call->error, SFS_E_NO_SPACE, "fields", "the temporary files in fields/ would have over %d MiB",
+        return sfs_fail(&call->error, SFS_E_NO_SPACE, "fields",
+                        "the temporary files in fields/ would have over %d MiB",
                         (int)(FS_SCRATCH_BYTES_MAX >> 20));
     if (sfs_buffer_reserve(content, (size_t)size - content->size) != 0)
         return sfs_fail_memory(&call->error, "fields");
@@ -380,7 +381,8 @@ static void settle(struct fs_leaf *leaf)
     if (!leaf->scratch)
         sfs_buffer_free(&leaf->content);
     sfs_buffer_free(&leaf->base);
-    leaf->created = leaf->exclusive = leaf->unlinked = leaf->whole = leaf->patched = leaf->placed = false;
+    leaf->created = leaf->exclusive = leaf->unlinked = leaf->whole = leaf->patched = leaf->placed =
+        false;
     leaf->made = 0;
     leaf->level = FS_CLEAN;
     (void)fs_authors_take(&leaf->authors);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making files in fields/: members that their document gets when they are committed, and scratch files.
+ * Making files in fields/: members that their document gets when they are committed, and scratch
+ * files.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "fs/fields.h"
 
-static int taken(struct fs_call *call, const char *name, const struct fs_entry *entry, bool exclusive)
+static int taken(struct fs_call *call, const char *name, const struct fs_entry *entry,
+                 bool exclusive)
 {
     if (exclusive)
         return sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
@@ -16,14 +18,17 @@ static int taken(struct fs_call *call, const char *name, const struct fs_entry *
     return 0;
 }
 
-/* A member looks like its document; a key gets owner and mode from who makes it, as a scratch file does. */
-static void new_attributes(struct fs_call *call, const struct fs_new *new, struct sfs_attributes *attributes)
+/* A member looks like its document; a key gets owner and mode from who makes it, as a scratch file
+ * does. */
+static void new_attributes(struct fs_call *call, const struct fs_new *new,
+                           struct sfs_attributes *attributes)
 {
     struct fs_call quiet = *call;
     struct fs_node *dir = new->place.parent;
     struct stat st = {0};
     if (new->scratch) {
-        *attributes = (struct sfs_attributes){.mode = new->mode & 07777, .uid = call->uid, .gid = call->gid};
+        *attributes =
+            (struct sfs_attributes){.mode = new->mode & 07777, .uid = call->uid, .gid = call->gid};
     } else if (dir->class == &fs_fields_directory_class) {
         fs_keys_new_attributes(call, dir, new->mode, attributes);
         attributes->mode &= 0666;
@@ -46,21 +51,24 @@ static void begin(struct fs_leaf *leaf, const struct fs_new *new, bool exclusive
     leaf->level = FS_OPENED;
     leaf->timed = false;
     leaf->written = fs_now();
-    leaf->last = (struct stat){.st_mode = S_IFREG | (attributes->mode & 07777), .st_nlink = 1, .st_blksize = 4096,
-                               .st_uid = attributes->uid, .st_gid = attributes->gid,
+    leaf->last = (struct stat){.st_mode = S_IFREG | (attributes->mode & 07777),
+                               .st_nlink = 1,
+                               .st_blksize = 4096,
+                               .st_uid = attributes->uid,
+                               .st_gid = attributes->gid,
                                .st_atim = fs_time(leaf->written)};
 }
 
 /* A leaf that no document has. */
-static int make(struct fs_call *call, const struct fs_new *new, bool exclusive, struct fs_open *open,
-                struct fs_entry *entry)
+static int make(struct fs_call *call, const struct fs_new *new, bool exclusive,
+                struct fs_open *open, struct fs_entry *entry)
 {
     const struct fs_name *place = &new->place;
     struct fs_node *dir = place->parent;
     struct sfs_attributes attributes = {0};
     new_attributes(call, new, &attributes);
-    entry->node = fs_node_intern(call->fs, dir, place->name, &fs_fields_leaf_class, dir->space, place->kind,
-                                 place->text);
+    entry->node = fs_node_intern(call->fs, dir, place->name, &fs_fields_leaf_class, dir->space,
+                                 place->kind, place->text);
     if (entry->node == NULL)
         return sfs_fail_memory(&call->error, "fields");
     struct fs_leaf *leaf = fs_leaf_of(call->fs, entry->node);
@@ -72,7 +80,7 @@ static int make(struct fs_call *call, const struct fs_new *new, bool exclusive, 
         return code;
     }
     struct sfs_buffer before = {0};
-    bool placed = !new->scratch && fs_place_take(call, dir, fs_field_last(new->field), &before);
+    bool placed = !new->scratch &&fs_place_take(call, dir, fs_field_last(new->field), &before);
     pthread_mutex_lock(&leaf->lock);
     begin(leaf, new, exclusive, &attributes);
     leaf->placed = placed;
@@ -109,8 +117,8 @@ static int make_now(struct fs_call *call, const struct fs_new *new, struct fs_op
     struct sfs_buffer before = {0};
     uint64_t revision = 0;
     (void)fs_place_take(call, dir, fs_field_last(new->field), &before);
-    int code = fs_fields_put_new(call, dir, new->field, new->mode, SFS_LITERAL("\"\""), sfs_buffer_bytes(&before),
-                                 &revision);
+    int code = fs_fields_put_new(call, dir, new->field, new->mode, SFS_LITERAL("\"\""),
+                                 sfs_buffer_bytes(&before), &revision);
     sfs_buffer_free(&before);
     if (code == 0)
         code = dir->class->lookup(call, dir, new->place.name, entry);

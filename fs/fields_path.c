@@ -39,7 +39,8 @@ static bool is_key(const struct fs_node *node)
     return node->kind == FS_KIND_OWN || node->kind == FS_KIND_PART;
 }
 
-/* Whether the walk to a value can begin at this node: it is the key's, or was found in this document. */
+/* Whether the walk to a value can begin at this node: it is the key's, or was found in this
+ * document. */
 static bool is_known(const struct fs_node *node, uint64_t serial)
 {
     return is_key(node) || (node->document == serial && serial != 0 && node->kind == FS_KIND_PLAIN);
@@ -65,8 +66,8 @@ static int fail_walk(struct fs_call *call, int code)
     return code < 0 ? sfs_fail_memory(&call->error, "fields") : code;
 }
 
-/* The node of the key. Moves stay below that, so it is found once. With the table's lock held; NULL: the node is
- * removed. */
+/* The node of the key. Moves stay below that, so it is found once. With the table's lock held;
+ * NULL: the node is removed. */
 static struct fs_node *top_of(struct fs_node *node)
 {
     struct fs_node *top = node;
@@ -105,7 +106,8 @@ int fs_field_from(struct fs_call *call, struct fs_node *node, const struct fs_do
     int code = fail_walk(call, add_nodes(node, document->serial, field, &known));
     *ret_from = root;
     if (code == 0 && !is_key(known))
-        *ret_from = sfs_bytes((const char *)root.data + known->value.offset, (size_t)known->value.size);
+        *ret_from =
+            sfs_bytes((const char *)root.data + known->value.offset, (size_t)known->value.size);
     fs_nodes_unlock(call->fs->nodes);
     return code;
 }
@@ -116,7 +118,8 @@ void fs_field_found(struct fs_call *call, struct fs_node *node, const struct fs_
     struct sfs_bytes root = sfs_document_root(document->document);
     fs_nodes_lock(call->fs->nodes);
     node->document = document->serial;
-    node->value = (struct sfs_extent){(uint64_t)((const char *)value.data - (const char *)root.data), value.size};
+    node->value = (struct sfs_extent){
+        (uint64_t)((const char *)value.data - (const char *)root.data), value.size};
     fs_nodes_unlock(call->fs->nodes);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where members stood: the last one that was taken out of each array and object, by whom, and what was behind it.
- * Kept at the node of the array or object, under the node table's lock.
+ * Where members stood: the last one that was taken out of each array and object, by whom, and what
+ * was behind it. Kept at the node of the array or object, under the node table's lock.
  */
 #include <stdlib.h>
 
@@ -54,7 +54,8 @@ static void set(struct fs_call *call, struct fs_node *dir, struct place *place)
     place_free(old);
 }
 
-void fs_place_note(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name, struct sfs_bytes behind)
+void fs_place_note(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name,
+                   struct sfs_bytes behind)
 {
     if (dir->class == &fs_fields_document_class)
         set(call, dir, place_new(call, name, behind));
@@ -64,10 +65,12 @@ void fs_place_note(struct fs_call *call, struct fs_node *dir, struct sfs_bytes n
 static struct place *own(struct fs_call *call, struct fs_node *dir)
 {
     struct place *place = dir->class == &fs_fields_document_class ? dir->data : NULL;
-    return place != NULL && place->pid == call->pid && place->until > fs_monotonic_ms() ? place : NULL;
+    return place != NULL && place->pid == call->pid && place->until > fs_monotonic_ms() ? place
+                                                                                        : NULL;
 }
 
-bool fs_place_take(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name, struct sfs_buffer *before)
+bool fs_place_take(struct fs_call *call, struct fs_node *dir, struct sfs_bytes name,
+                   struct sfs_buffer *before)
 {
     fs_nodes_lock(call->fs->nodes);
     struct place *place = own(call, dir);
@@ -97,8 +100,10 @@ static bool removed_index(struct fs_call *call, struct fs_node *dir, uint64_t *r
     fs_nodes_lock(call->fs->nodes);
     struct place *place = own(call, dir);
     /* An element's place is its own index. */
-    bool found = place != NULL && sfs_bytes_equal(sfs_buffer_bytes(&place->name), sfs_buffer_bytes(&place->behind)) &&
-                 sfs_buffer_text(&place->name) == 0;
+    bool found =
+        place != NULL &&
+        sfs_bytes_equal(sfs_buffer_bytes(&place->name), sfs_buffer_bytes(&place->behind)) &&
+        sfs_buffer_text(&place->name) == 0;
     if (found)
         *ret_index = strtoull(place->name.data, NULL, 10);
     fs_nodes_unlock(call->fs->nodes);
@@ -117,7 +122,8 @@ int fs_place_check(struct fs_call *call, struct fs_node *dir, const char *name)
     if (!removed_index(call, dir, &index) || strtoull(name, NULL, 10) < index)
         return 0;
     return sfs_fail(&call->error, SFS_E_CONFLICT, "fields",
-                    "element %s has another index since element %lu was removed: remove elements from the highest "
+                    "element %s has another index since element %lu was removed: remove elements "
+                    "from the highest "
                     "index down",
                     name, (unsigned long)index);
 }

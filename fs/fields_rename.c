@@ -20,17 +20,20 @@ static int move_flags(struct fs_call *call, unsigned flags, unsigned *ret_flags)
         *ret_flags = SFS_DOCUMENT_EXCHANGE;
         return 0;
     default:
-        return sfs_fail(&call->error, SFS_E_INVALID, "fields", "rename does not have such flags here");
+        return sfs_fail(&call->error, SFS_E_INVALID, "fields",
+                        "rename does not have such flags here");
     }
 }
 
-static int check_move(struct fs_call *call, const struct fs_member *from, const struct fs_member *to)
+static int check_move(struct fs_call *call, const struct fs_member *from,
+                      const struct fs_member *to)
 {
     if (!sfs_bytes_equal(sfs_buffer_bytes(&from->field.key), sfs_buffer_bytes(&to->field.key)))
         return sfs_fail(&call->error, SFS_E_CROSS, "fields",
                         "a member cannot be renamed from one document to another: copy it");
     if (from->kind == FS_KIND_PIECE || to->kind == FS_KIND_PIECE)
-        return sfs_fail(&call->error, SFS_E_CROSS, "fields", "a piece of a long name cannot be renamed");
+        return sfs_fail(&call->error, SFS_E_CROSS, "fields",
+                        "a piece of a long name cannot be renamed");
     return 0;
 }
 
@@ -63,8 +66,8 @@ static void moved(struct fs_call *call, const struct fs_name *source, const stru
     fs_fields_tell(call, source->parent->space, sfs_buffer_bytes(&from->field.key), false);
 }
 
-static int rename_member(struct fs_call *call, const struct fs_name *source, const struct fs_name *target,
-                         unsigned flags)
+static int rename_member(struct fs_call *call, const struct fs_name *source,
+                         const struct fs_name *target, unsigned flags)
 {
     struct fs_node *dir = source->parent, *to_dir = target->parent;
     const char *name = source->name, *to_name = target->name;
@@ -83,8 +86,8 @@ static int rename_member(struct fs_call *call, const struct fs_name *source, con
         code = check_move(call, &from, &to);
     struct sfs_bytes key = sfs_buffer_bytes(&from.field.key);
     if (code == 0)
-        code = sfs_document_move(dir->space->store, key, fs_field_path(&from.field), fs_field_path(&to.field),
-                                 how, &call->error);
+        code = sfs_document_move(dir->space->store, key, fs_field_path(&from.field),
+                                 fs_field_path(&to.field), how, &call->error);
     if (code == 0)
         moved(call, source, target, &from, &to, flags == RENAME_EXCHANGE);
     fs_member_close(&from);
@@ -92,8 +95,8 @@ static int rename_member(struct fs_call *call, const struct fs_name *source, con
     return code;
 }
 
-int fs_fields_rename(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_node *to_dir,
-                     const char *to_name, unsigned flags)
+int fs_fields_rename(struct fs_call *call, struct fs_node *dir, const char *name,
+                     struct fs_node *to_dir, const char *to_name, unsigned flags)
 {
     struct fs_name source = {dir, name, FS_KIND_PLAIN, sfs_string(name)};
     struct fs_name target = {to_dir, to_name, FS_KIND_PLAIN, sfs_string(to_name)};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scratch files of fields/: which names they have, and which there are. Each is a leaf whose node has one look-up
- * more than the kernel's, so that it stays, and is in its space's list, under the node table's lock.
+ * Scratch files of fields/: which names they have, and which there are. Each is a leaf whose node
+ * has one look-up more than the kernel's, so that it stays, and is in its space's list, under the
+ * node table's lock.
  */
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -11,10 +12,11 @@
 
 #include "fs/fields.h"
 
-/* Names that no member gets through this mount. One that a member has all the same is that member. */
+/* Names that no member gets through this mount. One that a member has all the same is that member.
+ */
 static const char *const patterns[] = {
-    "*~",                    /* backups of vim, emacs and nano */
-    ".?*.sw[a-z]",           /* swap files of vim, lock files of nano */
+    "*~",          /* backups of vim, emacs and nano */
+    ".?*.sw[a-z]", /* swap files of vim, lock files of nano */
     ".?*.sw[a-z]x",
     ".#*",                   /* locks of emacs */
     "#*#",                   /* what emacs saves by itself */
@@ -42,8 +44,8 @@ bool fs_scratch_is_name(struct sfs_bytes name)
     return is_in_table(text);
 }
 
-/* As mkstemp(3) makes files, and rsync those of programs. Others are made to be written only, or not for their owner
- * alone; but for a umask of 077. */
+/* As mkstemp(3) makes files, and rsync those of programs. Others are made to be written only, or
+ * not for their owner alone; but for a umask of 077. */
 static bool is_temporary(int flags, mode_t mode)
 {
     const int all = O_CREAT | O_EXCL | O_ACCMODE;
@@ -59,8 +61,10 @@ int fs_scratch_check(struct fs_call *call, const char *name, int flags)
 {
     if (strcmp(name, VIM_ASKS) != 0 || (flags & (O_EXCL | O_NOFOLLOW)) != (O_EXCL | O_NOFOLLOW))
         return 0;
-    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields",
-                    "'%s' made in this way is vim's test whether it should rename files: here it should not", name);
+    return sfs_fail(
+        &call->error, SFS_E_PERMISSION, "fields",
+        "'%s' made in this way is vim's test whether it should rename files: here it should not",
+        name);
 }
 
 /* --- which there are --- */
@@ -142,8 +146,8 @@ static int make_room(struct fs_call *call, struct fs_space *space)
         fs_leaf_abandon(call->fs, oldest);
         fs_node_forget(call->fs, oldest->id, 1);
     } else if (count >= FS_SCRATCH_MAX) {
-        return sfs_fail(&call->error, SFS_E_NO_SPACE, "fields", "there are %d temporary files in fields/ already",
-                        FS_SCRATCH_MAX);
+        return sfs_fail(&call->error, SFS_E_NO_SPACE, "fields",
+                        "there are %d temporary files in fields/ already", FS_SCRATCH_MAX);
     }
     return 0;
 }
@@ -175,20 +179,24 @@ static void adopt(struct fs_call *call, struct fs_node *node, struct sfs_buffer 
     if (leaf->written == 0)
         leaf->written = fs_now();
     if (leaf->last.st_mode == 0)
-        leaf->last = (struct stat){.st_mode = S_IFREG | 0600, .st_nlink = 1, .st_blksize = 4096, .st_uid = call->uid,
+        leaf->last = (struct stat){.st_mode = S_IFREG | 0600,
+                                   .st_nlink = 1,
+                                   .st_blksize = 4096,
+                                   .st_uid = call->uid,
                                    .st_gid = call->gid};
     fs_scratch_count(node->space, leaf);
     pthread_mutex_unlock(&leaf->lock);
 }
 
-void fs_scratch_make(struct fs_call *call, struct fs_node *dir, struct sfs_bytes member, struct sfs_buffer *text)
+void fs_scratch_make(struct fs_call *call, struct fs_node *dir, struct sfs_bytes member,
+                     struct sfs_buffer *text)
 {
     struct fs_call quiet = *call;
     struct sfs_buffer name = {0};
     struct fs_node *node = NULL;
     if (fs_field_name(member, sfs_bytes(NULL, 0), &name) == 0 && sfs_buffer_text(&name) == 0)
-        node = fs_node_intern(call->fs, dir, name.data, &fs_fields_leaf_class, dir->space, FS_KIND_PLAIN,
-                              sfs_buffer_bytes(&name));
+        node = fs_node_intern(call->fs, dir, name.data, &fs_fields_leaf_class, dir->space,
+                              FS_KIND_PLAIN, sfs_buffer_bytes(&name));
     if (node != NULL) {
         adopt(&quiet, node, text);
         fs_node_forget(call->fs, node->id, 1);
@@ -236,7 +244,8 @@ void fs_scratch_count(struct fs_space *space, struct fs_leaf *leaf)
 /* --- renaming --- */
 
 /* To another scratch name. */
-static int move(struct fs_call *call, const struct fs_name *from, const struct fs_name *to, unsigned flags)
+static int move(struct fs_call *call, const struct fs_name *from, const struct fs_name *to,
+                unsigned flags)
 {
     struct fs_node *there = fs_scratch_find(call, to->parent, to->name);
     int code = 0;
@@ -250,8 +259,8 @@ static int move(struct fs_call *call, const struct fs_name *from, const struct f
 }
 
 /* To a member, or to a key. */
-static int put(struct fs_call *call, struct fs_node *node, const struct fs_name *from, const struct fs_name *to,
-               const struct fs_field *field, bool exclusive)
+static int put(struct fs_call *call, struct fs_node *node, const struct fs_name *from,
+               const struct fs_name *to, const struct fs_field *field, bool exclusive)
 {
     int code = fs_leaf_put(call, node, to->parent, field, exclusive);
     if (code < 0)
@@ -268,7 +277,8 @@ static int rename_found(struct fs_call *call, struct fs_node *node, const struct
 {
     struct fs_field field = {0};
     int code = flags & ~(unsigned)RENAME_NOREPLACE
-                   ? sfs_fail(&call->error, SFS_E_INVALID, "fields", "a temporary file cannot be exchanged")
+                   ? sfs_fail(&call->error, SFS_E_INVALID, "fields",
+                              "a temporary file cannot be exchanged")
                    : fs_fields_locate(call, to->parent, to->name, &field);
     bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
     if (free && fs_scratch_takes(to->name, 0, 0))
@@ -279,7 +289,8 @@ static int rename_found(struct fs_call *call, struct fs_node *node, const struct
     return code;
 }
 
-int fs_scratch_rename(struct fs_call *call, const struct fs_name *from, const struct fs_name *to, unsigned flags)
+int fs_scratch_rename(struct fs_call *call, const struct fs_name *from, const struct fs_name *to,
+                      unsigned flags)
 {
     struct fs_node *node = fs_scratch_find(call, from->parent, from->name);
     if (node == NULL)

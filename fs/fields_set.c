@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attributes that programs set in fields/: a member has those of its key, a scratch file has its own.
+ * Attributes that programs set in fields/: a member has those of its key, a scratch file has its
+ * own.
  */
 #include <sys/stat.h>
 
 #include "fs/fields.h"
 
 /*
- * Programs that copy set mode and owner of what they have just written: a member has those of its key, and that is
- * no failure of theirs. Anybody else who sets them wants something that is not done here.
+ * Programs that copy set mode and owner of what they have just written: a member has those of its
+ * key, and that is no failure of theirs. Anybody else who sets them wants something that is not
+ * done here.
  */
-static int check_mode(struct fs_call *call, const struct fs_node *node, const struct stat *want, int mask,
-                      const struct stat *st)
+static int check_mode(struct fs_call *call, const struct fs_node *node, const struct stat *want,
+                      int mask, const struct stat *st)
 {
     mode_t kept = S_ISDIR(st->st_mode) ? 0777 : 0666; /* a member is no program */
     bool same = !(mask & FUSE_SET_ATTR_MODE) || (want->st_mode & kept) == (st->st_mode & kept);
@@ -46,7 +48,8 @@ static int set_times(struct fs_call *call, struct fs_node *node, const struct st
     if (code == 0)
         code = sfs_batch_new(&batch, &call->error);
     if (code == 0)
-        code = sfs_batch_attributes(batch, sfs_buffer_bytes(&field.key), &attributes, times, &call->error);
+        code = sfs_batch_attributes(batch, sfs_buffer_bytes(&field.key), &attributes, times,
+                                    &call->error);
     if (code == 0) {
         code = fs_keys_apply(call, node->space, batch, false, NULL);
         batch = NULL;
@@ -72,7 +75,8 @@ int fs_fields_set(struct fs_call *call, struct fs_node *node, const struct stat 
         code = kept ? 0 : check_mode(call, node, want, mask, st);
     if (code == 0 && mask & FUSE_SET_ATTR_SIZE)
         code = leaf ? fs_leaf_truncate(call, node, (uint64_t)want->st_size)
-                    : sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "fields", "a directory has no size to set");
+                    : sfs_fail(&call->error, SFS_E_IS_DIRECTORY, "fields",
+                               "a directory has no size to set");
     if (code == 0 && mask & times && !kept) {
         code = set_times(call, node, want, mask);
         if (code == SFS_E_NOT_FOUND)
@@ -84,12 +88,13 @@ int fs_fields_set(struct fs_call *call, struct fs_node *node, const struct stat 
 /* --- extended attributes --- */
 
 /* Copy programs take this for a file system without them, and go on. */
-int fs_fields_xattr_set(struct fs_call *call, struct fs_node *node, const char *name, struct sfs_bytes value,
-                        unsigned flags)
+int fs_fields_xattr_set(struct fs_call *call, struct fs_node *node, const char *name,
+                        struct sfs_bytes value, unsigned flags)
 {
     (void)node;
     (void)value;
     (void)flags;
     return sfs_fail(&call->error, SFS_E_UNSUPPORTED, "fields",
-                    "there are no extended attributes in fields/, such as '%s': set them in keys/", name);
+                    "there are no extended attributes in fields/, such as '%s': set them in keys/",
+                    name);
 }

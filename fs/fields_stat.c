@@ -13,7 +13,8 @@
 static int find_below(struct fs_call *call, struct fs_member *member, struct sfs_bytes from,
                       struct sfs_document_path path)
 {
-    int code = sfs_document_find_below(member->document.document, from, path, &member->value, &call->error);
+    int code = sfs_document_find_below(member->document.document, from, path, &member->value,
+                                       &call->error);
     return code == SFS_E_NOT_DIRECTORY || code == SFS_E_INVALID ? SFS_E_NOT_FOUND : code;
 }
 
@@ -71,7 +72,8 @@ int fs_member_open_below(struct fs_call *call, struct fs_node *dir, const char *
     return find_below(call, member, member->above, (struct sfs_document_path){&last, 1});
 }
 
-int fs_member_locate(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_member *member)
+int fs_member_locate(struct fs_call *call, struct fs_node *dir, const char *name,
+                     struct fs_member *member)
 {
     struct fs_field whole = {0};
     int found = fs_member_open_below(call, dir, name, member);
@@ -111,10 +113,12 @@ static uint64_t hash_of(const struct sfs_buffer *text)
 }
 
 /*
- * A member's time of change is that of its document; but where the member is as it was when it was looked at before,
- * it keeps the time that it had then. So it does not change with its neighbours, as long as the kernel knows it.
+ * A member's time of change is that of its document; but where the member is as it was when it was
+ * looked at before, it keeps the time that it had then. So it does not change with its neighbours,
+ * as long as the kernel knows it.
  */
-static void keep_time(struct fs *fs, struct fs_node *node, uint64_t revision, uint64_t hash, struct stat *st)
+static void keep_time(struct fs *fs, struct fs_node *node, uint64_t revision, uint64_t hash,
+                      struct stat *st)
 {
     fs_nodes_lock(fs->nodes);
     if (node->attribute_revision != 0 && node->page_revision == hash)
@@ -126,7 +130,8 @@ static void keep_time(struct fs *fs, struct fs_node *node, uint64_t revision, ui
     fs_nodes_unlock(fs->nodes);
 }
 
-void fs_member_set_time(struct fs *fs, struct fs_node *node, const struct sfs_buffer *text, int64_t modified)
+void fs_member_set_time(struct fs *fs, struct fs_node *node, const struct sfs_buffer *text,
+                        int64_t modified)
 {
     fs_nodes_lock(fs->nodes);
     node->attribute_revision = text != NULL;
@@ -135,7 +140,8 @@ void fs_member_set_time(struct fs *fs, struct fs_node *node, const struct sfs_bu
     fs_nodes_unlock(fs->nodes);
 }
 
-static int stat_scalar(struct fs_call *call, struct fs_node *node, const struct fs_member *member, struct stat *st)
+static int stat_scalar(struct fs_call *call, struct fs_node *node, const struct fs_member *member,
+                       struct stat *st)
 {
     struct sfs_buffer text = {0};
     int code = fs_leaf_text(call, member->value, &text);
@@ -146,7 +152,8 @@ static int stat_scalar(struct fs_call *call, struct fs_node *node, const struct 
     return code;
 }
 
-int fs_member_stat(struct fs_call *call, struct fs_node *node, const struct fs_member *member, struct stat *st)
+int fs_member_stat(struct fs_call *call, struct fs_node *node, const struct fs_member *member,
+                   struct stat *st)
 {
     const struct sfs_record *record = member->document.record;
     fs_keys_stat_record(node->space, record, st);

@@ -108,7 +108,7 @@ static int directory_create(struct fs_call *call, struct fs_node *dir, const cha
     struct fs_field field = {0};
     int code = find_key(call, dir, name, &target, &field);
     struct fs_new new = {.place = target.name, .field = &field, .mode = mode};
-    new.scratch = code == 0 && !target.exists && fs_scratch_takes(name, info->flags, mode);
+    new.scratch = code == 0 && !target.exists &&fs_scratch_takes(name, info->flags, mode);
     if (code == 0 && !target.exists)
         code = fs_scratch_check(call, name, info->flags);
     if (code == 0)
@@ -118,7 +118,8 @@ static int directory_create(struct fs_call *call, struct fs_node *dir, const cha
     return code;
 }
 
-int fs_fields_locate(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_field *field)
+int fs_fields_locate(struct fs_call *call, struct fs_node *dir, const char *name,
+                     struct fs_field *field)
 {
     if (dir->class == &fs_fields_document_class) {
         struct fs_member member;
@@ -146,8 +147,10 @@ static int directory_rename(struct fs_call *call, struct fs_node *dir, const cha
     int code = fs_scratch_rename(call, &from, &to, flags);
     if (code != 1)
         return code;
-    return sfs_fail(&call->error, SFS_E_PERMISSION, "fields",
-                    "a key cannot be renamed in fields/: rename it in keys/, as in mv keys/%s keys/%s", name, to_name);
+    return sfs_fail(
+        &call->error, SFS_E_PERMISSION, "fields",
+        "a key cannot be renamed in fields/: rename it in keys/, as in mv keys/%s keys/%s", name,
+        to_name);
 }
 
 /* A document is a directory or a file by its content, which a listing does not read: who wants to know looks

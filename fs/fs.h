@@ -61,7 +61,8 @@ struct fs_space {
         uint64_t version; /* … of the store */
         char name[256];
     } absent;              /* the name that was looked up last and not found */
-    struct sfs_buffer scratch; /* struct fs_node *: scratch files of fields/, under the node table's lock */
+    struct sfs_buffer
+        scratch; /* struct fs_node *: scratch files of fields/, under the node table's lock */
     _Atomic uint64_t scratch_bytes; /* … and their size together */
     uint64_t next_id; /* of records that are still to be made; reserved for this mount up to … */
     uint64_t ids_end;

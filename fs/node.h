@@ -57,10 +57,12 @@ struct fs_node {
     bool touched;           /* … and it is to be written to the marker */
     int64_t directory_before; /* the time that the store had for it then; INT64_MIN: not looked at
                                  yet */
-    _Atomic pid_t author;   /* fields/: the process that made or wrote it last through this mount; 0: none */
-    struct fs_node *top;    /* fields/: the node of its key; NULL: not looked for */
-    uint64_t numbered;      /* fields/: `ino` is right while its space has had so many moves, and one; 0: it is not */
-    uint64_t document;      /* fields/: the document (fs_document.serial) in which its value is … */
+    _Atomic pid_t
+        author; /* fields/: the process that made or wrote it last through this mount; 0: none */
+    struct fs_node *top; /* fields/: the node of its key; NULL: not looked for */
+    uint64_t numbered; /* fields/: `ino` is right while its space has had so many moves, and one; 0:
+                          it is not */
+    uint64_t document; /* fields/: the document (fs_document.serial) in which its value is … */
     struct sfs_extent value; /* … there, from the beginning of the document's value */
     struct fs_file *file;   /* while open */
     struct fs_result *result; /* of a generated file, while open */

@@ -17,8 +17,11 @@
 struct fs_call fs_call_begin(fuse_req_t request, fuse_ino_t id, struct fs_node **ret_node)
 {
     const struct fuse_ctx *context = fuse_req_ctx(request);
-    struct fs_call call = {.fs = fuse_req_userdata(request), .request = request,
-                           .uid = context->uid, .gid = context->gid, .pid = context->pid};
+    struct fs_call call = {.fs = fuse_req_userdata(request),
+                           .request = request,
+                           .uid = context->uid,
+                           .gid = context->gid,
+                           .pid = context->pid};
     call.told = call.fs->told;
     *ret_node = fs_node_find(call.fs, id);
     return call;
@@ -76,8 +79,8 @@ void fs_call_leave(struct fs_call *call, struct fs_node *node)
 static bool is_answer(const char *operation, const char *name, int code)
 {
     bool lists = name != NULL && strncmp(name, "system.", strlen("system.")) == 0;
-    return (code == SFS_E_NOT_FOUND && strcmp(operation, "read") != 0) || code == SFS_E_NO_ATTRIBUTE ||
-           code == SFS_E_CANCELLED ||
+    return (code == SFS_E_NOT_FOUND && strcmp(operation, "read") != 0) ||
+           code == SFS_E_NO_ATTRIBUTE || code == SFS_E_CANCELLED ||
            (code == SFS_E_EXPIRED && strcmp(operation, "stat") == 0) ||
            (code == SFS_E_UNSUPPORTED && (lists || strcmp(operation, "getxattr") == 0));
 }

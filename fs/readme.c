@@ -53,13 +53,19 @@ static const char querying[] =
     "Interrupting a reader (^C) ends its query.%s\n";
 
 static const char documenting[] =
-    "\nDocuments: fields/KEY/a/b is member b of member a of key KEY, fields/KEY/a/0 the first element of an\n"
-    "array. A file has a string's own text, unless that is itself JSON; then, and for other types, JSON: 5 is\n"
-    "the number, \"5\" the string. Writing one changes its bytes of the document and no other; mkdir makes {},\n"
-    "rm takes out, mv moves; JSON written to a file, as {\"x\":[]}, makes a directory of it. In names `/` is\n"
-    "%%2F, `%%` %%25, NUL %%00, the empty name %%empty. Writing the next index of an array appends. Removing an\n"
+    "\nDocuments: fields/KEY/a/b is member b of member a of key KEY, fields/KEY/a/0 the first "
+    "element of an\n"
+    "array. A file has a string's own text, unless that is itself JSON; then, and for other types, "
+    "JSON: 5 is\n"
+    "the number, \"5\" the string. Writing one changes its bytes of the document and no other; "
+    "mkdir makes {},\n"
+    "rm takes out, mv moves; JSON written to a file, as {\"x\":[]}, makes a directory of it. In "
+    "names `/` is\n"
+    "%%2F, `%%` %%25, NUL %%00, the empty name %%empty. Writing the next index of an array "
+    "appends. Removing an\n"
     "element moves the later ones up: remove from the highest index down, as in rm d/2 d/1 d/0.\n"
-    "Editors, cp -p and rsync can be used: their temporary files (*~, .*.swp, those of mkstemp) are kept beside\n"
+    "Editors, cp -p and rsync can be used: their temporary files (*~, .*.swp, those of mkstemp) "
+    "are kept beside\n"
     "the document. What is not JSON can only be read.\n";
 
 static const char transacting[] =

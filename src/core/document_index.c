@@ -62,7 +62,8 @@ int sfs_document_open(struct sfs_blob *blob, struct sfs_document **ret_document,
     document->text = sfs_blob_bytes(blob).data;
     document->root = root;
     document->cost = sizeof(*document) + sfs_blob_bytes(blob).size +
-                     skips.capacity * sizeof(struct sfs_json_span) + skips.count * sizeof(*document->tables);
+                     skips.capacity * sizeof(struct sfs_json_span) +
+                     skips.count * sizeof(*document->tables);
     atomic_init(&document->references, 1);
     pthread_mutex_init(&document->lock, NULL);
     *ret_document = document;
@@ -301,8 +302,9 @@ int sfs_document_find(struct sfs_document *document, struct sfs_document_path pa
     return sfs_document_find_below(document, document->root.text, path, ret_value, error);
 }
 
-int sfs_document_find_below(struct sfs_document *document, struct sfs_bytes from, struct sfs_document_path path,
-                            struct sfs_bytes *ret_value, struct sfs_error *error)
+int sfs_document_find_below(struct sfs_document *document, struct sfs_bytes from,
+                            struct sfs_document_path path, struct sfs_bytes *ret_value,
+                            struct sfs_error *error)
 {
     struct sfs_json value = sfs_json_view(from);
     int code = 0;

@@ -28,8 +28,8 @@ enum sfs_document_kind sfs_document_kind(struct sfs_bytes json)
 
 /* --- finding --- */
 
-static int look(struct sfs_json container, struct sfs_bytes step, const struct sfs_json_skips *skips,
-                struct spot *spot, struct sfs_error *error)
+static int look(struct sfs_json container, struct sfs_bytes step,
+                const struct sfs_json_skips *skips, struct spot *spot, struct sfs_error *error)
 {
     *spot = (struct spot){.container = container};
     int code = sfs_document_check_holds(container, step, error);
@@ -52,8 +52,9 @@ static int look(struct sfs_json container, struct sfs_bytes step, const struct s
     return code;
 }
 
-static int walk_over(struct sfs_json root, struct sfs_document_path path, const struct sfs_json_skips *skips,
-                     struct spot *outer, struct spot *spot, struct sfs_error *error)
+static int walk_over(struct sfs_json root, struct sfs_document_path path,
+                     const struct sfs_json_skips *skips, struct spot *outer, struct spot *spot,
+                     struct sfs_error *error)
 {
     *outer = *spot = (struct spot){.slot.value = root};
     for (size_t i = 0; i < path.count; i++) {
@@ -67,7 +68,8 @@ static int walk_over(struct sfs_json root, struct sfs_document_path path, const 
     return 0;
 }
 
-/* `outer` is the spot of the container itself; its own container is empty where that is the root. */
+/* `outer` is the spot of the container itself; its own container is empty where that is the root.
+ */
 static int walk(struct sfs_json root, struct sfs_document_path path, struct spot *outer,
                 struct spot *spot, struct sfs_error *error)
 {
@@ -304,8 +306,9 @@ static int parse_both(struct sfs_bytes text, struct sfs_bytes json, struct sfs_j
     struct sfs_json_problem problem = {0};
     int code = sfs_document_parse(text, ret_root, error);
     if (code == 0 && !sfs_json_parse(json, ret_value, &problem))
-        code = sfs_fail(error, SFS_E_INVALID, ORIGIN, "what is to be set is not JSON (byte %zu: %s)",
-                        problem.offset + 1, problem.reason);
+        code =
+            sfs_fail(error, SFS_E_INVALID, ORIGIN, "what is to be set is not JSON (byte %zu: %s)",
+                     problem.offset + 1, problem.reason);
     return code;
 }
 
@@ -368,8 +371,8 @@ int sfs_document_text_insert(struct sfs_bytes text, struct sfs_document_path pat
     return code;
 }
 
-int sfs_document_text_behind(struct sfs_bytes text, struct sfs_document_path path, struct sfs_buffer *name,
-                             struct sfs_error *error)
+int sfs_document_text_behind(struct sfs_bytes text, struct sfs_document_path path,
+                             struct sfs_buffer *name, struct sfs_error *error)
 {
     struct sfs_json root;
     struct spot outer, spot;
@@ -508,11 +511,12 @@ static size_t count_named(struct sfs_json object, struct sfs_bytes step)
 }
 
 /* Whether a member gets just another name in its own object. */
-static bool is_rename(const struct spot *spot, struct sfs_document_path from, struct sfs_document_path to)
+static bool is_rename(const struct spot *spot, struct sfs_document_path from,
+                      struct sfs_document_path to)
 {
     size_t last = from.count - 1;
-    return spot->container.type == SFS_JSON_OBJECT && from.count == to.count && is_below(to, from, last) &&
-           count_named(spot->container, from.steps[last]) == 1 &&
+    return spot->container.type == SFS_JSON_OBJECT && from.count == to.count &&
+           is_below(to, from, last) && count_named(spot->container, from.steps[last]) == 1 &&
            count_named(spot->container, to.steps[last]) == 0;
 }
 
@@ -524,7 +528,8 @@ static int rename_at(struct sfs_bytes text, const struct spot *spot, struct sfs_
     int code = encode_name(step, &name, error);
     const struct sfs_bytes parts[PARTS_MAX] = {sfs_buffer_bytes(&name)};
     if (code == 0)
-        code = splice(text, spot->slot.name.text.data, end_of(spot->slot.name.text), parts, out, error);
+        code = splice(text, spot->slot.name.text.data, end_of(spot->slot.name.text), parts, out,
+                      error);
     sfs_buffer_free(&name);
     return code;
 }
@@ -581,19 +586,4 @@ int sfs_document_text_move(struct sfs_bytes text, struct sfs_document_path from,
         return sfs_fail(error, SFS_E_INVALID, ORIGIN, "the whole value is moved by renaming its key");
     int code = sfs_document_parse(text, &root, error);
     return code ? code : move_at(text, root, from, to, flags, out, error);
-}
-
-/* --- forms --- */
-
-int sfs_document_form(struct sfs_bytes json, struct sfs_buffer *form, struct sfs_error *error)
-{
-    return sfs_json_form(sfs_json_view(json), form) ? sfs_fail_memory(error, ORIGIN) : 0;
-}
-
-int sfs_document_from_form(struct sfs_bytes form, struct sfs_buffer *json, struct sfs_error *error)
-{
-    int code = sfs_json_from_form(form, json);
-    if (code == SFS_E_INVALID)
-        return sfs_fail(error, code, ORIGIN, "this is not UTF-8, which a JSON string must be");
-    return code ? sfs_fail_memory(error, ORIGIN) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Walking into a document: members with the text around them, steps, and what is wrong with them. */
+/* Walking into a document: members with the text around them, steps, what is wrong with them; and forms. */
 #include "core/document.h"
 
 #define ORIGIN "document"
@@ -83,4 +83,19 @@ int sfs_document_none(enum sfs_json_type type, struct sfs_bytes step, struct sfs
     return sfs_fail(error, SFS_E_NOT_FOUND, ORIGIN,
                     type == SFS_JSON_ARRAY ? "the array has no element %s" : "there is no member '%s'",
                     sfs_name_show(step, shown, sizeof(shown)));
+}
+
+/* --- forms --- */
+
+int sfs_document_form(struct sfs_bytes json, struct sfs_buffer *form, struct sfs_error *error)
+{
+    return sfs_json_form(sfs_json_view(json), form) ? sfs_fail_memory(error, ORIGIN) : 0;
+}
+
+int sfs_document_from_form(struct sfs_bytes form, struct sfs_buffer *json, struct sfs_error *error)
+{
+    int code = sfs_json_from_form(form, json);
+    if (code == SFS_E_INVALID)
+        return sfs_fail(error, code, ORIGIN, "this is not UTF-8, which a JSON string must be");
+    return code ? sfs_fail_memory(error, ORIGIN) : 0;
 }

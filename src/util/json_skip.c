@@ -20,7 +20,8 @@ static int open_span(struct sfs_json_skips *skips, uint32_t start, uint32_t arou
     return 0;
 }
 
-/* Returns the one around it. All that are inside are smaller: where it is small, they are gone by now. */
+/* Returns the one around it. All that are inside are smaller: where it is small, they are gone by
+ * now. */
 static uint32_t close_span(struct sfs_json_skips *skips, uint32_t open, uint32_t end)
 {
     struct sfs_json_span *span = &skips->spans[open - 1];

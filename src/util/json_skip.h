@@ -3,8 +3,8 @@
 #define SFS_UTIL_JSON_SKIP_H
 
 /*
- * Where the large arrays and objects of a checked text end: made in one pass, so that a walk down does not read
- * through all that is below at each level. Immutable once built; borrows the text.
+ * Where the large arrays and objects of a checked text end: made in one pass, so that a walk down
+ * does not read through all that is below at each level. Immutable once built; borrows the text.
  */
 #include <stdint.h>
 

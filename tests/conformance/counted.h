@@ -3,10 +3,11 @@
 #define CONFORMANCE_COUNTED_H
 
 /*
- * Counts what a process does, as a measure that does not depend on the machine: calls on files, names
- * read from directories, comparisons (memcmp), steps of SQLite's machine and allocations. counted.c defines these
- * functions in place of libc's and SQLite's: in the program that it is linked to, or loaded in front
- * of a command (LD_PRELOAD), where the counters are then in the file $COUNTED_CALLS.
+ * Counts what a process does, as a measure that does not depend on the machine: calls on files,
+ * names read from directories, comparisons (memcmp), steps of SQLite's machine and allocations.
+ * counted.c defines these functions in place of libc's and SQLite's: in the program that it is
+ * linked to, or loaded in front of a command (LD_PRELOAD), where the counters are then in the file
+ * $COUNTED_CALLS.
  */
 #include <stdatomic.h>
 

@@ -100,7 +100,8 @@ static const struct edit_case {
     {SET, "{}", "a", "1 2", 0, NULL, SFS_E_INVALID},
     {INSERT, "{\"a\":1, \"b\":2}", "c", "b=3", 0, "{\"a\":1, \"c\":3, \"b\":2}", 0},
     {INSERT, "{ \"a\" : 1 }", "c", "a=3", 0, "{ \"c\" : 3, \"a\" : 1 }", 0},
-    {INSERT, "{\n  \"a\": 1,\n  \"b\": 2\n}", "c", "a={}", 0, "{\n  \"c\": {},\n  \"a\": 1,\n  \"b\": 2\n}", 0},
+    {INSERT, "{\n  \"a\": 1,\n  \"b\": 2\n}", "c", "a={}", 0,
+     "{\n  \"c\": {},\n  \"a\": 1,\n  \"b\": 2\n}", 0},
     {INSERT, "{\"a\":1}", "c", "b=3", 0, "{\"a\":1,\"c\":3}", 0},
     {INSERT, "{\"a\":1,\"b\":2}", "a", "b=3", 0, NULL, SFS_E_EXISTS},
     {INSERT, "{\"a\":1}", "a", "b=3", 0, NULL, SFS_E_EXISTS},
@@ -126,7 +127,8 @@ static const struct edit_case {
     {REMOVE, "no", "a", NULL, 0, NULL, SFS_E_UNSUPPORTED},
     /* moved, its bytes as they are */
     {MOVE, "{\"a\": 1.00,\"b\":{ }}", "b", "a", 0, "{\"a\": { }}", 0},
-    {MOVE, "{\"a\":{ \"x\" : 1.00,\"b\":{ }}}", "a/x", "a/c", 0, "{\"a\":{ \"c\" : 1.00,\"b\":{ }}}", 0},
+    {MOVE, "{\"a\":{ \"x\" : 1.00,\"b\":{ }}}", "a/x", "a/c", 0,
+     "{\"a\":{ \"c\" : 1.00,\"b\":{ }}}", 0},
     {MOVE, "{\"a\":1,\"b\":2,\"a\":3}", "a", "c", 0, "{\"b\":2,\"c\":3}", 0},
     {MOVE, "{\"a\":1}", "a", "\xff", 0, NULL, SFS_E_INVALID},
     {MOVE, "{\"a\":{\"x\":[ 1 ]},\"b\":{}}", "a/x", "b/y", 0, "{\"a\":{},\"b\":{\"y\":[ 1 ]}}", 0},
@@ -161,7 +163,8 @@ static int run_edit(const struct edit_case *edit, struct sfs_buffer *out, struct
         return sfs_document_text_set(text, path, sfs_string(edit->argument), edit->flags, out, error);
     case INSERT: {
         struct sfs_bytes before = sfs_bytes(edit->argument, strcspn(edit->argument, "="));
-        return sfs_document_text_insert(text, path, before, sfs_string(edit->argument + before.size + 1), out, error);
+        return sfs_document_text_insert(text, path, before,
+                                        sfs_string(edit->argument + before.size + 1), out, error);
     }
     case REMOVE:
         return sfs_document_text_remove(text, path, edit->flags, out, error);
@@ -583,12 +586,12 @@ static void test_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),        cmocka_unit_test(test_sentences),
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_store),       cmocka_unit_test(test_no_document),
-        cmocka_unit_test(test_attributes),  cmocka_unit_test(test_revision),
-        cmocka_unit_test(test_writers),
-        cmocka_unit_test(test_reading),     cmocka_unit_test(test_large),
+        cmocka_unit_test(test_text),       cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_store),      cmocka_unit_test(test_no_document),
+        cmocka_unit_test(test_attributes), cmocka_unit_test(test_revision),
+        cmocka_unit_test(test_writers),    cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

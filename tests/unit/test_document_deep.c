@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Documents that are deep, large or wide: a walk down reads each part of the text once, and limits are kept. */
+/* Documents that are deep, large or wide: a walk down reads each part of the text once, and limits
+ * are kept. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +50,8 @@ static void add_random(struct sfs_buffer *out, int depth)
     add(out, depth % 2 ? "]" : "}");
 }
 
-/* Compares each value of the container, and of those in it, with its span. Returns how many are large. */
+/* Compares each value of the container, and of those in it, with its span. Returns how many are
+ * large. */
 static size_t check_spans(const struct sfs_json_skips *skips, struct sfs_json container)
 {
     struct sfs_json_cursor cursor = sfs_json_begin(container);
@@ -61,7 +63,8 @@ static size_t check_spans(const struct sfs_json_skips *skips, struct sfs_json co
     assert_int_equal(span != NULL, large);
     if (large)
         assert_int_equal(span->end - span->start, container.text.size);
-    while (object ? sfs_json_next_member(&cursor, &name, &value) : sfs_json_next_element(&cursor, &value)) {
+    while (object ? sfs_json_next_member(&cursor, &name, &value)
+                  : sfs_json_next_element(&cursor, &value)) {
         if (value.type == SFS_JSON_OBJECT || value.type == SFS_JSON_ARRAY)
             found += check_spans(skips, value);
     }
@@ -128,8 +131,12 @@ static void test_deep(void **state)
     alarm(60);
     assert_int_equal(sfs_document_open(blob, &document, NULL), 0);
     assert_int_equal(sfs_document_find(document, path, &value, NULL), 0);
-    assert_int_equal(sfs_document_find(document, (struct sfs_document_path){steps, DEPTH}, &value, NULL), 0);
-    assert_int_equal(sfs_document_find_below(document, value, (struct sfs_document_path){steps + DEPTH, 1}, &value, NULL), 0);
+    assert_int_equal(
+        sfs_document_find(document, (struct sfs_document_path){steps, DEPTH}, &value, NULL), 0);
+    assert_int_equal(sfs_document_find_below(document, value,
+                                             (struct sfs_document_path){steps + DEPTH, 1}, &value,
+                                             NULL),
+                     0);
     assert_true(sfs_bytes_equal(value, L("1")));
     assert_int_equal(sfs_document_text_set(text, path, L("22"), 0, &out, NULL), 0);
     assert_int_equal(sfs_document_text_get(sfs_buffer_bytes(&out), path, &value, NULL), 0);
@@ -162,8 +169,9 @@ static void test_too_many(void **state)
     text[0] = '[';
     text[size - 1] = ']';
     assert_int_equal(sfs_document_open(blob, &document, &error), 0);
-    assert_int_equal(sfs_document_visit(document, sfs_document_root(document), count, &seen, &error),
-                     SFS_E_TOO_LARGE);
+    assert_int_equal(
+        sfs_document_visit(document, sfs_document_root(document), count, &seen, &error),
+        SFS_E_TOO_LARGE);
     assert_int_equal(seen, 0);
     sfs_document_unref(document);
     sfs_blob_unref(blob);
@@ -177,7 +185,8 @@ static void test_behind(void **state)
         struct sfs_bytes step;
         const char *behind;
         int code;
-    } cases[] = {{L("a"), "b", 0}, {L("b"), "c", 0}, {L("c"), "", 0}, {L("d"), "", SFS_E_NOT_FOUND}};
+    } cases[] = {
+        {L("a"), "b", 0}, {L("b"), "c", 0}, {L("c"), "", 0}, {L("d"), "", SFS_E_NOT_FOUND}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sfs_buffer name = {0};
@@ -188,10 +197,13 @@ static void test_behind(void **state)
     }
     struct sfs_buffer none = {0};
     struct sfs_bytes element[] = {L("c"), L("0")};
-    assert_int_equal(sfs_document_text_behind(text, (struct sfs_document_path){element, 2}, &none, NULL), 0);
-    assert_int_equal(sfs_document_text_behind(text, (struct sfs_document_path){NULL, 0}, &none, NULL), 0);
-    assert_int_equal(sfs_document_text_behind(L("x"), (struct sfs_document_path){element, 1}, &none, NULL),
-                     SFS_E_UNSUPPORTED);
+    assert_int_equal(
+        sfs_document_text_behind(text, (struct sfs_document_path){element, 2}, &none, NULL), 0);
+    assert_int_equal(
+        sfs_document_text_behind(text, (struct sfs_document_path){NULL, 0}, &none, NULL), 0);
+    assert_int_equal(
+        sfs_document_text_behind(L("x"), (struct sfs_document_path){element, 1}, &none, NULL),
+        SFS_E_UNSUPPORTED);
     assert_int_equal(none.size, 0);
 }
 

@@ -58,24 +58,26 @@ SFS_API int sfs_document_text_set(struct sfs_bytes text, struct sfs_document_pat
                                   struct sfs_bytes json, unsigned flags, struct sfs_buffer *out,
                                   struct sfs_error *error);
 /*
- * Appends the text with a new member before the member `before` of the same object, or with a new element before
- * the one of that index: as sfs_document_text_set with SFS_DOCUMENT_ADD where there is no `before`.
+ * Appends the text with a new member before the member `before` of the same object, or with a new
+ * element before the one of that index: as sfs_document_text_set with SFS_DOCUMENT_ADD where there
+ * is no `before`.
  */
 SFS_API int sfs_document_text_insert(struct sfs_bytes text, struct sfs_document_path path,
                                      struct sfs_bytes before, struct sfs_bytes json,
                                      struct sfs_buffer *out, struct sfs_error *error);
-/* Appends the name of the member that stands behind the one at a path: what to insert that one before, to have it back
- * in its place once it is removed. Nothing where it is the last, or an element. */
-SFS_API int sfs_document_text_behind(struct sfs_bytes text, struct sfs_document_path path, struct sfs_buffer *name,
-                                     struct sfs_error *error);
+/* Appends the name of the member that stands behind the one at a path: what to insert that one
+ * before, to have it back in its place once it is removed. Nothing where it is the last, or an
+ * element. */
+SFS_API int sfs_document_text_behind(struct sfs_bytes text, struct sfs_document_path path,
+                                     struct sfs_buffer *name, struct sfs_error *error);
 /* Appends the text without the member (all of its name) or element; those behind an element move up.
  * INVALID for the path without steps. */
 SFS_API int sfs_document_text_remove(struct sfs_bytes text, struct sfs_document_path path,
                                      unsigned flags, struct sfs_buffer *out,
                                      struct sfs_error *error);
-/* Appends the text with the value, byte for byte, at `to` instead of `from`. A member that gets a new name in its
- * own object keeps its place there. INVALID where one is
- * inside the other; UNSUPPORTED where taking `from` out of its array would move `to`. */
+/* Appends the text with the value, byte for byte, at `to` instead of `from`. A member that gets a
+ * new name in its own object keeps its place there. INVALID where one is inside the other;
+ * UNSUPPORTED where taking `from` out of its array would move `to`. */
 SFS_API int sfs_document_text_move(struct sfs_bytes text, struct sfs_document_path from,
                                    struct sfs_document_path to, unsigned flags,
                                    struct sfs_buffer *out, struct sfs_error *error);
