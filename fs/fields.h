@@ -122,6 +122,9 @@ int fs_fields_list(struct fs_call *call, struct fs_open *open, uint64_t offset, 
 /* The class of arrays and objects, and what fields_rename.c adds to it. */
 int fs_fields_rename(struct fs_call *call, struct fs_node *dir, const char *name,
                      struct fs_node *to_dir, const char *to_name, unsigned flags);
+/* Renames a key, or a directory of keys, as in keys/. */
+int fs_fields_rename_key(struct fs_call *call, const struct fs_name *from, const struct fs_name *to,
+                         unsigned flags);
 /* Where a name leads that is a member or could be one, or a key: 0, or NOT_FOUND where it is free.
  * Also INVALID, and as fs_keys_find. fs_field_free whatever it returns. */
 int fs_fields_locate(struct fs_call *call, struct fs_node *dir, const char *name,

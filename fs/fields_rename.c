@@ -103,3 +103,52 @@ int fs_fields_rename(struct fs_call *call, struct fs_node *dir, const char *name
     int code = fs_scratch_rename(call, &source, &target, flags);
     return code == 1 ? rename_member(call, &source, &target, flags) : code;
 }
+
+/* --- keys --- */
+
+/* The kernel lets only a directory replace a directory, and that only where it is empty; keys/ would replace any. */
+static int check_key(struct fs_call *call, const struct fs_name *to, unsigned flags)
+{
+    struct fs_entry entry = {0};
+    struct fs_call quiet = *call;
+    if (flags != 0 || to->parent->class->lookup(&quiet, to->parent, to->name, &entry) != 0)
+        return 0;
+    bool document = entry.node->class == &fs_fields_document_class;
+    fs_node_forget(call->fs, entry.node->id, 1);
+    if (!document)
+        return 0;
+    return sfs_fail(&call->error, SFS_E_NOT_EMPTY, "fields", "there is a document '%s' already", to->name);
+}
+
+/* What the kernel has of both keys, or of all below. */
+static void tell_renamed(struct fs_call *call, const struct fs_target *target)
+{
+    if (target->directory && target->name.parent->space == call->fs->space)
+        fs_keys_tell_all(call->fs);
+    if (target->exists)
+        fs_fields_tell(call, target->name.parent->space, sfs_buffer_bytes(&target->key), true);
+}
+
+int fs_fields_rename_key(struct fs_call *call, const struct fs_name *from, const struct fs_name *to,
+                         unsigned flags)
+{
+    struct fs_space *space = from->parent->space;
+    struct fs_target before = {0}, after = {0};
+    int code = check_key(call, to, flags);
+    if (code == 0)
+        code = commit_pending(call, from->parent, from->name);
+    if (code == 0)
+        code = fs_keys_find(call, from->parent, from->name, &before);
+    if (code == 0) {
+        fs_space_change(space);
+        code = fs_keys_rename(call, from->parent, from->name, to->parent, to->name, flags);
+        fs_space_change_end(space);
+    }
+    if (code == 0 && fs_keys_find(call, to->parent, to->name, &after) == 0) {
+        tell_renamed(call, &before);
+        tell_renamed(call, &after);
+    }
+    fs_target_free(&before);
+    fs_target_free(&after);
+    return code;
+}

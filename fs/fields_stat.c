@@ -146,7 +146,7 @@ static int stat_scalar(struct fs_call *call, struct fs_node *node, const struct 
     struct sfs_buffer text = {0};
     int code = fs_leaf_text(call, member->value, &text);
     set_size(st, text.size);
-    if (code == 0)
+    if (code == 0 && node->kind == FS_KIND_PLAIN) /* a key's own file has its times */
         keep_time(call->fs, node, member->document.record->revision, hash_of(&text), st);
     sfs_buffer_free(&text);
     return code;

@@ -145,12 +145,7 @@ static int directory_rename(struct fs_call *call, struct fs_node *dir, const cha
     struct fs_name from = {dir, name, FS_KIND_PART, sfs_string(name)};
     struct fs_name to = {to_dir, to_name, FS_KIND_PART, sfs_string(to_name)};
     int code = fs_scratch_rename(call, &from, &to, flags);
-    if (code != 1)
-        return code;
-    return sfs_fail(
-        &call->error, SFS_E_PERMISSION, "fields",
-        "a key cannot be renamed in fields/: rename it in keys/, as in mv keys/%s keys/%s", name,
-        to_name);
+    return code == 1 ? fs_fields_rename_key(call, &from, &to, flags) : code;
 }
 
 /* A document is a directory or a file by its content, which a listing does not read: who wants to know looks

@@ -208,11 +208,36 @@ attributes() {
     same 1 "$(($(stat -c %Y "$keys/d") > 1000000002))" "and not that of the key"
     refuses "Operation not permitted" chmod 600 "$fields/d/a"
     works grep -q 'has the owner and mode of its key' "$mount/admin/errors"
-    refuses "Operation not permitted" mv "$fields/d" "$fields/e"
-    works grep -q 'mv keys/d keys/e' "$mount/admin/errors"
     refuses "Invalid argument" python3 -c 'import ctypes,os,sys; c = ctypes.CDLL(None, use_errno=True)
 open(sys.argv[1] + "/x~", "w").close()
 if c.renameat2(-100, os.fsencode(sys.argv[1] + "/x~"), -100, os.fsencode(sys.argv[1] + "/a"), 2): raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))' "$fields/d"
+}
+
+# Keys, and directories of them, are renamed as in keys/, where the names are others at once.
+renamed_keys() {
+    printf '{"a":1}' > "$keys/d"
+    cp "$keys/d" "$keys/other"
+    mkdir "$keys/dir"
+    echo 5 > "$keys/dir/n"
+    cat "$keys/dir/n" "$keys/d" > /dev/null
+    exec 7< "$fields/d/a"
+    works mv "$fields/d" "$fields/e"
+    same '1 {"a":1}' "$(cat "$fields/e/a") $(cat "$keys/e")" "a document renamed"
+    same 1 "$(cat <&7)" "what was open is the same"
+    exec 7<&-
+    refuses "No such file" cat "$keys/d"
+    refuses "No such file" cat "$fields/d/a"
+    refuses "not empty" python3 -c 'import os,sys; os.rename(sys.argv[1], sys.argv[2])' "$fields/e" "$fields/other"
+    works mv "$fields/dir" "$fields/dir2"
+    same "5 5" "$(cat "$fields/dir2/n") $(cat "$keys/dir2/n")" "a directory of keys renamed"
+    refuses "No such file" cat "$keys/dir/n"
+    works mv "$fields/e" "$fields/dir2/"
+    same '{"a":1}' "$(cat "$keys/dir2/e")" "moved to another directory"
+    echo new > "$fields/made"
+    works mv "$fields/made" "$fields/dir2/n"
+    same '"new"' "$(cat "$keys/dir2/n")" "over another key"
+    works rm -r "$fields/dir2"
+    works mv "$fields/other" "$fields/d"
 }
 
 other=$TMPDIR/other
@@ -237,6 +262,7 @@ scratch
 scratch_open
 elements
 attributes
+renamed_keys
 down "$other"
 down "$mount"
 finish
