@@ -263,7 +263,7 @@ struct fs_new {
     bool scratch; /* as a scratch file */
 };
 /* Opens what is there under a name, or makes a file where it is free. */
-int fs_leaf_create(struct fs_call *call, const struct fs_new *new, struct fs_open *open,
+int fs_leaf_create(struct fs_call *call, const struct fs_new *what, struct fs_open *open,
                    struct fuse_file_info *info, struct fs_entry *entry);
 /* Whether it is a scratch file now. */
 bool fs_leaf_is_scratch(struct fs *fs, struct fs_node *node);

@@ -361,18 +361,18 @@ static int document_create(struct fs_call *call, struct fs_node *dir, const char
                            struct fs_open *open, struct fuse_file_info *info, struct fs_entry *entry)
 {
     struct fs_member member;
-    struct fs_new new = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)},
+    struct fs_new what = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)},
                          .field = &member.field,
                          .mode = mode};
     int code = fs_member_locate(call, dir, name, &member);
     bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
-    new.scratch = free &&fs_scratch_takes(name, info->flags, mode);
-    if (new.scratch)
+    what.scratch = free && fs_scratch_takes(name, info->flags, mode);
+    if (what.scratch)
         code = 0;
     else if (code == SFS_E_NOT_FOUND && (code = fs_scratch_check(call, name, info->flags)) == 0)
         code = check_gap(call, &member);
     if (code == 0)
-        code = fs_leaf_create(call, &new, open, info, entry);
+        code = fs_leaf_create(call, &what, open, info, entry);
     fs_member_close(&member);
     return code;
 }

@@ -20,17 +20,17 @@ static int taken(struct fs_call *call, const char *name, const struct fs_entry *
 
 /* A member looks like its document; a key gets owner and mode from who makes it, as a scratch file
  * does. */
-static void new_attributes(struct fs_call *call, const struct fs_new *new,
+static void new_attributes(struct fs_call *call, const struct fs_new *what,
                            struct sfs_attributes *attributes)
 {
     struct fs_call quiet = *call;
-    struct fs_node *dir = new->place.parent;
+    struct fs_node *dir = what->place.parent;
     struct stat st = {0};
-    if (new->scratch) {
+    if (what->scratch) {
         *attributes =
-            (struct sfs_attributes){.mode = new->mode & 07777, .uid = call->uid, .gid = call->gid};
+            (struct sfs_attributes){.mode = what->mode & 07777, .uid = call->uid, .gid = call->gid};
     } else if (dir->class == &fs_fields_directory_class) {
-        fs_keys_new_attributes(call, dir, new->mode, attributes);
+        fs_keys_new_attributes(call, dir, what->mode, attributes);
         attributes->mode &= 0666;
     } else if (fs_fields_stat(&quiet, dir, &st) == 0) {
         attributes->mode = st.st_mode & 0666;
@@ -40,14 +40,14 @@ static void new_attributes(struct fs_call *call, const struct fs_new *new,
 }
 
 /* With the lock held. */
-static void begin(struct fs_leaf *leaf, const struct fs_new *new, bool exclusive,
+static void begin(struct fs_leaf *leaf, const struct fs_new *what, bool exclusive,
                   const struct sfs_attributes *attributes)
 {
     leaf->opens++;
     leaf->writers++;
-    leaf->scratch = new->scratch;
-    leaf->created = leaf->whole = !new->scratch;
-    leaf->exclusive = exclusive && !new->scratch;
+    leaf->scratch = what->scratch;
+    leaf->created = leaf->whole = !what->scratch;
+    leaf->exclusive = exclusive && !what->scratch;
     leaf->level = FS_OPENED;
     leaf->timed = false;
     leaf->written = fs_now();
@@ -60,29 +60,31 @@ static void begin(struct fs_leaf *leaf, const struct fs_new *new, bool exclusive
 }
 
 /* A leaf that no document has. */
-static int make(struct fs_call *call, const struct fs_new *new, bool exclusive,
+static int make(struct fs_call *call, const struct fs_new *what, bool exclusive,
                 struct fs_open *open, struct fs_entry *entry)
 {
-    const struct fs_name *place = &new->place;
+    const struct fs_name *place = &what->place;
     struct fs_node *dir = place->parent;
     struct sfs_attributes attributes = {0};
-    new_attributes(call, new, &attributes);
+    new_attributes(call, what, &attributes);
     entry->node = fs_node_intern(call->fs, dir, place->name, &fs_fields_leaf_class, dir->space,
                                  place->kind, place->text);
     if (entry->node == NULL)
         return sfs_fail_memory(&call->error, "fields");
     struct fs_leaf *leaf = fs_leaf_of(call->fs, entry->node);
     int code = leaf == NULL ? sfs_fail_memory(&call->error, "fields") : 0;
-    if (code == 0 && new->scratch)
+    if (code == 0 && what->scratch)
         code = fs_scratch_keep(call, entry->node);
     if (code < 0) {
         fs_node_forget(call->fs, entry->node->id, 1);
         return code;
     }
     struct sfs_buffer before = {0};
-    bool placed = !new->scratch &&fs_place_take(call, dir, fs_field_last(new->field), &before);
+    bool placed = false;
+    if (!what->scratch)
+        placed = fs_place_take(call, dir, fs_field_last(what->field), &before);
     pthread_mutex_lock(&leaf->lock);
-    begin(leaf, new, exclusive, &attributes);
+    begin(leaf, what, exclusive, &attributes);
     leaf->placed = placed;
     sfs_buffer_free(&leaf->before);
     leaf->before = before;
@@ -110,18 +112,18 @@ static void note_made(struct fs_leaf *leaf, uint64_t revision)
 }
 
 /* Others of the store must know at once that the name is taken, or two could make it. */
-static int make_now(struct fs_call *call, const struct fs_new *new, struct fs_open *open,
+static int make_now(struct fs_call *call, const struct fs_new *what, struct fs_open *open,
                     struct fuse_file_info *info, struct fs_entry *entry)
 {
-    struct fs_node *dir = new->place.parent;
+    struct fs_node *dir = what->place.parent;
     struct sfs_buffer before = {0};
     uint64_t revision = 0;
-    (void)fs_place_take(call, dir, fs_field_last(new->field), &before);
-    int code = fs_fields_put_new(call, dir, new->field, new->mode, SFS_LITERAL("\"\""),
+    (void)fs_place_take(call, dir, fs_field_last(what->field), &before);
+    int code = fs_fields_put_new(call, dir, what->field, what->mode, SFS_LITERAL("\"\""),
                                  sfs_buffer_bytes(&before), &revision);
     sfs_buffer_free(&before);
     if (code == 0)
-        code = dir->class->lookup(call, dir, new->place.name, entry);
+        code = dir->class->lookup(call, dir, what->place.name, entry);
     if (code < 0)
         return code;
     entry->node->author = call->pid;
@@ -132,10 +134,10 @@ static int make_now(struct fs_call *call, const struct fs_new *new, struct fs_op
     return code;
 }
 
-int fs_leaf_create(struct fs_call *call, const struct fs_new *new, struct fs_open *open,
+int fs_leaf_create(struct fs_call *call, const struct fs_new *what, struct fs_open *open,
                    struct fuse_file_info *info, struct fs_entry *entry)
 {
-    const struct fs_name *place = &new->place;
+    const struct fs_name *place = &what->place;
     struct fs_node *dir = place->parent;
     bool exclusive = (info->flags & O_EXCL) != 0;
     int code = dir->class->lookup(call, dir, place->name, entry);
@@ -148,9 +150,9 @@ int fs_leaf_create(struct fs_call *call, const struct fs_new *new, struct fs_ope
     if (code != SFS_E_NOT_FOUND)
         return code;
     fs_leaf_unlink(call, dir, place->name);
-    if (exclusive && dir->space->shared && !new->scratch)
-        return make_now(call, new, open, info, entry);
-    code = make(call, new, exclusive, open, entry);
+    if (exclusive && dir->space->shared && !what->scratch)
+        return make_now(call, what, open, info, entry);
+    code = make(call, what, exclusive, open, entry);
     fs_open_generated(info);
     return code;
 }

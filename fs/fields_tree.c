@@ -107,12 +107,12 @@ static int directory_create(struct fs_call *call, struct fs_node *dir, const cha
     struct fs_target target = {0};
     struct fs_field field = {0};
     int code = find_key(call, dir, name, &target, &field);
-    struct fs_new new = {.place = target.name, .field = &field, .mode = mode};
-    new.scratch = code == 0 && !target.exists &&fs_scratch_takes(name, info->flags, mode);
+    struct fs_new what = {.place = target.name, .field = &field, .mode = mode};
+    what.scratch = code == 0 && !target.exists && fs_scratch_takes(name, info->flags, mode);
     if (code == 0 && !target.exists)
         code = fs_scratch_check(call, name, info->flags);
     if (code == 0)
-        code = fs_leaf_create(call, &new, open, info, entry);
+        code = fs_leaf_create(call, &what, open, info, entry);
     fs_target_free(&target);
     fs_field_free(&field);
     return code;

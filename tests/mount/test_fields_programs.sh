@@ -139,8 +139,9 @@ scratch() {
 scratch_open() {
     printf '{"a":1}' > "$keys/d"
     works python3 - "$fields/d" "$keys/d" << 'PYTHON'
-import errno, os, sys
+import errno, os, resource, sys
 d, key = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_NOFILE, (1100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 fd = os.open(f"{d}/x~", os.O_CREAT | os.O_RDWR)
 os.write(fd, b"5\n")
 os.rename(f"{d}/x~", f"{d}/a")
@@ -164,6 +165,15 @@ for name in names:
         os.unlink(f"{d}/{name}")
 os.close(fd)
 assert os.listdir(d) == ["a"]
+fds = [os.open(f"{d}/{i}~", os.O_CREAT | os.O_WRONLY) for i in range(1000)]
+try:
+    os.open(f"{d}/more~", os.O_CREAT | os.O_WRONLY)
+    raise AssertionError
+except OSError as error:
+    assert error.errno == errno.ENOSPC, error
+for i, fd in enumerate(fds):
+    os.close(fd)
+    os.unlink(f"{d}/{i}~")
 try:
     os.truncate(d + "/a", 65 << 20)
     raise AssertionError
