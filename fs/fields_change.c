@@ -362,8 +362,8 @@ static int document_create(struct fs_call *call, struct fs_node *dir, const char
 {
     struct fs_member member;
     struct fs_new what = {.place = {dir, name, FS_KIND_PLAIN, sfs_string(name)},
-                         .field = &member.field,
-                         .mode = mode};
+                          .field = &member.field,
+                          .mode = mode};
     int code = fs_member_locate(call, dir, name, &member);
     bool free = code == SFS_E_NOT_FOUND || code == SFS_E_INVALID;
     what.scratch = free && fs_scratch_takes(name, info->flags, mode);
