@@ -185,6 +185,7 @@ static void drop_name(struct fs *fs, struct fs_node *node)
 void fs_leaf_abandon(struct fs *fs, struct fs_node *node)
 {
     drop_name(fs, node);
+    fs_scratch_let_go(fs, node); /* also one that is only being made */
     fs_nodes_lock(fs->nodes);
     fs_node_detach_locked(fs, node);
     fs_nodes_unlock(fs->nodes);
