@@ -38,7 +38,7 @@ static bool is_in_table(const char *name)
 bool fs_scratch_is_name(struct sfs_bytes name)
 {
     char text[SFS_PATH_NAME_MAX + 1] = "";
-    if (name.size >= sizeof(text) || memchr(name.data, '\0', name.size) != NULL)
+    if (name.size == 0 || name.size >= sizeof(text) || memchr(name.data, '\0', name.size) != NULL)
         return false;
     memcpy(text, name.data, name.size);
     return is_in_table(text);
