@@ -50,6 +50,7 @@ int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs
     struct sfs_document_options options = {
         .attributes = &attributes,
         .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
+        .durable = call->fs->sync,
         .ret_revision = ret_revision,
     };
     if (put.path.count == 0)
@@ -201,9 +202,10 @@ static int remove_found(struct fs_call *call, struct fs_node *dir, const char *n
     struct sfs_bytes last = fs_field_last(&member->field);
     struct removal removal = {
         .path = fs_field_path(&member->field), .directory = directory, .find = !member->array};
+    struct sfs_document_options options = {.durable = call->fs->sync};
     int code = member->array ? fs_place_check(call, dir, name) : 0;
     if (code == 0)
-        code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, NULL, &call->error);
+        code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, &options, &call->error);
     if (code == 0) {
         drop_below(call, dir, name);
         fs_leaf_unlink(call, dir, name);

@@ -279,7 +279,7 @@ static int put_taken(struct fs_call *call, struct fs_node *node, const struct fs
     struct sfs_document_options options = {
         .attributes = &attributes,
         .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
-        .durable = durable,
+        .durable = durable || call->fs->sync,
         .ret_revision = ret_revision,
     };
     struct fs_leaf *leaf = node->data;
