@@ -117,7 +117,8 @@ const struct tool_command tool_export_command = {
     .usage = "TARGET [FILE | -] [--keep-going]",
     .summary = "Write every record as NDJSON, one {\"key\":…,\"value\":…} a line",
     .details =
-        "Everything is of one moment, and import restores it byte for byte, attributes too. FILE\n"
+        "Everything is of one moment, and import restores it byte for byte, with attributes and\n"
+        "indexes; zeros and holes take next to nothing. FILE\n"
         "appears whole (mode 0600) or not at all; one that is there is replaced. What comes before "
         "damage\n"
         "is on standard output all the same. Exit code 1 if records were lost with --keep-going.\n",

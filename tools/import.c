@@ -94,7 +94,7 @@ const struct tool_command tool_import_command = {
     .details =
         "The form is that of 'storefs export' and of values.ndjson. Whole lines are committed\n"
         "at a time; ^C, or a line that is wrong, leaves those before it. Exit code 1 if lines\n"
-        "were refused with --keep-going.\n",
+        "were refused with --keep-going. A line {\"index\":FIELDS} makes an index.\n",
     .options = options,
     .words_min = 1,
     .words_max = 2,

@@ -67,6 +67,10 @@ void tool_mount_files(const char *directory, int timeout_ms, char text[TOOL_FILE
 /* LOST, with the mount's sentence, if one of these files is not where it was. */
 int tool_mount_check(const char *directory, struct sfs_error *error);
 
+/* Lets the mount write what it keeps for its next change: the times of directories. Waits at most
+ * ten seconds; a mount that cannot write them says so elsewhere. */
+void tool_mount_settle(const char *directory);
+
 /* Takes the mount away: as root by the system call, else by fusermount3. BUSY, PERMISSION, INVALID
  * (nothing is mounted there). */
 int tool_mount_remove(const char *directory, bool lazy, struct sfs_error *error);

@@ -16,6 +16,7 @@
 #include "tools/mounts.h"
 
 #define FILES_MS 2000
+#define SETTLE_MS 10000
 
 void tool_mount_as_owner(const char *directory)
 {
@@ -84,6 +85,21 @@ int tool_mount_check(const char *directory, struct sfs_error *error)
         if (strncmp(line, TOOL_LOST, sizeof TOOL_LOST - 1) == 0)
             return sfs_fail(error, SFS_E_LOST, "mount", "%s", line + sizeof TOOL_LOST - 1);
     return 0;
+}
+
+/* fsync of the root of the keys is what asks for it. */
+static int sync_keys(void *context)
+{
+    char path[8192];
+    tool_mount_as_owner(context);
+    snprintf(path, sizeof path, "%s/keys", (const char *)context);
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return descriptor >= 0 && fsync(descriptor) == 0 ? 0 : EIO;
+}
+
+void tool_mount_settle(const char *directory)
+{
+    (void)tool_child_ask(sync_keys, (void *)(uintptr_t)directory, SETTLE_MS);
 }
 
 static int remove_as_root(const char *directory, bool lazy, struct sfs_error *error)

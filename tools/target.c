@@ -214,6 +214,7 @@ static int open_beside(struct sfs_storage **ret_store, const struct place *place
         return sfs_error_context(error, result,
                                  "in the place of the store mounted at %s is another, or none",
                                  place->base);
+    tool_mount_settle(place->base);
     result = sfs_open(&store, uri, flags & ~(unsigned)SFS_OPEN_CREATE, error);
     if (result == SFS_E_BUSY)
         return sfs_fail(error, result, "target", sentence, uri);

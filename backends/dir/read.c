@@ -76,7 +76,7 @@ static bool has_value(const struct sfs_dir_item *item)
 static bool wants_value(const struct sfs_dir_item *item, unsigned want)
 {
     return (want & SFS_WANT_VALUE) && has_value(item) &&
-           !sfs_want_leaves_out(want, item->record->attributes.type);
+           !sfs_want_leaves_out(want, item->record->attributes.type, item->record->size);
 }
 
 static int dir_get(struct sfs_storage *storage, struct sfs_bytes name, unsigned want,

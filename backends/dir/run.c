@@ -256,27 +256,6 @@ static int run_move(struct sfs_apply_run *base, const struct sfs_record *before,
 /* Smaller ones are changed in memory, where their type is found anew. */
 #define PATCH_MIN (UINT64_C(1) << 20)
 
-static int copy_content(struct sfs_dir_run *run, const struct sfs_dir_item *item, uint64_t size,
-                        int fd, struct sfs_error *error)
-{
-    struct sfs_dir_value value = {.fd = -1};
-    char *piece = malloc(PIECE);
-    int code =
-        piece ? open_value(run, item, &value, error) : sfs_fail_memory(error, SFS_DIR_ORIGIN);
-    for (uint64_t done = 0; code == 0 && done < size;) {
-        size_t wanted = size - done < PIECE ? (size_t)(size - done) : PIECE, got = 0;
-        code = sfs_dir_value_read(&value, done, piece, wanted, item->record->name, &got, error);
-        if (code == 0)
-            code = sfs_write_all(fd, sfs_bytes(piece, got), run->store->path, error);
-        if (got == 0)
-            break;
-        done += got;
-    }
-    sfs_dir_value_close(&value);
-    free(piece);
-    return code;
-}
-
 static int write_at(void *context, uint64_t offset, struct sfs_bytes bytes, struct sfs_error *error)
 {
     for (size_t done = 0; done < bytes.size;) {
@@ -290,10 +269,41 @@ static int write_at(void *context, uint64_t offset, struct sfs_bytes bytes, stru
     return 0;
 }
 
+static bool is_zero(const char *data, size_t size)
+{
+    return size > 0 && data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
+}
+
+/* Zeros become a hole: the size is set at the end. */
+static int copy_content(struct sfs_dir_run *run, const struct sfs_dir_item *item, uint64_t size,
+                        int fd, struct sfs_error *error)
+{
+    struct sfs_dir_value value = {.fd = -1};
+    char *piece = malloc(PIECE);
+    int code =
+        piece ? open_value(run, item, &value, error) : sfs_fail_memory(error, SFS_DIR_ORIGIN);
+    for (uint64_t done = 0; code == 0 && done < size;) {
+        size_t wanted = size - done < PIECE ? (size_t)(size - done) : PIECE, got = 0;
+        code = sfs_dir_value_read(&value, done, piece, wanted, item->record->name, &got, error);
+        if (code == 0 && !is_zero(piece, got))
+            code = write_at(&fd, done, sfs_bytes(piece, got), error);
+        if (got == 0)
+            break;
+        done += got;
+    }
+    sfs_dir_value_close(&value);
+    free(piece);
+    return code;
+}
+
+/* A hole, where the file system has them. */
 static int zero_at(void *context, uint64_t offset, uint64_t size, struct sfs_error *error)
 {
     static const char zeros[4096];
     int code = 0;
+    if (size == 0 || fallocate(*(int *)context, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                               (off_t)offset, (off_t)size) == 0)
+        return 0;
     for (uint64_t done = 0; code == 0 && done < size; done += sizeof(zeros)) {
         size_t piece = size - done < sizeof(zeros) ? (size_t)(size - done) : sizeof(zeros);
         code = write_at(context, offset + done, sfs_bytes(zeros, piece), error);

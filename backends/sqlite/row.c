@@ -93,7 +93,7 @@ static int make_record(struct sfs_sqlite_connection *connection, struct sfs_sqli
     uint64_t revision = (uint64_t)integer(fields, REVISION), size = (uint64_t)integer(fields, SIZE);
     void *value = NULL;
     bool valued =
-        (want & SFS_WANT_VALUE) && size > 0 && !sfs_want_leaves_out(want, attributes.type);
+        (want & SFS_WANT_VALUE) && size > 0 && !sfs_want_leaves_out(want, attributes.type, size);
     if (valued && !row->chunked && stored.size != size)
         return damaged(connection, name, "it does not hold the whole value", error);
     if (valued && !sfs_memory_holds(size))
@@ -189,7 +189,7 @@ int sfs_sqlite_row_bare(struct sfs_sqlite_connection *connection, struct sfs_sql
     void *value;
     if (!sfs_record_is_sound(name, size, &attributes, (struct sfs_bytes){0}))
         return damaged(connection, name, "the record has a part that storefs never writes", error);
-    if (!(want & SFS_WANT_VALUE) || size == 0 || sfs_want_leaves_out(want, attributes.type)) {
+    if (!(want & SFS_WANT_VALUE) || size == 0 || sfs_want_leaves_out(want, attributes.type, size)) {
         record = sfs_record_new(name, 0, size, &attributes, (struct sfs_bytes){0}, NULL);
     } else {
         if (stored.size != size)

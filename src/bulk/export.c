@@ -8,6 +8,7 @@
 
 #include "bulk/line.h"
 #include "bulk/losses.h"
+#include "storefs/index.h"
 #include "util/file.h"
 
 #define BLOCK ((size_t)256 << 10)
@@ -22,6 +23,7 @@ struct export
     struct sfs_buffer out;
     uint64_t pending; /* records in `out` */
     uint64_t total;   /* records there are, 0: unknown */
+    struct sfs_storage *state;
 };
 
 static int write_out(struct export *export, struct sfs_error *error)
@@ -49,21 +51,27 @@ static int write_out(struct export *export, struct sfs_error *error)
     return 0;
 }
 
+/* A line that an import would refuse is not left in `out`. */
+static int write_record(struct export *export, const struct sfs_record *record,
+                        struct sfs_error *error)
+{
+    size_t before = export->out.size;
+    int code = sfs_line_write_from(&export->out, export->state, record, error);
+    if (code || export->out.size - before <= SFS_LINE_MAX)
+        return code;
+    export->out.size = before;
+    return sfs_line_too_long(error);
+}
+
 static int add_record(struct export *export, const struct sfs_record *record,
                       struct sfs_error *error)
 {
     char shown[128];
-    size_t before = export->out.size;
-    int code = sfs_line_write(&export->out, record, true, error);
+    int code = write_record(export, record, error);
     if (code)
         return sfs_error_context(error, code, "\"%s\"",
                                  sfs_name_show(record->name, shown, sizeof(shown)));
     export->pending++;
-    if (export->out.size - before > SFS_LINE_MAX)
-        return sfs_fail(
-            error, SFS_E_TOO_LARGE, "export",
-            "the line of \"%s\" would be longer than the %zu bytes that an import takes",
-            sfs_name_show(record->name, shown, sizeof(shown)), SFS_LINE_MAX);
     return export->out.size >= BLOCK ? write_out(export, error) : 0;
 }
 
@@ -74,24 +82,14 @@ static int add_damaged(struct export *export, struct sfs_losses *losses,
     struct sfs_error failure = {0};
     const struct sfs_record *record = NULL;
     char shown[128];
-    size_t before = export->out.size;
-    int code = 0;
-    if (seen->size > SFS_LINE_MAX)
-        code = sfs_fail(
-            &failure, SFS_E_TOO_LARGE, "export",
-            "'%s' is left out: its line would be longer than the %zu bytes that an import takes",
-            sfs_name_show(seen->name, shown, sizeof(shown)), SFS_LINE_MAX);
+    int code =
+        sfs_get(losses->store, seen->name, SFS_WANT_VALUE | SFS_WANT_SMALL, &record, &failure);
     if (!code)
-        code = sfs_get(losses->store, seen->name, SFS_WANT_VALUE, &record, &failure);
-    if (!code)
-        code = sfs_line_write(&export->out, record, true, &failure);
+        code = write_record(export, record, &failure);
+    if (code == SFS_E_TOO_LARGE)
+        sfs_error_context(&failure, code, "'%s' is left out",
+                          sfs_name_show(seen->name, shown, sizeof(shown)));
     sfs_record_unref(record);
-    if (!code && export->out.size - before > SFS_LINE_MAX) {
-        export->out.size = before;
-        code =
-            sfs_fail(&failure, SFS_E_TOO_LARGE, "export", "'%s' is left out: its line is too long",
-                     sfs_name_show(seen->name, shown, sizeof(shown)));
-    }
     if (code)
         return sfs_losses_pass(losses, code, &failure, error);
     export->pending++;
@@ -116,15 +114,39 @@ static int export_cursor(struct export *export, struct sfs_losses *losses, struc
     }
 }
 
+/* --- indexes --- */
+
+static int add_index(void *context, const char *name, const struct sfs_index_stats *stats)
+{
+    struct export *export = context;
+    (void)stats;
+    return sfs_line_write_index(&export->out, sfs_string(name));
+}
+
+/* After the records, so that an import makes each from all of them. */
+static int export_indexes(struct export *export, struct sfs_losses *losses, struct sfs_error *error)
+{
+    struct sfs_error failure = {0};
+    int code = sfs_index_list(export->state, add_index, export, &failure);
+    if (code && code != SFS_E_UNSUPPORTED)
+        code = sfs_losses_pass(losses, code, &failure, error);
+    else
+        code = 0;
+    return code ? code : write_out(export, error);
+}
+
 static int export_state(struct export *export, struct sfs_storage *state, struct sfs_error *error)
 {
     struct sfs_losses losses = {
         .store = state, .options = export->options, .result = export->result};
-    unsigned want = export->options->keep_going ? SFS_WANT_RECORD : SFS_WANT_VALUE;
+    unsigned want = export->options->keep_going ? SFS_WANT_RECORD : SFS_WANT_VALUE | SFS_WANT_SMALL;
+    export->state = state;
     int code = sfs_scan(state, (struct sfs_range){0}, want, &losses.cursor, error);
     if (code)
         return code;
     code = export_cursor(export, &losses, error);
+    if (code == 0)
+        code = export_indexes(export, &losses, error);
     sfs_cursor_close(losses.cursor);
     sfs_buffer_free(&export->out);
     return code;

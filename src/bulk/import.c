@@ -10,6 +10,7 @@
 
 #include "bulk/line.h"
 #include "storefs/backend.h"
+#include "storefs/index.h"
 
 #define BLOCK ((size_t)256 << 10)
 #define BATCH_BYTES ((size_t)4 << 20)
@@ -201,23 +202,84 @@ static int remember(struct import *import, struct sfs_bytes line, struct sfs_err
     return 0;
 }
 
+/* --- indexes --- */
+
+/* Whether the store has this very index: one that is not unique is none that is. */
+static bool has_index(struct sfs_storage *store, struct sfs_bytes name)
+{
+    static const char prefix[] = "unique:";
+    struct sfs_index_stats stats;
+    bool unique =
+        name.size >= sizeof(prefix) - 1 && memcmp(name.data, prefix, sizeof(prefix) - 1) == 0;
+    return sfs_index_stats(store, name, &stats, NULL) == 0 && stats.unique == unique;
+}
+
+/* What is wrong with a line: reported, 0, or the end. */
+static int refuse(struct import *import, int code, struct sfs_error *failure,
+                  struct sfs_error *error)
+{
+    sfs_error_context(failure, code, "line %" PRIu64, import->source.number);
+    if (import->options->keep_going && concerns_line(code)) {
+        report(import, failure);
+        return 0;
+    }
+    if (error)
+        *error = *failure;
+    return code;
+}
+
+/* Of what was read before, which is committed. A store that can have no indexes is as good without.
+ */
+static int make_index(struct import *import, struct sfs_bytes name, struct sfs_error *error)
+{
+    const struct sfs_bulk_options *options = import->options;
+    struct sfs_error failure = {0};
+    int code = commit(import, error);
+    if (code || has_index(import->store, name))
+        return code;
+    code = sfs_index_create(import->store, name, NULL, NULL, &failure);
+    if (code == 0)
+        return 0;
+    sfs_error_context(&failure, code, "the index %.*s is not made", (int)name.size,
+                      (const char *)name.data);
+    if (code != SFS_E_UNSUPPORTED)
+        return refuse(import, code, &failure, error);
+    if (options->report)
+        options->report(options->context, failure.message);
+    return 0;
+}
+
+/* Takes the line if it is that of an index: 1, 0 if not, or an error. */
+static int take_index(struct import *import, struct sfs_bytes line, struct sfs_error *error)
+{
+    struct sfs_buffer name = {0};
+    struct sfs_error failure;
+    int code = sfs_line_read_index(line, &name, &failure);
+    if (code == 0)
+        return 0;
+    if (code < 0) {
+        code = refuse(import, code, &failure, error);
+        code = code ? code : remember(import, sfs_bytes(NULL, 0), error);
+    } else {
+        code = make_index(import, sfs_buffer_bytes(&name), error);
+    }
+    sfs_buffer_free(&name);
+    return code ? code : 1;
+}
+
 static int take_line(struct import *import, struct sfs_bytes line, struct sfs_error *error)
 {
     struct sfs_error failure;
     if (is_blank(line))
         return remember(import, sfs_bytes(NULL, 0), error);
-    sfs_batch_clear(import->single);
-    int code = sfs_line_read(line, import->single, &failure);
+    int code = take_index(import, line, error);
     if (code)
-        sfs_error_context(&failure, code, "line %" PRIu64, import->source.number);
-    if (code && import->options->keep_going && concerns_line(code)) {
-        report(import, &failure);
-        return remember(import, sfs_bytes(NULL, 0), error);
-    }
+        return code < 0 ? code : 0;
+    sfs_batch_clear(import->single);
+    code = sfs_line_read(line, import->single, &failure);
     if (code) {
-        if (error)
-            *error = failure;
-        return code;
+        code = refuse(import, code, &failure, error);
+        return code ? code : remember(import, sfs_bytes(NULL, 0), error);
     }
     import->records++;
     code = sfs_batch_add_operations(import->batch, import->single, error);

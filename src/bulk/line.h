@@ -7,6 +7,7 @@
  * form of a line is described in storefs/bulk.h.
  */
 #include "storefs/bulk.h"
+#include "storefs/batch.h"
 #include "util/json.h"
 
 /* A longer line is refused by import (TOO_LARGE), so export refuses to write it. */
@@ -14,6 +15,41 @@
 
 /* "marker"; NULL for a number that is no kind. Static storage. */
 const char *sfs_kind_name(enum sfs_kind kind);
+
+/*
+ * sfs_line_write() for a record of `store`, without attributes left out. A large value that the
+ * scan left out (SFS_WANT_SMALL) is read here, and only what the store keeps of one with holes.
+ * Also the errors of sfs_read(), and TOO_LARGE for a line over SFS_LINE_MAX.
+ */
+int sfs_line_write_from(struct sfs_buffer *out, struct sfs_storage *store,
+                        const struct sfs_record *record, struct sfs_error *error);
+
+/* TOO_LARGE, of a record whose name the caller adds. */
+int sfs_line_too_long(struct sfs_error *error);
+/* Appends the line of an index. NO_MEMORY. */
+int sfs_line_write_index(struct sfs_buffer *out, struct sfs_bytes index);
+/* Whether a line is that of an index: 1 and its name appended, 0, or INVALID, NO_MEMORY. */
+int sfs_line_read_index(struct sfs_bytes line, struct sfs_buffer *name, struct sfs_error *error);
+
+/* A value with zeros left out: see storefs/bulk.h. */
+struct sfs_line_runs {
+    uint64_t size; /* of the value */
+    struct sfs_buffer bytes;
+    struct sfs_part *parts; /* of `bytes`, ascending: between them are zeros */
+    size_t count;
+};
+/* Reads the wrapped value's "__size" and "__value" into *ret_runs, which the caller frees, also
+ * after a failure. INVALID, NO_MEMORY. */
+int sfs_line_read_runs(struct sfs_json size, struct sfs_json value, struct sfs_line_runs *ret_runs,
+                       struct sfs_error *error);
+void sfs_line_runs_free(struct sfs_line_runs *runs);
+
+/* What a value takes as runs, in a line: see storefs/bulk.h. Pure. */
+size_t sfs_line_runs_size(struct sfs_bytes value);
+/* Appends the value as runs, or one that is not loaded from `store`. */
+int sfs_line_write_runs(struct sfs_buffer *out, struct sfs_bytes value, struct sfs_error *error);
+int sfs_line_write_holes(struct sfs_buffer *out, struct sfs_storage *store,
+                         const struct sfs_record *record, struct sfs_error *error);
 
 /* The mode that stands for itself by being left out. */
 uint32_t sfs_line_default_mode(enum sfs_kind kind);

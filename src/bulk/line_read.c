@@ -98,7 +98,7 @@ static int read_wrapped(struct sfs_json json, const char *what, bool text_allowe
     if (text_allowed && type.text.data && sfs_json_string_equals(type, SFS_LITERAL("text")))
         return sfs_line_read_string(value, "\"__value\"", out, error);
     return sfs_fail(error, SFS_E_INVALID, "line", "%s: \"__type\" must be %s\"bytes\"", what,
-                    text_allowed ? "\"text\" or " : "");
+                    text_allowed ? "\"text\", \"runs\" or " : "");
 }
 
 int sfs_line_read_name(struct sfs_json json, const char *what, struct sfs_buffer *out,
@@ -134,14 +134,28 @@ static int read_text(struct sfs_json text, struct sfs_buffer *out, struct sfs_er
     return code;
 }
 
-static int read_value(struct sfs_json value, struct sfs_json text, struct sfs_buffer *out,
-                      struct sfs_error *error)
+/* {"__type":"runs","__size":NUMBER,"__value":[[OFFSET,BASE64],…]} */
+static int read_runs(struct sfs_json json, struct sfs_line_runs *runs, struct sfs_error *error)
 {
-    struct sfs_json ignored;
-    if (sfs_json_member(value, SFS_LITERAL("__type"), &ignored)) {
+    struct sfs_json type = {0};
+    struct sfs_json size = {0};
+    struct sfs_json value = {0};
+    const struct sfs_line_member rules[] = {
+        {"__type", &type}, {"__size", &size}, {"__value", &value}, {NULL, NULL}};
+    int code = sfs_line_members(json, "\"value\": ", rules, error);
+    return code ? code : sfs_line_read_runs(size, value, runs, error);
+}
+
+static int read_value(struct sfs_json value, struct sfs_json text, struct sfs_buffer *out,
+                      struct sfs_line_runs *runs, struct sfs_error *error)
+{
+    struct sfs_json type;
+    if (sfs_json_member(value, SFS_LITERAL("__type"), &type)) {
         if (text.text.data)
             return sfs_fail(error, SFS_E_INVALID, "line",
                             "\"text\" cannot stand beside a value that is wrapped");
+        if (sfs_json_string_equals(type, SFS_LITERAL("runs")))
+            return read_runs(value, runs, error);
         return read_wrapped(value, "\"value\"", true, out, error);
     }
     if (sfs_json_compact(value, out))
@@ -153,6 +167,7 @@ static int read_value(struct sfs_json value, struct sfs_json text, struct sfs_bu
 struct content {
     struct sfs_buffer name;
     struct sfs_buffer value;
+    struct sfs_line_runs runs; /* instead, if it has a size */
     bool has_attributes;
     struct sfs_line_attributes attributes;
 };
@@ -161,6 +176,7 @@ static void content_free(struct content *content)
 {
     sfs_buffer_free(&content->name);
     sfs_buffer_free(&content->value);
+    sfs_line_runs_free(&content->runs);
     sfs_buffer_free(&content->attributes.xattrs);
 }
 
@@ -185,6 +201,8 @@ static int check_value(struct sfs_json value, const struct content *content,
         return expected("\"value\"", "given", value, error);
     if (marker && content->value.size > 0)
         return sfs_fail(error, SFS_E_INVALID, "line", "a marker has no value");
+    if (content->runs.size > 0 && content->attributes.attributes.kind != SFS_KIND_VALUE)
+        return sfs_fail(error, SFS_E_INVALID, "line", "only the value of a key can be runs");
     return 0;
 }
 
@@ -207,7 +225,7 @@ static int read_content(struct sfs_json line, struct content *content, struct sf
     if (code == 0 && text.text.data && !value.text.data)
         code = expected("\"value\"", "given beside \"text\"", value, error);
     if (code == 0 && value.text.data)
-        code = read_value(value, text, &content->value, error);
+        code = read_value(value, text, &content->value, &content->runs, error);
     return code ? code : check_value(value, content, error);
 }
 
@@ -231,13 +249,35 @@ static int add_xattrs(struct sfs_batch *batch, struct sfs_bytes name,
     return code;
 }
 
+/* The zeros are never in memory. The times of the put are put back. */
+static int add_runs(struct sfs_batch *batch, struct sfs_bytes name, const struct content *content,
+                    struct sfs_error *error)
+{
+    const struct sfs_line_runs *runs = &content->runs;
+    const struct sfs_line_attributes *read = &content->attributes;
+    unsigned times = read->mask & (SFS_ATTRIBUTE_MODIFIED | SFS_ATTRIBUTE_CHANGED);
+    if (runs->size == 0)
+        return 0;
+    int code = sfs_batch_truncate(batch, name, runs->size, error);
+    if (code == 0 && runs->count > 0)
+        code = sfs_batch_patch(batch, name, runs->parts, runs->count,
+                               sfs_buffer_bytes(&runs->bytes), NULL, 0, error);
+    return code || !times ? code
+                          : sfs_batch_attributes(batch, name, &read->attributes, times, error);
+}
+
 static int add_content(struct sfs_batch *batch, const struct content *content,
                        struct sfs_error *error)
 {
     const struct sfs_line_attributes *read = &content->attributes;
     struct sfs_bytes name = sfs_buffer_bytes(&content->name);
-    int code = sfs_batch_put(batch, name, sfs_buffer_bytes(&content->value),
-                             content->has_attributes ? &read->attributes : NULL, read->mask, error);
+    /* A large value keeps its type when a part of it changes: that of a zero. */
+    struct sfs_bytes value =
+        content->runs.size ? sfs_bytes("", 1) : sfs_buffer_bytes(&content->value);
+    int code = sfs_batch_put(batch, name, value, content->has_attributes ? &read->attributes : NULL,
+                             read->mask, error);
+    if (code == 0)
+        code = add_runs(batch, name, content, error);
     return code ? code : add_xattrs(batch, name, read, error);
 }
 
@@ -259,4 +299,32 @@ int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct sfs_err
         code = add_content(batch, &content, error);
     content_free(&content);
     return code;
+}
+
+/* The first member decides, so that a record is not parsed twice. */
+static bool begins_as_index(struct sfs_bytes line)
+{
+    static const char name[] = "\"index\"";
+    const char *text = line.data;
+    size_t at = 0;
+    for (bool open = false; at < line.size; at++) {
+        if (text[at] == '{' && !open)
+            open = true;
+        else if (text[at] != ' ' && text[at] != '\t')
+            break;
+    }
+    return line.size - at >= sizeof(name) - 1 && memcmp(text + at, name, sizeof(name) - 1) == 0;
+}
+
+int sfs_line_read_index(struct sfs_bytes line, struct sfs_buffer *name, struct sfs_error *error)
+{
+    struct sfs_json json;
+    struct sfs_json index = {0};
+    const struct sfs_line_member rules[] = {{"index", &index}, {NULL, NULL}};
+    if (!begins_as_index(line) || !sfs_json_parse(line, &json, NULL))
+        return 0;
+    int code = sfs_line_members(json, "", rules, error);
+    if (code == 0)
+        code = sfs_line_read_name(index, "\"index\"", name, error);
+    return code ? code : 1;
 }

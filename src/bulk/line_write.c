@@ -9,6 +9,8 @@
 #include "util/base64.h"
 #include "util/utf8.h"
 
+#define WHOLE_MAX ((uint64_t)64 << 20)
+
 static const char *const kind_names[] = {
     [SFS_KIND_VALUE] = "value",   [SFS_KIND_MARKER] = "marker",
     [SFS_KIND_SYMLINK] = "symlink", [SFS_KIND_FIFO] = "fifo",
@@ -101,18 +103,89 @@ static int write_json(struct sfs_buffer *out, struct sfs_json json, struct sfs_b
     return code ? code : sfs_json_string_encode(value, out);
 }
 
-static int write_value(struct sfs_buffer *out, const struct sfs_record *record)
+/* What the text takes as a string of JSON, without the quotes. */
+static size_t escaped_size(struct sfs_bytes text)
+{
+    const unsigned char *bytes = text.data;
+    size_t size = text.size;
+    for (size_t i = 0; i < text.size; i++) {
+        if (bytes[i] == '"' || bytes[i] == '\\' || (bytes[i] && strchr("\b\t\n\f\r", bytes[i])))
+            size += 1;
+        else if (bytes[i] < 0x20)
+            size += 5;
+    }
+    return size;
+}
+
+/* In the shortest of three forms; only a key's value can be set in parts. */
+static int write_wrapped(struct sfs_buffer *out, const struct sfs_record *record,
+                         struct sfs_error *error)
+{
+    struct sfs_bytes value = sfs_record_value(record);
+    size_t base64 = (value.size + 2) / 3 * 4;
+    size_t text = sfs_utf8_valid(value) ? escaped_size(value) : SIZE_MAX;
+    size_t least = text < base64 ? text : base64;
+    if (least > 64 && sfs_record_is_key(record) && sfs_line_runs_size(value) < least)
+        return sfs_line_write_runs(out, value, error);
+    return text <= base64 ? write_wrapped_text(out, value) : write_wrapped_bytes(out, value);
+}
+
+static int write_loaded(struct sfs_buffer *out, const struct sfs_record *record,
+                        struct sfs_error *error)
 {
     struct sfs_bytes value = sfs_record_value(record);
     struct sfs_json json;
-    if (record->attributes.kind == SFS_KIND_MARKER && value.size == 0)
+    return stands_as_json(record, &json) ? write_json(out, json, value)
+                                         : write_wrapped(out, record, error);
+}
+
+/* Whether the store keeps all of the value: 1 or 0, or an error. */
+static int is_whole(struct sfs_storage *store, const struct sfs_record *record,
+                    struct sfs_error *error)
+{
+    struct sfs_extent extent;
+    int code = sfs_data(store, record->name, 0, &extent, error);
+    return code > 0 ? extent.offset == 0 && extent.size >= record->size : code;
+}
+
+/* Whether it is better read piece by piece: one with holes has NUL bytes, so it is not JSON, and a
+ * large one that is bytes gains nothing by being read whole. 1 or 0, or an error. */
+static int goes_as_runs(struct sfs_storage *store, const struct sfs_record *record,
+                        struct sfs_error *error)
+{
+    int code = is_whole(store, record, error);
+    if (code <= 0)
+        return code < 0 ? code : 1;
+    return record->attributes.type == SFS_TYPE_BYTES && record->size > WHOLE_MAX;
+}
+
+static int write_absent(struct sfs_buffer *out, struct sfs_storage *store,
+                        const struct sfs_record *record, struct sfs_error *error)
+{
+    const struct sfs_record *loaded;
+    int code = goes_as_runs(store, record, error);
+    if (code > 0)
+        return sfs_line_write_holes(out, store, record, error);
+    if (code == 0 && record->size > SFS_LINE_MAX)
+        return sfs_line_too_long(error);
+    code = code < 0 ? code : sfs_get(store, record->name, SFS_WANT_VALUE, &loaded, error);
+    if (code)
+        return code;
+    code = write_loaded(out, loaded, error);
+    sfs_record_unref(loaded);
+    return code;
+}
+
+static int write_value(struct sfs_buffer *out, struct sfs_storage *store,
+                       const struct sfs_record *record, struct sfs_error *error)
+{
+    if (record->attributes.kind == SFS_KIND_MARKER && record->size == 0)
         return 0;
     int code = add(out, ",\"value\":");
     if (code)
         return code;
-    if (stands_as_json(record, &json))
-        return write_json(out, json, value);
-    return sfs_utf8_valid(value) ? write_wrapped_text(out, value) : write_wrapped_bytes(out, value);
+    return sfs_record_has_value(record) ? write_loaded(out, record, error)
+                                        : write_absent(out, store, record, error);
 }
 
 static int write_xattr(struct sfs_buffer *out, bool first, struct sfs_bytes name,
@@ -194,7 +267,8 @@ static int write_attributes(struct sfs_buffer *out, const struct sfs_record *rec
     return sfs_buffer_byte(out, '}');
 }
 
-static int write_line(struct sfs_buffer *out, const struct sfs_record *record, bool attributes)
+static int write_line(struct sfs_buffer *out, struct sfs_storage *store,
+                      const struct sfs_record *record, bool attributes, struct sfs_error *error)
 {
     struct sfs_bytes name = record->name;
     if (sfs_name_is_marker(name))
@@ -203,25 +277,54 @@ static int write_line(struct sfs_buffer *out, const struct sfs_record *record, b
     if (code == 0)
         code = write_name(out, name);
     if (code == 0)
-        code = write_value(out, record);
+        code = write_value(out, store, record, error);
     /* Without its kind a marker would be read as a key: the kind is no mere attribute. */
     if (code == 0 && (attributes || !sfs_record_is_key(record)))
         code = write_attributes(out, record, attributes);
     return code ? code : add(out, "}\n");
 }
 
-int sfs_line_write(struct sfs_buffer *out, const struct sfs_record *record, bool attributes,
-                   struct sfs_error *error)
+/* `store` NULL: the record has its value. */
+static int write_checked(struct sfs_buffer *out, struct sfs_storage *store,
+                         const struct sfs_record *record, bool attributes, struct sfs_error *error)
 {
     char shown[128];
-    if (!sfs_record_has_value(record) || !sfs_kind_name(record->attributes.kind))
+    bool loaded = store || sfs_record_has_value(record);
+    if (!loaded || !sfs_kind_name(record->attributes.kind))
         return sfs_fail(error, SFS_E_INVALID, "line", "\"%s\" cannot be written as a line: %s",
                         sfs_name_show(record->name, shown, sizeof(shown)),
-                        sfs_record_has_value(record) ? "its kind is not known" : "its value is not loaded");
+                        loaded ? "its kind is not known" : "its value is not loaded");
     size_t start = out->size;
-    int code = write_line(out, record, attributes);
+    int code = write_line(out, store, record, attributes, error);
     if (code == 0)
         return 0;
     out->size = start;
-    return sfs_fail_memory(error, "line");
+    return code == SFS_E_NO_MEMORY ? sfs_fail_memory(error, "line") : code;
+}
+
+int sfs_line_write(struct sfs_buffer *out, const struct sfs_record *record, bool attributes,
+                   struct sfs_error *error)
+{
+    return write_checked(out, NULL, record, attributes, error);
+}
+
+int sfs_line_write_from(struct sfs_buffer *out, struct sfs_storage *store,
+                        const struct sfs_record *record, struct sfs_error *error)
+{
+    return write_checked(out, store, record, true, error);
+}
+
+int sfs_line_too_long(struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_TOO_LARGE, "line",
+                    "its line would be longer than the %zu bytes that an import takes",
+                    SFS_LINE_MAX);
+}
+
+int sfs_line_write_index(struct sfs_buffer *out, struct sfs_bytes index)
+{
+    int code = add(out, "{\"index\":");
+    if (code == 0)
+        code = write_name(out, index);
+    return code ? code : add(out, "}\n");
 }

@@ -153,7 +153,7 @@ int sfs_txn_entry_record(struct sfs_storage *base, const struct sfs_txn_entry *e
     if (follows_base(entry))
         return follow_base(base, entry, want, ret_record, error);
     if (!(want & SFS_WANT_VALUE) || sfs_record_has_value(record) ||
-        sfs_want_leaves_out(want, record->attributes.type)) {
+        sfs_want_leaves_out(want, record->attributes.type, record->size)) {
         *ret_record = sfs_record_ref(record);
         return 0;
     }

@@ -55,7 +55,9 @@ tests_unit_test_query_run_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 unit_tests += tests/unit/test_layers tests/unit/test_bulk
 tests_unit_test_layers_SOURCES = tests/unit/test_layers.c
-tests_unit_test_bulk_SOURCES = tests/unit/test_bulk.c
+tests_unit_test_bulk_SOURCES = tests/unit/test_bulk.c tests/unit/bulk_fixture.h
+unit_tests += tests/unit/test_bulk_forms
+tests_unit_test_bulk_forms_SOURCES = tests/unit/test_bulk_forms.c tests/unit/bulk_fixture.h
 # Allocations of the tree are made to fail.
 tests_unit_test_tree_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
 unit_tests += tests/unit/test_memory_file

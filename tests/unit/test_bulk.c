@@ -13,54 +13,9 @@
 #include <cmocka.h>
 
 #include "storefs/backend.h"
-#include "storefs/bulk.h"
-#include "util/file.h"
+#include "storefs/index.h"
+#include "tests/unit/bulk_fixture.h"
 #include "util/json.h"
-
-static struct sfs_storage *open_memory(void)
-{
-    struct sfs_storage *store = NULL;
-    assert_int_equal(sfs_open(&store, "memory:", SFS_OPEN_CREATE, NULL), 0);
-    return store;
-}
-
-/* A file that has no name any more. */
-static int scratch_file(void)
-{
-    char path[300];
-    const char *directory = getenv("TMPDIR");
-    snprintf(path, sizeof(path), "%s/bulk.XXXXXX", directory ? directory : "/tmp");
-    int descriptor = mkstemp(path);
-    assert_true(descriptor >= 0);
-    assert_int_equal(unlink(path), 0);
-    return descriptor;
-}
-
-static int file_with(struct sfs_bytes text)
-{
-    int descriptor = scratch_file();
-    assert_int_equal(sfs_write_all(descriptor, text, "scratch", NULL), 0);
-    assert_int_equal(lseek(descriptor, 0, SEEK_SET), 0);
-    return descriptor;
-}
-
-static int import_text(struct sfs_storage *store, const char *text,
-                       const struct sfs_bulk_options *options, struct sfs_bulk_result *ret_result,
-                       struct sfs_error *error)
-{
-    int descriptor = file_with(sfs_string(text));
-    int code = sfs_import(store, descriptor, options, ret_result, error);
-    close(descriptor);
-    return code;
-}
-
-static void check_value(struct sfs_storage *store, struct sfs_bytes key, struct sfs_bytes expected)
-{
-    struct sfs_buffer value = {0};
-    assert_int_equal(sfs_get_value(store, key, &value, NULL), 0);
-    assert_true(sfs_bytes_equal(sfs_buffer_bytes(&value), expected));
-    sfs_buffer_free(&value);
-}
 
 /* --- one line --- */
 
@@ -228,6 +183,8 @@ static unsigned pick(unsigned count)
     return (unsigned)(random_state >> 33) % count;
 }
 
+static const char zeros[1000];
+
 /* JSON, text that looks like it, text and bytes, each often a little spoilt. */
 static void random_value(struct sfs_buffer *out)
 {
@@ -248,6 +205,10 @@ static void random_value(struct sfs_buffer *out)
         assert_int_equal(sfs_buffer_add(out, sfs_string(pieces[pick(22)])), 0);
     if (pick(4) == 0)
         assert_int_equal(sfs_buffer_byte(out, '\0'), 0);
+    for (unsigned i = pick(4) == 0 ? 1 + pick(4) : 0; i > 0; i--) {
+        assert_int_equal(sfs_buffer_append(out, zeros, pick(pick(2) ? 100 : 1000)), 0);
+        assert_int_equal(sfs_buffer_add(out, sfs_string(pieces[pick(22)])), 0);
+    }
 }
 
 static void random_key(struct sfs_buffer *out)
@@ -338,6 +299,8 @@ static void round_trip(unsigned long seed)
     if (sfs_apply(store, batch, NULL, NULL, &error))
         fail_msg("apply: %s", error.message);
     sfs_batch_free(batch);
+    assert_int_equal(sfs_index_create(store, sfs_string("a"), NULL, NULL, NULL), 0);
+    assert_int_equal(sfs_index_create(store, sfs_string("unique:@key,b"), NULL, NULL, NULL), 0);
     int descriptor = scratch_file();
     assert_int_equal(sfs_export(store, descriptor, NULL, &exported, NULL), 0);
     assert_int_equal(lseek(descriptor, 0, SEEK_CUR), exported.bytes);
@@ -351,6 +314,7 @@ static void round_trip(unsigned long seed)
     assert_int_equal(imported.bytes, exported.bytes);
     assert_int_equal(imported.refused, 0);
     check_same(store, copy);
+    check_indexes(copy, "a;0;1\nunique:@key,b;1;1\n");
     sfs_close(store, NULL);
     sfs_close(copy, NULL);
 }

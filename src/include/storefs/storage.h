@@ -77,11 +77,14 @@ enum sfs_want {
     SFS_WANT_VALUE = 1,      /* the value too */
     SFS_WANT_KEYS = 2,       /* scan: only records that are keys (kind VALUE) */
     SFS_WANT_DOCUMENTS = 32, /* a wanted value may be left out where it is no JSON document */
+    SFS_WANT_SMALL = 64, /* a wanted value may be left out where it has SFS_LARGE bytes or more */
 };
-/* Whether a wanted value of a type may be left out. */
-static inline bool sfs_want_leaves_out(unsigned want, enum sfs_type type)
+#define SFS_LARGE ((uint64_t)1 << 20)
+/* Whether a wanted value of a type and size may be left out. */
+static inline bool sfs_want_leaves_out(unsigned want, enum sfs_type type, uint64_t size)
 {
-    return (want & SFS_WANT_DOCUMENTS) && type != SFS_TYPE_JSON;
+    return ((want & SFS_WANT_DOCUMENTS) && type != SFS_TYPE_JSON) ||
+           ((want & SFS_WANT_SMALL) && size >= SFS_LARGE);
 }
 
 /* The record of a name, owned by the caller (sfs_record_unref); NOT_FOUND. `want`: enum sfs_want. The
