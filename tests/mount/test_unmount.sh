@@ -41,7 +41,7 @@ held() {
     timeout 20 "$STOREFS" unmount "${target:-$m}" "$@" > said 2>&1 &
     pid=$!
     for ((i = 0; i < 26; i++)); do
-        [ -s said ] && break
+        grep -q . said && [ -z "$(tail -c 1 said)" ] && break # a whole line
         sleep 0.05
     done
     checks=$((checks + 1))
