@@ -45,11 +45,13 @@ static int finish(int failed, const struct sfs_bulk_result *result, const struct
     return TOOL_OK;
 }
 
-static int import(struct sfs_storage *store, int descriptor, bool keep_going)
+static int import(struct sfs_storage *store, const struct tool_scope *scope, int descriptor,
+                  bool keep_going)
 {
     struct tool_progress progress;
     struct sfs_error error = {0};
     struct sfs_bulk_result result = {0};
+    struct sfs_buffer end = {0};
     tool_progress_begin(&progress, "bytes");
     tool_progress_cut(descriptor);
     struct sfs_bulk_options options = {
@@ -58,25 +60,30 @@ static int import(struct sfs_storage *store, int descriptor, bool keep_going)
         .keep_going = keep_going,
         .report = report,
     };
-    int failed = sfs_import(store, descriptor, &options, &result, &error);
+    int failed = tool_scope_range(scope, &end, &options.range, &error);
+    if (!failed)
+        failed = sfs_import(store, descriptor, &options, &result, &error);
     tool_progress_end(&progress);
+    sfs_buffer_free(&end);
     return finish(failed, &result, &error);
 }
 
 static int run(const struct tool_call *call)
 {
     struct sfs_storage *store;
+    struct tool_scope scope = {0};
     struct sfs_error error = {0};
     const char *file = call->count == 2 ? call->words[1] : "-";
     bool standard = strcmp(file, "-") == 0;
     int descriptor = standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return tool_fail_errno(errno, "%s", file);
-    int result = tool_store_open(&store, call->words[0], SFS_OPEN_CREATE, &error);
-    int exit_code =
-        result ? tool_fail(result, &error) : import(store, descriptor, tool_given(call, 'k'));
+    int result = tool_store_open(&store, &scope, call->words[0], SFS_OPEN_CREATE, &error);
+    int exit_code = result ? tool_fail(result, &error)
+                           : import(store, &scope, descriptor, tool_given(call, 'k'));
     if (!result)
         exit_code = tool_store_close(store, exit_code);
+    tool_scope_free(&scope);
     if (!standard)
         close(descriptor);
     return exit_code;
@@ -92,6 +99,7 @@ const struct tool_command tool_import_command = {
     .usage = "TARGET [FILE | -] [--keep-going]",
     .summary = "Read records as NDJSON, one {\"key\":…,\"value\":…} a line",
     .details =
+        "TARGET is a store's URI, a mount, or a path below its keys/, which the keys must lie in.\n"
         "The form is that of 'storefs export' and of values.ndjson. Whole lines are committed\n"
         "at a time; ^C, or a line that is wrong, leaves those before it. Exit code 1 if lines\n"
         "were refused with --keep-going.\n",

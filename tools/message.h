@@ -27,6 +27,8 @@ bool tool_output(struct sfs_bytes bytes);
 /* A key on a line of its own: escaped (control characters, bytes that are not UTF-8, backslash)
  * where `escaped`. */
 bool tool_output_key(struct sfs_bytes key, bool escaped);
+/* Appends text as a JSON string. INVALID where it is not UTF-8, NO_MEMORY. */
+int tool_json_string(struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error);
 /*
  * Flushes standard output and returns TOOL_OK or, after a sentence, TOOL_IO. Where the reader of a
  * pipe has gone it says nothing; tool_main_end() then ends the process as SIGPIPE would.

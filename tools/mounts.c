@@ -115,6 +115,17 @@ const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const 
     return NULL;
 }
 
+int tool_mounts_fail(const struct tool_mounts *mounts, const char *directory,
+                     struct sfs_error *error)
+{
+    const struct tool_mount *mount = tool_mounts_holding(mounts, directory);
+    if (mount && mount->is_storefs)
+        return sfs_fail(error, SFS_E_INVALID, "mounts",
+                        "no store is mounted at %s, which lies in the mount at %s", directory,
+                        mount->directory);
+    return sfs_fail(error, SFS_E_INVALID, "mounts", "no store is mounted at %s", directory);
+}
+
 bool tool_path_below(const char *path, const char *directory)
 {
     size_t size = strlen(directory);

@@ -27,6 +27,10 @@ int tool_mounts_read(struct tool_mounts *ret_mounts, struct sfs_error *error);
 void tool_mounts_free(struct tool_mounts *mounts);
 /* The uppermost mount on exactly this directory, or NULL. */
 const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const char *directory);
+/* INVALID: no store of ours is mounted on exactly this directory; names the mount that it lies in.
+ */
+int tool_mounts_fail(const struct tool_mounts *mounts, const char *directory,
+                     struct sfs_error *error);
 /* The mount that a path lies in. */
 const struct tool_mount *tool_mounts_holding(const struct tool_mounts *mounts, const char *path);
 

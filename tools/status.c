@@ -103,12 +103,14 @@ static int show(const char *directory, bool json)
         return tool_fail(result, &error);
     size_t ill;
     size_t count = show_all(&mounts, directory, json, &ill);
+    if (directory && !count)
+        (void)tool_mounts_fail(&mounts, directory, &error);
     tool_mounts_free(&mounts);
     int exit_code = tool_output_end();
     if (exit_code)
         return exit_code;
     if (directory && !count) {
-        tool_say("no store is mounted at %s", directory);
+        tool_say("%s", error.message);
         return TOOL_FALSE;
     }
     if (!count && !json)

@@ -28,6 +28,25 @@ int tool_tree_open(const char *base, const char *path, int *ret_directory, struc
     return 0;
 }
 
+bool tool_tree_keys_only(const char *base)
+{
+    static const char *const files[] = {"admin/stats.json",
+                                        "savepoints"}; /* of mount, transaction */
+    struct stat status;
+    int root = open(base, OPEN_DIRECTORY);
+    bool found = root < 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && !found; i++)
+        found = fstatat(root, files[i], &status, 0) == 0;
+    if (root >= 0)
+        close(root);
+    return !found;
+}
+
+int tool_tree_open_keys(const char *base, int *ret_directory, struct sfs_error *error)
+{
+    return tool_tree_open(base, tool_tree_keys_only(base) ? "." : "keys", ret_directory, error);
+}
+
 void tool_place_free(struct tool_place *place)
 {
     if (place->directory >= 0)
@@ -94,7 +113,7 @@ static int go(const char *base, struct sfs_bytes key, bool own_value, bool make,
     if (!result && sfs_buffer_text(&path))
         result = sfs_fail_memory(error, "mount");
     if (!result)
-        result = tool_tree_open(base, "keys", &place.directory, error);
+        result = tool_tree_open_keys(base, &place.directory, error);
     int system_errno = result ? 0 : walk(path.data, make, &place);
     sfs_buffer_free(&path);
     if (!make && (system_errno == ENOENT || system_errno == ENOTDIR || system_errno == ELOOP))

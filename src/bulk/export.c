@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Export of a whole store as NDJSON to a file descriptor: one state of the store, record by record;
- * what is kept in memory is a block of output and the largest value.
+ * Export of a store, or of a range of its names, as NDJSON to a file descriptor: one state of the
+ * store, record by record; what is kept in memory is a block of output and the largest value.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -121,7 +121,7 @@ static int export_state(struct export *export, struct sfs_storage *state, struct
     struct sfs_losses losses = {
         .store = state, .options = export->options, .result = export->result};
     unsigned want = export->options->keep_going ? SFS_WANT_RECORD : SFS_WANT_VALUE;
-    int code = sfs_scan(state, (struct sfs_range){0}, want, &losses.cursor, error);
+    int code = sfs_scan(state, export->options->range, want, &losses.cursor, error);
     if (code)
         return code;
     code = export_cursor(export, &losses, error);
@@ -139,8 +139,9 @@ int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_
         .descriptor = descriptor,
         .options = options ? options : &defaults,
         .result = ret_result ? ret_result : &unwanted,
-        .total = sfs_records_ahead(store, options ? options : &defaults),
     };
+    if (sfs_range_covers(export.options->range, (struct sfs_range){0}))
+        export.total = sfs_records_ahead(store, export.options);
     struct sfs_storage *snapshot = NULL;
     *export.result = (struct sfs_bulk_result){0};
     int code = 0;

@@ -201,6 +201,20 @@ static int remember(struct import *import, struct sfs_bytes line, struct sfs_err
     return 0;
 }
 
+/* INVALID for a line that was read into `single` and has a name outside the range. */
+static int check_range(const struct import *import, struct sfs_error *error)
+{
+    char shown[128];
+    size_t count;
+    const struct sfs_operation *operations = sfs_batch_operations(import->single, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!sfs_range_has(import->options->range, operations[i].name))
+            return sfs_fail(error, SFS_E_INVALID, "import", "'%s' is not among the keys to import",
+                            sfs_name_show(operations[i].name, shown, sizeof(shown)));
+    }
+    return 0;
+}
+
 static int take_line(struct import *import, struct sfs_bytes line, struct sfs_error *error)
 {
     struct sfs_error failure;
@@ -208,6 +222,8 @@ static int take_line(struct import *import, struct sfs_bytes line, struct sfs_er
         return remember(import, sfs_bytes(NULL, 0), error);
     sfs_batch_clear(import->single);
     int code = sfs_line_read(line, import->single, &failure);
+    if (code == 0)
+        code = check_range(import, &failure);
     if (code)
         sfs_error_context(&failure, code, "line %" PRIu64, import->source.number);
     if (code && import->options->keep_going && concerns_line(code)) {

@@ -40,6 +40,9 @@ struct sfs_bulk_options {
     bool keep_going;
     sfs_report_function *report; /* one sentence each; may be NULL */
     size_t batch_bytes; /* import: commit about this much at a time; 0: 4 MiB */
+    /* Export: write the records with these names alone. Import: a line with another name is wrong.
+     * {0}: all. */
+    struct sfs_range range;
 };
 struct sfs_bulk_result {
     uint64_t records;
