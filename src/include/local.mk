@@ -17,6 +17,6 @@ storefsinclude_HEADERS += src/include/storefs/path.h
 storefsinclude_HEADERS += src/include/storefs/query.h
 storefsinclude_HEADERS += src/include/storefs/storefs.h
 storefsinclude_HEADERS += src/include/storefs/transaction.h
-storefsinclude_HEADERS += src/include/storefs/condition.h
+storefsinclude_HEADERS += src/include/storefs/builder.h
 storefsinclude_HEADERS += src/include/storefs/query_stages.h
 storefsinclude_HEADERS += src/include/storefs/notes.h

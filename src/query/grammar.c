@@ -23,7 +23,7 @@ static int add_order(struct sfs_query *query, const struct sfs_bytes *arguments,
     return sfs_query_order(query, arguments[0], error);
 }
 
-/* A number of any length; what is beyond 64 bits is more records than a store can hold. */
+/* A number of any length; one larger than INT64_MAX is more records than a store can hold. */
 static int parse_number(const char *stage, struct sfs_bytes text, uint64_t *ret_number,
                         struct sfs_error *error)
 {
@@ -33,7 +33,7 @@ static int parse_number(const char *stage, struct sfs_bytes text, uint64_t *ret_
     for (size_t i = 0; i < text.size && valid; i++) {
         uint64_t digit = (uint64_t)(data[i] - '0');
         valid = data[i] >= '0' && data[i] <= '9';
-        number = number > (UINT64_MAX - digit) / 10 ? UINT64_MAX : number * 10 + digit;
+        number = number > (INT64_MAX - digit) / 10 ? INT64_MAX : number * 10 + digit;
     }
     if (!valid)
         return sfs_fail(error, SFS_E_INVALID, "query", "%s: expected a whole number, not '%.*s'",

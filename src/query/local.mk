@@ -5,7 +5,7 @@ libstorefs_la_SOURCES += \
 	src/query/aggregate.c src/query/aggregate.h \
 	src/query/arena.c src/query/arena.h \
 	src/query/bounds.c src/query/bounds.h \
-	src/query/condition.c \
+	src/query/builder.c \
 	src/query/cover.c src/query/cover.h src/query/cover_groups.c \
 	src/query/csv.c src/query/csv.h \
 	src/query/csv_cell.c \

@@ -2,6 +2,7 @@
 /* Queries: building and copying the list of stages. */
 #include "storefs/query.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "query/stages.h"
@@ -284,18 +285,22 @@ static int append_number(struct sfs_query *query, enum sfs_query_stage_kind kind
                          struct sfs_error *error)
 {
     struct sfs_query_stage *stage = NULL;
+    if (count > INT64_MAX)
+        return sfs_fail(error, SFS_E_INVALID, "query",
+                        "%s: the number is negative or larger than %" PRId64,
+                        kind == SFS_QUERY_LIMIT ? "limit" : "offset", INT64_MAX);
     int result = stage_new(kind, &stage, error);
     if (result == 0)
         stage->count = count;
     return append(query, stage, result, error);
 }
 
-int sfs_query_limit(struct sfs_query *query, uint64_t count, struct sfs_error *error)
+int(sfs_query_limit)(struct sfs_query *query, uint64_t count, struct sfs_error *error)
 {
     return append_number(query, SFS_QUERY_LIMIT, count, error);
 }
 
-int sfs_query_offset(struct sfs_query *query, uint64_t count, struct sfs_error *error)
+int(sfs_query_offset)(struct sfs_query *query, uint64_t count, struct sfs_error *error)
 {
     return append_number(query, SFS_QUERY_OFFSET, count, error);
 }

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "storefs/builder.h"
 #include "storefs/bulk.h"
 #include "storefs/document.h"
 #include "storefs/index.h"
-#include "storefs/query.h"
 #include "storefs/transaction.h"
 #include "tests/fault/rig.h"
 
@@ -112,6 +112,17 @@ static int query_rows(struct fixture *f, struct sfs_error *error)
     return code;
 }
 
+static int build_query(struct sfs_query *query, struct sfs_error *error)
+{
+    struct sfs_condition has = sfs_or(sfs_in("tags[0]", "x", 1), sfs_not(sfs_has_field("tags")));
+    int code = sfs_where(query, sfs_and(has, sfs_condition_text(L("not a = 1"))), error);
+    if (code == 0)
+        code = sfs_order(query, sfs_sorts(sfs_desc("tags"), "n"), error);
+    if (code == 0)
+        code = sfs_select(query, sfs_fields("tags", "n"), error);
+    return code ? code : sfs_aggregate(query, sfs_calls(sfs_count(), sfs_max("n")), error);
+}
+
 static int query_summaries(struct fixture *f, struct sfs_error *error)
 {
     struct sfs_query *query = NULL;
@@ -124,6 +135,8 @@ static int query_summaries(struct fixture *f, struct sfs_error *error)
         code = sfs_query_where(query, L("tags[0] = \"x\""), error);
     if (code == 0)
         code = sfs_query_has(f->store, query, L("d/1"), error);
+    if (code >= 0)
+        code = build_query(query, error);
     sfs_query_free(query);
     return code;
 }

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#include "storefs/condition.h"
 #include "storefs/query_stages.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -291,57 +290,6 @@ static void test_pieces(void **state)
     assert_non_null(strstr(error.message, "is not complete"));
 }
 
-/* --- conditions --- */
-
-static void expect_condition(struct sfs_condition *condition, const char *expected)
-{
-    struct sfs_error error = {0};
-    struct sfs_query *query = NULL;
-    struct sfs_buffer path = {0};
-    assert_int_equal(sfs_query_new(&query, &error), 0);
-    int result = sfs_where(query, condition, &error);
-    if (result == 0)
-        assert_int_equal(sfs_query_print(query, SFS_SINK_NONE, &path, &error), 0);
-    assert_int_equal(sfs_buffer_text(&path), 0);
-    assert_string_equal(result ? error.message : path.data, expected);
-    sfs_buffer_free(&path);
-    sfs_query_free(query);
-}
-
-static void test_conditions(void **state)
-{
-    (void)state;
-    const bool yes = true;
-    const struct sfs_bytes bytes = SFS_LITERAL("a\0b");
-    const struct sfs_bytes no_text = SFS_LITERAL("\xff");
-    expect_condition(sfs_ge("age", 21), "where/age >= 21");
-    expect_condition(sfs_eq("a", yes), "where/a = true");
-    expect_condition(sfs_ne("a", SFS_FALSE), "where/a != false");
-    expect_condition(sfs_eq("a", "x"), "where/a = \"x\"");
-    expect_condition(sfs_eq("a", bytes), "where/a = \"a\\u0000b\"");
-    expect_condition(sfs_eq("a", NULL), "where/a = null");
-    expect_condition(sfs_lt("a", 0.1), "where/a < 0.1");
-    expect_condition(sfs_le("a", 1e300), "where/a <= 1e+300");
-    expect_condition(sfs_gt("a", UINT64_MAX), "where/a > 18446744073709551615");
-    expect_condition(sfs_eq("a", sfs_json_text("[1, {}]")), "where/a = [1,{}]");
-    expect_condition(sfs_contains("tags", 'x'), "where/tags has 120");
-    expect_condition(sfs_between("n", 1, 2.5), "where/n >= 1 and n <= 2.5");
-    expect_condition(sfs_in("n", sfs_literal(1), sfs_literal("x")), "where/n in [1,\"x\"]");
-    expect_condition(sfs_and(sfs_glob("a", "J*"), sfs_or(sfs_is_true("b"), sfs_has_field("c.d"))),
-                     "where/a ~ \"J*\" and (b or c.d exists)");
-    expect_condition(sfs_not(sfs_regex("@key", "^a")), "where/not @key =~ \"^a\"");
-    expect_condition(sfs_not(sfs_condition_text(SFS_LITERAL("a or b"))), "where/not (a or b)");
-    expect_condition(sfs_eq("a b", 1), "where: expected an operator, 'and', 'or' or the end at "
-                                       "column 3: a b = 1");
-    expect_condition(sfs_and(sfs_eq("a", (double)NAN), sfs_eq("b", 1)),
-                     "where: an infinite number, or none at all, is no JSON value");
-    expect_condition(sfs_not(sfs_eq("a", no_text)), "where: a text is not UTF-8");
-    expect_condition(sfs_eq("a", sfs_json_text("[")),
-                     "where: a value that was given as JSON is none");
-    expect_condition(sfs_and(sfs_eq("a", 1), NULL), "out of memory");
-    sfs_condition_free(sfs_eq("a", 1));
-}
-
 /* --- queries as data --- */
 
 static void test_view(void **state)
@@ -549,9 +497,9 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_texts),      TEST(test_paths),   TEST(test_results), TEST(test_find_one),
-        TEST(test_pieces),     TEST(test_conditions), TEST(test_view),    TEST(test_memory),  TEST(test_limits),
-        TEST(test_full_disk),  TEST(test_hostile),
+        TEST(test_texts),     TEST(test_paths),   TEST(test_results), TEST(test_find_one),
+        TEST(test_pieces),    TEST(test_view),    TEST(test_memory),  TEST(test_limits),
+        TEST(test_full_disk), TEST(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

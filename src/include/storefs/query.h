@@ -54,21 +54,44 @@ struct sfs_query_options {
 SFS_API int sfs_query_configure(struct sfs_query *query, const struct sfs_query_options *options,
                                 struct sfs_error *error);
 
-/* Stages, appended at the end; texts are copied. INVALID with the column of the fault in the sentence, or
- * where there are too many stages, or the stage cannot stand there; NO_MEMORY. On failure the query is as
- * it was. Conditions can also be built in C: storefs/condition.h. */
-/* `age >= 21 and (name ~ "Jo*" or tags has "x") and not archived`; = != < <= > >= in has ~ =~ exists. */
+/* Stages, appended at the end; texts are copied. INVALID with the column of the fault in the
+ * sentence, or where there are too many stages, or the stage cannot stand there; NO_MEMORY. On
+ * failure the query is as it was. storefs/builder.h builds them from C values. */
+/* `age >= 21 and (name ~ "Jo*" or tags has "x") and not archived`; = != < <= > >= in has ~ =~
+ * exists. */
 SFS_API int sfs_query_where(struct sfs_query *query, struct sfs_bytes expression, struct sfs_error *error);
 /* FIELD equals VALUE, where VALUE is a string's own text unless that text is itself JSON. */
 SFS_API int sfs_query_by(struct sfs_query *query, struct sfs_bytes field, struct sfs_bytes value,
                          struct sfs_error *error);
 /* "field[:asc|:desc][,field…]"; ties keep the order they had. */
 SFS_API int sfs_query_order(struct sfs_query *query, struct sfs_bytes fields, struct sfs_error *error);
-/* The first `count` of the rows; all but the first `count`. */
+/* The first `count` of the rows; all but the first `count`. At most INT64_MAX, so that a negative
+ * number, which becomes a larger one, is INVALID. In C a count that is not an integer does not
+ * compile. */
 SFS_API int sfs_query_limit(struct sfs_query *query, uint64_t count, struct sfs_error *error);
 SFS_API int sfs_query_offset(struct sfs_query *query, uint64_t count, struct sfs_error *error);
-/* "field[,field…]": the row's value becomes the object of these fields, named as they are written; those
- * that are missing are left out. The key stays. */
+#ifndef __cplusplus
+static inline uint64_t sfs_query_number(long long number)
+{
+    return (uint64_t)number;
+}
+static inline uint64_t sfs_query_whole(unsigned long long number)
+{
+    return number;
+}
+/* clang-format off */
+#define sfs_query_integer(number) _Generic((number), \
+    signed char: sfs_query_number, short: sfs_query_number, int: sfs_query_number, \
+    long: sfs_query_number, long long: sfs_query_number, \
+    unsigned char: sfs_query_whole, unsigned short: sfs_query_whole, unsigned: sfs_query_whole, \
+    unsigned long: sfs_query_whole, unsigned long long: sfs_query_whole)(number)
+/* clang-format on */
+#define sfs_query_limit(query, count, error) sfs_query_limit(query, sfs_query_integer(count), error)
+#define sfs_query_offset(query, count, error)                                                      \
+    sfs_query_offset(query, sfs_query_integer(count), error)
+#endif
+/* "field[,field…]": the row's value becomes the object of these fields, named as they are written;
+ * those that are missing are left out. The key stays. */
 SFS_API int sfs_query_select(struct sfs_query *query, struct sfs_bytes fields, struct sfs_error *error);
 /* "field[,field…]": rows become groups, in the order of the group's values. */
 SFS_API int sfs_query_group(struct sfs_query *query, struct sfs_bytes fields, struct sfs_error *error);

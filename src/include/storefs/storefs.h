@@ -5,7 +5,7 @@
 /* Everything a program needs; include the single headers where less will do. */
 #include "storefs/attribute_index.h"
 #include "storefs/bulk.h"
-#include "storefs/condition.h"
+#include "storefs/builder.h"
 #include "storefs/index.h"
 #include "storefs/document.h"
 #include "storefs/layers.h"
