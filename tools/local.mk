@@ -7,7 +7,7 @@ EXTRA_DIST += tools/check tools/packages
 bin_PROGRAMS += storefs
 # asprintf, pipe2, closefrom and O_PATH are GNU's.
 storefs_SOURCES += \
-	tools/main.c tools/command.c tools/command.h tools/exit.c tools/exit.h \
+	tools/main.c tools/suggest.c tools/suggest.h tools/command.c tools/command.h tools/exit.c tools/exit.h \
 	tools/message.c tools/message.h tools/child.c tools/child.h \
 	tools/mounts.c tools/mounts.h tools/probe.c tools/users.c tools/users.h \
 	tools/target.c tools/target.h tools/scope.c tools/scope.h tools/tree.c tools/tree.h tools/list.c \

@@ -44,6 +44,14 @@ void tool_say(const char *format, ...)
     fputc('\n', stderr);
 }
 
+void tool_say_at(const char *file, const char *rest)
+{
+    put_safely(file);
+    fputc(':', stderr);
+    put_safely(rest);
+    fputc('\n', stderr);
+}
+
 int tool_fail(int code, const struct sfs_error *error)
 {
     tool_say("%s", error->message[0] ? error->message : sfs_code_name(code));

@@ -14,6 +14,8 @@
  */
 void tool_set_name(const char *name); /* borrowed */
 void tool_say(const char *format, ...) SFS_PRINTF(1, 2);
+/* A sentence about a line of a file, "FILE:LINE: …" as compilers say it; `rest` begins with the number. */
+void tool_say_at(const char *file, const char *rest);
 /* Says the sentence in `error` and returns the exit code for `code`. */
 int tool_fail(int code, const struct sfs_error *error);
 /* The same for a system call: "<sentence>: <the system's words>". */

@@ -86,10 +86,12 @@ static int check_empty(const char *directory, struct sfs_error *error)
 
 static int prepare_directory(struct job *job, const char *directory, struct sfs_error *error)
 {
+    if (!*directory)
+        return sfs_fail(error, SFS_E_INVALID, "mount", "the name of the directory is empty");
     int result = tool_path_absolute(directory, &job->directory, error);
     if (result == SFS_E_NOT_FOUND)
         return sfs_fail(error, SFS_E_NOT_FOUND, "mount",
-                        "there is no directory %s; make it with 'mkdir -p %s'", directory,
+                        "there is no directory '%s'; make it with 'mkdir -p %s'", directory,
                         directory);
     if (!result)
         result = clear_dead(job->directory, error);

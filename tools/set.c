@@ -175,8 +175,8 @@ const struct tool_command tool_set_command = {
     .summary = "Set a key's value, from the argument or from standard input",
     .details =
         "Without VALUE, or where it is '-', the value is what comes on standard input, byte for\n"
-        "byte; an input that breaks off changes nothing. A VALUE that begins with '-' goes\n"
-        "behind '--'. TARGET is a store's URI (made if there is none), a mount, or a path below "
+        "byte; if the input is cut short nothing is changed. Put '--' before a VALUE that\n"
+        "begins with '-'. TARGET is a store's URI (made if there is none), a mount, or a path below "
         "its\n"
         "keys/, which KEY must lie in.\n",
     .options = options,

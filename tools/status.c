@@ -2,6 +2,7 @@
 /* storefs status: which stores are mounted where, and whether the mounts answer. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/command.h"
 #include "tools/exit.h"
@@ -72,7 +73,8 @@ static bool show_text(const struct tool_mount *mount, enum tool_probe state, cha
     return false;
 }
 
-/* How many there are; *ret_ill counts those that are not alive, or have lost a file. */
+/* How many there are; *ret_ill counts those that are not alive, or have lost a file, but among all
+ * mounts only the user's own. */
 static size_t show_all(const struct tool_mounts *mounts, const char *directory, bool json,
                        size_t *ret_ill)
 {
@@ -87,7 +89,8 @@ static size_t show_all(const struct tool_mounts *mounts, const char *directory, 
         if (state == TOOL_ALIVE)
             tool_mount_files(mount->directory, PROBE_MS, files);
         bool lost = (json ? show_json : show_text)(mount, state, files);
-        ill += lost || state != TOOL_ALIVE;
+        if (directory || mount->user == geteuid())
+            ill += lost || state != TOOL_ALIVE;
         count++;
     }
     *ret_ill = ill;
@@ -143,7 +146,8 @@ const struct tool_command tool_status_command = {
         "Each line: directory, store, read-write or read-only, and alive, dead (its process was\n"
         "killed) or silent (no answer in two seconds); then what is wrong with the store's own "
         "files,\n"
-        "such as one that was removed. Exit code 1 if one is not alive, or has lost a file.\n",
+        "such as one that was removed. Exit code 1 if one of yours is not alive, or has\n"
+        "lost a file.\n",
     .options = options,
     .words_min = 0,
     .words_max = 1,

@@ -211,6 +211,18 @@ static int check_scope(const struct place *place, const char *text, unsigned tak
     return sentence ? sfs_fail(error, SFS_E_INVALID, "target", sentence, text, place->base) : 0;
 }
 
+/* Opens a store by its URI. What would be written to one that ends with this process is lost. */
+static int open_uri(struct sfs_storage **ret_store, const char *uri, unsigned flags,
+                    struct sfs_error *error)
+{
+    if (flags & SFS_OPEN_CREATE && strncmp(uri, "memory:", 7) == 0 && !strstr(uri, "snapshot="))
+        return sfs_fail(error, SFS_E_INVALID, "target",
+                        "'%s' would end with this command: mount it, or name a file with "
+                        "memory:?snapshot=PATH",
+                        uri);
+    return sfs_open(ret_store, uri, flags, error);
+}
+
 int tool_target_open(struct tool_target *ret_target, const char *text, unsigned takes,
                      unsigned flags, struct sfs_error *error)
 {
@@ -222,7 +234,7 @@ int tool_target_open(struct tool_target *ret_target, const char *text, unsigned 
     else if (result == 0 && !(place.uri = strdup(text)))
         result = sfs_fail_memory(error, "target");
     else if (result == 0)
-        result = sfs_open(&target.store, text, flags, error);
+        result = open_uri(&target.store, text, flags, error);
     if (result) {
         place_free(&place);
         return result;
@@ -329,7 +341,7 @@ int tool_store_open(struct sfs_storage **ret_store, struct tool_scope *ret_scope
     struct place place = {0};
     int result = detect(text, &place, error);
     if (result == 0)
-        result = sfs_open(ret_store, text, flags, error);
+        result = open_uri(ret_store, text, flags, error);
     else if (result > 0) {
         result = check_scope(&place, text, ret_scope ? TOOL_TAKES_KEYS : 0, error);
         if (!result)

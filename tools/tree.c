@@ -81,14 +81,17 @@ static int step(int *directory, const char *name, bool make)
     return 0;
 }
 
-/* Walks along all parts but the last; `path` is cut up. Returns an errno. */
+/* Walks along all parts but the last; `path` is cut up. Returns an errno; place->name is then the part
+ * that could not be entered. */
 static int walk(char *path, bool make, struct tool_place *place)
 {
     for (char *slash; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
         *slash = '\0';
         int system_errno = step(&place->directory, path, make);
-        if (system_errno)
+        if (system_errno) {
+            place->name = strdup(path);
             return system_errno;
+        }
     }
     place->name = strdup(path);
     return place->name ? 0 : ENOMEM;
@@ -101,12 +104,25 @@ static int not_found(struct sfs_error *error, struct sfs_bytes key, const char *
                     sfs_name_show(key, shown, sizeof shown), base);
 }
 
+/* No directory can be where a file is, though a store can have both keys. */
+static int fail_walk(struct sfs_error *error, int system_errno, struct sfs_bytes key,
+                     const struct tool_place *place, const char *base)
+{
+    char shown[200];
+    sfs_name_show(key, shown, sizeof shown);
+    if (place->name && (system_errno == ENOTDIR || system_errno == ELOOP))
+        return sfs_fail(error, SFS_E_NOT_DIRECTORY, "mount",
+                        "there is a file where '%s' needs the directory '%s' in %s: unmount, or name "
+                        "the store by its URI, where both can be",
+                        shown, place->name, base);
+    return sfs_fail_errno(error, system_errno, "mount", "no way to key '%s' in %s", shown, base);
+}
+
 static int go(const char *base, struct sfs_bytes key, bool own_value, bool make,
               struct tool_place *ret_place, struct sfs_error *error)
 {
     struct sfs_buffer path = {0};
     struct tool_place place = {.directory = -1};
-    char shown[200];
     int result = sfs_key_check(key, error);
     if (!result)
         result = sfs_path_from_key(key, own_value, &path, error);
@@ -119,8 +135,7 @@ static int go(const char *base, struct sfs_bytes key, bool own_value, bool make,
     if (!make && (system_errno == ENOENT || system_errno == ENOTDIR || system_errno == ELOOP))
         result = not_found(error, key, base);
     else if (system_errno)
-        result = sfs_fail_errno(error, system_errno, "mount", "no way to key '%s' in %s",
-                                sfs_name_show(key, shown, sizeof shown), base);
+        result = fail_walk(error, system_errno, key, &place, base);
     if (result)
         tool_place_free(&place);
     else

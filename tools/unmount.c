@@ -151,7 +151,8 @@ static int find_and_unmount(const char *path, bool lazy, struct sfs_error *error
     if (!result) {
         const struct tool_mount *mount = tool_mounts_at(&mounts, directory);
         result = mount && mount->is_storefs ? unmount_any(mount, lazy, error)
-                                            : tool_mounts_fail(&mounts, directory, error);
+                                            : sfs_fail(error, SFS_E_INVALID, "unmount",
+                                                       "no store is mounted at %s", directory);
         tool_mounts_free(&mounts);
     }
     free(directory);
