@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/follow.h"
@@ -24,6 +25,7 @@ struct mount {
     struct fs fs;
     struct sfs_storage *store;
     const char *directory;
+    struct statx place; /* what was at `directory` just after the mount: it */
 };
 
 /* --- arguments --- */
@@ -167,6 +169,23 @@ static int drain(struct mount *mount, struct sfs_error *error)
     return code;
 }
 
+/* No field is asked for: the kernel answers by itself. */
+static bool look(const struct mount *mount, struct statx *ret_place)
+{
+    return statx(AT_FDCWD, mount->directory, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, ret_place) ==
+           0;
+}
+
+/* Not what was mounted at the directory after this mount was detached: libfuse goes by the name.
+ * Closing /dev/fuse, at the latest in take_down(), ends what is left of this mount elsewhere. */
+static void unmount(struct mount *mount)
+{
+    struct statx now;
+    if (!look(mount, &now) || (now.stx_dev_major == mount->place.stx_dev_major &&
+                               now.stx_dev_minor == mount->place.stx_dev_minor))
+        fuse_session_unmount(mount->fs.session);
+}
+
 static int run_session(struct mount *mount, struct sfs_error *error)
 {
     struct fuse_session *session = mount->fs.session;
@@ -179,9 +198,10 @@ static int run_session(struct mount *mount, struct sfs_error *error)
                         "directory yours?",
                         mount->directory);
     if (code == 0) {
+        (void)look(mount, &mount->place);
         code = serve(mount, error);
         int drained = drain(mount, code == 0 ? error : NULL);
-        fuse_session_unmount(session);
+        unmount(mount);
         code = code == 0 ? drained : code;
     }
     fuse_remove_signal_handlers(session);

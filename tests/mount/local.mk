@@ -59,3 +59,4 @@ EXTRA_DIST += tests/mount/clock.c
 mount_scripts += tests/mount/test_salvage.sh
 mount_scripts += tests/mount/test_replaced.sh
 EXTRA_DIST += tests/mount/replaced.py
+mount_scripts += tests/mount/test_unmount.sh
