@@ -50,11 +50,12 @@ static int add_source(struct sfs_buffer *out, const char *uri)
 
 static int add_options(struct sfs_buffer *out, const char *uri, const struct fs_options *options)
 {
-    int code = sfs_buffer_printf(out, "subtype=storefs,default_permissions,nosuid,nodev%s%s%s%s,fsname=",
-                                 options->allow_other ? ",allow_other" : "",
-                                 options->read_only ? ",ro" : "",
-                                 options->noexec ? ",noexec" : "",
-                                 options->noatime ? ",noatime" : "");
+    int code = sfs_buffer_printf(
+        out, "subtype=storefs,default_permissions,nosuid,nodev%s%s%s%s%s%s%s%s,fsname=",
+        options->allow_other ? ",allow_other" : "", options->read_only ? ",ro" : "",
+        options->noexec ? ",noexec" : "", options->noatime ? ",noatime" : "",
+        options->sync ? ",sync" : "", options->dirsync ? ",dirsync" : "",
+        options->kernel ? "," : "", options->kernel ? options->kernel : "");
     if (code == 0)
         code = add_source(out, uri);
     return code == 0 ? sfs_buffer_text(out) : code;
@@ -109,6 +110,7 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->begun = fs_now();
     fs->begun_ms = fs_monotonic_ms();
     fs->read_only = options->read_only;
+    fs->sync = options->sync || options->dirsync;
     fs->keys_only = options->keys_only;
     fs->many_users = options->allow_other;
     fs->idle_ms = options->idle_ms != 0 ? options->idle_ms : IDLE_MS;

@@ -60,3 +60,4 @@ mount_scripts += tests/mount/test_salvage.sh
 mount_scripts += tests/mount/test_replaced.sh
 EXTRA_DIST += tests/mount/replaced.py
 mount_scripts += tests/mount/test_unmount.sh
+mount_scripts += tests/mount/test_mount_options.sh
