@@ -45,6 +45,7 @@ int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs
     struct sfs_document_options options = {
         .attributes = &attributes,
         .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
+        .durable = call->fs->sync,
         .ret_revision = ret_revision,
     };
     if (put.path.count == 0)
@@ -153,7 +154,9 @@ static int remove_member(struct fs_call *call, struct fs_node *dir, const char *
     } else if (code == 0) {
         struct sfs_bytes key = sfs_buffer_bytes(&member.field.key);
         struct removal removal = {fs_field_path(&member.field), directory};
-        code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, NULL, &call->error);
+        struct sfs_document_options options = {.durable = call->fs->sync};
+        code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, &options,
+                                 &call->error);
         if (code == 0) {
             fs_leaf_unlink(call, dir, name);
             fs_fields_tell(call, dir->space, key, false);

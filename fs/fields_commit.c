@@ -186,7 +186,7 @@ static int commit(struct fs_call *call, struct fs_node *node, struct taken *take
     struct sfs_document_options options = {
         .attributes = &attributes,
         .mask = SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID,
-        .durable = ret_sequence != NULL,
+        .durable = ret_sequence != NULL || call->fs->sync,
         .ret_revision = ret_sequence,
     };
     struct fs_leaf *leaf = node->data;

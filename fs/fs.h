@@ -98,6 +98,7 @@ struct fs {
     int64_t begun;    /* ns since the epoch */
     int64_t begun_ms; /* fs_monotonic_ms() then */
     bool read_only;
+    bool sync;    /* every commit is on disk when it returns */
     bool no_open; /* the kernel can do without being asked at open */
     bool keys_only; /* nothing changes while it is mounted: see mount.h */
     bool many_users; /* others than who mounted it may come */

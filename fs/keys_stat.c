@@ -528,14 +528,14 @@ static void publish(void *space)
 int fs_keys_apply(struct fs_call *call, struct fs_space *space, struct sfs_batch *batch, bool durable,
                   uint64_t *ret_sequence)
 {
-    struct sfs_apply_options options = {.durable = durable};
+    struct sfs_apply_options options = {.durable = durable || call->fs->sync};
     uint64_t sequence = 0;
     if (call->moves) {
         options.publish = publish;
         options.publish_context = space;
     }
     /* Alone, a commit takes no longer than a read, and where the disk is slow the role is taken away. */
-    if (durable || space->changing > 0)
+    if (options.durable || space->changing > 0)
         fs_loop_yield();
     space->changing++;
     space->changes++;

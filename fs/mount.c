@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/follow.h"
@@ -24,6 +25,7 @@ struct mount {
     struct fs fs;
     struct sfs_storage *store;
     const char *directory;
+    struct statx place; /* what was at `directory` just after the mount: it */
 };
 
 /* --- arguments --- */
@@ -48,11 +50,12 @@ static int add_source(struct sfs_buffer *out, const char *uri)
 
 static int add_options(struct sfs_buffer *out, const char *uri, const struct fs_options *options)
 {
-    int code = sfs_buffer_printf(out, "subtype=storefs,default_permissions,nosuid,nodev%s%s%s%s,fsname=",
-                                 options->allow_other ? ",allow_other" : "",
-                                 options->read_only ? ",ro" : "",
-                                 options->noexec ? ",noexec" : "",
-                                 options->noatime ? ",noatime" : "");
+    int code = sfs_buffer_printf(
+        out, "subtype=storefs,default_permissions,nosuid,nodev%s%s%s%s%s%s%s%s,fsname=",
+        options->allow_other ? ",allow_other" : "", options->read_only ? ",ro" : "",
+        options->noexec ? ",noexec" : "", options->noatime ? ",noatime" : "",
+        options->sync ? ",sync" : "", options->dirsync ? ",dirsync" : "",
+        options->kernel ? "," : "", options->kernel ? options->kernel : "");
     if (code == 0)
         code = add_source(out, uri);
     return code == 0 ? sfs_buffer_text(out) : code;
@@ -107,6 +110,7 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->begun = fs_now();
     fs->begun_ms = fs_monotonic_ms();
     fs->read_only = options->read_only;
+    fs->sync = options->sync || options->dirsync;
     fs->keys_only = options->keys_only;
     fs->many_users = options->allow_other;
     fs->idle_ms = options->idle_ms != 0 ? options->idle_ms : IDLE_MS;
@@ -167,6 +171,23 @@ static int drain(struct mount *mount, struct sfs_error *error)
     return code;
 }
 
+/* No field is asked for: the kernel answers by itself. */
+static bool look(const struct mount *mount, struct statx *ret_place)
+{
+    return statx(AT_FDCWD, mount->directory, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, ret_place) ==
+           0;
+}
+
+/* Not what was mounted at the directory after this mount was detached: libfuse goes by the name.
+ * Closing /dev/fuse, at the latest in take_down(), ends what is left of this mount elsewhere. */
+static void unmount(struct mount *mount)
+{
+    struct statx now;
+    if (!look(mount, &now) || (now.stx_dev_major == mount->place.stx_dev_major &&
+                               now.stx_dev_minor == mount->place.stx_dev_minor))
+        fuse_session_unmount(mount->fs.session);
+}
+
 static int run_session(struct mount *mount, struct sfs_error *error)
 {
     struct fuse_session *session = mount->fs.session;
@@ -179,9 +200,10 @@ static int run_session(struct mount *mount, struct sfs_error *error)
                         "directory yours?",
                         mount->directory);
     if (code == 0) {
+        (void)look(mount, &mount->place);
         code = serve(mount, error);
         int drained = drain(mount, code == 0 ? error : NULL);
-        fuse_session_unmount(session);
+        unmount(mount);
         code = code == 0 ? drained : code;
     }
     fuse_remove_signal_handlers(session);

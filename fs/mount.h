@@ -12,6 +12,8 @@ struct fs_options {
     bool allow_other;
     bool noexec;
     bool noatime;
+    bool sync;      /* every change, and every write of a program, is on disk when it returns */
+    bool dirsync;   /* every change, but not every write */
     bool keys_only; /* the root is keys/, nothing is generated, and the kernel need not ask at open; the
                      * store was opened SFS_OPEN_FROZEN */
     bool nonempty; /* mount over a directory that has entries */
@@ -21,6 +23,7 @@ struct fs_options {
     enum sfs_isolation isolation; /* of new transactions; else snapshot */
     uint64_t query_ms; /* that a query may take; 0: no limit */
     const char *temporary; /* directory for sorts that memory does not hold; NULL: /tmp, else /var/tmp */
+    const char *kernel; /* options for the kernel, "context=…", as libfuse takes them; NULL: none */
     uint64_t idle_ms; /* after which a transaction that is not used expires; 0: ten minutes */
 };
 

@@ -28,7 +28,24 @@ int tool_process_wait(pid_t pid, int timeout_ms)
     return result == 1;
 }
 
+int tool_process_await(pid_t pid, int timeout_ms, void (*late)(void *context), void *context)
+{
+    if (late && timeout_ms > TOOL_LATE_MS) {
+        if (tool_process_wait(pid, TOOL_LATE_MS))
+            return 1;
+        late(context);
+        timeout_ms -= TOOL_LATE_MS;
+    }
+    return tool_process_wait(pid, timeout_ms);
+}
+
 int tool_child_ask(int (*ask)(void *context), void *context, int timeout_ms)
+{
+    return tool_child_await(ask, context, timeout_ms, NULL);
+}
+
+int tool_child_await(int (*ask)(void *context), void *context, int timeout_ms,
+                     void (*late)(void *context))
 {
     int status = 0;
     pid_t child = fork();
@@ -36,7 +53,7 @@ int tool_child_ask(int (*ask)(void *context), void *context, int timeout_ms)
         return -1;
     if (child == 0)
         _exit(ask(context));
-    if (!tool_process_wait(child, timeout_ms)) {
+    if (!tool_process_await(child, timeout_ms, late, context)) {
         kill(child, SIGKILL);
         /* Only if it has gone: one that waits in the kernel is left to init. */
         waitpid(child, &status, WNOHANG);

@@ -9,6 +9,10 @@
 
 /* Runs `ask` in a child and returns its answer (0 to 255), ETIMEDOUT after `timeout_ms`, or -1. */
 int tool_child_ask(int (*ask)(void *context), void *context, int timeout_ms);
+/* The same; `late` is called once in this process if there is no answer after TOOL_LATE_MS. */
+#define TOOL_LATE_MS 700
+int tool_child_await(int (*ask)(void *context), void *context, int timeout_ms,
+                     void (*late)(void *context));
 /* Runs a program (found on PATH) and waits; what it says on stderr goes into `said`, one line.
  * Returns its exit status, 127 where there is none, 128 plus a signal, or -1. */
 int tool_child_run(const char *const *words, char *said, size_t size);
@@ -17,5 +21,7 @@ int tool_child_run(const char *const *words, char *said, size_t size);
 void tool_child_signals(void);
 /* Waits for a process that is no child of ours: 1 it ended, 0 `timeout_ms` passed. */
 int tool_process_wait(pid_t pid, int timeout_ms);
+/* The same, with `late` as above, which may be NULL. */
+int tool_process_await(pid_t pid, int timeout_ms, void (*late)(void *context), void *context);
 
 #endif

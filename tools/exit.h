@@ -16,6 +16,7 @@ enum tool_exit {
     TOOL_RESOURCE = 6,    /* no space, no memory, held by another process, too slow */
     TOOL_UNREACHABLE = 7, /* the engine or the mount does not answer */
     TOOL_IO = 8,          /* the system failed in another way */
+    TOOL_ELSEWHERE = 9,   /* unmount: done, but the store is still mounted in another namespace */
 
     TOOL_EXEC_FAILED = 125, /* exec: no transaction could be begun, committed or rolled back */
     TOOL_EXEC_CANNOT = 126, /* exec: the command is there but cannot be run */

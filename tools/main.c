@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The storefs command: finds the subcommand in the table and runs it. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "storefs/storage.h"
@@ -108,8 +110,8 @@ static void fill_standard_descriptors(void)
  * mount. */
 static int mount_helper(int argc, char **argv)
 {
-    char *words[8] = {(char *)"mount", (char *)"--fstab"};
-    int count = 2;
+    char *words[8] = {(char *)"mount"};
+    int count = 1;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         if (word[0] == '-' && word[1] && strspn(word + 1, "sfnv") == strlen(word + 1)) {
@@ -125,6 +127,17 @@ static int mount_helper(int argc, char **argv)
         }
     }
     return tool_command_run(&tool_mount_command, count, words);
+}
+
+/* mount.fuse(8), which mount(8) calls for the type fuse.storefs, calls "storefs URI DIR -o
+ * OPTIONS". A bare word is rather a command with a slip. */
+static bool is_mount(int argc, char **argv)
+{
+    struct stat status;
+    if (argc < 3 || !strpbrk(argv[1], ":/") || argv[1][0] == '-')
+        return false;
+    return stat(argv[2], &status) == 0 ? S_ISDIR(status.st_mode)
+                                       : errno == ENOTCONN; /* a dead mount */
 }
 
 static int dispatch(int argc, char **argv)
@@ -146,6 +159,8 @@ static int dispatch(int argc, char **argv)
         return help();
     const char *name = asks ? argv[2] : argv[1];
     const struct tool_command *command = find(name);
+    if (!command && !asks && is_mount(argc, argv))
+        return mount_helper(argc, argv);
     if (!command)
         return refuse(name);
     if (!asks)

@@ -22,7 +22,6 @@
 #include "tools/target.h"
 
 #define ANSWER_MS 30000
-#define FSTAB 256
 /* Each arena of the allocator keeps what its threads gave back: with one a thread, many requests
  * for large values at once left the daemon twice as large. */
 #define ARENAS 2
@@ -31,6 +30,7 @@ struct job {
     char *uri;       /* absolute */
     char *directory; /* absolute */
     struct fs_options options;
+    struct sfs_buffer kernel; /* options->kernel */
     int report; /* the pipe to the waiting parent; -1 in the foreground */
     int null;   /* opened before the mount, as all that the process opens by name */
 };
@@ -211,8 +211,7 @@ static int run_background(struct job *job, struct sfs_error *error)
 static int run_job(struct job *job, const struct tool_call *call, struct sfs_error *error)
 {
     bool foreground = tool_given(call, 'f');
-    int result =
-        tool_mount_options(tool_value(call, 'o'), tool_given(call, FSTAB), &job->options, error);
+    int result = tool_mount_options(tool_value(call, 'o'), &job->options, &job->kernel, error);
     if (!result && job->options.debug && !foreground)
         result = sfs_fail(error, SFS_E_INVALID, "mount", "'-o debug' needs -f");
     if (!result && job->options.keys_only && !job->options.read_only)
@@ -232,19 +231,25 @@ static int run(const struct tool_call *call)
 {
     struct job job = {.report = -1};
     struct sfs_error error = {0};
+    if (tool_mount_options_help(tool_value(call, 'o'))) {
+        tool_mount_options_print();
+        return tool_output_end();
+    }
+    if (call->count < 2) {
+        tool_say("arguments are missing; usage: storefs mount %s", call->command->usage);
+        return TOOL_USAGE;
+    }
     int result = run_job(&job, call, &error);
     free(job.uri);
     free(job.directory);
+    sfs_buffer_free(&job.kernel);
     return result ? tool_fail(result, &error) : TOOL_OK;
 }
 
 static const struct tool_option options[] = {
-    {'o', NULL, "WORD[,…]",
-     "ro, rw, keys-only (with ro), allow_other, nonempty, noexec, noatime, io_uring, debug (with -f), "
-     "isolation=LEVEL, tx-timeout=SECONDS, query-timeout=SECONDS",
+    {'o', NULL, "WORD[,…]", "ro, keys-only, allow_other, isolation=LEVEL …; '-o help' lists them",
      true},
     {'f', "foreground", NULL, "stay in front until ^C or unmount", false},
-    {FSTAB, "fstab", NULL, "let -o take the words of /etc/fstab, as mount.storefs does", false},
     {0},
 };
 
@@ -254,10 +259,12 @@ const struct tool_command tool_mount_command = {
     .summary = "Mount a store as files in a directory",
     .details =
         "Makes the store if there is none. Returns when the mount answers. A dead mount left at\n"
-        "DIR by a killed process is cleared first. LEVEL is that of transactions: read-committed,\n"
-        "snapshot (else) or serializable. Sorts that are too large for memory use TMPDIR.\n",
+        "DIR by a killed process is cleared first. Sorts that are too large for memory use "
+        "TMPDIR.\n"
+        "-o also takes the words that mount(8) has for every file system: '-o help' says what each "
+        "does.\n",
     .options = options,
-    .words_min = 2,
+    .words_min = 0, /* with -o help */
     .words_max = 2,
     .run = run,
 };

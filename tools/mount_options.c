@@ -1,123 +1,245 @@
 /* SPDX-License-Identifier: MIT */
-/* The words of mount -o. */
+/* The words of mount -o: one table, which `-o help` prints and the tests hold against the man page.
+ */
 #include "tools/mount_options.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TIMEOUT_MAX 31536000 /* seconds: a year */
 
+enum kind {
+    SWITCH,    /* sets `member` to `value` */
+    ISOLATION, /* NAME=LEVEL */
+    SECONDS,   /* NAME=SECONDS, kept in `member` in milliseconds */
+    KERNEL,    /* NAME=TEXT, handed on to the kernel */
+    HELP,
+    IGNORED,
+    REFUSED,
+};
+
+#define FLAG(name) offsetof(struct fs_options, name)
+#define NO_ATIMES "reading changes no times here"
+#define BY_MOUNT "read by mount(8) and systemd"
+#define NOT_CHANGED "a mount cannot be changed: unmount it, and mount it with the new options"
+#define NO_BIND "mount(8) makes bind mounts itself, without the type storefs"
+#define OWN_MODES "owners and modes are those of the keys: use chown and chmod in the mount"
+#define NO_QUOTA "a store has no quotas"
+
+/* A name that ends in '=' has a value, one that ends in '*' stands for all that begin so. */
 static const struct word {
     const char *name;
-    size_t member; /* of struct fs_options; NONE: changes nothing */
+    enum kind kind;
+    size_t member; /* of struct fs_options */
     bool value;
-} words_of_ours[] = {
-#define NONE SIZE_MAX
-    {"ro", offsetof(struct fs_options, read_only), true},
-    {"rw", offsetof(struct fs_options, read_only), false},
-    {"keys-only", offsetof(struct fs_options, keys_only), true},
-    {"io_uring", offsetof(struct fs_options, io_uring), true},
-    {"allow_other", offsetof(struct fs_options, allow_other), true},
-    {"nonempty", offsetof(struct fs_options, nonempty), true},
-    {"debug", offsetof(struct fs_options, debug), true},
-    {"noexec", offsetof(struct fs_options, noexec), true},
-    {"exec", offsetof(struct fs_options, noexec), false},
-    {"noatime", offsetof(struct fs_options, noatime), true},
-    {"relatime", NONE, true}, /* the kernel's default */
-    {"nosuid", NONE, true}, /* every mount is */
-    {"nodev", NONE, true},
+    const char *text; /* what it does, or the reason */
+} words_known[] = {
+    {"ro", SWITCH, FLAG(read_only), true, "read-only; the store must exist"},
+    {"rw", SWITCH, FLAG(read_only), false, "read-write, the default"},
+    {"keys-only", SWITCH, FLAG(keys_only), true, "with ro: keys/ alone, right in DIR"},
+    {"allow_other", SWITCH, FLAG(allow_other), true, "lets other users in"},
+    {"nonempty", SWITCH, FLAG(nonempty), true, "mounts over a directory that has entries"},
+    {"isolation=", ISOLATION, 0, true,
+     "of new transactions: read-committed, snapshot or serializable"},
+    {"tx-timeout=", SECONDS, FLAG(idle_ms), true, "after which an unused transaction has expired"},
+    {"query-timeout=", SECONDS, FLAG(query_ms), true, "after which a query fails"},
+    {"io_uring", SWITCH, FLAG(io_uring), true, "FUSE over io_uring, which this version has not"},
+    {"debug", SWITCH, FLAG(debug), true, "with -f: prints every request"},
+    {"help", HELP, 0, true, "prints this table"},
+    {"exec", SWITCH, FLAG(noexec), false, "programs in the mount can be run, the default"},
+    {"noexec", SWITCH, FLAG(noexec), true, "they cannot"},
+    {"sync", SWITCH, FLAG(sync), true, "every write and change is on disk when it returns"},
+    {"async", SWITCH, FLAG(sync), false, "fsync waits for the disk, the default"},
+    {"dirsync", SWITCH, FLAG(dirsync), true, "every change is on disk when it returns"},
+    {"noatime", SWITCH, FLAG(noatime), true, "shown among the options; " NO_ATIMES},
+    {"context=", KERNEL, 0, true, "for SELinux"},
+    {"fscontext=", KERNEL, 0, true, "for SELinux"},
+    {"defcontext=", KERNEL, 0, true, "for SELinux"},
+    {"rootcontext=", KERNEL, 0, true, "for SELinux"},
+    {"defaults", IGNORED, 0, true, "the defaults hold"},
+    {"default_permissions", IGNORED, 0, true, "always so"},
+    {"nosuid", IGNORED, 0, true, "always so"},
+    {"suid", IGNORED, 0, true, "a mount is always nosuid"},
+    {"nodev", IGNORED, 0, true, "always so"},
+    {"dev", IGNORED, 0, true, "a mount is always nodev"},
+    {"atime", IGNORED, 0, true, NO_ATIMES},
+    {"relatime", IGNORED, 0, true, NO_ATIMES},
+    {"norelatime", IGNORED, 0, true, NO_ATIMES},
+    {"strictatime", IGNORED, 0, true, NO_ATIMES},
+    {"nostrictatime", IGNORED, 0, true, NO_ATIMES},
+    {"diratime", IGNORED, 0, true, NO_ATIMES},
+    {"nodiratime", IGNORED, 0, true, NO_ATIMES},
+    {"lazytime", IGNORED, 0, true, NO_ATIMES},
+    {"nolazytime", IGNORED, 0, true, NO_ATIMES},
+    {"mand", IGNORED, 0, true, "Linux has no mandatory locks any more"},
+    {"nomand", IGNORED, 0, true, "Linux has no mandatory locks any more"},
+    {"iversion", IGNORED, 0, true, "revisions are always counted"},
+    {"noiversion", IGNORED, 0, true, "revisions are always counted"},
+    {"silent", IGNORED, 0, true, "the kernel says nothing of a FUSE mount"},
+    {"loud", IGNORED, 0, true, "the kernel says nothing of a FUSE mount"},
+    {"symfollow", IGNORED, 0, true, "the default"},
+    {"auto", IGNORED, 0, true, BY_MOUNT},
+    {"noauto", IGNORED, 0, true, BY_MOUNT},
+    {"user", IGNORED, 0, true, BY_MOUNT},
+    {"user=", IGNORED, 0, true, BY_MOUNT},
+    {"users", IGNORED, 0, true, BY_MOUNT},
+    {"nouser", IGNORED, 0, true, BY_MOUNT},
+    {"nousers", IGNORED, 0, true, BY_MOUNT},
+    {"owner", IGNORED, 0, true, BY_MOUNT},
+    {"noowner", IGNORED, 0, true, BY_MOUNT},
+    {"group", IGNORED, 0, true, BY_MOUNT},
+    {"nogroup", IGNORED, 0, true, BY_MOUNT},
+    {"nofail", IGNORED, 0, true, BY_MOUNT},
+    {"_netdev", IGNORED, 0, true, BY_MOUNT},
+    {"comment=", IGNORED, 0, true, BY_MOUNT},
+    {"helper=", IGNORED, 0, true, BY_MOUNT},
+    {"uhelper=", IGNORED, 0, true, BY_MOUNT},
+    {"x-*", IGNORED, 0, true, BY_MOUNT},
+    {"X-*", IGNORED, 0, true, BY_MOUNT},
+    {"remount", REFUSED, 0, true, NOT_CHANGED},
+    {"bind", REFUSED, 0, true, NO_BIND},
+    {"rbind", REFUSED, 0, true, NO_BIND},
+    {"move", REFUSED, 0, true, "mount --move DIR NEW does that"},
+    {"nosymfollow", REFUSED, 0, true,
+     "FUSE cannot mount so: 'mount -o remount,bind,nosymfollow DIR' later"},
+    {"uid=", REFUSED, 0, true, OWN_MODES},
+    {"gid=", REFUSED, 0, true, OWN_MODES},
+    {"umask=", REFUSED, 0, true, OWN_MODES},
+    {"allow_root", REFUSED, 0, true, "use allow_other: root is let in with the others"},
+    {"auto_unmount", REFUSED, 0, true,
+     "the next mount at DIR, or storefs unmount, clears a dead one"},
+    {"fsname=", REFUSED, 0, true, "it is always the store's URI"},
+    {"subtype=", REFUSED, 0, true, "it is always storefs"},
+    {"quota", REFUSED, 0, true, NO_QUOTA},
+    {"noquota", IGNORED, 0, true, NO_QUOTA},
+    {"usrquota", REFUSED, 0, true, NO_QUOTA},
+    {"grpquota", REFUSED, 0, true, NO_QUOTA},
 };
+#define KNOWN (sizeof words_known / sizeof words_known[0])
 
-static const char *const words_of_fstab[] = {
-    "defaults", "auto", "noauto", "user", "users", "nouser", "owner", "group", "nofail", "_netdev",
-};
-
-static bool is(const char *name, const char *word, size_t size)
+static bool is(const struct word *row, const char *word, size_t size)
 {
-    return strlen(name) == size && strncmp(name, word, size) == 0;
+    size_t length = strlen(row->name);
+    char last = row->name[length - 1];
+    if (last == '*')
+        return size >= length && strncmp(row->name, word, length - 1) == 0;
+    return (last == '=' ? size >= length : size == length) && strncmp(row->name, word, length) == 0;
 }
 
-static bool is_of_fstab(const char *word, size_t size)
+static const struct word *find(const char *word, size_t size)
 {
-    for (size_t i = 0; i < sizeof words_of_fstab / sizeof words_of_fstab[0]; i++)
-        if (is(words_of_fstab[i], word, size))
-            return true;
-    return strncmp(word, "x-", 2) == 0 || strncmp(word, "comment=", 8) == 0;
+    for (size_t i = 0; i < KNOWN; i++)
+        if (is(&words_known[i], word, size))
+            return &words_known[i];
+    return NULL;
 }
 
-/* isolation=LEVEL: 1 taken, 0 another word, or INVALID. */
-static int take_isolation(const char *word, size_t size, struct fs_options *options,
-                          struct sfs_error *error)
+/* A comma between double quotes ends no word: context="system_u:object_r:tmp_t:s0:c127,c456". */
+static size_t word_size(const char *word)
 {
-    const size_t prefix = sizeof "isolation=" - 1;
-    if (size < prefix || strncmp(word, "isolation=", prefix) != 0)
-        return 0;
-    options->isolated = true;
-    int result = fs_isolation_parse(sfs_bytes(word + prefix, size - prefix), &options->isolation, error);
-    return result ? result : 1;
+    size_t size = 0;
+    for (bool quoted = false; word[size] && (quoted || word[size] != ','); size++)
+        quoted ^= word[size] == '"';
+    return size;
 }
 
-static const struct limit {
-    const char *prefix;
-    size_t member; /* of struct fs_options, in milliseconds */
-} limits[] = {
-    {"tx-timeout=", offsetof(struct fs_options, idle_ms)},
-    {"query-timeout=", offsetof(struct fs_options, query_ms)},
-};
-
-/* NAME=SECONDS: likewise. */
-static int take_limit(const char *word, size_t size, struct fs_options *options, struct sfs_error *error)
+static int take_seconds(const struct word *row, struct sfs_bytes value, struct fs_options *options,
+                        struct sfs_error *error)
 {
-    const struct limit *limit = limits;
-    const struct limit *end = limits + sizeof limits / sizeof limits[0];
-    while (limit < end && strncmp(word, limit->prefix, strlen(limit->prefix)) != 0)
-        limit++;
-    size_t prefix = limit < end ? strlen(limit->prefix) : 0;
-    if (limit == end || size < prefix)
-        return 0;
+    const char *text = value.data;
     uint64_t seconds = 0;
-    for (size_t i = prefix; i < size && word[i] >= '0' && word[i] <= '9' && seconds <= TIMEOUT_MAX; i++)
-        seconds = seconds * 10 + (uint64_t)(word[i] - '0');
-    if (strspn(word + prefix, "0123456789") != size - prefix || seconds == 0 || seconds > TIMEOUT_MAX)
+    size_t i = 0;
+    for (; i < value.size && text[i] >= '0' && text[i] <= '9' && seconds <= TIMEOUT_MAX; i++)
+        seconds = seconds * 10 + (uint64_t)(text[i] - '0');
+    if (i < value.size || seconds == 0 || seconds > TIMEOUT_MAX)
         return sfs_fail(error, SFS_E_INVALID, "mount", "'%.*s' is no time limit: seconds, 1 to %d",
-                        (int)(size - prefix < 64 ? size - prefix : 64), word + prefix, TIMEOUT_MAX);
+                        (int)(value.size < 64 ? value.size : 64), text, TIMEOUT_MAX);
     seconds *= 1000;
-    memcpy((char *)options + limit->member, &seconds, sizeof seconds);
-    return 1;
+    memcpy((char *)options + row->member, &seconds, sizeof seconds);
+    return 0;
 }
 
-static bool take(const char *word, size_t size, struct fs_options *options)
+/* libfuse ends an option at a comma that has no backslash before it. */
+static int take_kernel(const char *word, size_t size, struct sfs_buffer *kernel,
+                       struct sfs_error *error)
 {
-    for (size_t i = 0; i < sizeof words_of_ours / sizeof words_of_ours[0]; i++) {
-        const struct word *row = &words_of_ours[i];
-        if (!is(row->name, word, size))
-            continue;
-        if (row->member != NONE)
-            memcpy((char *)options + row->member, &row->value, sizeof row->value);
-        return true;
+    int result = kernel->size ? sfs_buffer_byte(kernel, ',') : 0;
+    for (size_t i = 0; !result && i < size; i++) {
+        if (word[i] == ',' || word[i] == '\\')
+            result = sfs_buffer_byte(kernel, '\\');
+        if (!result)
+            result = sfs_buffer_byte(kernel, word[i]);
+    }
+    return result ? sfs_fail_memory(error, "mount") : 0;
+}
+
+static int take(const struct word *row, const char *word, size_t size, struct fs_options *options,
+                struct sfs_buffer *kernel, struct sfs_error *error)
+{
+    struct sfs_bytes value = sfs_bytes(word + strlen(row->name), size - strlen(row->name));
+    switch (row->kind) {
+    case SWITCH:
+        memcpy((char *)options + row->member, &row->value, sizeof row->value);
+        return 0;
+    case ISOLATION:
+        options->isolated = true;
+        return fs_isolation_parse(value, &options->isolation, error);
+    case SECONDS:
+        return take_seconds(row, value, options, error);
+    case KERNEL:
+        return take_kernel(word, size, kernel, error);
+    case REFUSED:
+        return sfs_fail(error, SFS_E_INVALID, "mount", "mount option '%.*s' is refused: %s",
+                        (int)size, word, row->text);
+    case HELP:
+    case IGNORED:
+        break;
+    }
+    return 0;
+}
+
+int tool_mount_options(const char *words, struct fs_options *ret_options, struct sfs_buffer *kernel,
+                       struct sfs_error *error)
+{
+    struct fs_options options = {0};
+    size_t size;
+    for (const char *word = words ? words : ""; *word; word += size + (word[size] == ',')) {
+        size = word_size(word);
+        const struct word *row = find(word, size);
+        if (size && !row)
+            return sfs_fail(error, SFS_E_INVALID, "mount",
+                            "unknown mount option '%.*s'; 'storefs mount -o help' lists them",
+                            (int)size, word);
+        int result = size ? take(row, word, size, &options, kernel, error) : 0;
+        if (result)
+            return result;
+    }
+    if (kernel->size && sfs_buffer_text(kernel))
+        return sfs_fail_memory(error, "mount");
+    options.kernel = kernel->size ? kernel->data : NULL;
+    *ret_options = options;
+    return 0;
+}
+
+bool tool_mount_options_help(const char *words)
+{
+    size_t size;
+    for (const char *word = words ? words : ""; *word; word += size + (word[size] == ',')) {
+        size = word_size(word);
+        if (size == 4 && strncmp(word, "help", size) == 0)
+            return true;
     }
     return false;
 }
 
-int tool_mount_options(const char *words, bool fstab, struct fs_options *ret_options,
-                       struct sfs_error *error)
+void tool_mount_options_print(void)
 {
-    struct fs_options options = {0};
-    for (const char *word = words ? words : ""; *word;) {
-        size_t size = strcspn(word, ",");
-        int taken = take_isolation(word, size, &options, error);
-        if (taken == 0)
-            taken = take_limit(word, size, &options, error);
-        if (taken < 0)
-            return taken;
-        if (size && !taken && !take(word, size, &options) && !(fstab && is_of_fstab(word, size)))
-            return sfs_fail(error, SFS_E_INVALID, "mount",
-                            "unknown mount option '%.*s'; there are ro, rw, keys-only, allow_other, "
-                            "nonempty, noexec, noatime, io_uring, debug, isolation=LEVEL, tx-timeout=SECONDS and "
-                            "query-timeout=SECONDS",
-                            (int)size, word);
-        word += size + (word[size] == ',');
+    for (size_t i = 0; i < KNOWN; i++) {
+        const struct word *row = &words_known[i];
+        const char *what = row->kind == IGNORED   ? "ignored"
+                           : row->kind == REFUSED ? "refused"
+                                                  : "taken";
+        printf("%s\t%s\t%s\n", row->name, what, row->text);
     }
-    *ret_options = options;
-    return 0;
 }

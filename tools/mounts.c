@@ -3,9 +3,11 @@
 #include "tools/mounts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Undoes the kernel's \ooo escapes in place. */
 static void unescape(char *text)
@@ -31,6 +33,14 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
+/* The number after `name`, "user_id=", in the options of a file system; 0 where there is no such.
+ */
+static unsigned number_of(const char *options, const char *name)
+{
+    const char *at = strstr(options, name);
+    return at ? (unsigned)strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
 /* "id parent major:minor root directory options [tag…] - type source super-options". True and a
  * mount whose strings point into `line`. */
 static bool parse_line(char *line, struct tool_mount *ret_mount)
@@ -54,10 +64,14 @@ static bool parse_line(char *line, struct tool_mount *ret_mount)
     *ret_mount = (struct tool_mount){
         .source = source,
         .directory = fields[4],
+        .type = type,
+        .id = (unsigned)strtoul(fields[0], NULL, 10),
+        .user = number_of(options, "user_id="),
+        .group = number_of(options, "group_id="),
         .is_storefs = strcmp(type, "fuse.storefs") == 0,
         .read_only = has_word(fields[5], "ro") || has_word(options, "ro"),
     };
-    return true;
+    return sscanf(fields[2], "%u:%u", &ret_mount->major, &ret_mount->minor) == 2;
 }
 
 static int add(struct tool_mounts *mounts, const struct tool_mount *borrowed)
@@ -70,19 +84,20 @@ static int add(struct tool_mounts *mounts, const struct tool_mount *borrowed)
     *mount = *borrowed;
     mount->source = strdup(borrowed->source);
     mount->directory = strdup(borrowed->directory);
+    mount->type = strdup(borrowed->type);
     mounts->count++;
-    return mount->source && mount->directory ? 0 : SFS_E_NO_MEMORY;
+    return mount->source && mount->directory && mount->type ? 0 : SFS_E_NO_MEMORY;
 }
 
-int tool_mounts_read(struct tool_mounts *ret_mounts, struct sfs_error *error)
+int tool_mounts_read_from(const char *path, struct tool_mounts *ret_mounts, struct sfs_error *error)
 {
     struct tool_mounts mounts = {0};
     struct tool_mount mount;
     char *line = NULL;
     size_t capacity = 0;
-    FILE *file = fopen("/proc/self/mountinfo", "re");
+    FILE *file = fopen(path, "re");
     if (!file)
-        return sfs_fail_errno(error, errno, "mounts", "cannot read /proc/self/mountinfo");
+        return sfs_fail_errno(error, errno, "mounts", "cannot read %s", path);
     int result = 0;
     while (!result && getline(&line, &capacity, file) > 0)
         if (parse_line(line, &mount))
@@ -97,11 +112,17 @@ int tool_mounts_read(struct tool_mounts *ret_mounts, struct sfs_error *error)
     return 0;
 }
 
+int tool_mounts_read(struct tool_mounts *ret_mounts, struct sfs_error *error)
+{
+    return tool_mounts_read_from("/proc/self/mountinfo", ret_mounts, error);
+}
+
 void tool_mounts_free(struct tool_mounts *mounts)
 {
     for (size_t i = 0; i < mounts->count; i++) {
         free(mounts->items[i].source);
         free(mounts->items[i].directory);
+        free(mounts->items[i].type);
     }
     free(mounts->items);
     *mounts = (struct tool_mounts){0};
@@ -121,9 +142,26 @@ int tool_mounts_fail(const struct tool_mounts *mounts, const char *directory,
     const struct tool_mount *mount = tool_mounts_holding(mounts, directory);
     if (mount && mount->is_storefs)
         return sfs_fail(error, SFS_E_INVALID, "mounts",
-                        "no store is mounted at %s, which lies in the mount at %s", directory,
+                        "%s is not a mount, but lies in the one at %s: name that", directory,
                         mount->directory);
-    return sfs_fail(error, SFS_E_INVALID, "mounts", "no store is mounted at %s", directory);
+    return sfs_fail(error, SFS_E_INVALID, "mounts",
+                    "no store is mounted at %s; 'storefs status' lists the mounts", directory);
+}
+
+/* No field is asked for, and none to be fresh: then FUSE answers by itself, other users too. */
+int tool_mounts_reached(const struct tool_mounts *mounts, const char *directory,
+                        const struct tool_mount **ret_mount)
+{
+    struct statx status;
+    if (statx(AT_FDCWD, directory, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &status) < 0 ||
+        !(status.stx_mask & STATX_MNT_ID))
+        return 0;
+    for (size_t i = 0; i < mounts->count; i++)
+        if (mounts->items[i].id == status.stx_mnt_id) {
+            *ret_mount = &mounts->items[i];
+            return 1;
+        }
+    return 0;
 }
 
 bool tool_path_below(const char *path, const char *directory)

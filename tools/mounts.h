@@ -4,16 +4,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "storefs/error.h"
 
 /*
- * What is mounted, from /proc/self/mountinfo, which never touches the mounts themselves: a hung one
- * cannot hang the reader.
+ * What is mounted, from mountinfo, which never touches the mounts themselves: a hung one cannot
+ * hang the reader.
  */
 struct tool_mount {
     char *source;    /* the store's URI */
     char *directory; /* absolute, as the kernel shows it */
+    char *type;      /* "fuse.storefs", "tmpfs" … */
+    unsigned id;     /* of this mount; another one of the same file system has another id */
+    unsigned major;  /* the file system's device number … */
+    unsigned minor;  /* … which, of a FUSE mount, is the number of its connection */
+    uid_t user;      /* who mounted it, as FUSE tells; else 0 */
+    gid_t group;
     bool is_storefs;
     bool read_only;
 };
@@ -24,6 +31,9 @@ struct tool_mounts {
 };
 
 int tool_mounts_read(struct tool_mounts *ret_mounts, struct sfs_error *error);
+/* The same from "/proc/PID/mountinfo", as the process sees it. */
+int tool_mounts_read_from(const char *path, struct tool_mounts *ret_mounts,
+                          struct sfs_error *error);
 void tool_mounts_free(struct tool_mounts *mounts);
 /* The uppermost mount on exactly this directory, or NULL. */
 const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const char *directory);
@@ -31,6 +41,10 @@ const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const 
  */
 int tool_mounts_fail(const struct tool_mounts *mounts, const char *directory,
                      struct sfs_error *error);
+/* The mount that a look-up of `directory` reaches, which may be one over another: 1 and its place,
+ * 0 if the kernel does not tell. Sends no request. */
+int tool_mounts_reached(const struct tool_mounts *mounts, const char *directory,
+                        const struct tool_mount **ret_mount);
 /* The mount that a path lies in. */
 const struct tool_mount *tool_mounts_holding(const struct tool_mounts *mounts, const char *path);
 
@@ -39,6 +53,10 @@ const struct tool_mount *tool_mounts_holding(const struct tool_mounts *mounts, c
 int tool_path_absolute(const char *path, char **ret_path, struct sfs_error *error);
 /* Whether `path` is `directory` or lies below it; both absolute. */
 bool tool_path_below(const char *path, const char *directory);
+
+/* In a child process of root: becomes the user who mounted what `directory` lies in, since a mount
+ * lets nobody else in, root neither. */
+void tool_mount_as_owner(const char *directory);
 
 enum tool_probe { TOOL_ALIVE, TOOL_DEAD, TOOL_SILENT };
 /* Asks the file system at `directory` in a child process, for at most `timeout_ms`: DEAD where its

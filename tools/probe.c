@@ -2,6 +2,7 @@
 /* What touches a mount that may be dead or hung: done in a child, or by a call that cannot wait. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,10 +17,24 @@
 
 #define FILES_MS 2000
 
+void tool_mount_as_owner(const char *directory)
+{
+    struct tool_mounts mounts;
+    if (geteuid() != 0 || tool_mounts_read(&mounts, NULL))
+        return;
+    const struct tool_mount *mount = tool_mounts_holding(&mounts, directory);
+    if (mount && mount->is_storefs && mount->user != 0 &&
+        (setgroups(0, NULL) < 0 || setresgid(mount->group, mount->group, mount->group) < 0 ||
+         setresuid(mount->user, mount->user, mount->user) < 0))
+        _exit(EACCES);
+    tool_mounts_free(&mounts);
+}
+
 /* statfs, because the kernel answers stat from its cache. */
 static int ask(void *context)
 {
     struct statfs status;
+    tool_mount_as_owner(context);
     return statfs(context, &status) == 0 ? 0 : errno;
 }
 
@@ -41,6 +56,7 @@ static int read_files(void *context)
 {
     struct answer *answer = context;
     char path[8192];
+    tool_mount_as_owner(answer->directory);
     snprintf(path, sizeof path, "%s/admin/files", answer->directory);
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     return descriptor >= 0 && read(descriptor, answer->text, sizeof answer->text - 1) >= 0 ? 0

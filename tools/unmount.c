@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* storefs unmount: syncs, unmounts, and waits for the mount's process to end. */
+/*
+ * storefs unmount: syncs, unmounts, and waits for the mount's process to end. Whatever holds it up
+ * is named within a second, with a way out. All that asks the mount is done in a child process.
+ */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tools/child.h"
 #include "tools/command.h"
+#include "tools/daemon.h"
 #include "tools/exit.h"
 #include "tools/message.h"
 #include "tools/mounts.h"
@@ -17,9 +26,64 @@
 
 #define DRAIN_MS 300000
 #define PROBE_MS 10000
+#define END_MS 5000  /* for a process to end after SIGTERM */
+#define KILL_MS 2000 /* after SIGKILL */
 
-/* The number behind "pid" in the mount's statistics, 0 where there is none. */
-static pid_t daemon_of(const char *directory)
+struct job {
+    const struct tool_mount *mount;
+    bool lazy;
+    bool force;
+    struct tool_daemon daemon;
+};
+
+/* --- words --- */
+
+/* "its process storefs (812)", or without the number where it is not known. */
+static const char *name_daemon(const struct job *job, char text[64])
+{
+    struct sfs_buffer name = {0};
+    if (job->daemon.pid > 0 && tool_users_name(job->daemon.pid, &name) == 0)
+        snprintf(text, 64, "its process %s", name.data);
+    else
+        snprintf(text, 64, "its process");
+    sfs_buffer_free(&name);
+    return text;
+}
+
+/* The mount stays, since what it holds may be nowhere else. */
+static int stay_mounted(const char *directory, int code)
+{
+    if (tool_mount_check(directory, NULL) == SFS_E_LOST)
+        tool_say("%s stays mounted, and can be read: 'storefs export dir:%s/keys FILE' saves what "
+                 "is in it, "
+                 "'storefs unmount --lazy %s' gives up the rest",
+                 directory, directory, directory);
+    else
+        tool_say("%s stays mounted; --lazy detaches it all the same", directory);
+    return code;
+}
+
+/* A store in memory without a file ends with its mount. */
+static void say_unmounted(const struct tool_mount *mount)
+{
+    if (strncmp(mount->source, "memory:", 7) == 0 && !strstr(mount->source, "snapshot="))
+        printf("unmounted %s; what was in it, in memory, is gone\n", mount->directory);
+    else
+        printf("unmounted %s; everything is in %s\n", mount->directory, mount->source);
+}
+
+/* --- what only the mount can do --- */
+
+/* Shared with the child. */
+struct sync {
+    const struct job *job;
+    pid_t daemon;     /* as the mount says */
+    int transactions; /* that are open, and end with the mount */
+    struct sfs_error error;
+};
+
+/* The number after "pid" in the mount's statistics, 0 where there is none. */
+static pid_t told_daemon(const char *directory)
 {
     char path[8192];
     char text[16384];
@@ -34,8 +98,22 @@ static pid_t daemon_of(const char *directory)
     return at ? (pid_t)strtol(at + 1, NULL, 10) : 0;
 }
 
+static int count_transactions(const char *directory)
+{
+    char path[8192];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/tx", directory);
+    DIR *handle = opendir(path);
+    const struct dirent *entry;
+    while (handle && (entry = readdir(handle)) != NULL)
+        count += entry->d_name[0] != '.';
+    if (handle)
+        closedir(handle);
+    return count;
+}
+
 /* What is committed goes to disk while the mount can still say that it could not. */
-static int sync_store(const char *directory, struct sfs_error *error)
+static int sync_keys(const char *directory, struct sfs_error *error)
 {
     char path[8192];
     snprintf(path, sizeof path, "%s/keys", directory);
@@ -56,128 +134,383 @@ static int sync_store(const char *directory, struct sfs_error *error)
                     sentence);
 }
 
-/* The mount stays, since what it holds may be nowhere else. */
-static int stay_mounted(const char *directory, int code)
+static int sync_in_child(void *context)
 {
-    if (tool_mount_check(directory, NULL) == SFS_E_LOST)
-        tool_say("%s stays mounted, and can be read: 'storefs export dir:%s/keys FILE' saves what "
-                 "is in it, "
-                 "'storefs unmount --lazy %s' gives up the rest",
-                 directory, directory, directory);
-    else
-        tool_say("%s stays mounted; --lazy takes it away all the same", directory);
-    return code;
+    struct sync *sync = context;
+    const char *directory = sync->job->mount->directory;
+    tool_mount_as_owner(directory);
+    sync->daemon = told_daemon(directory);
+    sync->transactions = count_transactions(directory);
+    return sync_keys(directory, &sync->error) ? EIO : 0;
 }
+
+static void say_syncing(void *context)
+{
+    const struct sync *sync = context;
+    char name[64];
+    tool_say(
+        "waiting until %s has written everything to %s; ^C leaves %s mounted, --lazy detaches it",
+        name_daemon(sync->job, name), sync->job->mount->source, sync->job->mount->directory);
+}
+
+/* How long it may take: what does not depend on it does not wait. */
+static int sync_limit(const struct job *job)
+{
+    return job->force ? END_MS : job->lazy ? TOOL_LATE_MS : DRAIN_MS;
+}
+
+static int fail_slow(const struct job *job, struct sfs_error *error)
+{
+    char name[64];
+    return sfs_fail(error, SFS_E_TIMED_OUT, "unmount",
+                    "cannot sync %s: %s does not answer, waiting for the disk of %s perhaps",
+                    job->mount->directory, name_daemon(job, name), job->mount->source);
+}
+
+static int sync_store(struct job *job, int *ret_transactions, struct sfs_error *error)
+{
+    struct sync *sync =
+        mmap(NULL, sizeof *sync, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (sync == MAP_FAILED)
+        return sfs_fail_memory(error, "unmount");
+    *sync = (struct sync){.job = job};
+    int answer = tool_child_await(sync_in_child, sync, sync_limit(job), say_syncing);
+    int result = 0;
+    if (answer == ETIMEDOUT)
+        result = fail_slow(job, error);
+    else if (answer && !sync->error.code)
+        result = sfs_fail(error, SFS_E_IO, "unmount", "cannot sync %s", job->mount->directory);
+    else if (answer)
+        result = sfs_fail(error, sync->error.code, "unmount", "%s", sync->error.message);
+    if (!job->daemon.certain && sync->daemon > 0)
+        job->daemon = (struct tool_daemon){sync->daemon, tool_daemon_serves(sync->daemon)};
+    *ret_transactions = sync->transactions;
+    munmap(sync, sizeof *sync);
+    return result;
+}
+
+/* --- the mount's process --- */
+
+static void say_ending(void *context)
+{
+    const struct job *job = context;
+    char name[64];
+    tool_say("waiting until %s has ended, which still writes %s: do not cut the power before that",
+             name_daemon(job, name), job->mount->source);
+}
+
+/* Appends where else the mount is: nothing if it is nowhere. */
+static int find_elsewhere(const struct job *job, struct sfs_buffer *places)
+{
+    char connection[64];
+    int result = tool_users_elsewhere(job->mount, places);
+    snprintf(connection, sizeof connection, "/sys/fs/fuse/connections/%u", job->mount->minor);
+    if (!result && !places->size && job->daemon.pid > 0 && access(connection, F_OK) == 0)
+        result = sfs_buffer_printf(places, "in a mount namespace that no process shows");
+    return result ? result : sfs_buffer_text(places);
+}
+
+static bool say_elsewhere(const struct job *job)
+{
+    struct sfs_buffer places = {0};
+    char name[64];
+    char cure[80] = "";
+    bool found = find_elsewhere(job, &places) == 0 && places.size;
+    if (job->daemon.pid > 0)
+        snprintf(cure, sizeof cure, "; 'kill %d' ends it at once, as --force does",
+                 (int)job->daemon.pid);
+    if (found)
+        tool_say(
+            "%s is unmounted here and everything is in %s, but it is still mounted %s: %s serves "
+            "that until it ends%s",
+            job->mount->directory, job->mount->source, places.data, name_daemon(job, name), cure);
+    sfs_buffer_free(&places);
+    return found;
+}
+
+/* 0, or TOOL_ELSEWHERE. */
+static int await_end(struct job *job, struct sfs_error *error)
+{
+    char name[64];
+    if (job->daemon.pid > 0 && tool_process_wait(job->daemon.pid, TOOL_LATE_MS))
+        return 0;
+    if (say_elsewhere(job))
+        return TOOL_ELSEWHERE;
+    if (job->daemon.pid <= 0)
+        return 0;
+    say_ending(job);
+    if (tool_process_wait(job->daemon.pid, DRAIN_MS))
+        return 0;
+    return sfs_fail(
+        error, SFS_E_TIMED_OUT, "unmount",
+        "%s is unmounted, but %s has not ended: do not cut the power before it has, as %s "
+        "may not be written",
+        job->mount->directory, name_daemon(job, name), job->mount->source);
+}
+
+/* Ends the process after the mount was detached: everywhere it is mounted, it is dead. */
+static int end_process(struct job *job, struct sfs_error *error)
+{
+    pid_t pid = job->daemon.pid;
+    char name[64];
+    if (!job->daemon.certain)
+        return sfs_fail(
+            error, SFS_E_UNSUPPORTED, "unmount",
+            "%s is detached, but which process serves it is not known, so that none was "
+            "ended: see 'pgrep -a storefs'",
+            job->mount->directory);
+    name_daemon(job, name);
+    if ((kill(pid, SIGTERM) < 0 || kill(pid, SIGCONT) < 0) && errno != ESRCH)
+        return sfs_fail_errno(error, errno, "unmount", "%s is detached, but %s cannot be ended",
+                              job->mount->directory, name);
+    if (tool_process_await(pid, END_MS, say_ending, job))
+        return 0;
+    tool_say("%s does not end, and is killed: what it has not committed is lost", name);
+    kill(pid, SIGKILL);
+    if (tool_process_wait(pid, KILL_MS))
+        return 0;
+    return sfs_fail(
+        error, SFS_E_TIMED_OUT, "unmount",
+        "%s is detached, but %s cannot be killed: it waits in the kernel, for the disk of "
+        "%s perhaps",
+        job->mount->directory, name, job->mount->source);
+}
+
+/* --- unmounting --- */
 
 static int name_users(const char *directory, struct sfs_error *error)
 {
+    struct sfs_buffer nested = {0};
     struct sfs_buffer names = {0};
-    int result = tool_users_find(directory, &names);
-    if (!result && names.size)
+    const char *out = "end them, or detach the mount with --lazy";
+    int result = tool_users_nested(directory, &nested);
+    if (!result)
+        result = tool_users_find(directory, &names);
+    if (!result && nested.size)
         sfs_fail(error, SFS_E_BUSY, "unmount",
-                 "%s is in use by %s; end them, or take it away from under them with --lazy",
-                 directory, names.data);
+                 "other file systems are mounted in %s: unmount %s first%s%s", directory,
+                 nested.data, names.size ? "; it is also in use by " : "",
+                 names.size ? names.data : ", or detach all with --lazy");
+    else if (!result && names.size)
+        sfs_fail(error, SFS_E_BUSY, "unmount", "%s is in use by %s; %s", directory, names.data,
+                 out);
+    else if (!result)
+        sfs_fail(error, SFS_E_BUSY, "unmount",
+                 "%s is in use by a process that /proc does not show%s; %s", directory,
+                 geteuid() ? " to you ('fuser -vm' as root does)" : " ('fuser -vm' may)", out);
+    sfs_buffer_free(&nested);
     sfs_buffer_free(&names);
     return SFS_E_BUSY;
 }
 
-/* A store in memory without a file ends with its mount. */
-static void say_unmounted(const struct tool_mount *mount)
+static int finish(struct job *job, int transactions, struct sfs_error *error)
 {
-    if (strncmp(mount->source, "memory:", 7) == 0 && !strstr(mount->source, "snapshot="))
-        printf("unmounted %s; what was in it, in memory, is gone\n", mount->directory);
+    const struct tool_mount *mount = job->mount;
+    int result = job->force ? end_process(job, error) : job->lazy ? 0 : await_end(job, error);
+    if (result)
+        return result;
+    if (transactions && (job->force || !job->lazy))
+        tool_say("open transactions were rolled back: %d", transactions);
+    if (job->lazy && !job->force)
+        printf("detached %s; changes are still written to %s until its last user is gone\n",
+               mount->directory, mount->source);
     else
-        printf("unmounted %s; everything is in %s\n", mount->directory, mount->source);
+        say_unmounted(mount);
+    return 0;
 }
 
-static int unmount_live(const struct tool_mount *mount, bool lazy, struct sfs_error *error)
+static int unmount_live(struct job *job, struct sfs_error *error)
 {
-    const char *directory = mount->directory;
-    pid_t daemon = daemon_of(directory);
-    int unsaved = sync_store(directory, error);
-    if (unsaved && !lazy)
+    const char *directory = job->mount->directory;
+    bool detach = job->lazy || job->force;
+    struct sfs_error removing = {0};
+    int transactions = 0;
+    int unsaved = sync_store(job, &transactions, error);
+    if (unsaved && !detach)
         return stay_mounted(directory, unsaved);
-    struct sfs_error removing;
-    int result = tool_mount_remove(directory, lazy, unsaved ? &removing : error);
+    int result = tool_mount_remove(directory, detach, unsaved ? &removing : error);
+    if (unsaved && !result && job->force)
+        (void)end_process(job, &removing);
     if (unsaved)
         return sfs_error_context(error, unsaved, "%s",
                                  result ? "nor can it be detached"
                                         : "detached, not everything is saved");
     if (result == SFS_E_BUSY)
         return name_users(directory, error);
-    if (result)
-        return result;
-    if (lazy) {
-        printf("detached %s; %s is written when its last user has gone\n", directory,
-               mount->source);
-        return 0;
-    }
-    if (daemon > 0 && !tool_process_wait(daemon, DRAIN_MS))
-        return sfs_fail(error, SFS_E_TIMED_OUT, "unmount",
-                        "%s is unmounted, but its process %d is still writing %s: do not cut the "
-                        "power before it ends",
-                        directory, (int)daemon, mount->source);
-    say_unmounted(mount);
-    return 0;
+    return result ? result : finish(job, transactions, error);
 }
 
-static int unmount_any(const struct tool_mount *mount, bool lazy, struct sfs_error *error)
+static int fail_silent(const struct job *job, bool stopped, struct sfs_error *error)
 {
-    enum tool_probe probe = tool_mount_probe(mount->directory, PROBE_MS);
+    char name[64];
+    name_daemon(job, name);
+    if (stopped)
+        return sfs_fail(
+            error, SFS_E_TIMED_OUT, "unmount",
+            "the mount at %s does not answer, as %s is stopped: 'kill -CONT %d' lets it go "
+            "on; --lazy detaches it all the same, --force also ends the process",
+            job->mount->directory, name, (int)job->daemon.pid);
+    return sfs_fail(
+        error, SFS_E_TIMED_OUT, "unmount",
+        "the mount at %s does not answer, as %s waits, for the disk of %s perhaps; --lazy "
+        "detaches it all the same, --force also ends the process",
+        job->mount->directory, name, job->mount->source);
+}
+
+/* One that is only slow has ten seconds. */
+static enum tool_probe probe_patiently(const struct job *job, bool stopped)
+{
+    char name[64];
+    enum tool_probe probe = tool_mount_probe(job->mount->directory, TOOL_LATE_MS);
+    if (probe != TOOL_SILENT || job->lazy || job->force || stopped)
+        return probe;
+    tool_say(
+        "waiting for the mount at %s, which does not answer: %s may be waiting for the disk of %s",
+        job->mount->directory, name_daemon(job, name), job->mount->source);
+    return tool_mount_probe(job->mount->directory, PROBE_MS);
+}
+
+static int unmount_any(struct job *job, struct sfs_error *error)
+{
+    const char *directory = job->mount->directory;
+    job->daemon = tool_daemon_find(job->mount);
+    bool stopped = job->daemon.pid > 0 && tool_daemon_stopped(job->daemon.pid);
+    enum tool_probe probe = probe_patiently(job, stopped);
     if (probe == TOOL_ALIVE)
-        return unmount_live(mount, lazy, error);
-    if (probe == TOOL_SILENT && !lazy)
-        return sfs_fail(error, SFS_E_TIMED_OUT, "unmount",
-                        "the mount at %s does not answer; --lazy detaches it all the same",
-                        mount->directory);
-    int result = tool_mount_remove(mount->directory, true, error);
+        return unmount_live(job, error);
+    if (probe == TOOL_SILENT && !job->lazy && !job->force)
+        return fail_silent(job, stopped, error);
+    int result = tool_mount_remove(directory, true, error);
+    if (!result && probe == TOOL_SILENT && job->force)
+        result = end_process(job, error);
     if (!result)
         printf("%s %s; its process %s\n",
-               probe == TOOL_DEAD ? "cleared the dead mount at" : "detached", mount->directory,
-               probe == TOOL_DEAD ? "had ended" : "did not answer");
+               probe == TOOL_DEAD ? "cleared the dead mount at" : "detached", directory,
+               probe == TOOL_DEAD ? "had ended"
+               : job->force       ? "was ended"
+                                  : "did not answer");
     return result;
 }
 
-static int find_and_unmount(const char *path, bool lazy, struct sfs_error *error)
+/* --- which mount --- */
+
+static int fail_covered(const struct tool_mount *cover, const char *directory,
+                        struct sfs_error *error)
+{
+    return sfs_fail(
+        error, SFS_E_BUSY, "unmount",
+        "the mount at %s is covered by another one (%s) at %s: unmount that first, with "
+        "'umount %s'",
+        directory, cover->type, cover->directory, cover->directory);
+}
+
+static int fail_not_owner(const struct tool_mount *mount, struct sfs_error *error)
+{
+    const struct passwd *user = getpwuid(mount->user);
+    char number[24];
+    snprintf(number, sizeof number, "user %u", (unsigned)mount->user);
+    return sfs_fail(error, SFS_E_PERMISSION, "unmount",
+                    "the mount at %s belongs to %s: only root%s%s may unmount it", mount->directory,
+                    user ? user->pw_name : number, mount->user ? " and " : "",
+                    mount->user ? "that user" : "");
+}
+
+static const struct tool_mount *storefs_at(const struct tool_mounts *mounts, const char *directory)
+{
+    for (size_t i = mounts->count; i-- > 0;)
+        if (mounts->items[i].is_storefs && strcmp(mounts->items[i].directory, directory) == 0)
+            return &mounts->items[i];
+    return NULL;
+}
+
+/* The mount that the kernel would take: the uppermost. */
+static int choose(const struct tool_mounts *mounts, const char *directory,
+                  const struct tool_mount **ret_mount, struct sfs_error *error)
+{
+    const struct tool_mount *mount = storefs_at(mounts, directory);
+    const struct tool_mount *reached = mount;
+    if (!mount)
+        return tool_mounts_fail(mounts, directory, error);
+    if (!tool_mounts_reached(mounts, directory, &reached))
+        reached = tool_mounts_at(mounts, directory);
+    if (!reached->is_storefs || strcmp(reached->directory, directory) != 0)
+        return fail_covered(reached, directory, error);
+    if (geteuid() != 0 && reached->user != geteuid())
+        return fail_not_owner(reached, error);
+    *ret_mount = reached;
+    return 0;
+}
+
+static int touch(void *context)
+{
+    struct stat status;
+    return stat(context, &status) == 0 ? 0 : errno;
+}
+
+/* The directory without a question to a mount that does not answer: as it was named. */
+static int find_directory(const char *path, char **ret_directory, struct sfs_error *error)
+{
+    char *directory = NULL;
+    if (tool_child_ask(touch, (void *)(uintptr_t)path, TOOL_LATE_MS) != ETIMEDOUT)
+        return tool_path_absolute(path, ret_directory, error);
+    char *here = *path == '/' ? strdup("") : get_current_dir_name();
+    if (!here || asprintf(&directory, "%s%s%s", here, *path == '/' ? "" : "/", path) < 0)
+        directory = NULL;
+    free(here);
+    for (size_t size = directory ? strlen(directory) : 0; size > 1 && directory[size - 1] == '/';)
+        directory[--size] = '\0';
+    *ret_directory = directory;
+    return directory ? 0 : sfs_fail_memory(error, "unmount");
+}
+
+static int find_and_unmount(const struct tool_call *call, struct sfs_error *error)
 {
     struct tool_mounts mounts;
+    struct job job = {.lazy = tool_given(call, 'l'), .force = tool_given(call, 'f')};
     char *directory;
-    int result = tool_path_absolute(path, &directory, error);
+    int result = find_directory(call->words[0], &directory, error);
     if (result)
         return result;
     /* From here on only others can be in its way. */
     result = chdir("/") < 0 ? sfs_fail_errno(error, errno, "unmount", "cannot enter /")
                             : tool_mounts_read(&mounts, error);
     if (!result) {
-        const struct tool_mount *mount = tool_mounts_at(&mounts, directory);
-        result = mount && mount->is_storefs ? unmount_any(mount, lazy, error)
-                                            : sfs_fail(error, SFS_E_INVALID, "unmount",
-                                                       "no store is mounted at %s", directory);
+        result = choose(&mounts, directory, &job.mount, error);
+        if (!result)
+            result = unmount_any(&job, error);
         tool_mounts_free(&mounts);
     }
     free(directory);
     return result;
 }
 
+/* Positive: an exit code, and the sentence was said. */
 static int run(const struct tool_call *call)
 {
     struct sfs_error error = {0};
-    int result = find_and_unmount(call->words[0], tool_given(call, 'l'), &error);
+    int result = find_and_unmount(call, &error);
+    if (result > 0)
+        return result;
     return result ? tool_fail(result, &error) : tool_output_end();
 }
 
 static const struct tool_option options[] = {
-    {'l', "lazy", NULL, "detach at once, also from under its users", false},
+    {'l', "lazy", NULL, "detach at once, even if it is in use", false},
+    {'f', "force", NULL, "detach at once, and end the mount's process for all its users", false},
     {0},
 };
 
 const struct tool_command tool_unmount_command = {
     .name = "unmount",
-    .usage = "DIR [--lazy]",
-    .summary = "Write everything to disk and take a mount away",
+    .usage = "DIR [--lazy] [--force]",
+    .summary = "Write everything to disk and unmount",
     .details =
-        "Returns when the mount's process has written all there was and has ended. A mount that\n"
-        "is in use stays; the sentence names the processes.\n",
+        "Returns when the mount's process has written everything and has ended. A mount that is\n"
+        "in use stays, and the processes that use it are named. What it waits for is said after a\n"
+        "second. Exit code 9: unmounted, but still mounted in another mount namespace, such as a\n"
+        "container's. --force ends that mount too; it commits what is in files that are still "
+        "open,\n"
+        "and kills a process that does not end within five seconds.\n",
     .options = options,
     .words_min = 1,
     .words_max = 1,

@@ -61,3 +61,5 @@ mount_scripts += tests/mount/test_replaced.sh
 EXTRA_DIST += tests/mount/replaced.py
 mount_scripts += tests/mount/test_targets.sh
 EXTRA_DIST += tests/mount/targets.py
+mount_scripts += tests/mount/test_unmount.sh
+mount_scripts += tests/mount/test_mount_options.sh

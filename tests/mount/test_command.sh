@@ -470,7 +470,6 @@ test_helper() {
     expect 0 ./mount.storefs a.sqlite "with space" -o rw,noexec,nosuid,nodev,noatime,user
     [[ ,$(findmnt -n -o OPTIONS "$work/with space"), == *,noexec,* ]] || fail "noexec has no effect"
     expect 0 "$STOREFS" unmount "with space"
-    expect 2 "$STOREFS" mount a.sqlite "with space" -o noauto
 }
 
 # The mount lets go of the terminal's pipes and of the directory it was started in.

@@ -81,4 +81,32 @@ os.close(file)"
 same 1 "$syncs" "syncs of a member of a document"
 same '{"a":2}' "$(cat "$mnt/keys/document")" "the document"
 down "$mnt"
+
+# -o sync and dirsync: each change waits for the disk, of itself; with sync each write, too.
+for option in async dirsync sync; do
+    LD_PRELOAD=$TMPDIR/slow_disk.so up "sqlite:$TMPDIR/store" "$mnt" -o "$option"
+    echo one > "$mnt/keys/first" # a new log has syncs of its own
+    wanted=$([ $option = async ] && echo 0 || echo 1)
+    for change in "mkdir '$mnt/keys/$option'" "echo one > '$mnt/keys/$option/a'" "ln -s a '$mnt/keys/$option/link'" \
+            "mv '$mnt/keys/$option/a' '$mnt/keys/$option/b'" "echo '{\"a\":1}' > '$mnt/keys/document'" \
+            "echo 2 > '$mnt/fields/document/a'" "echo 3 > '$mnt/fields/document/new'" \
+            "rm '$mnt/fields/document/new'" "rm '$mnt/keys/$option/b'"; do
+        counted sh -c "$change"
+        if [ "$wanted" = 0 ]; then
+            at_most 0 "-o $option: $change"
+        else
+            at_least 1 "-o $option: $change"
+        fi
+    done
+    down "$mnt"
+done
+LD_PRELOAD=$TMPDIR/slow_disk.so up "sqlite:$TMPDIR/store" "$mnt" -o sync
+counted python3 -c "
+import os
+file = os.open('$mnt/keys/writes', os.O_WRONLY | os.O_CREAT)
+before = os.path.getsize('$SLOW_DISK_LOG')
+for i in range(5):
+    os.write(file, b'value')
+assert os.path.getsize('$SLOW_DISK_LOG') >= before + 5, 'writes do not wait for the disk'"
+down "$mnt"
 finish

@@ -1,0 +1,216 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Every way in which an unmount can be held up: within a second a sentence names it, and the way out that the
+# sentence offers works.
+# stage: gcc coverage
+. "$srcdir/tests/mount/lib.sh"
+cd "$TMPDIR" || exit 1
+m=$TMPDIR/m
+store=$TMPDIR/store.sqlite
+children=()
+take_down_all() {
+    local pid
+    for pid in "${children[@]}"; do
+        kill -CONT "$pid" 2> /dev/null
+        kill "$pid" 2> /dev/null
+    done
+    umount -l "$m/keys/n" "$m.bind" "$TMPDIR/full" 2> /dev/null
+    take_down
+}
+trap take_down_all EXIT
+
+# eventually COMMAND…: succeeds within five seconds.
+eventually() {
+    local i
+    for ((i = 0; i < 50; i++)); do
+        "$@" > /dev/null 2>&1 && return
+        sleep 0.1
+    done
+    fail "not within five seconds: $*"
+}
+
+gone() { ! grep -qsE '^State:[[:space:]]+[^Z[:space:]]' "/proc/$1/status"; }
+
+# held CODE SENTENCE [OPTION…]: unmounts, which says SENTENCE within a second (0.3 more for a busy machine) and
+# ends with CODE, at once unless `release` holds a command that lets it go on.
+release=
+held() {
+    local code=$1 sentence=$2 pid i
+    shift 2
+    : > said
+    timeout 20 "$STOREFS" unmount "${target:-$m}" "$@" > said 2>&1 &
+    pid=$!
+    for ((i = 0; i < 26; i++)); do
+        [ -s said ] && break
+        sleep 0.05
+    done
+    checks=$((checks + 1))
+    [[ $(< said) == *"$sentence"* ]] ||
+        fail "unmount $* says within a second: '$(< said)', without '$sentence'"
+    eval "$release"
+    wait "$pid"
+    same "$code" $? "exit code of unmount $*, which says: $(< said)"
+}
+
+serve() {
+    up "${1:-sqlite:$store}" "$m"
+    daemon=$(daemon_of "$m")
+}
+
+background() {
+    "$@" &
+    children+=($!)
+    child=$!
+}
+
+away() { mountpoint -q "$m" && fail "$m is still mounted: $1"; }
+
+# --- in use ---
+serve
+echo one > "$m/keys/a"
+background sh -c "exec sleep 60 < '$m/keys/a'"
+eventually test "/proc/$child/fd/0" -ef "$m/keys/a"
+held 6 "is in use by sleep ($child)"
+kill "$child"
+works "$STOREFS" unmount "$m"
+
+serve
+background sh -c "cd '$m/keys' && exec sleep 60"
+eventually test "/proc/$child/cwd" -ef "$m/keys"
+held 6 "sleep ($child); end them, or detach the mount with --lazy"
+held 0 'until its last user is gone' --lazy
+away 'detached'
+kill "$child"
+eventually gone "$daemon"
+
+serve
+background python3 -c "import mmap, time
+file = open('$m/keys/a', 'rb')
+mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+file.close()
+open('mapped', 'w').close()
+time.sleep(60)"
+eventually test -e mapped
+held 6 "is in use by python3 ($child)"
+kill "$child"
+eventually "$STOREFS" unmount "$m"
+
+serve
+mkdir "$m/keys/n"
+works mount -t tmpfs none "$m/keys/n"
+held 6 "unmount $m/keys/n (tmpfs) first"
+umount "$m/keys/n"
+mkdir "$m/tx/t"
+held 0 'open transactions were rolled back: 1'
+
+# --- still mounted elsewhere ---
+# The copy keeps its process; a mount made meanwhile at the same directory is not taken for it.
+serve
+first=$daemon
+background unshare -m --propagation private sleep 60
+eventually grep -q sleep "/proc/$child/comm"
+held 9 "still mounted in another mount namespace (process $child, sleep): its process storefs ($daemon)"
+away 'in this namespace'
+serve "sqlite:$TMPDIR/second.sqlite"
+kill "$first"
+eventually gone "$first"
+works test -f "$m/README"
+kill "$child"
+works "$STOREFS" unmount "$m"
+
+serve
+background unshare -m --propagation private sleep 60
+eventually grep -q sleep "/proc/$child/comm"
+exec 5> "$m/keys/open"
+echo written >&5
+held 0 "unmounted $m" --force
+exec 5>&-
+gone "$daemon" || fail '--force leaves the process'
+kill "$child"
+same written "$("$STOREFS" get "$store" open)" 'what was in an open file at unmount --force'
+
+serve
+mkdir "$m.bind"
+works mount --bind "$m/keys" "$m.bind"
+held 9 "still mounted at $m.bind"
+umount "$m.bind"
+eventually gone "$daemon"
+
+# --- no answer ---
+serve
+kill -STOP "$daemon"
+children+=("$daemon")
+held 6 "its process storefs ($daemon) is stopped: 'kill -CONT $daemon'"
+kill -CONT "$daemon"
+works "$STOREFS" unmount "$m"
+serve
+kill -STOP "$daemon"
+held 0 'was ended' --force
+gone "$daemon" || fail 'a stopped process is left by --force'
+serve
+kill -STOP "$daemon"
+children+=("$daemon")
+held 0 'did not answer' --lazy
+kill -CONT "$daemon"
+eventually gone "$daemon"
+
+serve
+kill -9 "$daemon"
+eventually gone "$daemon"
+held 0 "cleared the dead mount at $m"
+
+# The store's disk hangs: it is a mount of a process that is stopped.
+mkdir disk
+up "sqlite:$TMPDIR/disk.sqlite" "$TMPDIR/disk"
+disk=$(daemon_of disk)
+children+=("$disk")
+serve "sqlite:$TMPDIR/disk/keys/inner.sqlite"
+echo one > "$m/keys/a"
+kill -STOP "$disk"
+release='kill -CONT "$disk"'
+held 0 "its process storefs ($daemon)"
+release=
+serve "sqlite:$TMPDIR/disk/keys/inner.sqlite"
+kill -STOP "$disk"
+timeout 5 "$STOREFS" unmount "$m" --lazy > said 2>&1
+away "a hung disk: $(< said)"
+kill -CONT "$disk"
+eventually gone "$daemon"
+eventually "$STOREFS" unmount "$TMPDIR/disk"
+
+# --- the store ---
+mkdir own
+serve sqlite:own/store
+echo one > "$m/keys/a"
+rm -r own
+held 8 'was removed while it was open'
+same 1 "$(grep -c 'unmount --lazy' said)" 'ways out of a removed store'
+held 8 'not everything is saved' --lazy
+away 'a removed store'
+
+mkdir full
+works mount -t tmpfs -o size=3m none full
+serve sqlite:full/store
+echo one > "$m/keys/a"
+head -c 4M /dev/urandom > "$m/keys/large" 2> /dev/null && fail 'a full disk takes everything'
+held 0 "everything is in sqlite:$TMPDIR/full/store"
+same one "$("$STOREFS" get sqlite:full/store a)" 'a value in a full store'
+umount full
+
+# --- other mounts, and none ---
+serve
+works mount -t tmpfs none "$m"
+held 6 "covered by another one (tmpfs) at $m: unmount that first, with 'umount $m'"
+umount "$m"
+target=$m/keys held 2 "lies in the one at $m"
+target=$TMPDIR held 2 "no store is mounted at $TMPDIR"
+target=$TMPDIR/none held 1 "$TMPDIR/none: No such file"
+chmod 755 "$TMPDIR"
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+if [ "$(id -u)" = 0 ] && as_nobody "$STOREFS" --version > /dev/null 2>&1 && as_nobody test -x "$TMPDIR"; then
+    as_nobody "$STOREFS" unmount "$m" > said 2>&1
+    same 5 $? "exit code of another user's unmount"
+    same 1 "$(grep -c 'belongs to root: only root may unmount it' said)" "what another user's unmount says"
+fi
+works "$STOREFS" unmount "$m"
+finish
