@@ -41,18 +41,18 @@ static int refuse_live(const char *directory, const struct tool_mount *mount,
     switch (tool_mount_probe(directory, 5000)) {
     case TOOL_ALIVE:
         return sfs_fail(error, SFS_E_BUSY, "mount", "%s already holds a mount of %s", directory,
-                        mount->source);
+                        mount->store);
     case TOOL_SILENT:
         return sfs_fail(error, SFS_E_BUSY, "mount",
                         "%s holds a mount of %s that does not answer: clear it with 'storefs "
                         "unmount --lazy %s'",
-                        directory, mount->source, directory);
+                        directory, mount->store, directory);
     case TOOL_DEAD:
         break;
     }
     int result = tool_mount_remove(directory, true, error);
     if (!result)
-        tool_say("cleared the dead mount of %s at %s", mount->source, directory);
+        tool_say("cleared the dead mount of %s at %s", mount->store, directory);
     return result;
 }
 

@@ -14,6 +14,7 @@
  */
 struct tool_mount {
     char *source;    /* the store's URI */
+    char *store;     /* the same for people: without options, but the file of one in memory */
     char *directory; /* absolute, as the kernel shows it */
     char *type;      /* "fuse.storefs", "tmpfs" … */
     unsigned id;     /* of this mount; another one of the same file system has another id */

@@ -51,7 +51,7 @@ static bool show_json(const struct tool_mount *mount, enum tool_probe state, cha
     fputs("{\"directory\":", stdout);
     put_json_string(mount->directory);
     fputs(",\"store\":", stdout);
-    put_json_string(mount->source);
+    put_json_string(mount->store);
     printf(",\"read_only\":%s,\"state\":\"%s\",\"files\":[", mount->read_only ? "true" : "false",
            states[state]);
     bool lost = show_files(files, true);
@@ -63,7 +63,7 @@ static bool show_text(const struct tool_mount *mount, enum tool_probe state, cha
 {
     tool_output_key(sfs_string(mount->directory), true);
     fputs("  ", stdout);
-    tool_output_key(sfs_string(mount->source), true);
+    tool_output_key(sfs_string(mount->store), true);
     printf("  %s  %s\n", mount->read_only ? "read-only" : "read-write", states[state]);
     if (state == TOOL_ALIVE)
         return show_files(files, false);

@@ -21,30 +21,65 @@ static size_t scheme_size(const char *text)
     return text[0] >= 'a' && text[0] <= 'z' && text[size] == ':' ? size + 1 : 0;
 }
 
+/* A path without "..", links and double slashes in its directories, so that a store has one name. A path
+ * with escapes, or in a directory that is not there, stays as it is. NO_MEMORY. */
+static int add_path(struct sfs_buffer *out, const char *path)
+{
+    size_t size = strcspn(path, "?");
+    const char *slash = memrchr(path, '/', size);
+    char *directory = slash && slash[1] && slash + 1 < path + size && !memchr(path, '%', size)
+                          ? strndup(path, (size_t)(slash - path) + 1)
+                          : NULL;
+    char *real = directory ? realpath(directory, NULL) : NULL;
+    bool plain = real && !strpbrk(real, "%?");
+    int result = plain ? sfs_buffer_printf(out, "%s%s", real[1] ? real : "", slash)
+                       : sfs_buffer_printf(out, "%s", path);
+    free(real);
+    free(directory);
+    return result;
+}
+
+/* With a scheme, and the path as add_path() has it. */
+static int make_canonical(struct sfs_buffer *uri, struct sfs_error *error)
+{
+    struct sfs_buffer out = {0};
+    size_t scheme = scheme_size(uri->data);
+    int result = scheme ? sfs_buffer_append(&out, uri->data, scheme)
+                        : sfs_buffer_printf(&out, "sqlite:");
+    if (!result)
+        result = add_path(&out, uri->data + scheme);
+    if (!result)
+        result = sfs_buffer_text(&out);
+    sfs_buffer_free(uri);
+    *uri = out;
+    return result ? sfs_fail_memory(error, "uri") : 0;
+}
+
 int tool_uri_absolute(const char *uri, char **ret_uri, struct sfs_error *error)
 {
     size_t scheme = scheme_size(uri);
     const char *path = uri + scheme;
-    bool relative = *path && *path != '/' && *path != '?';
-    if (!relative || (scheme && strncmp(uri, "memory:", scheme) == 0)) {
-        *ret_uri = strdup(uri);
-        return *ret_uri ? 0 : sfs_fail_memory(error, "uri");
-    }
+    bool in_memory = scheme && strncmp(uri, "memory:", scheme) == 0;
+    bool relative = !in_memory && *path && *path != '/' && *path != '?';
     struct sfs_buffer out = {0};
-    char *directory = get_current_dir_name();
-    int result = directory ? sfs_buffer_append(&out, uri, scheme) : SFS_E_NO_MEMORY;
-    for (const char *at = directory; !result && *at; at++)
+    char *directory = relative ? get_current_dir_name() : NULL;
+    int result = relative && !directory ? SFS_E_NO_MEMORY : sfs_buffer_append(&out, uri, scheme);
+    for (const char *at = directory; !result && at && *at; at++)
         result = *at == '%' || *at == '?'
                      ? sfs_buffer_printf(&out, "%%%02X", (unsigned)(unsigned char)*at)
                      : sfs_buffer_byte(&out, *at);
     if (!result)
-        result = sfs_buffer_printf(&out, "%s%s", directory[1] ? "/" : "", path);
+        result = sfs_buffer_printf(&out, "%s%s", directory && directory[1] ? "/" : "", path);
     free(directory);
     if (!result)
         result = sfs_buffer_text(&out);
+    if (result)
+        result = sfs_fail_memory(error, "uri");
+    else if (!in_memory && *path)
+        result = make_canonical(&out, error);
     if (result) {
         sfs_buffer_free(&out);
-        return sfs_fail_memory(error, "uri");
+        return result;
     }
     *ret_uri = out.data;
     return 0;
