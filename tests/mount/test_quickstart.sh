@@ -50,6 +50,10 @@ grep -qx country <<< "${outputs[1]}" || fail "second command: ${outputs[1]}"
 [ "$(jq -r .value.name <<< "${outputs[2]}" | head -n 1)" = Afghanistan ] || fail "third command: ${outputs[2]}"
 old=$(jq '[."639-3"[] | select(.name | startswith("Old "))] | length' $codes/iso_639-3.json)
 [ "${outputs[3]}" -eq "$old" ] || fail "fourth command: ${outputs[3]}, not $old"
+# The line that finds the command, in a new shell.
+line=$(grep '^  export PATH=' "$TMPDIR/said") || fail "no line for PATH"
+found=$(env -i PATH=/usr/bin:/bin bash -c "$line; command -v storefs")
+[ "$found" -ef "$STOREFS" ] || fail "the line for PATH finds '$found'"
 grep -q " $demo/mnt " /proc/self/mounts && fail "still mounted at the end"
 
 echo "$failures failures"
