@@ -10,12 +10,14 @@
 #include "storefs/path.h"
 #include "storefs/query.h"
 #include "tools/command.h"
+#include "tools/complete.h"
 #include "tools/exit.h"
 #include "tools/message.h"
 #include "tools/target.h"
 #include "tools/tree.h"
 
 #define CHUNK 65536
+#define COMPLETE 256
 
 /* How keys are shown: as 'storefs ls' shows them. */
 struct style {
@@ -236,7 +238,10 @@ static int run(const struct tool_call *call)
     if (result)
         return tool_fail(result, &error);
     result = add_path(&target, call->count == 2 ? call->words[1] : "", &path, &error);
-    if (!result)
+    if (!result && tool_given(call, COMPLETE))
+        result = sfs_buffer_text(&path) ? sfs_fail_memory(&error, "query")
+                                        : tool_complete(&target, path.data, &error);
+    else if (!result)
         result = run_query(&target, sfs_buffer_bytes(&path), tool_given(call, '0'), &error);
     sfs_buffer_free(&path);
     int exit_code = result ? tool_fail(result, &error) : tool_output_end();
@@ -245,6 +250,7 @@ static int run(const struct tool_call *call)
 
 static const struct tool_option options[] = {
     {'0', "null", NULL, "end each key with NUL, escape nothing", false},
+    {COMPLETE, "complete", NULL, "list what can be the last part of PATH, for shells", false},
     {'g', "grammar", NULL, "list what a query path is made of", false},
     {0},
 };

@@ -549,18 +549,7 @@ test_daemon() {
     expect 0 "$STOREFS" unmount mnt --lazy
 }
 
-test_completion() {
-    local script='source "$1/tools/completion/storefs.bash"; COMP_WORDS=("$2" "${@:3}"); COMP_CWORD=$(($# - 2))
-        compopt() { :; }; _storefs; printf "%s\n" "${COMPREPLY[@]}"'
-    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" un
-    same unmount "$out" "completion of a command"
-    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" fsck --rep
-    same --repair "$out" "completion of an option"
-    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" get a.sqlite q/
-    same $'q/1\nq/2' "$out" "completion of a key"
-}
-
-for name in usage values rm bulk index pipes interrupt mount target_mount exec unmount names below_a_file dead foreground helper daemon completion; do
+for name in usage values rm bulk index pipes interrupt mount target_mount exec unmount names below_a_file dead foreground helper daemon; do
     "test_$name"
 done
 echo "$checks checks, $failures failures"
