@@ -14,8 +14,7 @@ AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_srcdir)' builddir='$(abs_builddir)' CC='$(CC)' \
 	STOREFS_VERSION='$(PACKAGE_VERSION)' \
 	LIBRARY_CFLAGS='$(SQLITE_CFLAGS) $(XXHASH_CFLAGS)' FUSE_CFLAGS='$(FUSE_CFLAGS)'; \
-	STOREFS='$(abs_builddir)/.libs/storefs'; \
-	test -x "$$STOREFS" || STOREFS='$(abs_builddir)/storefs'; \
+	STOREFS='$(abs_builddir)/storefs'; \
 	export srcdir builddir CC STOREFS STOREFS_VERSION LIBRARY_CFLAGS FUSE_CFLAGS;
 
 # The same tests with the long counts.

@@ -152,6 +152,16 @@ static int write_at(struct sfs_dir_store *store, int fd, struct sfs_bytes bytes,
     return sfs_write_all(fd, bytes, store->path, error);
 }
 
+/* Whatever has its name is removed, never written to: a crash left it, or it leads to another file.
+ */
+static int make_next(const struct sfs_dir_store *store, int *ret_fd, struct sfs_error *error)
+{
+    if (unlinkat(store->control, LOG_NEXT, 0) && errno != ENOENT)
+        return fail_log(store, "cannot replace", error);
+    *ret_fd = openat(store->control, LOG_NEXT, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return *ret_fd < 0 ? fail_log(store, "cannot make", error) : 0;
+}
+
 /* A new log with the steps, in place of the present one (if there is one). */
 static int write_new(struct sfs_dir_store *store, const struct sfs_dir_steps *steps, bool sync,
                      struct sfs_error *error)
@@ -164,8 +174,7 @@ static int write_new(struct sfs_dir_store *store, const struct sfs_dir_steps *st
         sfs_dir_form_entry(&done, NULL, &out))
         code = sfs_fail_memory(error, SFS_DIR_ORIGIN);
     if (code == 0) {
-        fd = openat(store->control, LOG_NEXT, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        code = fd < 0 ? fail_log(store, "cannot make", error) : 0;
+        code = make_next(store, &fd, error);
     }
     if (code == 0)
         code = sfs_write_all(fd, sfs_buffer_bytes(&out), store->path, error);
@@ -196,13 +205,13 @@ static int make_log(struct sfs_dir_store *store, struct sfs_error *error)
 int sfs_dir_log_open(struct sfs_dir_store *store, bool create, struct sfs_error *error)
 {
     bool writes = !store->storage.read_only;
-    store->log =
-        openat(store->control, LOG_NAME, (writes ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
-    if (store->log < 0 && errno == ENOENT)
+    int code = sfs_file_open(store->control, LOG_NAME, (writes ? O_RDWR : O_RDONLY) | O_NOFOLLOW,
+                             store->log_path, &store->log, error);
+    if (code == SFS_E_NOT_FOUND)
         return create ? make_log(store, error) : 0;
-    if (store->log < 0)
-        return fail_log(store, "cannot open", error);
-    int code = read_log(store, error);
+    if (code)
+        return code;
+    code = read_log(store, error);
     store->log_live = store->tree.count * LIVE_ITEM;
     return code;
 }

@@ -27,7 +27,7 @@ static bool fails(int result)
 static int finish_regular(const struct sfs_dir_run *run, const char *name, uint32_t mode,
                           const struct timespec times[2], bool sync, struct sfs_error *error)
 {
-    int fd = openat(run->store->control, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(run->store->control, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     int code =
         fd < 0 || fails(fchmod(fd, mode)) || fails(futimens(fd, times)) ? fail_file(run, error) : 0;
     if (code == 0 && sync)

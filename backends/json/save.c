@@ -188,10 +188,14 @@ int sfs_json_save_attributes(struct sfs_json_save *save, struct sfs_error *error
 static int overwrite(struct sfs_json_save *save, struct sfs_error *error)
 {
     const char *path = save->store->path;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", path);
-    int result = sfs_write_all(fd, sfs_buffer_bytes(&save->pending), path, error);
+    int fd = -1;
+    int result = sfs_file_open(AT_FDCWD, path, O_WRONLY | O_CREAT, path, &fd, error);
+    if (result)
+        return result;
+    if (ftruncate(fd, 0))
+        result = sfs_fail_errno(error, errno, ORIGIN, "cannot write '%s'", path);
+    if (!result)
+        result = sfs_write_all(fd, sfs_buffer_bytes(&save->pending), path, error);
     if (!result)
         result = sfs_sync_file(fd, path, error);
     if (!result && fstat(fd, &save->status))

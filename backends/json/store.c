@@ -217,7 +217,7 @@ static int take_lock(struct sfs_json_store *store, struct sfs_error *error)
     unsigned needs = SFS_PROBE_FLOCK | (store->options.dirsync ? SFS_PROBE_DIRECTORY : 0);
     int result = store->base.storage.read_only ? 0 : sfs_probe_place(store->path, needs, error);
     if (!result)
-        result = add_suffix(store->path, ".lock", &name, error);
+        result = add_suffix(store->path, ".storefs-lock", &name, error);
     if (!result)
         result = sfs_lock_file_take(name, store->base.storage.read_only, store->path, &store->lock,
                                     error);
@@ -350,6 +350,12 @@ static int load(struct sfs_json_store *store, bool create, struct sfs_error *err
     return result;
 }
 
+static int check_companions(const struct sfs_json_store *store, struct sfs_error *error)
+{
+    int result = sfs_identity_companion(store->attributes, store->path, ORIGIN, error);
+    return result ? result : sfs_identity_companion(store->previous, store->path, ORIGIN, error);
+}
+
 static int json_open(struct sfs_storage **ret_store, const struct sfs_location *location,
                      unsigned flags, struct sfs_error *error)
 {
@@ -363,6 +369,8 @@ static int json_open(struct sfs_storage **ret_store, const struct sfs_location *
     result = sfs_options_parse(location, rules, &store->options, error);
     if (!result)
         result = find_places(store, location->path, create, error);
+    if (!result)
+        result = check_companions(store, error);
     if (!result)
         result = take_lock(store, error);
     if (!result)

@@ -177,7 +177,7 @@ static int memory_close(struct sfs_storage *storage, struct sfs_error *error)
 static int take_lock(struct memory_store *store, struct sfs_error *error)
 {
     struct sfs_buffer name = {0};
-    int result = sfs_buffer_printf(&name, "%s.lock", store->path);
+    int result = sfs_buffer_printf(&name, "%s.storefs-lock", store->path);
     if (!result)
         result = sfs_buffer_text(&name);
     if (result)

@@ -22,10 +22,26 @@ static void name_file(const struct sfs_sqlite *store, size_t which, char path[PA
     snprintf(path, PATH_MAX + 8, "%s%s", store->path, suffixes[which]);
 }
 
+/* What SQLite would open beside the database, or wait for. */
+static int check_companions(const struct sfs_sqlite *store, struct sfs_error *error)
+{
+    static const char *const companions[] = {"-wal", "-shm", "-journal"};
+    char path[PATH_MAX + 9];
+    int code = 0;
+    for (size_t i = 0; i < sizeof(companions) / sizeof(companions[0]) && code == 0; i++) {
+        snprintf(path, sizeof(path), "%s%s", store->path, companions[i]);
+        code = sfs_identity_companion(path, store->path, SFS_SQLITE_ORIGIN, error);
+    }
+    return code;
+}
+
 int sfs_sqlite_files_begin(struct sfs_sqlite *store, bool all, struct sfs_error *error)
 {
     char path[PATH_MAX + 8];
     int64_t sequence;
+    int checked = all ? 0 : check_companions(store, error);
+    if (checked != 0)
+        return checked;
     /* A read, with which SQLite makes the log where there is none yet. */
     int found =
         all ? sfs_sqlite_integers(store->writer, SFS_SQL_SEQUENCE, NULL, 0, &sequence, 1, error)

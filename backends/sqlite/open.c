@@ -240,6 +240,11 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
     if (!S_ISREG(status.st_mode))
         return sfs_fail(error, S_ISDIR(status.st_mode) ? SFS_E_IS_DIRECTORY : SFS_E_NOT_A_STORE,
                         SFS_SQLITE_ORIGIN, "%s is no store: it is no regular file", path);
+    if (create && status.st_size == 0 && status.st_uid != geteuid())
+        return sfs_fail(error, SFS_E_PERMISSION, SFS_SQLITE_ORIGIN,
+                        "%s is an empty file of another user (%ld), who could read a store that is "
+                        "made in it: remove it, or choose another name",
+                        path, (long)status.st_uid);
     store->path = realpath(path, NULL);
     if (!store->path)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);

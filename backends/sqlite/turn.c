@@ -27,7 +27,7 @@ int sfs_sqlite_log_open(const struct sfs_sqlite *store)
     char *path;
     if (asprintf(&path, "%s-wal", store->path) < 0)
         return -1;
-    int log = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int log = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     free(path);
     return log;
 }

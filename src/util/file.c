@@ -157,19 +157,46 @@ static int read_to_end(int fd, const char *path, size_t limit, size_t expected,
     }
 }
 
+static int check_regular(int fd, const char *path, struct sfs_error *error)
+{
+    struct stat status;
+    if (fstat(fd, &status))
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", path);
+    if (S_ISDIR(status.st_mode))
+        return sfs_fail_errno(error, EISDIR, ORIGIN, "cannot open '%s'", path);
+    if (!S_ISREG(status.st_mode))
+        return sfs_fail(error, SFS_E_NOT_A_STORE, ORIGIN, "'%s' is not a regular file", path);
+    return 0;
+}
+
+int sfs_file_open(int directory, const char *name, int flags, const char *path, int *ret_fd,
+                  struct sfs_error *error)
+{
+    int fd = openat(directory, name, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    /* A pipe without a reader, a socket. */
+    if (fd < 0 && errno == ENXIO)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, ORIGIN, "'%s' is not a regular file", path);
+    if (fd < 0)
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", path);
+    int result = check_regular(fd, path, error);
+    if (result)
+        close(fd);
+    else
+        *ret_fd = fd;
+    return result;
+}
+
 int sfs_file_read(const char *path, size_t limit, struct sfs_buffer *buffer,
                   struct sfs_error *error)
 {
     struct stat status;
     size_t size_before = buffer->size;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return sfs_fail_errno(error, errno, ORIGIN, "cannot open '%s'", path);
-    int result = 0;
+    int fd = -1;
+    int result = sfs_file_open(AT_FDCWD, path, O_RDONLY, path, &fd, error);
+    if (result)
+        return result;
     if (fstat(fd, &status))
         result = sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", path);
-    else if (S_ISDIR(status.st_mode))
-        result = sfs_fail_errno(error, EISDIR, ORIGIN, "cannot read '%s'", path);
     else if (status.st_size > 0 && (uintmax_t)status.st_size > limit)
         result = fail_too_large(path, limit, error);
     else

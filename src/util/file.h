@@ -21,6 +21,15 @@ int sfs_write_all(int fd, struct sfs_bytes bytes, const char *name,
 int sfs_read_full(int fd, void *data, size_t size, const char *name, size_t *ret_size,
                   struct sfs_error *error) SFS_MUST_CHECK;
 
+/*
+ * Opens the regular file `name` of `directory` (AT_FDCWD: the working directory) with `flags` and,
+ * where they have O_CREAT, mode 0600. A pipe, a socket or a device in its place is NOT_A_STORE and
+ * waits for nobody; a directory is IS_DIRECTORY. `path` is for the message. O_NOFOLLOW is the
+ * caller's to add.
+ */
+int sfs_file_open(int directory, const char *name, int flags, const char *path, int *ret_fd,
+                  struct sfs_error *error) SFS_MUST_CHECK;
+
 /* Appends the whole file at `path` to `buffer`. SFS_E_NOT_FOUND, SFS_E_PERMISSION,
  * SFS_E_IS_DIRECTORY …; SFS_E_TOO_LARGE if it has more than `limit` bytes; `buffer` holds what it
  * held then. */
@@ -52,7 +61,8 @@ int sfs_rename_new(int directory, const char *from, const char *to) SFS_MUST_CHE
 /*
  * A replacement: new content for a file, written to `PATH.tmp.XXXXXX` beside it and renamed over it
  * at the commit, so that a crash leaves the old content or the new. A symbolic link at PATH is
- * followed. The new file has mode 0600, or the mode, owner and group of the file that it replaces;
+ * followed. The new file has mode 0600, or the mode, owner and group of the file that it replaces,
+ * if that is the caller's own or in a directory where only its owner or root can have put it;
  * where owner or group cannot be kept, mode 0600. {.fd = -1} is none.
  */
 struct sfs_replacement {

@@ -77,6 +77,38 @@ int sfs_identity_single(const struct stat *status, const char *path, const char 
                     path, (unsigned long)status->st_nlink);
 }
 
+/* Who may write to the store by its owner's right alone. */
+static bool is_trusted(uid_t user, const char *main)
+{
+    struct stat store;
+    if (user == geteuid() || user == 0)
+        return true;
+    return stat(main, &store) == 0 &&
+           (user == store.st_uid || (store.st_mode & (S_IWGRP | S_IWOTH)));
+}
+
+int sfs_identity_companion(const char *path, const char *main, const char *origin,
+                           struct sfs_error *error)
+{
+    struct stat status;
+    if (lstat(path, &status))
+        return 0;
+    if (!S_ISREG(status.st_mode) || status.st_nlink > 1)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, origin,
+                        "'%s' is %s, and so is not used as a file of '%s': move it away", path,
+                        S_ISLNK(status.st_mode)   ? "a symbolic link"
+                        : S_ISREG(status.st_mode) ? "another name of another file (a hard link)"
+                        : S_ISDIR(status.st_mode) ? "a directory"
+                                                  : "a pipe, socket or device",
+                        main);
+    if (is_trusted(status.st_uid, main))
+        return 0;
+    return sfs_fail(error, SFS_E_PERMISSION, origin,
+                    "'%s' belongs to another user (%ld), who could read there what is stored in "
+                    "'%s': remove it, or use another directory",
+                    path, (long)status.st_uid, main);
+}
+
 bool sfs_identity_same(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&

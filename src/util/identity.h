@@ -31,6 +31,14 @@ int sfs_identity_check(int fd, const char *path, const char *origin, struct sfs_
 int sfs_identity_single(const struct stat *status, const char *path, const char *origin,
                         struct sfs_error *error);
 
+/* Checks what has the name of a file that belongs beside the store `main`, before it is opened or
+ * written: nothing, or a regular file (not a symbolic link) with one name. NOT_A_STORE if it is
+ * something else. PERMISSION if it belongs to somebody who may not write to the store, is not root
+ * and not the caller: he could read there what is stored. Where `main` does not exist, only the
+ * caller and root are trusted. */
+int sfs_identity_companion(const char *path, const char *main, const char *origin,
+                           struct sfs_error *error);
+
 /* Whether two looks at a path found the same file with the same content: device, inode, size, time.
  */
 bool sfs_identity_same(const struct stat *a, const struct stat *b);

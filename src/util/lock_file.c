@@ -22,13 +22,18 @@
 #define ORIGIN "lock"
 #define TRIES 1000 /* others may have removed the file that was opened, but not each time */
 
+/* What a lock file holds: this and a number. Always of one length, so that it is never seen
+ * half-written. */
+#define MARK "storefs lock "
+#define CONTENT_SIZE (sizeof(MARK) - 1 + 20 + 1)
+
 /* The number in the lock file, if such a process lives; 0: not known. */
 static long holder_of(int fd)
 {
-    char text[32] = {0};
-    if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+    char text[CONTENT_SIZE + 1] = {0};
+    if (pread(fd, text, CONTENT_SIZE, 0) != CONTENT_SIZE)
         return 0;
-    long holder = strtol(text, NULL, 10);
+    long holder = strtol(text + sizeof(MARK) - 1, NULL, 10);
     if (holder <= 0 || (kill((pid_t)holder, 0) && errno == ESRCH))
         return 0;
     return holder;
@@ -77,10 +82,26 @@ static int lock_open_file(int fd, bool shared, const char *path, const char *sub
 /* The number is for messages only, so a failure to write it does no harm. */
 static void write_holder(int fd)
 {
-    char text[32];
-    int size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)size, 0) != size)
+    char text[CONTENT_SIZE + 1];
+    snprintf(text, sizeof(text), MARK "%20ld\n", (long)getpid());
+    if (pwrite(fd, text, CONTENT_SIZE, 0) != CONTENT_SIZE)
         (void)!ftruncate(fd, 0);
+}
+
+/* That storefs made the file: it has one name and the content of a lock, or none yet. */
+static int check_ours(int fd, const char *path, struct sfs_error *error)
+{
+    struct stat status;
+    char text[CONTENT_SIZE + 1] = {0};
+    if (fstat(fd, &status) || pread(fd, text, sizeof(text), 0) < 0)
+        return sfs_fail_errno(error, errno, ORIGIN, "cannot read the lock file '%s'", path);
+    if (status.st_nlink <= 1 &&
+        (status.st_size == 0 ||
+         (status.st_size == CONTENT_SIZE && strncmp(text, MARK, sizeof(MARK) - 1) == 0)))
+        return 0;
+    return sfs_fail(error, SFS_E_EXISTS, ORIGIN,
+                    "'%s' is not a lock of storefs: another program has made it; move it away",
+                    path);
 }
 
 /* 1: locked; 0: the file was removed meanwhile, try again. */
@@ -98,12 +119,15 @@ static int try_lock(int fd, bool shared, const char *path, const char *subject,
 
 static int open_file(const char *path, bool shared, int *ret_fd, struct sfs_error *error)
 {
-    *ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (*ret_fd >= 0)
-        return 1;
-    if (shared && (errno == EROFS || errno == EACCES || errno == EPERM))
+    struct sfs_error failure;
+    int result =
+        sfs_file_open(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, path, ret_fd, &failure);
+    if (shared && (result == SFS_E_READ_ONLY || result == SFS_E_PERMISSION))
         return 0;
-    return sfs_fail_errno(error, errno, ORIGIN, "cannot open the lock file '%s'", path);
+    if (result)
+        return sfs_fail(error, result, ORIGIN, "the store cannot be locked: %s", failure.message);
+    result = check_ours(*ret_fd, path, error);
+    return result ? result : 1;
 }
 
 int sfs_lock_file_take(const char *path, bool shared, const char *subject,

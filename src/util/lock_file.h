@@ -6,8 +6,10 @@
  * A lock on a file by a second file beside it (a file that is replaced by rename cannot carry its
  * own lock): flock(2) on PATH, mode 0600, with the holder's process number in it for the message to
  * others. The lock ends with the process, however it ends; a file that a crash left over locks
- * nothing. A second open in the same process is refused like any other.
+ * nothing. A second open in the same process is refused like any other. A file of that name that
+ * storefs did not make is refused, and left as it is.
  */
+
 #include <stdbool.h>
 
 #include "storefs/error.h"
@@ -19,9 +21,10 @@ struct sfs_lock_file {
 };
 
 /* Takes the lock, alone or `shared`. BUSY, with a sentence that names `subject` and the process
- * that holds it; UNSUPPORTED where the file system has no locks, or no lasting inode numbers;
- * PERMISSION, NO_SPACE, IO …. A shared lock where no lock file can be made (a read-only file
- * system, no permission to write), or nobody could lock it for writing, is none, and succeeds. */
+ * that holds it; EXISTS where another program has made a file of that name; UNSUPPORTED where the
+ * file system has no locks, or no lasting inode numbers; PERMISSION, NO_SPACE, IO …. A shared lock
+ * where no lock file can be made (a read-only file system, no permission to write), or nobody could
+ * lock it for writing, is none, and succeeds. */
 int sfs_lock_file_take(const char *path, bool shared, const char *subject,
                        struct sfs_lock_file *ret_lock, struct sfs_error *error) SFS_MUST_CHECK;
 

@@ -64,6 +64,22 @@ static int open_temporary(struct sfs_replacement *replacement, struct sfs_error 
     return 0;
 }
 
+/* Whether another user's file was put where it is by its owner's right or by root's: in a directory
+ * of theirs that others may not write to. In /tmp anybody can have made it, to read what is put
+ * there. */
+static bool is_trusted(const char *path, const struct stat *old)
+{
+    struct stat above;
+    const char *slash = strrchr(path, '/');
+    char *parent = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    bool found = parent && stat(parent, &above) == 0;
+    free(parent);
+    if (old->st_uid == geteuid())
+        return true;
+    return found && (above.st_uid == old->st_uid || above.st_uid == 0) &&
+           (above.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 /* Gives the new file the owner, group and mode of the old one. The mode only together with the
  * owner and the group, since it would otherwise admit others than it did before. */
 static int keep_access(const struct sfs_replacement *replacement, struct sfs_error *error)
@@ -83,6 +99,8 @@ static int keep_access(const struct sfs_replacement *replacement, struct sfs_err
     if (fstat(replacement->fd, &new))
         return sfs_fail_errno(error, errno, ORIGIN, "cannot stat '%s'", replacement->temporary);
     bool same = old.st_uid == new.st_uid &&old.st_gid == new.st_gid;
+    if (!is_trusted(replacement->path, &old))
+        return 0;
     if (!same && fchown(replacement->fd, old.st_uid, old.st_gid)) {
         if (errno == EPERM || sfs_is_unsupported(errno))
             return 0;

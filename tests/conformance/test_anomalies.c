@@ -356,7 +356,8 @@ static void open_stores(const struct place *place, struct sfs_storage *stores[2]
 
 static void close_stores(struct sfs_storage *stores[2], const char *path)
 {
-    static const char *const ends[] = {"", "-wal", "-shm", ".attrs", ".attrs.previous", ".lock"};
+    static const char *const ends[] = {
+        "", "-wal", "-shm", ".attrs", ".attrs.previous", ".storefs-lock"};
     if (stores[1] != stores[0])
         assert_int_equal(sfs_close(stores[1], NULL), 0);
     assert_int_equal(sfs_close(stores[0], NULL), 0);

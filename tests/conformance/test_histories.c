@@ -350,7 +350,8 @@ static void make_uri(const struct run *run, char *uri, size_t size, char *path, 
 
 static void remove_files(const char *path)
 {
-    static const char *const ends[] = {"", "-wal", "-shm", ".attrs", ".attrs.previous", ".lock"};
+    static const char *const ends[] = {
+        "", "-wal", "-shm", ".attrs", ".attrs.previous", ".storefs-lock"};
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         char name[420];
         snprintf(name, sizeof(name), "%s%s", path, ends[i]);

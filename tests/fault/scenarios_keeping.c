@@ -45,8 +45,8 @@ static const char *second(const struct fixture *f)
 
 static void remove_second(const struct fixture *f)
 {
-    static const char *const endings[] = {"",       "-wal",    "-shm", "-journal",
-                                          ".attrs", ".attrs~", ".lock"};
+    static const char *const endings[] = {"",       "-wal",    "-shm",         "-journal",
+                                          ".attrs", ".attrs~", ".storefs-lock"};
     char path[512];
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
         snprintf(path, sizeof(path), "%s/second%s", f->directory, endings[i]);

@@ -44,7 +44,7 @@ static void test_layout(void **state)
     json_check_value(store, TEXT("f"), TEXT("{\"__type\": 7}"));
     json_check_value(store, TEXT("g"), TEXT(" 1\r\n \n"));
     json_close_store(store);
-    assert_int_equal(access(json_beside(".lock"), F_OK), -1);
+    assert_int_equal(access(json_beside(".storefs-lock"), F_OK), -1);
     assert_int_equal(access(json_beside(".attrs~"), F_OK), -1);
 }
 

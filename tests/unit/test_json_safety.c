@@ -151,7 +151,7 @@ static void expect_nothing_left(void)
 {
     glob_t left;
     assert_int_equal(glob(json_beside(".*tmp*"), 0, NULL, &left), GLOB_NOMATCH);
-    assert_int_equal(glob(json_beside(".lock"), 0, NULL, &left), GLOB_NOMATCH);
+    assert_int_equal(glob(json_beside(".storefs-lock"), 0, NULL, &left), GLOB_NOMATCH);
 }
 
 static void test_crashes(void **state)
@@ -220,7 +220,7 @@ static void test_killed(void **state)
     close(started[0]);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    assert_int_equal(access(json_beside(".lock"), F_OK), 0);
+    assert_int_equal(access(json_beside(".storefs-lock"), F_OK), 0);
     struct sfs_storage *store = json_open_store();
     json_check_value(store, TEXT("k"), TEXT("1"));
     glob_t left;
@@ -250,9 +250,11 @@ static void test_lock(void **state)
     json_open_with(NULL, NULL, 0, SFS_E_BUSY, NULL);
     json_close_store(second);
     /* A lock file that a crash left over locks nothing. */
-    assert_int_equal(sfs_file_replace(json_beside(".lock"), TEXT("1\n"), NULL), 0);
+    assert_int_equal(sfs_file_replace(json_beside(".storefs-lock"),
+                                      TEXT("storefs lock                    1\n"), NULL),
+                     0);
     json_close_store(json_open_with(NULL, NULL, 0, 0, NULL));
-    assert_int_equal(access(json_beside(".lock"), F_OK), -1);
+    assert_int_equal(access(json_beside(".storefs-lock"), F_OK), -1);
 }
 
 static void test_changed_meanwhile(void **state)

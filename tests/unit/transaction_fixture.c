@@ -52,7 +52,7 @@ int teardown(void **state)
     assert_int_equal(sfs_close(fixture->store, NULL), 0);
     if (fixture->path[0]) {
         char name[320];
-        const char *const ends[] = {"", "-wal", "-shm", ".attrs", ".lock"};
+        const char *const ends[] = {"", "-wal", "-shm", ".attrs", ".storefs-lock"};
         for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
             snprintf(name, sizeof(name), "%s%s", strchr(fixture->path, ':') + 1, ends[i]);
             unlink(name);
