@@ -525,6 +525,17 @@ test_foreground() {
     same 0 $? "exit code of a foreground mount that was unmounted"
 }
 
+# A mount that FUSE refuses: its own line has the reason, and ours points to that.
+test_refused_by_fuse() {
+    local as=(setpriv --reuid 65533 --regid 65533 --clear-groups)
+    { [ "$(id -u)" = 0 ] && "${as[@]}" "$STOREFS" --version > /dev/null 2>&1; } || return
+    grep -qs '^user_allow_other' /etc/fuse.conf && return
+    mkdir theirs && chown 65533 theirs && chmod 755 "$TMPDIR" "$work"
+    expect 5 "${as[@]}" "$STOREFS" mount memory: "$work/theirs" -o allow_other
+    [[ $err == fus*$'\n'"storefs mount: could not mount at $work/theirs: the line before this one says why" ]] ||
+        fail "a mount that FUSE refuses says: $err"
+}
+
 # As mount(8) calls it, and with a directory whose name has blanks.
 test_helper() {
     ln -s "$STOREFS" mount.storefs
@@ -549,7 +560,7 @@ test_daemon() {
     expect 0 "$STOREFS" unmount mnt --lazy
 }
 
-for name in usage values rm bulk index pipes interrupt mount target_mount exec unmount names below_a_file dead foreground helper daemon; do
+for name in usage values rm bulk index pipes interrupt mount target_mount exec unmount names below_a_file dead foreground refused_by_fuse helper daemon; do
     "test_$name"
 done
 echo "$checks checks, $failures failures"

@@ -27,6 +27,10 @@ name=$(jq -r '."3166-1"[] | select(.alpha_2 == "DE") | .name' $codes/iso_3166-1.
 [ "$(jq -r .type "$demo/mnt/keys/currency/EUR")" = currency ] || fail "currency/EUR has another type"
 [ "$(stat -c %a "$demo/demo.sqlite")" = 600 ] || fail "the store is readable for others"
 
+# No package is listed twice.
+twice=$(sed -n 's/^[a-z]* //p' "$srcdir/tools/packages" | sort | uniq -d)
+[ -z "$twice" ] || fail "listed twice in tools/packages: $twice"
+
 # Again: nothing changes, and it says so.
 "$srcdir/tools/quickstart" "$demo" > "$TMPDIR/again" 2>&1 || fail "again: $(cat "$TMPDIR/again")"
 grep -q 'was mounted' "$TMPDIR/again" || fail "the second run does not say that it was mounted"
