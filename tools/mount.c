@@ -219,6 +219,8 @@ static int run_job(struct job *job, const struct tool_call *call, struct sfs_err
     const char *temporary = getenv("TMPDIR");
     job->options.temporary = temporary && *temporary == '/' ? temporary : NULL;
     if (!result)
+        result = tool_uri_check(call->words[0], error);
+    if (!result)
         result = tool_uri_absolute(call->words[0], &job->uri, error);
     if (!result)
         result = prepare_directory(job, call->words[1], error);

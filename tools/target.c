@@ -179,6 +179,24 @@ static int resolve_target(const char *text, char **ret_path, struct place *ret_p
     return result;
 }
 
+int tool_uri_check(const char *text, struct sfs_error *error)
+{
+    struct place place = {0};
+    char *path = NULL;
+    if (!*text || scheme_size(text))
+        return 0;
+    int result = resolve_target(text, &path, &place, error);
+    if (result > 0)
+        result =
+            sfs_fail(error, SFS_E_INVALID, "target",
+                     "%s lies in the mount at %s, and is not a store: a directory of keys can be "
+                     "mounted as dir:%s",
+                     text, place.base, path);
+    place_free(&place);
+    free(path);
+    return result;
+}
+
 static int check_alive(const char *base, struct sfs_error *error)
 {
     switch (tool_mount_probe(base, 10000)) {

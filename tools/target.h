@@ -48,6 +48,9 @@ int tool_store_open(struct sfs_storage **ret_store, struct tool_scope *ret_scope
 /* Closes the store; see tool_target_close(). */
 int tool_store_close(struct sfs_storage *store, int exit_code);
 
+/* INVALID for a path in a mount of ours, which is not a store to be mounted. Text with a scheme
+ * passes. */
+int tool_uri_check(const char *text, struct sfs_error *error);
 /* The URI as status and unmount show it: with a scheme, and its path absolute and without "..". The
  * caller frees it. */
 int tool_uri_absolute(const char *uri, char **ret_uri, struct sfs_error *error);

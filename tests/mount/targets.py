@@ -6,6 +6,7 @@ A cell of the table says which keys the command may read, remove or change there
   1  the key user/1 alone     V  the key user alone, the value of what is a directory too
   Q  those of the query       c  a result of the query that has no keys
   .  refused as wrong (exit code 2), with a sentence that names the mount
+  -  not tried
   0  not found (exit code 1)  x  not possible in a transaction (exit code 5)
 fsck(8) and exec have exit codes of their own for all failures.
 """
@@ -29,42 +30,42 @@ SETS = {
     'Q': {'user', 'user/1'},
 }
 TABLE = '''
-place                      get set rm rm-all ls query import export backup fsck index attributes exec status unmount
-.                          S   S   .  S      S  S     S      S      S      S    S     S          S    S      -
-keys                       S   S   .  S      S  S     S      S      S      S    S     S          S    0      .
-keys/user                  D   D   D  D      D  D     D      D      .      .    .     .          .    0      .
-keys/user/                 D   D   D  D      D  D     D      D      .      .    .     .          .    0      .
-keys/user/1                1   1   1  1      1  1     1      1      .      .    .     .          .    0      .
-keys/user/%value           V   V   V  V      V  V     V      V      .      .    .     .          .    0      .
-keys/link                  .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-keys/none                  0   0   0  0      0  0     0      0      0      0    0     0          0    0      0
-keys/none/1                0   0   0  0      0  0     0      0      0      0    0     0          0    0      0
-fields                     .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-fields/user/1              .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-fields/user/1/n            .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-query                      .   .   .  .      .  S     .      .      .      .    .     .          .    0      .
-query/by/type/x            .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .
-query/by/type/x/keys       .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .
-query/by/type/x/count      .   .   .  .      .  c     .      .      .      .    .     .          .    0      .
-query/by/type              .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-query/by/type/x/keys/user%2F1 1 1  1  1      1  1     1      1      .      .    .     .          .    0      .
-views                      .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-views/x                    .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .
-indexes                    .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-indexes/type               .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-indexes/type/stats         .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-admin                      .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-admin/errors               .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-README                     .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-tx                         .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-tx/none                    0   0   0  0      0  0     0      0      0      0    0     0          0    0      0
-tx/t                       S   S   .  S      S  S     x      x      x      x    x     S          S    0      .
-tx/t/keys                  S   S   .  S      S  S     x      x      x      x    x     S          S    0      .
-tx/t/keys/user             D   D   D  D      D  D     x      x      .      .    .     .          .    0      .
-tx/t/keys/user/1           1   1   1  1      1  1     x      x      .      .    .     .          .    0      .
-tx/t/query/by/type/x       .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .
-tx/t/commit                .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
-tx/t/savepoints            .   .   .  .      .  .     .      .      .      .    .     .          .    0      .
+place                      get set rm rm-all ls query import export backup fsck index attributes exec status unmount mount
+.                          S   S   .  S      S  S     S      S      S      S    S     S          S    S      -       .
+keys                       S   S   .  S      S  S     S      S      S      S    S     S          S    0      .       .
+keys/user                  D   D   D  D      D  D     D      D      .      .    .     .          .    0      .       .
+keys/user/                 D   D   D  D      D  D     D      D      .      .    .     .          .    0      .       .
+keys/user/1                1   1   1  1      1  1     1      1      .      .    .     .          .    0      .       .
+keys/user/%value           V   V   V  V      V  V     V      V      .      .    .     .          .    0      .       .
+keys/link                  .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+keys/none                  0   0   0  0      0  0     0      0      0      0    0     0          0    0      0       .
+keys/none/1                0   0   0  0      0  0     0      0      0      0    0     0          0    0      0       .
+fields                     .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+fields/user/1              .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+fields/user/1/n            .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+query                      .   .   .  .      .  S     .      .      .      .    .     .          .    0      .       .
+query/by/type/x            .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .       .
+query/by/type/x/keys       .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .       .
+query/by/type/x/count      .   .   .  .      .  c     .      .      .      .    .     .          .    0      .       .
+query/by/type              .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+query/by/type/x/keys/user%2F1 1 1  1  1      1  1     1      1      .      .    .     .          .    0      .       .
+views                      .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+views/x                    .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .       .
+indexes                    .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+indexes/type               .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+indexes/type/stats         .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+admin                      .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+admin/errors               .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+README                     .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+tx                         .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+tx/none                    0   0   0  0      0  0     0      0      0      0    0     0          0    0      0       .
+tx/t                       S   S   .  S      S  S     x      x      x      x    x     S          S    0      .       .
+tx/t/keys                  S   S   .  S      S  S     x      x      x      x    x     S          S    0      .       .
+tx/t/keys/user             D   D   D  D      D  D     x      x      .      .    .     .          .    0      .       .
+tx/t/keys/user/1           1   1   1  1      1  1     x      x      .      .    .     .          .    0      .       .
+tx/t/query/by/type/x       .   .   .  .      .  Q     .      .      .      .    .     .          .    0      .       .
+tx/t/commit                .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+tx/t/savepoints            .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
 '''
 IGNORED = {'link'}  # no key
 failures = checks = 0
@@ -253,6 +254,12 @@ def try_unmount(place, path):
     return refusal(place, 'unmount', done)
 
 
+def try_mount(place, path):
+    os.makedirs(os.path.join(os.path.dirname(MOUNT), 'other'), exist_ok=True)
+    done = run('mount', path, 'other')
+    return refusal(place, 'mount', done)
+
+
 def check(place, command, wanted):
     global checks
     if wanted == '-':
@@ -314,7 +321,7 @@ def main():
         for command, wanted in zip(commands, cells):
             check(place, command, wanted)
     # Each command of the program has a column, but for those without a target.
-    have = {command.split('-')[0] for command in commands} | {'mount', 'help'}
+    have = {command.split('-')[0] for command in commands} | {'help'}
     for name in run('--list-commands')[1].split():
         if name not in have:
             fail(f'no column for {name}')
