@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* storefs query: runs a query path and writes its result. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "storefs/path.h"
+#include "storefs/bulk.h"
 #include "storefs/query.h"
 #include "tools/command.h"
 #include "tools/complete.h"
@@ -98,38 +98,6 @@ static int find_result(const char *base, char *path, struct tool_place *ret_plac
     return result;
 }
 
-/* The key of a link in a query's keys/. 1, or 0 when standard output has failed. */
-static int show_link(const struct style *style, const char *name, struct sfs_error *error)
-{
-    struct sfs_buffer key = {0};
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return 1;
-    int result = sfs_path_unescape(sfs_string(name), &key)
-                     ? sfs_fail_memory(error, "query")
-                     : show_key(style, sfs_buffer_bytes(&key));
-    sfs_buffer_free(&key);
-    return result;
-}
-
-static int show_links(int descriptor, const struct tool_place *place, const struct style *style,
-                      struct sfs_error *error)
-{
-    DIR *directory = fdopendir(dup(descriptor));
-    if (!directory)
-        return sfs_fail_errno(error, errno, "query", "cannot list the result");
-    const struct dirent *entry;
-    int result = 1;
-    errno = 0;
-    while (result > 0 && (entry = readdir(directory)) != NULL) {
-        result = show_link(style, entry->d_name, error);
-        errno = 0;
-    }
-    if (result > 0 && errno)
-        result = tool_tree_fail(error, errno, place, "cannot list");
-    closedir(directory);
-    return result < 0 ? result : 0;
-}
-
 static int show_file(int descriptor, const struct tool_place *place, struct sfs_error *error)
 {
     char chunk[CHUNK];
@@ -143,9 +111,32 @@ static int show_file(int descriptor, const struct tool_place *place, struct sfs_
     return 0;
 }
 
+/* The keys in lines of values.ndjson. */
+static int show_lines(int descriptor, const struct tool_place *place, const struct style *style,
+                      struct sfs_error *error)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    struct sfs_buffer key = {0};
+    FILE *file = fdopen(dup(descriptor), "r");
+    int result = file ? 0 : tool_tree_fail(error, errno, place, "cannot read");
+    for (ssize_t size; !result && (size = getline(&line, &capacity, file)) > 0; key.size = 0) {
+        result = sfs_line_key(sfs_bytes(line, (size_t)size - 1), &key, error);
+        if (!result && !show_key(style, sfs_buffer_bytes(&key)))
+            break;
+    }
+    if (!result && file && ferror(file))
+        result = tool_tree_fail(error, errno, place, "cannot read");
+    sfs_buffer_free(&key);
+    free(line);
+    if (file)
+        fclose(file);
+    return result;
+}
+
 /* By the path that the query is printed as: none of its elements is longer than a file name. */
 static int query_mount(const char *base, const struct sfs_query *query, enum sfs_sink sink,
-                       const struct style *style, struct sfs_error *error)
+                       const struct style *keys, struct sfs_error *error)
 {
     struct tool_place place;
     struct sfs_buffer path = {0};
@@ -160,13 +151,28 @@ static int query_mount(const char *base, const struct sfs_query *query, enum sfs
     int descriptor = openat(place.directory, place.name, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         result = tool_tree_fail(error, errno, &place, "cannot open");
-    else if (sink == SFS_SINK_KEYS)
-        result = show_links(descriptor, &place, style, error);
     else
-        result = show_file(descriptor, &place, error);
+        result = keys ? show_lines(descriptor, &place, keys, error)
+                      : show_file(descriptor, &place, error);
     if (descriptor >= 0)
         close(descriptor);
     tool_place_free(&place);
+    return result;
+}
+
+/* A key can be longer than the name of a link to it: keys are read from values.ndjson, of values
+ * that hold nothing else. */
+static int query_mount_keys(const char *base, const struct sfs_query *query,
+                            const struct style *style, struct sfs_error *error)
+{
+    struct sfs_query *copy;
+    int result = sfs_query_copy(&copy, query, error);
+    if (result)
+        return result;
+    result = sfs_query_select(copy, SFS_LITERAL("@size"), error);
+    if (!result)
+        result = query_mount(base, copy, SFS_SINK_VALUES_NDJSON, style, error);
+    sfs_query_free(copy);
     return result;
 }
 
@@ -209,8 +215,9 @@ static int run_query(const struct tool_target *target, struct sfs_bytes path, bo
     if (!result)
         result = sfs_query_configure(query, &options, error);
     if (!result)
-        result = target->base ? query_mount(target->base, query, sink, &style, error)
-                              : query_store(target->store, query, sink, &style, error);
+        result = !target->base           ? query_store(target->store, query, sink, &style, error)
+                 : sink == SFS_SINK_KEYS ? query_mount_keys(target->base, query, &style, error)
+                                         : query_mount(target->base, query, sink, NULL, error);
     sfs_query_free(query);
     return result;
 }

@@ -30,7 +30,7 @@ same '' "$("$STOREFS" ls store.sqlite)" "keys after rm --all"
 
 # Every output of one command is an input of another, whatever the keys: newline, blank, dash, percent,
 # not UTF-8, longer than a file name.
-keys=(plain dir/under $'new\nline' ' blank ' -dash %25 'per%2Fcent' $'\xff\xfe' "$(printf 'k%.0s' {1..200})/x" back\\slash '"quote"' . ..)
+keys=(plain dir/under $'new\nline' ' blank ' -dash %25 'per%2Fcent' $'\xff\xfe' "$(printf 'k%.0s' {1..300})/x" "$(printf '/%.0s' {1..200})" back\\slash '"quote"' . ..)
 fill() {
     local key
     for key in "${keys[@]}"; do

@@ -441,6 +441,25 @@ static int stop_soon(void *context, uint64_t done, uint64_t total)
     return ++*(int *)context >= 3;
 }
 
+/* The key of a line, as of a query's result. */
+static void test_line_key(void **state)
+{
+    struct sfs_buffer key = {0};
+    struct sfs_error error;
+    (void)state;
+    assert_int_equal(sfs_line_key(SFS_LITERAL("{\"key\":\"a\\n\",\"value\":{}}"), &key, NULL), 0);
+    assert_int_equal(
+        sfs_line_key(SFS_LITERAL("{\"key\":{\"__type\":\"bytes\",\"__value\":\"/w==\"},"
+                                 "\"value\":1}"),
+                     &key, NULL),
+        0);
+    assert_true(sfs_bytes_equal(sfs_buffer_bytes(&key), SFS_LITERAL("a\n\xff")));
+    assert_int_equal(sfs_line_key(SFS_LITERAL("{\"value\":1}"), &key, &error), SFS_E_INVALID);
+    assert_int_equal(sfs_line_key(SFS_LITERAL("x"), &key, &error), SFS_E_INVALID);
+    assert_int_equal(key.size, 3);
+    sfs_buffer_free(&key);
+}
+
 /* A range of names: what lies outside is not exported, and is wrong in an import. */
 static void test_range(void **state)
 {
@@ -548,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_import_tolerates),
         cmocka_unit_test(test_import_stops_at_a_bad_line),
         cmocka_unit_test(test_import_keeps_going),
+        cmocka_unit_test(test_line_key),
         cmocka_unit_test(test_range),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_broken_descriptors),
