@@ -9,6 +9,7 @@
 
 #include "fs/indexes.h"
 #include "fs/keys.h"
+#include "fs/result.h"
 
 static int file_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
@@ -29,11 +30,11 @@ static int open_text(struct fs_call *call, struct fs_open *open, struct fuse_fil
 {
     if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC)
         return sfs_fail(&call->error, SFS_E_PERMISSION, "mount", "this file can only be read");
-    int code = make(call, &open->text);
-    if (code < 0)
-        sfs_buffer_free(&open->text);
-    else
-        fs_open_generated(info);
+    struct sfs_buffer text = {0};
+    int code = make(call, &text);
+    if (code == 0)
+        return fs_open_text(call, open, &text, info);
+    sfs_buffer_free(&text);
     return code == SFS_E_NO_MEMORY ? sfs_fail_memory(&call->error, "mount") : code;
 }
 
@@ -55,8 +56,9 @@ static const struct fs_class errors_class = {
     .name = "errors",
     .stat = private_stat,
     .open = errors_open,
-    .read = fs_text_read,
-    .release = fs_text_release,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
 };
 
 /* --- files --- */
@@ -85,8 +87,9 @@ static const struct fs_class files_class = {
     .name = "files",
     .stat = file_stat,
     .open = files_open,
-    .read = fs_text_read,
-    .release = fs_text_release,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
 };
 
 /* --- stats.json --- */
@@ -154,8 +157,9 @@ static const struct fs_class stats_class = {
     .name = "statistics",
     .stat = private_stat,
     .open = stats_open,
-    .read = fs_text_read,
-    .release = fs_text_release,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
 };
 
 /* --- admin/ --- */

@@ -32,6 +32,7 @@ struct fs_transactions;
 struct fs_touched;
 struct fs_tx;
 struct fs_document_cache;
+struct fs_fields;
 
 /*
  * A space is a store as a tree of files: the mount's keys/, and each transaction's. Counted: nodes of
@@ -45,6 +46,7 @@ struct fs_space {
     _Atomic double attribute_timeout; /* … and attributes */
     bool shared;           /* others may change the store: O_EXCL must commit at once */
     struct fs_document_cache *documents; /* of fields/ */
+    struct fs_fields *fields;            /* for query/by and the like: query_fields.c */
     uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
     _Atomic unsigned references;
     _Atomic bool used;     /* something in it was asked for: a transaction's level is settled */
@@ -157,6 +159,7 @@ struct fs_make {
  */
 struct fs_class {
     const char *name;
+    bool generated; /* of its files, the kernel keeps neither names nor attributes: result.h */
     bool constant; /* its attributes never change: the kernel may keep them, though not the name */
     int (*lookup)(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry);
     int (*stat)(struct fs_call *call, struct fs_node *node, struct stat *st);
@@ -197,7 +200,7 @@ struct fs_class {
 /* The request that waits for a query now, whose interruption ends that: see query.h. */
 struct fs_waiter {
     fuse_req_t request;
-    bool begun;
+    int64_t grace;       /* ms for which an interruption is ignored */
     int64_t interrupted; /* when that was first seen, fs_monotonic_ms(); 0: it was not */
 };
 
@@ -212,13 +215,13 @@ struct fs_open {
     _Atomic unsigned uses;           /* the handle, and each read of it */
     const struct sfs_record *record; /* the value as it was at open, when it is small */
     struct fs_dir *dir;              /* a listing under way */
-    struct sfs_buffer text;          /* a generated file, whole; the names of a generated listing */
-    bool complete;                   /* … and whether they are all that there are */
-    struct sfs_text *stream;         /* … or made as it is read */
-    uint64_t position;               /* of the stream */
-    struct fs_waiter waiter;         /* for the stream or listing */
+    struct fs_result *result;        /* of a generated file: result.h */
+    struct sfs_buffer text;          /* the names of a generated listing */
+    uint64_t position;               /* fields/: the number of the listed directory */
+    bool acted;                      /* a file of a transaction: it has done what it does */
+    struct fs_waiter waiter;         /* for a listing */
     void *data;                      /* the class's */
-    pthread_mutex_t lock;            /* of the stream: reads of one handle come one by one */
+    pthread_mutex_t lock;            /* listings of one handle come one by one */
 };
 
 /* One entry of a listing. `st` needs st_ino and st_mode; where `class` is set it is whole, and the
@@ -316,16 +319,17 @@ int fs_fixed_list(struct fs_open *open, const struct fs_fixed *table, uint64_t o
                   struct fs_list *list);
 /* "." and "..": offsets 1 and 2; a listing's own entries follow. */
 int fs_list_dots(struct fs_node *dir, uint64_t offset, struct fs_list *list);
-/* Attributes of a generated node, owned by the mount's owner. */
+/* Attributes of a generated node, owned by the mount's owner. Files have size 0 by name. */
 void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, struct stat *st);
-/* Reads from open->text. */
-int fs_text_read(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
-                 size_t *ret_size);
+/* Frees open->text. */
 void fs_text_release(struct fs_call *call, struct fs_open *open);
 /* Appends a JSON string; bytes that are not UTF-8 are shown as \xNN. */
 int fs_add_string(struct sfs_buffer *out, const char *text);
 /* Marks a handle as generated: no page cache, any size. */
 void fs_open_generated(struct fuse_file_info *info);
+/* Opens a generated file whose content is `text`, which is taken over. NO_MEMORY. */
+int fs_open_text(struct fs_call *call, struct fs_open *open, struct sfs_buffer *text,
+                 struct fuse_file_info *info);
 
 /* --- the classes --- */
 extern const struct fs_class fs_root_class;

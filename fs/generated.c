@@ -5,12 +5,18 @@
 #include "fs/keys.h"
 #include "fs/names.h"
 #include "fs/operations.h"
+#include "fs/result.h"
+
+#include <sys/stat.h>
 
 void fs_stat_generated(struct fs *fs, const struct fs_node *node, mode_t mode, struct stat *st)
 {
     memset(st, 0, sizeof(*st));
     st->st_ino = (ino_t)(node->ino != 0 ? node->ino : node->id | (UINT64_C(3) << 62));
     st->st_mode = mode;
+    /* GNU tar does not open a file of size 0 that everybody may read. */
+    if (S_ISREG(mode) && !fs->many_users)
+        st->st_mode &= ~(mode_t)S_IROTH;
     st->st_nlink = 1;
     st->st_uid = fs->uid;
     st->st_gid = fs->gid;
@@ -85,15 +91,11 @@ void fs_open_generated(struct fuse_file_info *info)
     info->noflush = (info->flags & O_ACCMODE) == O_RDONLY;
 }
 
-int fs_text_read(struct fs_call *call, struct fs_open *open, char *data, size_t size, uint64_t offset,
-                 size_t *ret_size)
+int fs_open_text(struct fs_call *call, struct fs_open *open, struct sfs_buffer *text,
+                 struct fuse_file_info *info)
 {
-    (void)call;
-    uint64_t left = offset < open->text.size ? open->text.size - offset : 0;
-    *ret_size = left < size ? (size_t)left : size;
-    if (*ret_size > 0)
-        memcpy(data, open->text.data + offset, *ret_size);
-    return 0;
+    fs_open_generated(info);
+    return fs_result_open(call, open, text);
 }
 
 void fs_text_release(struct fs_call *call, struct fs_open *open)

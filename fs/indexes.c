@@ -9,6 +9,7 @@
 #include "fs/indexes.h"
 #include "fs/operations.h"
 #include "fs/query.h"
+#include "fs/result.h"
 #include "storefs/index.h"
 
 /* --- the numbers of one, as JSON --- */
@@ -83,17 +84,16 @@ static int stats_open(struct fs_call *call, struct fs_node *node, struct fs_open
     struct sfs_index_stats stats;
     if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC)
         return sfs_fail(&call->error, SFS_E_PERMISSION, "mount", "this file can only be read");
-    struct sfs_buffer name = {0};
+    struct sfs_buffer name = {0}, text = {0};
     int code = find_stats(call, node, &stats);
-    if (code == 0 && (sfs_buffer_add(&name, sfs_buffer_bytes(&node->text)) != 0 || sfs_buffer_text(&name) != 0 ||
-                      add_numbers(&open->text, "", name.data, &stats) != 0 ||
-                      sfs_buffer_byte(&open->text, '\n') != 0))
+    if (code == 0 &&
+        (sfs_buffer_add(&name, sfs_buffer_bytes(&node->text)) != 0 || sfs_buffer_text(&name) != 0 ||
+         add_numbers(&text, "", name.data, &stats) != 0 || sfs_buffer_byte(&text, '\n') != 0))
         code = sfs_fail_memory(&call->error, "mount");
     sfs_buffer_free(&name);
-    if (code < 0)
-        sfs_buffer_free(&open->text);
-    else
-        fs_open_generated(info);
+    if (code == 0)
+        return fs_open_text(call, open, &text, info);
+    sfs_buffer_free(&text);
     return code;
 }
 
@@ -101,8 +101,9 @@ static const struct fs_class stats_class = {
     .name = "numbers of an index",
     .stat = stats_stat,
     .open = stats_open,
-    .read = fs_text_read,
-    .release = fs_text_release,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
 };
 
 static int index_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
@@ -179,10 +180,15 @@ static int name_of(struct fs_call *call, const char *name, struct sfs_buffer *te
     return sfs_path_unescape(sfs_string(name), text) == 0 ? 0 : sfs_fail_memory(&call->error, "mount");
 }
 
+static const char incomplete[] =
+    "This list is incomplete: an index has a name of over 255 bytes. 'storefs index' lists it.\n";
+
 /* An index has one name that is listed; it is found by all that mean the same, as `unique:` left out. */
 static int root_lookup(struct fs_call *call, struct fs_node *dir, const char *name, struct fs_entry *entry)
 {
     struct sfs_buffer text = {0};
+    if (strcmp(name, FS_INCOMPLETE) == 0)
+        return fs_incomplete_lookup(call, dir, incomplete, entry);
     int code = name_of(call, name, &text);
     if (code == 0) {
         entry->node = fs_names_node(call->fs, dir, name, &index_class, dir->space, sfs_buffer_bytes(&text));
@@ -253,15 +259,12 @@ static int root_list(struct fs_call *call, struct fs_open *open, uint64_t offset
     if (offset == 0 || open->text.data == NULL) {
         open->text.size = 0;
         int code = sfs_index_list(open->node->space->store, add_name, &names, &call->error);
-        open->complete = names.complete;
+        if (code == 0 && !names.complete)
+            code = fs_incomplete_add(&open->text);
         if (code < 0)
             return code == SFS_E_NO_MEMORY ? sfs_fail_memory(&call->error, "mount") : code;
     }
-    int code = fs_names_list(call, open, offset, list);
-    if (code == 0 && !open->complete && list->used == 0)
-        code = sfs_fail(&call->error, SFS_E_NAME_TOO_LONG, "index",
-                        "an index has a name of over %d bytes: 'storefs index' lists it", SFS_PATH_NAME_MAX);
-    return code;
+    return fs_names_list(call, open, offset, list);
 }
 
 const struct fs_class fs_indexes_class = {

@@ -22,4 +22,16 @@ struct fs_node *fs_names_node(struct fs *fs, struct fs_node *dir, const char *na
                               const struct fs_class *class, struct fs_space *space,
                               struct sfs_bytes text);
 
+/*
+ * A listing that does not have all names ends with this one, a file that says which limit was met
+ * and what to do; ls, find and completion do not fail. A name that is escaped has no '%' before an
+ * 'i', so that it is no name's.
+ */
+#define FS_INCOMPLETE "%incomplete"
+/* As fs_names_add(). */
+int fs_incomplete_add(struct sfs_buffer *names);
+/* Looks the file up, whose content is `sentence`. NO_MEMORY. */
+int fs_incomplete_lookup(struct fs_call *call, struct fs_node *dir, const char *sentence,
+                         struct fs_entry *entry);
+
 #endif

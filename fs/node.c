@@ -288,7 +288,8 @@ struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char
     size_t size;
     fs_nodes_lock(nodes);
     struct fs_node *old = fs_node_peek_locked(fs, parent, name);
-    if (old != NULL && old->class == class && old->space == space && old->kind == kind) {
+    if (old != NULL && old->class == class && old->space == space && old->kind == kind &&
+        old->result == NULL) {
         old->lookups++;
         fs_nodes_unlock(nodes);
         return old;

@@ -58,6 +58,7 @@ struct fs_node {
     int64_t directory_before; /* the time that the store had for it then; INT64_MIN: not looked at
                                  yet */
     struct fs_file *file;   /* while open */
+    struct fs_result *result; /* of a generated file, while open */
     UT_hash_handle by_id;   /* number -> node */
     UT_hash_handle by_name; /* (parent, name) -> node, while attached */
     char *name_key;         /* parent number and name */
@@ -73,8 +74,8 @@ void fs_nodes_unlock(struct fs_nodes *nodes);
 
 /* The node of a number that the kernel holds; NULL for one that it cannot know. */
 struct fs_node *fs_node_find(struct fs *fs, uint64_t id);
-/* The node of a name, made where there is none of this class and kind (one of another class is detached);
- * one look-up more. NULL: no memory. */
+/* The node of a name, made where there is none of this class and kind (one of another class, or one
+ * that has a result, is detached); one look-up more. NULL: no memory. */
 struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char *name,
                                const struct fs_class *class, struct fs_space *space,
                                enum fs_kind kind, struct sfs_bytes text);

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 
 #include "fs/interrupt.h"
+#include "fs/result.h"
 
 #define ERROR_XATTR "user.storefs.error"
 
@@ -115,8 +116,10 @@ int fs_unsupported(struct fs_call *call, const struct fs_node *node, const char 
 }
 
 /* Seconds that the kernel may keep a node's attributes; `otherwise`, where that is not the space's affair. */
-static double timeout_of(const struct fs_node *node, double otherwise)
+static double timeout_of(const struct fs_node *node, const struct stat *st, double otherwise)
 {
+    if (node->class->generated && S_ISREG(st->st_mode))
+        return 0;
     if (node->class->constant)
         return FS_CONSTANT_TIMEOUT;
     return node->space != NULL ? node->space->attribute_timeout : otherwise;
@@ -139,13 +142,19 @@ double fs_call_names(const struct fs_call *call, struct fs_node *node, double ti
     return keeps;
 }
 
+/* A name is looked up at each open where that may need another node. */
+static double name_timeout(const struct fs_entry *entry)
+{
+    return entry->node->class->generated && S_ISREG(entry->st.st_mode) ? 0 : entry->timeout;
+}
+
 struct fuse_entry_param fs_entry_param(const struct fs_call *call, const struct fs_entry *entry)
 {
     return (struct fuse_entry_param){
         .ino = entry->node->id,
         .attr = entry->st,
-        .attr_timeout = fs_call_keeps(call, timeout_of(entry->node, entry->timeout)),
-        .entry_timeout = fs_call_names(call, entry->node, entry->timeout),
+        .attr_timeout = fs_call_keeps(call, timeout_of(entry->node, &entry->st, entry->timeout)),
+        .entry_timeout = fs_call_names(call, entry->node, name_timeout(entry)),
     };
 }
 
@@ -201,7 +210,7 @@ static void reply_stat(struct fs_call *call, struct fs_node *node, const char *o
     if (code < 0)
         fs_reply_failure(call, node, operation, NULL, code);
     else if (fs_call_answers(call))
-        fuse_reply_attr(call->request, st, fs_call_keeps(call, timeout_of(node, 0)));
+        fuse_reply_attr(call->request, st, fs_call_keeps(call, timeout_of(node, st, 0)));
 }
 
 /*
@@ -234,8 +243,10 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
     fs_answer_begin(&answer, &call, node);
     int code = fs_call_read(&call, node);
     int64_t shown = code == 0 ? node->shown_modified : 0;
+    int result = 0;
     if (code == 0) {
         code = node->class->stat(&call, node, &st);
+        result = code == 0 && node->class->generated ? fs_result_stat(&call, node, &st) : 0;
         fs_call_leave(&call, node);
     }
     /* It knew the node for longer than the store had it: at this answer it looks the name up again. */
@@ -243,6 +254,8 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
         code = sfs_fail(&call.error, SFS_E_EXPIRED, "mount", "there is no such file any more");
     if (code == 0 && info != NULL && hides_change(node, shown, &st))
         reply_reader(&call, node, &st);
+    else if (result < 0)
+        fs_reply_failure(&call, node, "read", NULL, result);
     else
         reply_stat(&call, node, "stat", &st, code);
     fs_answer_end(&call, node);

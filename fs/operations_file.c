@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fs/interrupt.h"
+#include "fs/result.h"
 
 static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, struct fuse_file_info *info)
 {
@@ -30,10 +31,11 @@ static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, stru
     return open;
 }
 
-static void open_free(struct fs_open *open)
+static void open_free(struct fs_call *call, struct fs_open *open)
 {
     if (open == NULL)
         return;
+    fs_result_close(call->fs, open);
     pthread_mutex_destroy(&open->lock);
     if (open->node->space != NULL)
         fs_space_let_go(open->node->space);
@@ -47,7 +49,7 @@ static void release(struct fs_call *call, struct fs_open *open)
     fs_node_hold(call->fs, node);
     if (open->class->release != NULL)
         open->class->release(call, open);
-    open_free(open);
+    open_free(call, open);
     fs_node_forget(call->fs, node->id, 1);
 }
 
@@ -91,7 +93,7 @@ void fs_op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
     if (code < 0) {
         if (open != NULL)
             sfs_record_unref(open->record);
-        open_free(open);
+        open_free(&call, open);
         fs_reply_failure(&call, node, "open", NULL, code);
     } else if (!fs_call_answers(&call) || fuse_reply_open(request, info) == -ENOENT) {
         release(&call, open); /* interrupted: no release will come */
@@ -119,7 +121,7 @@ void fs_op_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_
     if (code < 0) {
         if (open != NULL)
             sfs_record_unref(open->record);
-        open_free(open);
+        open_free(&call, open);
         fs_reply_failure(&call, dir, "create", name, code);
         return;
     }
@@ -204,7 +206,7 @@ void fs_op_fallocate(fuse_req_t request, fuse_ino_t id, int mode, off_t offset, 
     fs_reply_code(&call, node, "fallocate", NULL, code);
 }
 
-/* Only asked where data or holes are. Generated files have no size that their end could be at. */
+/* Only asked where data or holes are. */
 void fs_op_lseek(fuse_req_t request, fuse_ino_t id, off_t offset, int whence, struct fuse_file_info *info)
 {
     struct fs_node *node;
@@ -289,7 +291,7 @@ void fs_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *inf
     if (code < 0)
         fs_reply_failure(&call, node, "opendir", NULL, code);
     else if (fuse_reply_open(request, info) == -ENOENT)
-        open_free(fs_open_of(info));
+        open_free(&call, fs_open_of(info));
 }
 
 /* What the kernel is told of an entry right away: a node, where the class gave all of it. */

@@ -4,6 +4,7 @@
  */
 #include "fs/operations.h"
 #include "fs/query.h"
+#include "fs/result.h"
 
 #include <sys/stat.h>
 
@@ -117,6 +118,21 @@ static int path_below(struct fs_call *call, const struct fs_node *dir, const cha
     return code == 0 ? 0 : sfs_fail_memory(&call->error, "mount");
 }
 
+/* Whether ls shows what the argument can be. */
+static bool lists_names(const struct fs_query_place *place)
+{
+    return place->state == FS_QUERY_ARGUMENT && !place->goes_on &&
+           place->row->takes[place->argument] != SFS_ARGUMENT_TEXT;
+}
+
+static const char incomplete[] =
+    "This list is incomplete; what it does not show can be named all the same.\n"
+    "Fields: those found within 5 seconds, at most 100000.\n"
+    "Values: those of the first 10000 keys or 8 MiB, found within a second, at most 10000; of a "
+    "field that has an\n"
+    "index all, up to 100000. 'mkdir indexes/FIELD' in the mount, or 'storefs index', makes one.\n"
+    "No name of over 255 bytes is listed.\n";
+
 static int query_lookup(struct fs_call *call, struct fs_node *dir, const char *name,
                         struct fs_entry *entry)
 {
@@ -124,6 +140,8 @@ static int query_lookup(struct fs_call *call, struct fs_node *dir, const char *n
     struct sfs_buffer path = {0};
     if (place.state == FS_QUERY_SINK)
         return is_directory(&place) ? fs_query_link_lookup(call, dir, name, entry) : SFS_E_NOT_DIRECTORY;
+    if (lists_names(&place) && strcmp(name, FS_INCOMPLETE) == 0)
+        return fs_incomplete_lookup(call, dir, incomplete, entry);
     int code = path_below(call, dir, name, &path);
     if (code == 0)
         code = check_name(call, &place, name, sfs_buffer_bytes(&path));
@@ -156,14 +174,18 @@ static int can_end(struct fs_call *call, const struct fs_node *node, const struc
     return code == 0 ? 1 : code == SFS_E_INVALID ? 0 : code;
 }
 
-/* Stages are listed in query/ itself only, and nothing in what is listed there, so that what walks the tree
- * comes to an end, and soon. */
+/*
+ * query/ itself lists the stages, and what it lists in turn has no results: a program that walks
+ * the tree ends soon, and runs no query. Results are listed in a query that was reached by its
+ * name.
+ */
 static int add_grammar(struct fs_call *call, const struct fs_node *node, const struct fs_query_place *place,
                        struct sfs_buffer *names)
 {
     for (const struct sfs_grammar *row = sfs_query_grammar(); row->name != NULL; row++) {
         bool directory = row->arguments > 0 || row->sink == SFS_SINK_KEYS;
-        int shown = row->sink == SFS_SINK_NONE ? place->stages == 0 : can_end(call, node, row);
+        bool stage = row->sink == SFS_SINK_NONE;
+        int shown = stage == (place->stages == 0) ? can_end(call, node, row) : 0;
         if (shown < 0)
             return shown;
         if (shown && fs_names_add(names, directory, sfs_string(row->name)) != 0)
@@ -212,34 +234,24 @@ static int add_functions(void *context, struct sfs_bytes field)
     return code;
 }
 
-/* A list does not silently stop short: it ends with this. */
-static int fail_incomplete(struct fs_call *call)
-{
-    return sfs_fail(&call->error, SFS_E_TOO_LARGE, "query",
-                    "this list is not complete: it shows what a second finds in the first 10000 keys or 8 MiB, and no "
-                    "name of over %d bytes; any other can be named all the same, and the values of a field that has an "
-                    "index are listed from that, up to 100000",
-                    SFS_PATH_NAME_MAX);
-}
-
 /* What can stand where an argument is waited for. */
-static int complete(struct fs_call *call, struct sfs_storage *store, const struct sfs_query *query,
+static int complete(struct fs_call *call, struct fs_space *space, const struct sfs_query *query,
                     const struct fs_query_place *place, struct visitor *visitor, bool *ret_complete)
 {
     struct sfs_buffer field = {0};
     int code = 0;
     switch (place->row->takes[place->argument]) {
     case SFS_ARGUMENT_FIELD:
-        return sfs_query_fields(store, query, add_completion, visitor, ret_complete, &call->error);
+        return fs_query_fields(call, space, query, add_completion, visitor, ret_complete);
     case SFS_ARGUMENT_FUNCTION:
         code = add_completion(visitor, SFS_LITERAL("count"));
         return code < 0 ? code
-                        : sfs_query_fields(store, query, add_functions, visitor, ret_complete, &call->error);
+                        : fs_query_fields(call, space, query, add_functions, visitor, ret_complete);
     case SFS_ARGUMENT_VALUE:
         if (sfs_query_argument(place->first, &field) != 0)
             return sfs_fail_memory(&call->error, "mount");
-        code = sfs_query_values(store, query, sfs_buffer_bytes(&field), add_completion, visitor, ret_complete,
-                                &call->error);
+        code = sfs_query_values(space->store, query, sfs_buffer_bytes(&field), add_completion,
+                                visitor, ret_complete, &call->error);
         sfs_buffer_free(&field);
         return code;
     case SFS_ARGUMENT_TEXT:
@@ -257,8 +269,9 @@ static int add_completions(struct fs_call *call, struct fs_open *open, const str
     bool all = true;
     int code = fs_query_parse(call, place->before, &open->waiter, &query, &sink);
     if (code == 0)
-        code = complete(call, open->node->space->store, query, place, &visitor, &all);
-    open->complete = all && visitor.complete;
+        code = complete(call, open->node->space, query, place, &visitor, &all);
+    if (code == 0 && !(all && visitor.complete) && fs_incomplete_add(&open->text) != 0)
+        code = sfs_fail_memory(&call->error, "mount");
     sfs_query_free(query);
     return code;
 }
@@ -267,7 +280,6 @@ static int add_names(struct fs_call *call, struct fs_open *open)
 {
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&open->node->text));
     open->text.size = 0;
-    open->complete = true;
     /* A list that is empty is there, too, and not made again for the next part of the listing. */
     if (sfs_buffer_reserve(&open->text, 1) != 0)
         return sfs_fail_memory(&call->error, "mount");
@@ -281,20 +293,18 @@ static int query_list(struct fs_call *call, struct fs_open *open, uint64_t offse
     struct fs_query_place place = fs_query_place(sfs_buffer_bytes(&open->node->text));
     if (place.state == FS_QUERY_SINK)
         return fs_query_links_list(call, open, offset, list);
-    fs_waiter_begin(&open->waiter, call, false);
+    fs_waiter_begin(&open->waiter, call, 0);
     if (offset == 0 || open->text.data == NULL) {
         int code = add_names(call, open);
         if (code < 0)
             return code;
     }
-    int code = fs_names_list(call, open, offset, list);
-    return code == 0 && !open->complete && list->used == 0 ? fail_incomplete(call) : code;
+    return fs_names_list(call, open, offset, list);
 }
 
 static void query_release(struct fs_call *call, struct fs_open *open)
 {
     fs_query_links_release(open);
-    fs_query_result_release(open);
     fs_text_release(call, open);
 }
 
@@ -303,7 +313,9 @@ const struct fs_class fs_query_class = {
     .lookup = query_lookup,
     .stat = query_stat,
     .open = fs_query_result_open,
-    .read = fs_query_result_read,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
     .list = query_list,
     .release = query_release,
 };

@@ -30,18 +30,28 @@ struct fs_query_place fs_query_place(struct sfs_bytes path);
 double fs_query_timeout(const struct fs_space *space);
 
 /* --- running one: query_result.c --- */
-/* The call waits from now on. `begun`: a part of the result was given, so that what is interrupted cannot
- * begin anew. */
-void fs_waiter_begin(struct fs_waiter *waiter, struct fs_call *call, bool begun);
+/* The call waits from now on. A signal that does not end the program, such as a timer's, interrupts
+ * too: work goes on for `grace` ms after one, so that the reply may come first. */
+void fs_waiter_begin(struct fs_waiter *waiter, struct fs_call *call, int64_t grace);
+bool fs_waiter_interrupted(struct fs_waiter *waiter);
 /* sfs_query_parse(), with the mount's limits; interrupting the request that `waiter` has ends a run
  * (CANCELLED). The waiter must outlive what is run. The caller frees the query. */
 int fs_query_parse(struct fs_call *call, struct sfs_bytes path, struct fs_waiter *waiter,
                    struct sfs_query **ret_query, enum sfs_sink *ret_sink);
 int fs_query_result_open(struct fs_call *call, struct fs_node *node, struct fs_open *open,
                          struct fuse_file_info *info);
-int fs_query_result_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,
-                         uint64_t offset, size_t *ret_size);
-void fs_query_result_release(struct fs_open *open);
+/* Runs the query of a result's node. `waiter` must outlive the stream, which the caller closes. */
+int fs_query_result_begin(struct fs_call *call, struct fs_node *node, struct fs_waiter *waiter,
+                          struct sfs_text **ret_stream);
+
+/* --- what the documents have: query_fields.c --- */
+/* As sfs_query_fields(), but the fields of all documents are read again only when the store has
+ * changed. Inside the space. */
+int fs_query_fields(struct fs_call *call, struct fs_space *space, const struct sfs_query *query,
+                    int (*visit)(void *context, struct sfs_bytes text), void *context,
+                    bool *ret_complete);
+/* What a space keeps; NULL allowed. */
+void fs_fields_free(struct fs_fields *fields);
 
 /* --- the links in a query's keys/: query_links.c --- */
 int fs_query_link_lookup(struct fs_call *call, struct fs_node *dir, const char *name,

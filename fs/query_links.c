@@ -160,7 +160,7 @@ static int has_key(struct fs_call *call, struct fs_node *dir, struct sfs_bytes k
     struct fs_waiter waiter;
     struct sfs_query *query;
     enum sfs_sink sink;
-    fs_waiter_begin(&waiter, call, false);
+    fs_waiter_begin(&waiter, call, 0);
     int code = fs_query_parse(call, sfs_buffer_bytes(&dir->text), &waiter, &query, &sink);
     if (code < 0)
         return code;
@@ -283,7 +283,7 @@ int fs_query_links_list(struct fs_call *call, struct fs_open *open, uint64_t off
 {
     if (offset == 0)
         fs_query_links_release(open); /* rewinddir(3): as it is now */
-    fs_waiter_begin(&open->waiter, call, false);
+    fs_waiter_begin(&open->waiter, call, 0);
     if (fs_list_dots(open->node, offset, list) == 1)
         return 0;
     int code = go_to(call, open, offset < FIRST ? FIRST : offset);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "fs/result.h"
 #include "fs/node.h"
 
 static const char where[] =
@@ -34,11 +35,21 @@ static const char writing[] =
     "and the old value stays.\n\n";
 
 static const char querying[] =
-    "Queries: stages, left to right, each on the result of the one before; then a result. In a name\n"
-    "under query/, `/` is written %%2F and `%%` %%25, and one that ends in %%+ goes on in the next. Example:\n"
+    "Queries: stages, left to right, each on the result of the one before; then a result. In a "
+    "name\n"
+    "under query/, `/` is written %%2F and `%%` %%25, and one that ends in %%+ goes on in the "
+    "next. Example:\n"
     "  cat 'query/where/age >= 21 and tags has \"x\"/order/age:desc/limit/10/values.ndjson'\n"
-    "ls shows what can stand where a field or value is waited for. Stages and results can be named in every\n"
-    "query, but in one that ls itself shows, as query/by/type/doc, it lists none: find and grep -r come to an end.\n"
+    "ls shows what can stand where a field or value is waited for. Stages and results can be named "
+    "in every\n"
+    "query, but in one that ls itself shows, as query/by/type/doc, it lists none: find and grep -r "
+    "come to an end.\n"
+    "A list that is not complete has an entry %%incomplete, a file that says why: values are "
+    "listed of the first\n"
+    "10,000 keys; mkdir indexes/FIELD makes the list of its values complete.\n"
+    "query/ itself lists no results, so that these two run no query.\n"
+    "A result has size 0 until it is open: copy it with cp, tar or rsync; what stat(2) says before "
+    "is no size.\n"
     "Interrupting a reader (^C) ends its query.%s\n";
 
 static const char documenting[] =
@@ -137,18 +148,18 @@ static int readme_open(struct fs_call *call, struct fs_node *node, struct fs_ope
     (void)node;
     if ((info->flags & O_ACCMODE) != O_RDONLY || info->flags & O_TRUNC)
         return sfs_fail(&call->error, SFS_E_PERMISSION, "mount", "README can only be read");
-    if (make_readme(call, &open->text) < 0) {
-        sfs_buffer_free(&open->text);
-        return sfs_fail_memory(&call->error, "mount");
-    }
-    fs_open_generated(info);
-    return 0;
+    struct sfs_buffer text = {0};
+    if (make_readme(call, &text) == 0)
+        return fs_open_text(call, open, &text, info);
+    sfs_buffer_free(&text);
+    return sfs_fail_memory(&call->error, "mount");
 }
 
 const struct fs_class fs_readme_class = {
     .name = "README",
     .stat = readme_stat,
     .open = readme_open,
-    .read = fs_text_read,
-    .release = fs_text_release,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
 };

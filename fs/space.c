@@ -7,7 +7,7 @@
 
 #include "fs/fields.h"
 #include "fs/loop.h"
-#include "fs/node.h"
+#include "fs/query.h"
 
 #define IDS 1024      /* reserved at a time: one commit */
 #define IDS_PAUSE 1   /* seconds, where another process has the store's lock */
@@ -52,6 +52,7 @@ void fs_space_unref(struct fs_space *space)
     if (space == NULL || atomic_fetch_sub(&space->references, 1) != 1)
         return;
     fs_document_cache_free(space->documents);
+    fs_fields_free(space->fields);
     pthread_mutex_destroy(&space->lock);
     pthread_cond_destroy(&space->idle);
     pthread_cond_destroy(&space->moved);

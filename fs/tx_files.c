@@ -10,6 +10,7 @@
 
 #include "fs/keys.h"
 #include "fs/mount.h"
+#include "fs/result.h"
 #include "fs/tx.h"
 
 /* --- texts --- */
@@ -225,15 +226,15 @@ static bool can_write(int flags)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
 }
 
-/* As act(), but what a handle has done once it does not do again; open->position says that it has. */
+/* As act(), but what a handle has done once it does not do again. */
 static int act_once(struct fs_call *call, struct fs_open *open, struct fs_node *node)
 {
     pthread_mutex_lock(&open->lock);
-    bool acted = open->position != 0;
+    bool acted = open->acted;
     pthread_mutex_unlock(&open->lock);
     int code = acted ? 0 : act(call, node);
     pthread_mutex_lock(&open->lock);
-    open->position = code == 0;
+    open->acted = code == 0;
     pthread_mutex_unlock(&open->lock);
     return code;
 }
@@ -247,12 +248,13 @@ static int file_open(struct fs_call *call, struct fs_node *node, struct fs_open 
     int code = writes && control->check != NULL ? control->check(call, node->data) : 0;
     if (code == 0 && writes && (info->flags & O_TRUNC || (!acts && control->take == NULL)))
         code = act_once(call, open, node);
-    else if (code == 0 && !writes)
-        code = make_text(call, node, &open->text);
-    if (code < 0)
-        sfs_buffer_free(&open->text);
-    else
-        fs_open_generated(info);
+    struct sfs_buffer text = {0};
+    if (code == 0 && !writes)
+        code = make_text(call, node, &text);
+    if (code == 0 && !writes)
+        return fs_open_text(call, open, &text, info);
+    sfs_buffer_free(&text);
+    fs_open_generated(info);
     return code;
 }
 
@@ -268,9 +270,8 @@ static int file_write(struct fs_call *call, struct fs_open *open, struct sfs_byt
 static void file_release(struct fs_call *call, struct fs_open *open)
 {
     struct fs_call quiet = *call;
-    if (control_of(open->node)->closes && can_write(open->flags) && open->position == 0)
+    if (control_of(open->node)->closes && can_write(open->flags) && !open->acted)
         (void)act_once(&quiet, open, open->node); /* it may have ended otherwise: as good */
-    fs_text_release(call, open);
 }
 
 static const struct fs_class file_class = {
@@ -278,7 +279,9 @@ static const struct fs_class file_class = {
     .stat = file_stat,
     .set = file_set,
     .open = file_open,
-    .read = fs_text_read,
+    .read = fs_result_read,
+    .seek = fs_result_seek,
+    .generated = true,
     .write = file_write,
     .release = file_release,
     .forget = fs_tx_node_forget,

@@ -92,10 +92,8 @@ static int fail_corrupt(const char *what, struct sfs_error *error)
 
 static bool is_sound(const struct sfs_record *record)
 {
-    const struct sfs_attributes *a = &record->attributes;
-    return (unsigned)a->kind <= SFS_KIND_BLOCK && (unsigned)a->type <= SFS_TYPE_JSON &&
-           a->id != 0 && sfs_name_check(record->name, NULL) == 0 &&
-           sfs_xattr_check(record->xattrs, NULL) == 0;
+    return record->attributes.id != 0 &&
+           sfs_record_is_sound(record->name, record->size, &record->attributes, record->xattrs);
 }
 
 static int read_item(struct sfs_binary_reader *reader, struct sfs_dir_item **ret_item,

@@ -211,10 +211,8 @@ static uint64_t take_head(struct reader *reader, struct lengths *ret_lengths,
 
 static bool is_sound(const struct sfs_record *record)
 {
-    const struct sfs_attributes *a = &record->attributes;
-    return (unsigned)a->kind <= SFS_KIND_BLOCK && (unsigned)a->type <= SFS_TYPE_JSON &&
-           a->id != 0 && sfs_name_check(record->name, NULL) == 0 &&
-           sfs_xattr_check(record->xattrs, NULL) == 0;
+    return record->attributes.id != 0 &&
+           sfs_record_is_sound(record->name, record->size, &record->attributes, record->xattrs);
 }
 
 static int load_record(struct reader *reader, struct sfs_memory_engine *engine,

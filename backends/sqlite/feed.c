@@ -67,7 +67,9 @@ static int read_row(struct sfs_sqlite_connection *connection, sqlite3_stmt *stat
 {
     struct sfs_sqlite_row before = {0};
     row->name = (struct sfs_buffer){0};
-    if (sqlite3_column_int(statement, SFS_SQLITE_COLUMN_EXISTED)) {
+    /* Nobody is told of a temporary name. */
+    if (sqlite3_column_int(statement, SFS_SQLITE_COLUMN_EXISTED) &&
+        !sfs_name_is_temporary(sfs_sqlite_column(statement, 1))) {
         int code = sfs_sqlite_row(connection, statement, SFS_WANT_RECORD, SFS_SQLITE_LATEST,
                                   &before, error);
         if (code != 0)

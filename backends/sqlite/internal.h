@@ -291,10 +291,11 @@ struct sfs_sqlite_place {
     bool replaced;         /* the row gets `data`, NULL: none; else it keeps what it has */
     struct sfs_bytes data; /* in the run, until that has the next value */
 };
-/* Binds a record's columns from ?1 on, in the order of SFS_SQLITE_COLUMNS, and behind them the
- * commit that its content begun with and the value that the row is to have. */
+/* Binds SFS_SQLITE_COLUMNS from ?1 on, then the commit that its content begun with and its value. */
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
                             struct sfs_sqlite_place place);
+/* CORRUPT: the rows of a value's parts contradict one another. */
+int sfs_sqlite_parts_damaged(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 /* Reads a part of a value; what was never written reads as zeros. */
 int sfs_sqlite_value_read(struct sfs_sqlite_connection *connection,
                           const struct sfs_sqlite_row *row, int64_t version, int64_t offset,

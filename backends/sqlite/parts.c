@@ -91,6 +91,12 @@ int sfs_sqlite_chunks_data(struct sfs_sqlite_connection *connection, int64_t con
     sqlite3_bind_int64(statement, 3, version);
     while ((code = sfs_sqlite_step(connection, statement, error)) == 1) {
         int64_t part = sqlite3_column_int64(statement, 0);
+        if ((uint64_t)part > size / SFS_SQLITE_CHUNK)
+            break;
+        if (part < end || part < (int64_t)(offset / SFS_SQLITE_CHUNK)) {
+            code = sfs_sqlite_parts_damaged(connection, error);
+            break;
+        }
         if (first < 0)
             first = part;
         else if (part > end)

@@ -116,15 +116,27 @@ static int make_record(struct sfs_sqlite_connection *connection, struct sfs_sqli
     return code;
 }
 
+/* A temporary name stands only where a transaction is about to move it on. */
+static bool is_sound(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields)
+{
+    struct sfs_bytes name = sfs_sqlite_field(fields, NAME);
+    struct sfs_attributes attributes = attributes_of(fields);
+    if (sfs_name_is_temporary(name) &&
+        sqlite3_txn_state(connection->db, "main") == SQLITE_TXN_WRITE)
+        name = sfs_bytes((const char *)name.data + 1, 1);
+    return sfs_record_is_sound(name, (uint64_t)integer(fields, SIZE), &attributes,
+                               sfs_sqlite_field(fields, XATTRS));
+}
+
 int sfs_sqlite_row_of(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
                       unsigned want, int64_t version, struct sfs_sqlite_row *ret_row,
                       struct sfs_error *error)
 {
     struct sfs_sqlite_row row = {.content = integer(fields, CONTENT),
                                  .chunked = integer(fields, CHUNKED) != 0};
-    struct sfs_bytes name = sfs_sqlite_field(fields, NAME);
-    if (integer(fields, SIZE) < 0 || name.size == 0)
-        return damaged(connection, name, "wrong size or name in the record", error);
+    if (!is_sound(connection, fields))
+        return damaged(connection, sfs_sqlite_field(fields, NAME),
+                       "the record has a part that storefs never writes", error);
     int code = make_record(connection, fields, want, version, &row, error);
     if (code == 0)
         *ret_row = row;
@@ -175,6 +187,8 @@ int sfs_sqlite_row_bare(struct sfs_sqlite_connection *connection, struct sfs_sql
     };
     const struct sfs_record *record;
     void *value;
+    if (!sfs_record_is_sound(name, size, &attributes, (struct sfs_bytes){0}))
+        return damaged(connection, name, "the record has a part that storefs never writes", error);
     if (!(want & SFS_WANT_VALUE) || size == 0 || sfs_want_leaves_out(want, attributes.type)) {
         record = sfs_record_new(name, 0, size, &attributes, (struct sfs_bytes){0}, NULL);
     } else {
@@ -236,6 +250,13 @@ static int missing(const struct sfs_sqlite_connection *connection, struct sfs_er
 {
     return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                     "%s is damaged: part of a value is missing; check it", connection->store->path);
+}
+
+int sfs_sqlite_parts_damaged(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                    "%s is damaged: the parts of a value are not in order; check it",
+                    connection->store->path);
 }
 
 /* Copies [offset, offset + size) of a block into `data`, and zeros for what is not there. */
@@ -303,6 +324,10 @@ static int read_chunks(struct sfs_sqlite_connection *connection, int64_t content
         int64_t end = begin + SFS_SQLITE_CHUNK;
         int64_t from = begin > offset ? begin : offset;
         int64_t to = end < limit ? end : limit;
+        if (from < done || to <= from) {
+            code = sfs_sqlite_parts_damaged(connection, error);
+            break;
+        }
         memset(data + (done - offset), 0, (size_t)(from - done));
         code = read_large_block(connection, sqlite3_column_int64(statement, 1), from - begin,
                                 data + (from - offset), (size_t)(to - from), error);

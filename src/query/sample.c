@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What there is to complete a query with: fields and values, from the first records of its result.
- */
+/* What there is to complete a query with: the fields of its result, and values from its first
+ * records. */
 #include <stdlib.h>
 
 #include "query/index_values.h"
 #include "query/run.h"
+#include "storefs/backend.h"
 #include "storefs/path.h"
 
 #define SAMPLE_RECORDS 10000
 #define SAMPLE_BYTES (8 << 20) /* of their values, after which no further record is looked at */
 #define SAMPLE_MS 1000         /* for filters that let little pass, and sorts */
 #define SAMPLE_VALUES ((size_t)10000)
+#define FIELDS_MS 5000 /* for the names of fields, of which no record is left out */
+#define FIELDS ((size_t)100000)
+#define FIELDS_BYTES ((size_t)64 << 20) /* of all names */
+#define KNOWN 1024 /* slots for names that come in most records; a power of two */
 #define INDEX_VALUES ((size_t)100000) /* of an index, which has them in order */
 #define FORM_MAX 255                  /* bytes of a file name, escaped */
 
@@ -21,16 +26,25 @@ struct sample {
     struct sfs_arena arena;
     struct sfs_value **values; /* pointers, so that inserting one in the middle moves little */
     size_t count;
+    size_t room;
+    size_t bytes;                         /* of names */
+    const struct sfs_value *known[KNOWN]; /* names, by the hash of their bytes */
     struct sfs_buffer form; /* the one that is being added */
     struct sfs_buffer escaped;
     bool complete;
 };
 
-static int sample_begin(struct sample *sample)
+static int grow(struct sample *sample)
 {
-    sample->complete = true;
-    sample->values = malloc(SAMPLE_VALUES * sizeof(struct sfs_value *));
-    return sample->values ? 0 : SFS_E_NO_MEMORY;
+    if (sample->count < sample->room)
+        return 0;
+    size_t room = sample->room ? 2 * sample->room : 64;
+    struct sfs_value **values = realloc(sample->values, room * sizeof(*values));
+    if (!values)
+        return SFS_E_NO_MEMORY;
+    sample->values = values;
+    sample->room = room;
+    return 0;
 }
 
 static void sample_free(struct sample *sample)
@@ -87,18 +101,27 @@ static struct sfs_value *own_value(struct sample *sample)
     return result ? NULL : own;
 }
 
+/* Whether one more fits: 1, 0, or NO_MEMORY. */
+static int has_room(struct sample *sample)
+{
+    if (!sample->names)
+        return sample->count < SAMPLE_VALUES ? form_fits(sample) : 0;
+    sample->bytes += sample->form.size;
+    return sample->count < FIELDS && sample->bytes <= FIELDS_BYTES;
+}
+
 /* Inserts the value whose form is made, at the place that was found for it. What cannot be a name,
  * or is one too many, leaves the sample incomplete. */
 static int insert(struct sample *sample, size_t index)
 {
-    int fits = form_fits(sample);
+    int fits = has_room(sample);
     if (fits < 0)
         return fits;
-    if (!fits || sample->count == SAMPLE_VALUES) {
+    if (!fits) {
         sample->complete = false;
         return 0;
     }
-    struct sfs_value *own = own_value(sample);
+    struct sfs_value *own = grow(sample) ? NULL : own_value(sample);
     if (!own)
         return SFS_E_NO_MEMORY;
     memmove(sample->values + index + 1, sample->values + index,
@@ -123,6 +146,28 @@ static int add_value(struct sample *sample, struct sfs_subject *subject)
     return result ? result : insert(sample, index);
 }
 
+/* FNV-1a. */
+static size_t slot_of(struct sfs_bytes bytes)
+{
+    const unsigned char *data = bytes.data;
+    uint32_t hash = UINT32_C(2166136261);
+    for (size_t i = 0; i < bytes.size; i++)
+        hash = (hash ^ data[i]) * UINT32_C(16777619);
+    return hash % KNOWN;
+}
+
+/* The bytes of a name as it is written, which are its form where that is plain. */
+static struct sfs_bytes written(struct sfs_json name)
+{
+    return sfs_bytes((const char *)name.text.data + 1, name.text.size - 2);
+}
+
+static bool is_known(const struct sample *sample, struct sfs_json name)
+{
+    const struct sfs_value *known = sample->known[slot_of(written(name))];
+    return known && sfs_bytes_equal(known->is.text, written(name));
+}
+
 static int add_name(struct sample *sample, struct sfs_json name)
 {
     struct sfs_buffer decoded = {0};
@@ -141,6 +186,8 @@ static int add_name(struct sample *sample, struct sfs_json name)
         result = find(sample, &text, &index, &found);
     if (result == 0 && !found)
         result = insert(sample, index);
+    if (result == 0 && index < sample->count)
+        sample->known[slot_of(written(name))] = sample->values[index];
     sfs_buffer_free(&decoded);
     return result;
 }
@@ -155,17 +202,32 @@ static int add_names(struct sample *sample, struct sfs_subject *subject)
     struct sfs_json_cursor cursor = sfs_json_begin(root);
     int result = 0;
     while (result == 0 && sfs_json_next_member(&cursor, &name, &value))
-        result = add_name(sample, name);
+        result = is_known(sample, name) ? 0 : add_name(sample, name);
     return result;
 }
 
-static int read_records(struct sample *sample, struct sfs_cursor *cursor, struct sfs_error *error)
+/* Whether it has to end before this record: 1, 0, or what a guard says, whom large values must not
+ * keep waiting. */
+static int has_enough(struct sample *sample, const struct sfs_guard *guard, size_t records,
+                      uint64_t *bytes, struct sfs_error *error)
+{
+    if (*bytes < SAMPLE_BYTES && (sample->names || records < SAMPLE_RECORDS))
+        return 0;
+    *bytes = 0;
+    return sample->names ? sfs_guard_ask(guard, error) : 1;
+}
+
+static int read_records(struct sample *sample, struct sfs_cursor *cursor,
+                        const struct sfs_guard *guard, struct sfs_error *error)
 {
     const struct sfs_record *record = NULL;
     int found;
     uint64_t bytes = 0;
     for (size_t i = 0; (found = sfs_cursor_next(cursor, &record, error)) > 0; i++) {
-        if (i == SAMPLE_RECORDS || bytes >= SAMPLE_BYTES) {
+        int enough = has_enough(sample, guard, i, &bytes, error);
+        if (enough < 0)
+            return enough;
+        if (enough) {
             sample->complete = false;
             return 0;
         }
@@ -200,16 +262,19 @@ static int run_sample(struct sample *sample, struct sfs_storage *store,
 {
     struct sfs_cursor *cursor = NULL;
     struct sfs_query *timed = NULL;
-    if (sample_begin(sample))
-        return sfs_fail_memory(error, "query");
+    struct sfs_guard guard;
+    uint64_t most = sample->names ? FIELDS_MS : SAMPLE_MS;
+    unsigned want = SFS_WANT_VALUE | (sample->names ? SFS_WANT_BARE : 0);
     int result = sfs_query_copy(&timed, query, error);
     if (result)
         return result;
-    bool own = query->options.time_ms == 0 || query->options.time_ms > SAMPLE_MS;
-    timed->options.time_ms = own ? SAMPLE_MS : query->options.time_ms;
-    result = sfs_query_run(store, timed, &cursor, error);
+    sample->complete = true;
+    bool own = query->options.time_ms == 0 || query->options.time_ms > most;
+    timed->options.time_ms = own ? most : query->options.time_ms;
+    sfs_guard_begin(&guard, &timed->options);
+    result = sfs_query_open(store, timed, want, &cursor, error);
     if (result == 0)
-        result = read_records(sample, cursor, error);
+        result = read_records(sample, cursor, &guard, error);
     sfs_cursor_close(cursor);
     sfs_query_free(timed);
     if (result != SFS_E_TIMED_OUT || !own)

@@ -22,7 +22,7 @@ basics() {
     works mkdir "$indexes/type" "$indexes/a.b" "$indexes/type,n" "$indexes/unique:mail" "$indexes/\"odd%2Fname\""
     same "\"odd%2Fname\" a.b type type,n unique:mail" "$(ls "$indexes" | LC_ALL=C sort | paste -sd ' ')" "their names"
     same stats "$(ls "$indexes/type")" "what one holds"
-    same "directory 755 regular empty file 444" \
+    same "directory 755 regular empty file 440" \
         "$(stat -c '%F %a' "$indexes/type" "$indexes/type/stats" | paste -sd ' ')" "kinds"
     same '"ready" false true' \
         "$(number "$indexes/type" state) $(number "$indexes/type" unique) $(number "$indexes/unique:mail" unique)" "stats"
@@ -59,6 +59,19 @@ basics() {
     refuses "No such file" stat "$mount/tx/t/indexes"
     refuses "is in a transaction" "$STOREFS" index "$mount/tx/t"
     rmdir "$mount/tx/t"
+}
+
+# What no file name can have is not listed, which is said.
+long_name() {
+    local mount=$TMPDIR/long store=$TMPDIR/long.sqlite field
+    field=$(printf 'o%.0s' $(seq 255))
+    up "$store" "$mount"
+    works "$STOREFS" index "$store" add --unique "$field"
+    same "%incomplete" "$(ls "$mount/indexes")" "an index with a long name"
+    works grep -q "'storefs index' lists it" "$mount/indexes/%incomplete"
+    works "$STOREFS" index "$store" drop "$field"
+    same "" "$(ls "$mount/indexes")" "it is gone"
+    down "$mount"
 }
 
 # A shell does not report the error of close(2); cp does.
@@ -135,12 +148,21 @@ large() {
     python3 - "$ROWS" > "$TMPDIR/large.ndjson" <<'PYTHON'
 import sys
 for i in range(int(sys.argv[1])):
-    print('{"key":"d/%06d","value":{"n":%d,"m":%d,"x":"%s"}}' % (i, i % 50, i % 20000, "y" * 200))
+    last = ',"last":1' if i + 1 == int(sys.argv[1]) else ""
+    print('{"key":"d/%06d","value":{"n":%d,"m":%d,"x":"%s"%s}}' % (i, i % 50, i % 20000, "y" * 200, last))
 PYTHON
     works "$STOREFS" import "memory:?snapshot=$TMPDIR/large.mem" "$TMPDIR/large.ndjson"
     up "memory:?snapshot=$TMPDIR/large.mem" "$mount"
-    refuses "File too large" ls "$mount/query/by/m"
-    works grep -q 'has an index' <(tail -n 1 "$mount/admin/errors")
+    same "last m n x" "$(ls "$mount/query/by" | paste -sd ' ')" "the fields of all keys"
+    works ls -l "$mount/query/by/m" "$mount/query/by/n" "$mount/query/sum"
+    works find "$mount/query" -name no-such-name
+    same 10001 "$(ls -U "$mount/query/by/m" | wc -l)" "the values of the first keys"
+    same "%incomplete" "$(ls -U "$mount/query/by/m" | tail -n 1)" "and that these are not all"
+    same "$mount/query/by/m/%incomplete" "$(compgen -f "$mount/query/by/m/%")" "also to who completes a path"
+    works grep -q 'mkdir indexes/FIELD' "$mount/query/by/m/%incomplete"
+    same "0 0" "$(cat "$mount/query/by/m/%25incomplete/count" "$mount/query/where/m = \"%25incomplete\"/count" | paste -sd ' ')" \
+        "a value of that text"
+    same "" "$(tail -n 1 "$mount/admin/errors")" "no errors"
     mkdir "$mount/indexes/m,n,x" &
     while kill -0 $! 2> /dev/null; do
         jq -e '.indexes[] | select(.state == "building" and .done < .total)' "$mount/admin/stats.json" \
@@ -279,6 +301,7 @@ for backend in memory json sqlite; do
     refuses "Read-only" mkdir "$mount/indexes/new"
     down "$mount"
 done
+long_name
 large
 building
 finish

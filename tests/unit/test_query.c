@@ -478,7 +478,7 @@ static void test_sample_is_bounded(void **state)
     }
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
     sfs_batch_free(batch);
-    expect_values(store, "where/@key ~ \"s*\"", NULL, "first|", false);
+    expect_values(store, "where/@key ~ \"s*\"", NULL, "first|last|", true);
     expect_values(store, "where/@key ~ \"s*\"", "first", "0|1|2|", false);
     expect_values(store, "where/first exists", NULL, "first|", true);
 }
@@ -509,6 +509,39 @@ static int wait_long(void *context)
     return 0;
 }
 
+/* The fields of all records are found, in order, up to a number that no store of documents has. */
+static void test_many_fields(void **state)
+{
+    enum { RECORDS = 101, EACH = 991 };
+    struct sfs_storage *store = *state;
+    struct sfs_query *query = parse("");
+    struct sfs_buffer value = {0}, out = {0};
+    struct sfs_error error = {0};
+    bool complete = false;
+    for (unsigned i = 0; i < RECORDS; i++) {
+        char key[16];
+        value.size = 0;
+        /* Every number once, in an order that is not theirs. */
+        for (unsigned j = 0; j < EACH; j++)
+            assert_int_equal(sfs_buffer_printf(&value, "%c\"f%06u\":1", j ? ',' : '{',
+                                               (i * EACH + j) * 7919 % (RECORDS * EACH)),
+                             0);
+        assert_int_equal(sfs_buffer_byte(&value, '}'), 0);
+        snprintf(key, sizeof(key), "m%05u", i);
+        assert_int_equal(sfs_set(store, sfs_string(key), sfs_buffer_bytes(&value), NULL), 0);
+        if (i + 2 < RECORDS)
+            continue;
+        out.size = 0;
+        assert_int_equal(sfs_query_fields(store, query, gather, &out, &complete, &error), 0);
+        assert_int_equal(complete, i + 1 < RECORDS);
+    }
+    size_t expected = (100000 - 6) * strlen("f000000|");
+    assert_true(out.size > expected && out.size < expected + 100);
+    sfs_buffer_free(&value);
+    sfs_buffer_free(&out);
+    sfs_query_free(query);
+}
+
 /* What takes long is not waited for; but the query's own limit is still an error. */
 static void test_sample_takes_no_longer(void **state)
 {
@@ -518,7 +551,8 @@ static void test_sample_takes_no_longer(void **state)
     struct sfs_error error = {0};
     bool complete = true;
     assert_int_equal(sfs_query_configure(query, &options, NULL), 0);
-    assert_int_equal(sfs_query_fields(*state, query, gather, &out, &complete, &error), 0);
+    assert_int_equal(
+        sfs_query_values(*state, query, SFS_LITERAL("age"), gather, &out, &complete, &error), 0);
     assert_false(complete);
     assert_int_equal(out.size, 0);
     options.time_ms = 900;
@@ -556,6 +590,7 @@ int main(void)
         TEST(test_sort_memory),
         TEST(test_fields_and_values),
         TEST(test_sample_is_bounded),
+        TEST(test_many_fields),
         TEST(test_sample_of_large_values),
         TEST(test_sample_takes_no_longer),
         TEST(test_no_sink),

@@ -222,10 +222,13 @@ SFS_API int sfs_text_read(struct sfs_text *text, void *data, size_t size, size_t
 SFS_API void sfs_text_close(struct sfs_text *text);
 
 /*
- * The fields there are, and the values of one, for completion: from a bounded sample of the result of
- * `query` (its first 10,000 records or 8 MiB of values, and what a second finds of them). `visit` gets each name or value once, in order, in the text form that
+ * The fields that the documents in the result of `query` have (the names of their members), and the values of one, for
+ * completion. Fields are those of all documents, as far as they are read in five seconds, and at most 100,000. Values
+ * are those of an index on the field, at most 100,000; without one those of the first 10,000 records or 8 MiB
+ * of values, as far as they are read in a second. `visit` gets each name or value once, in order, in the text form that
  * sfs_query_by() takes; the text is borrowed for the call. A visit that returns not 0 ends it, and that
- * is returned. *ret_complete is false when the sample was cut. Errors: those of sfs_query_run().
+ * is returned. *ret_complete is false where a limit was met; values of over 255 bytes, escaped, are left out and count as
+ * such. Errors: those of sfs_query_run().
  */
 SFS_API int sfs_query_fields(struct sfs_storage *store, const struct sfs_query *query,
                              int (*visit)(void *context, struct sfs_bytes text), void *context,
