@@ -17,8 +17,9 @@ static int file_stat(struct fs_call *call, struct fs_node *node, struct stat *st
     return 0;
 }
 
-/* It names the keys of all users. */
-static int errors_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
+/* It names the keys of all users, or the store's file and the process: the owner's business alone.
+ */
+static int private_stat(struct fs_call *call, struct fs_node *node, struct stat *st)
 {
     fs_stat_generated(call->fs, node, S_IFREG | (call->fs->many_users ? 0400 : 0444), st);
     return 0;
@@ -53,7 +54,7 @@ static int errors_open(struct fs_call *call, struct fs_node *node, struct fs_ope
 
 static const struct fs_class errors_class = {
     .name = "errors",
-    .stat = errors_stat,
+    .stat = private_stat,
     .open = errors_open,
     .read = fs_result_read,
     .seek = fs_result_seek,
@@ -154,7 +155,7 @@ static int stats_open(struct fs_call *call, struct fs_node *node, struct fs_open
 
 static const struct fs_class stats_class = {
     .name = "statistics",
-    .stat = file_stat,
+    .stat = private_stat,
     .open = stats_open,
     .read = fs_result_read,
     .seek = fs_result_seek,

@@ -129,6 +129,27 @@ static int index_lookup(struct fs_call *call, struct fs_node *dir, const char *n
     return code;
 }
 
+/* So that `rm -r` comes to the rmdir that drops the index, with which the numbers go. */
+static int index_remove(struct fs_call *call, struct fs_node *dir, const char *name, bool directory)
+{
+    if (directory || strcmp(name, "stats") != 0)
+        return SFS_E_NOT_FOUND;
+    fs_node_detach(call->fs, dir, name);
+    return 0;
+}
+
+static int index_make(struct fs_call *call, struct fs_node *dir, const char *name,
+                      const struct fs_make *make, struct fs_entry *entry)
+{
+    (void)name;
+    (void)make;
+    (void)entry;
+    return sfs_fail(&call->error, SFS_E_PERMISSION, "index",
+                    "'%.*s' is an index, and nothing can be made in it: an index of a member is "
+                    "indexes/a.b, of two fields indexes/a,b",
+                    (int)dir->text.size, dir->text.data);
+}
+
 static int index_list(struct fs_call *call, struct fs_open *open, uint64_t offset, struct fs_list *list)
 {
     if (open->text.size == 0 && fs_names_add(&open->text, false, SFS_LITERAL("stats")) != 0)
@@ -140,6 +161,8 @@ static const struct fs_class index_class = {
     .name = "index",
     .lookup = index_lookup,
     .stat = index_stat,
+    .make = index_make,
+    .remove = index_remove,
     .list = index_list,
     .release = fs_text_release,
 };

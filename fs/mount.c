@@ -195,10 +195,9 @@ static int run_session(struct mount *mount, struct sfs_error *error)
         return sfs_fail(error, SFS_E_IO, "mount", "signal handlers could not be set");
     int code = 0;
     if (fuse_session_mount(session, mount->directory) != 0)
-        code = sfs_fail(error, SFS_E_PERMISSION, "mount",
-                        "could not mount at %s: is /dev/fuse there, fusermount3 installed, and the "
-                        "directory yours?",
-                        mount->directory);
+        code =
+            sfs_fail(error, SFS_E_PERMISSION, "mount",
+                     "could not mount at %s: the line before this one says why", mount->directory);
     if (code == 0) {
         (void)look(mount, &mount->place);
         code = serve(mount, error);

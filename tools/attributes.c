@@ -56,8 +56,8 @@ static bool is_head(const char *path)
     return size == sizeof(head) - 1 && memcmp(text, head, size) == 0;
 }
 
-static int open_mounted(struct tool_attributes *attributes, const char *text, const char *base,
-                        unsigned flags, struct sfs_error *error)
+static int open_mounted(struct tool_attributes *attributes, const char *base, unsigned flags,
+                        struct sfs_error *error)
 {
     int result = mounted_file(base, attributes->key, &attributes->path, error);
     if (result)
@@ -65,7 +65,7 @@ static int open_mounted(struct tool_attributes *attributes, const char *text, co
     if (attributes->layout != TOOL_LAYOUT_POSTINGS && !is_head(attributes->path.data))
         return 0;
     sfs_buffer_free(&attributes->path);
-    return tool_store_open(&attributes->store, text, flags, error);
+    return tool_store_open(&attributes->store, NULL, base, flags, error);
 }
 
 static int open_place(struct tool_attributes *attributes, const char *text, unsigned flags,
@@ -78,14 +78,14 @@ static int open_place(struct tool_attributes *attributes, const char *text, unsi
                        sfs_buffer_text(&attributes->path)
                    ? out_of_memory(error)
                    : 0;
-    int result = tool_target_open(&target, text, flags, error);
+    int result = tool_target_open(&target, text, 0, flags, error);
     if (result)
         return result;
     if (target.base)
-        result = open_mounted(attributes, text, target.base, flags, error);
+        result = open_mounted(attributes, target.base, flags, error);
     attributes->store = target.base ? attributes->store : target.store;
-    free(target.base);
-    free(target.uri);
+    target.store = NULL;
+    (void)tool_target_close(&target, TOOL_OK);
     return result;
 }
 
@@ -373,7 +373,7 @@ const struct tool_command tool_attributes_command = {
              "remove ENTITY [ATTRIBUTE [VALUE]] | find CRITERION... | list [ATTRIBUTE] | "
              "convert LAYOUT]",
     .summary = "Keep an index of entities by their attributes, and search it",
-    .details = "TARGET is a store's URI, any path in a mount, or a plain file that holds the index "
+    .details = "TARGET is a store's URI, a mount, or a plain file that holds the index "
                "as one\n"
                "JSON document: file:PATH, or a path that ends in .json. A line that build reads is "
                "an entity,\n"

@@ -20,7 +20,5 @@ struct tool_attributes {
 /* Adds the entities in the file words[0] ("-" or none: standard input), one a line. */
 int tool_attributes_build(struct tool_attributes *attributes, int count, char **words,
                           struct sfs_error *error);
-/* Appends text as a JSON string. INVALID where it is not UTF-8, NO_MEMORY. */
-int tool_json_string(struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "storefs/document.h"
 #include "tools/attributes.h"
+#include "tools/message.h"
 #include "tools/progress.h"
 
 #define GROUP_BYTES ((size_t)1 << 20)
@@ -19,26 +20,6 @@ struct builder {
     uint64_t done;           /* bytes */
     struct tool_progress progress;
 };
-
-int tool_json_string(struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error)
-{
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *at = text.data;
-    if (sfs_type_of(text) == SFS_TYPE_BYTES)
-        return sfs_fail(error, SFS_E_INVALID, "attributes", "the text is not UTF-8");
-    int result = sfs_buffer_byte(out, '"');
-    for (size_t i = 0; i < text.size && !result; i++) {
-        if (at[i] < 0x20)
-            result = sfs_buffer_printf(out, "\\u00%c%c", digits[at[i] >> 4], digits[at[i] & 15]);
-        else if (at[i] == '"' || at[i] == '\\')
-            result = sfs_buffer_printf(out, "\\%c", at[i]);
-        else
-            result = sfs_buffer_byte(out, (char)at[i]);
-    }
-    if (!result)
-        result = sfs_buffer_byte(out, '"');
-    return result ? sfs_fail_memory(error, "attributes") : 0;
-}
 
 static int add_group(struct builder *builder, struct sfs_error *error)
 {

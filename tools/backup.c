@@ -11,7 +11,7 @@ static int run(const struct tool_call *call)
     struct sfs_storage *store;
     struct tool_progress progress;
     struct sfs_error error = {0};
-    int result = tool_store_open(&store, call->words[0], SFS_OPEN_READ_ONLY, &error);
+    int result = tool_store_open(&store, NULL, call->words[0], SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);
     tool_progress_begin(&progress, "records");

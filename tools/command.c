@@ -16,9 +16,9 @@ static int usage_exit(const struct tool_command *command)
     return command->usage_exit ? command->usage_exit : TOOL_USAGE;
 }
 
-/* getopt's two forms of the table: "+:fo:" and the array of long options, --help added. */
+/* getopt's two forms of the table: "+:fo:h" and the array of long options, --help added. */
 struct grammar {
-    char letters[2 * TOOL_OPTIONS_MAX + 4];
+    char letters[2 * TOOL_OPTIONS_MAX + 5];
     struct option names[TOOL_OPTIONS_MAX + 2];
 };
 
@@ -39,6 +39,7 @@ static void grammar_build(const struct tool_command *command, struct grammar *re
         if (option->name)
             *names++ = (struct option){option->name, wants, NULL, option->letter};
     }
+    *letters++ = 'h'; /* HELP too */
     *letters = '\0';
     *names++ = (struct option){"help", no_argument, NULL, HELP};
     *names = (struct option){NULL, 0, NULL, 0};
@@ -74,7 +75,9 @@ static int refuse_option(const struct tool_command *command, int kind, char **ar
     if (kind == ':')
         tool_say("option '%s' needs an argument", given);
     else if (optopt > ' ' && optopt < 256 && strncmp(given, "--", 2) != 0)
-        tool_say("unknown option '-%c'; 'storefs %s --help' lists them", optopt, command->name);
+        tool_say("unknown option '-%c'; 'storefs %s --help' lists them, and '--' goes before words "
+                 "that begin with '-'",
+                 optopt, command->name);
     else
         tool_say("unknown option '%s'; 'storefs %s --help' lists them", given, command->name);
     return usage_exit(command);
@@ -89,7 +92,7 @@ static int parse(struct tool_call *call, int argc, char **argv)
     optind = 0;
     int letter;
     while ((letter = getopt_long(argc, argv, grammar.letters, grammar.names, NULL)) != -1) {
-        if (letter == HELP)
+        if (letter == HELP || letter == 'h')
             return HELP;
         int result = letter == '?' || letter == ':' ? refuse_option(call->command, letter, argv)
                                                     : keep(call, letter, optarg);
@@ -158,5 +161,5 @@ void tool_command_help(const struct tool_command *command, FILE *out)
     fputs("\nOptions:\n", out);
     for (const struct tool_option *option = command->options; option->letter; option++)
         option_help(option, out);
-    option_help(&(struct tool_option){256, "help", NULL, "print this text", false}, out);
+    option_help(&(struct tool_option){'h', "help", NULL, "print this text", false}, out);
 }

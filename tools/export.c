@@ -16,6 +16,7 @@
 struct job {
     const char *target; /* borrowed */
     struct sfs_storage *store;
+    struct tool_scope scope;
     bool keep_going;
     struct sfs_bulk_result result;
 };
@@ -29,13 +30,17 @@ static void report(void *context, const char *sentence)
 static int export_to(struct job *job, int descriptor, struct sfs_error *error)
 {
     struct tool_progress progress;
-    tool_progress_begin(&progress, "records");
+    struct sfs_buffer end = {0};
     struct sfs_bulk_options options = {.progress = tool_progress_step,
                                        .context = &progress,
                                        .keep_going = job->keep_going,
                                        .report = report};
-    int failed = sfs_export(job->store, descriptor, &options, &job->result, error);
+    int failed = tool_scope_range(&job->scope, &end, &options.range, error);
+    tool_progress_begin(&progress, "records");
+    if (!failed)
+        failed = sfs_export(job->store, descriptor, &options, &job->result, error);
     tool_progress_end(&progress);
+    sfs_buffer_free(&end);
     return failed;
 }
 
@@ -99,10 +104,11 @@ static int run(const struct tool_call *call)
     struct sfs_error error = {0};
     const char *file = call->count == 2 ? call->words[1] : "-";
     unsigned flags = job.keep_going ? SFS_OPEN_SALVAGE : SFS_OPEN_READ_ONLY;
-    int result = tool_store_open(&job.store, job.target, flags, &error);
+    int result = tool_store_open(&job.store, &job.scope, job.target, flags, &error);
     if (result)
         return fail(&job, result, &error);
     int exit_code = strcmp(file, "-") == 0 ? export_to_output(&job) : export_to_file(&job, file);
+    tool_scope_free(&job.scope);
     return tool_store_close(job.store, exit_code);
 }
 
@@ -117,8 +123,9 @@ const struct tool_command tool_export_command = {
     .usage = "TARGET [FILE | -] [--keep-going]",
     .summary = "Write every record as NDJSON, one {\"key\":…,\"value\":…} a line",
     .details =
+        "TARGET is a store's URI, a mount, or a path below its keys/, which limits the command.\n"
         "Everything is of one moment, and import restores it byte for byte, with attributes and\n"
-        "indexes; zeros and holes take next to nothing. FILE\n"
+        "(of a whole store) indexes; zeros and holes take next to nothing. FILE\n"
         "appears whole (mode 0600) or not at all; one that is there is replaced. What comes before "
         "damage\n"
         "is on standard output all the same. Exit code 1 if records were lost with --keep-going.\n",

@@ -84,7 +84,7 @@ static int check_empty(const char *to, struct sfs_error *error)
     struct sfs_storage *store;
     struct sfs_cursor *cursor;
     const struct sfs_record *record;
-    if (tool_store_open(&store, to, SFS_OPEN_SALVAGE, NULL))
+    if (tool_store_open(&store, NULL, to, SFS_OPEN_SALVAGE, NULL))
         return 0; /* making it tells why */
     int result = sfs_scan(store, (struct sfs_range){0}, SFS_WANT_RECORD, &cursor, error);
     if (!result) {
@@ -103,11 +103,11 @@ static int salvage(const char *target, const char *to)
     struct sfs_storage *from, *store;
     struct sfs_error error = {0};
     struct sfs_bulk_result result = {0};
-    int failed = tool_store_open(&from, target, SFS_OPEN_SALVAGE, &error);
+    int failed = tool_store_open(&from, NULL, target, SFS_OPEN_SALVAGE, &error);
     if (!failed) {
         failed = check_empty(to, &error);
         if (!failed)
-            failed = tool_store_open(&store, to, SFS_OPEN_CREATE, &error);
+            failed = tool_store_open(&store, NULL, to, SFS_OPEN_CREATE, &error);
         if (failed)
             sfs_close(from, NULL);
     }
@@ -139,7 +139,8 @@ static int run(const struct tool_call *call)
     }
     if (to)
         return salvage(call->words[0], to) | (tool_output_end() ? TOOL_FSCK_FAILED : 0);
-    int result = tool_store_open(&store, call->words[0], repair ? 0 : SFS_OPEN_READ_ONLY, &error);
+    int result =
+        tool_store_open(&store, NULL, call->words[0], repair ? 0 : SFS_OPEN_READ_ONLY, &error);
     if (result)
         return fail_open(call->words[0], result, &error);
     int exit_code = check(store, call->words[0], repair);

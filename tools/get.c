@@ -75,12 +75,21 @@ static int run(const struct tool_call *call)
 {
     struct tool_target target;
     struct sfs_error error = {0};
-    struct sfs_bytes key = sfs_string(call->words[1]);
-    int result = tool_target_open(&target, call->words[0], SFS_OPEN_READ_ONLY, &error);
+    int result =
+        tool_target_open(&target, call->words[0], TOOL_TAKES_KEYS, SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);
-    result = target.base ? get_from_mount(target.base, key, &error)
-                         : get_from_store(target.store, key, target.uri, &error);
+    bool named = call->count == 1;
+    struct sfs_bytes key =
+        named ? sfs_buffer_bytes(&target.scope.text) : sfs_string(call->words[1]);
+    if (named && target.scope.kind != TOOL_SCOPE_KEY) {
+        tool_say("KEY is missing; usage: storefs get %s", call->command->usage);
+        return tool_target_close(&target, TOOL_USAGE);
+    }
+    result = tool_target_check(&target, key, &error);
+    if (!result)
+        result = target.base ? get_from_mount(target.base, key, &error)
+                             : get_from_store(target.store, key, target.uri, &error);
     int exit_code = result ? tool_fail(result, &error) : tool_output_end();
     return tool_target_close(&target, exit_code);
 }
@@ -89,12 +98,13 @@ static const struct tool_option options[] = {{0}};
 
 const struct tool_command tool_get_command = {
     .name = "get",
-    .usage = "TARGET KEY",
+    .usage = "TARGET [KEY]",
     .summary = "Write a key's value to standard output, byte for byte",
     .details =
-        "TARGET is a store's URI or any path in a mount. Exit code 1 if there is no such key.\n",
+        "TARGET is a store's URI, a mount, or a path below its keys/, which KEY must lie in.\n"
+        "KEY may be left out if TARGET is a key's own file. Exit code 1 if there is no such key.\n",
     .options = options,
-    .words_min = 2,
+    .words_min = 1,
     .words_max = 2,
     .run = run,
 };

@@ -238,7 +238,7 @@ static int run(const struct tool_call *call)
         tool_say("usage: storefs index TARGET [list | add FIELDS [--unique] | drop FIELDS]");
         return TOOL_USAGE;
     }
-    int result = tool_target_open(&target, call->words[0],
+    int result = tool_target_open(&target, call->words[0], 0,
                                   call->count == 3 ? 0 : SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);

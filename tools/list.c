@@ -150,7 +150,7 @@ int tool_tree_list(const char *base, struct sfs_bytes prefix, bool details,
     struct tool_list list = {0};
     struct walk walk = {.list = &list, .prefix = prefix, .details = details, .error = error};
     int keys;
-    int result = tool_tree_open(base, "keys", &keys, error);
+    int result = tool_tree_open_keys(base, &keys, error);
     if (result)
         return result;
     result = enter(&walk, keys, ".", sfs_bytes("", 0), 0);

@@ -7,14 +7,14 @@ EXTRA_DIST += tools/check tools/packages
 bin_PROGRAMS += storefs
 # asprintf, pipe2, closefrom and O_PATH are GNU's.
 storefs_SOURCES += \
-	tools/main.c tools/command.c tools/command.h tools/exit.c tools/exit.h \
+	tools/main.c tools/suggest.c tools/suggest.h tools/command.c tools/command.h tools/exit.c tools/exit.h \
 	tools/message.c tools/message.h tools/child.c tools/child.h \
 	tools/mounts.c tools/mounts.h tools/probe.c tools/users.c tools/users.h \
 	tools/daemon.c tools/daemon.h \
-	tools/target.c tools/target.h tools/tree.c tools/tree.h tools/list.c \
+	tools/target.c tools/target.h tools/scope.c tools/scope.h tools/tree.c tools/tree.h tools/list.c \
 	tools/progress.c tools/progress.h tools/new_file.c tools/new_file.h \
 	tools/mount.c tools/cover.c tools/cover.h tools/mount_options.c tools/mount_options.h tools/unmount.c tools/status.c \
-	tools/get.c tools/set.c tools/rm.c tools/ls.c tools/query.c \
+	tools/get.c tools/set.c tools/rm.c tools/ls.c tools/query.c tools/complete.c tools/complete.h \
 	tools/import.c tools/export.c tools/backup.c tools/fsck.c tools/exec.c tools/index.c \
 	tools/attributes.c tools/attributes.h tools/attributes_build.c
 

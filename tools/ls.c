@@ -51,16 +51,19 @@ static int list_store(struct sfs_storage *store, struct sfs_bytes prefix, const 
     return result < 0 ? result : 0;
 }
 
-static int list_mount(const char *base, struct sfs_bytes prefix, const struct style *style,
-                      struct sfs_error *error)
+static int list_mount(const struct tool_target *target, struct sfs_bytes prefix,
+                      const struct style *style, struct sfs_error *error)
 {
     struct tool_list list;
-    int result = tool_tree_list(base, prefix, style->details, &list, error);
+    if (!tool_scope_prefix(&target->scope, prefix, &prefix))
+        return 0;
+    int result = tool_tree_list(target->base, prefix, style->details, &list, error);
     if (result)
         return result;
     for (size_t i = 0; i < list.count; i++) {
         const struct tool_found *found = &list.items[i];
-        if (!show(style, sfs_bytes(found->key, found->size), found->bytes, found->modified))
+        struct sfs_bytes key = sfs_bytes(found->key, found->size);
+        if (tool_scope_has(&target->scope, key) && !show(style, key, found->bytes, found->modified))
             break;
     }
     tool_list_free(&list);
@@ -77,10 +80,11 @@ static int run(const struct tool_call *call)
         .zero = tool_given(call, '0'),
         .escaped = !tool_given(call, '0') && isatty(STDOUT_FILENO),
     };
-    int result = tool_target_open(&target, call->words[0], SFS_OPEN_READ_ONLY, &error);
+    int result =
+        tool_target_open(&target, call->words[0], TOOL_TAKES_KEYS, SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);
-    result = target.base ? list_mount(target.base, prefix, &style, &error)
+    result = target.base ? list_mount(&target, prefix, &style, &error)
                          : list_store(target.store, prefix, &style, &error);
     int exit_code = result ? tool_fail(result, &error) : tool_output_end();
     return tool_target_close(&target, exit_code);
@@ -88,7 +92,7 @@ static int run(const struct tool_call *call)
 
 static const struct tool_option options[] = {
     {'l', "long", NULL, "with size in bytes and time of the last change", false},
-    {'0', "null", NULL, "a NUL behind each key, and nothing escaped", false},
+    {'0', "null", NULL, "end each key with NUL, escape nothing", false},
     {0},
 };
 
@@ -97,6 +101,7 @@ const struct tool_command tool_ls_command = {
     .usage = "TARGET [PREFIX] [-l] [-0]",
     .summary = "List keys, all or those that begin with PREFIX, in byte order",
     .details =
+        "TARGET is a store's URI, a mount, or a path below its keys/, which limits the command.\n"
         "On a terminal control characters, bytes that are not UTF-8 and backslashes are shown\n"
         "escaped (\\x0a, \\\\); into a pipe or a file keys go as they are.\n",
     .options = options,

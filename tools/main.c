@@ -12,6 +12,7 @@
 #include "tools/command.h"
 #include "tools/exit.h"
 #include "tools/message.h"
+#include "tools/suggest.h"
 
 #ifndef PACKAGE_VERSION
 #error "PACKAGE_VERSION comes from configure"
@@ -29,8 +30,19 @@ static const struct tool_command *const commands[] = {
     NULL,
 };
 
+/* Names that other programs have for the same. */
+static const struct alias {
+    const char *name;
+    const struct tool_command *command;
+} aliases[] = {
+    {"umount", &tool_unmount_command},
+};
+
 static const struct tool_command *find(const char *name)
 {
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
+        if (strcmp(aliases[i].name, name) == 0)
+            return aliases[i].command;
     for (size_t i = 0; commands[i]; i++)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
@@ -48,8 +60,35 @@ static int help(void)
         printf("  %-10s %s\n", row->scheme, row->summary);
     puts("\nA path without a scheme is an sqlite store. 'storefs COMMAND --help' explains a "
          "command,\n"
-         "'man storefs' everything. 'storefs --version' prints the version.");
+         "'man storefs' everything. 'storefs --version' or -V prints the version.");
     return tool_output_end();
+}
+
+static int refuse(const char *name)
+{
+    const struct tool_command *nearest = commands[0];
+    size_t distance = tool_distance(name, nearest->name);
+    for (size_t i = 1; commands[i]; i++) {
+        size_t other = tool_distance(name, commands[i]->name);
+        if (other < distance) {
+            distance = other;
+            nearest = commands[i];
+        }
+    }
+    if (tool_is_slip(distance, strlen(name)))
+        tool_say("there is no command '%s'; did you mean '%s'?", name, nearest->name);
+    else
+        tool_say("there is no command '%s'; 'storefs --help' lists them", name);
+    return TOOL_USAGE;
+}
+
+static bool asks_version(const char *word)
+{
+    static const char *const words[] = {"--version", "-V", "-v", "version"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
 }
 
 static int list_commands(void)
@@ -109,7 +148,7 @@ static int dispatch(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return help();
-    if (strcmp(argv[1], "--version") == 0) {
+    if (asks_version(argv[1])) {
         puts("storefs " PACKAGE_VERSION);
         return tool_output_end();
     }
@@ -122,10 +161,8 @@ static int dispatch(int argc, char **argv)
     const struct tool_command *command = find(name);
     if (!command && !asks && is_mount(argc, argv))
         return mount_helper(argc, argv);
-    if (!command) {
-        tool_say("there is no command '%s'; 'storefs --help' lists them", name);
-        return TOOL_USAGE;
-    }
+    if (!command)
+        return refuse(name);
     if (!asks)
         return tool_command_run(command, argc - 1, argv + 1);
     tool_command_help(command, stdout);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "storefs/record.h"
 #include "tools/exit.h"
 
 static const char *own_name;
@@ -40,6 +41,14 @@ void tool_say(const char *format, ...)
     va_end(arguments);
     fprintf(stderr, own_name ? "storefs %s: " : "storefs: ", own_name);
     put_safely(text);
+    fputc('\n', stderr);
+}
+
+void tool_say_at(const char *file, const char *rest)
+{
+    put_safely(file);
+    fputc(':', stderr);
+    put_safely(rest);
     fputc('\n', stderr);
 }
 
@@ -117,6 +126,26 @@ bool tool_output_key(struct sfs_bytes key, bool escaped)
         left -= size;
     }
     return true;
+}
+
+int tool_json_string(struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *at = text.data;
+    if (sfs_type_of(text) == SFS_TYPE_BYTES)
+        return sfs_fail(error, SFS_E_INVALID, "json", "the text is not UTF-8");
+    int result = sfs_buffer_byte(out, '"');
+    for (size_t i = 0; i < text.size && !result; i++) {
+        if (at[i] < 0x20)
+            result = sfs_buffer_printf(out, "\\u00%c%c", digits[at[i] >> 4], digits[at[i] & 15]);
+        else if (at[i] == '"' || at[i] == '\\')
+            result = sfs_buffer_printf(out, "\\%c", at[i]);
+        else
+            result = sfs_buffer_byte(out, (char)at[i]);
+    }
+    if (!result)
+        result = sfs_buffer_byte(out, '"');
+    return result ? sfs_fail_memory(error, "json") : 0;
 }
 
 bool tool_reader_gone(int descriptor)

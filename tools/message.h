@@ -14,6 +14,8 @@
  */
 void tool_set_name(const char *name); /* borrowed */
 void tool_say(const char *format, ...) SFS_PRINTF(1, 2);
+/* A sentence about a line of a file, "FILE:LINE: …" as compilers say it; `rest` begins with the number. */
+void tool_say_at(const char *file, const char *rest);
 /* Says the sentence in `error` and returns the exit code for `code`. */
 int tool_fail(int code, const struct sfs_error *error);
 /* The same for a system call: "<sentence>: <the system's words>". */
@@ -27,6 +29,8 @@ bool tool_output(struct sfs_bytes bytes);
 /* A key on a line of its own: escaped (control characters, bytes that are not UTF-8, backslash)
  * where `escaped`. */
 bool tool_output_key(struct sfs_bytes key, bool escaped);
+/* Appends text as a JSON string. INVALID where it is not UTF-8, NO_MEMORY. */
+int tool_json_string(struct sfs_bytes text, struct sfs_buffer *out, struct sfs_error *error);
 /*
  * Flushes standard output and returns TOOL_OK or, after a sentence, TOOL_IO. Where the reader of a
  * pipe has gone it says nothing; tool_main_end() then ends the process as SIGPIPE would.

@@ -41,18 +41,18 @@ static int refuse_live(const char *directory, const struct tool_mount *mount,
     switch (tool_mount_probe(directory, 5000)) {
     case TOOL_ALIVE:
         return sfs_fail(error, SFS_E_BUSY, "mount", "%s already holds a mount of %s", directory,
-                        mount->source);
+                        mount->store);
     case TOOL_SILENT:
         return sfs_fail(error, SFS_E_BUSY, "mount",
                         "%s holds a mount of %s that does not answer: clear it with 'storefs "
                         "unmount --lazy %s'",
-                        directory, mount->source, directory);
+                        directory, mount->store, directory);
     case TOOL_DEAD:
         break;
     }
     int result = tool_mount_remove(directory, true, error);
     if (!result)
-        tool_say("cleared the dead mount of %s at %s", mount->source, directory);
+        tool_say("cleared the dead mount of %s at %s", mount->store, directory);
     return result;
 }
 
@@ -86,10 +86,12 @@ static int check_empty(const char *directory, struct sfs_error *error)
 
 static int prepare_directory(struct job *job, const char *directory, struct sfs_error *error)
 {
+    if (!*directory)
+        return sfs_fail(error, SFS_E_INVALID, "mount", "the name of the directory is empty");
     int result = tool_path_absolute(directory, &job->directory, error);
     if (result == SFS_E_NOT_FOUND)
         return sfs_fail(error, SFS_E_NOT_FOUND, "mount",
-                        "there is no directory %s; make it with 'mkdir -p %s'", directory,
+                        "there is no directory '%s'; make it with 'mkdir -p %s'", directory,
                         directory);
     if (!result)
         result = clear_dead(job->directory, error);
@@ -216,6 +218,8 @@ static int run_job(struct job *job, const struct tool_call *call, struct sfs_err
         result = sfs_fail(error, SFS_E_INVALID, "mount", "'-o keys-only' needs ro: '-o ro,keys-only'");
     const char *temporary = getenv("TMPDIR");
     job->options.temporary = temporary && *temporary == '/' ? temporary : NULL;
+    if (!result)
+        result = tool_uri_check(call->words[0], error);
     if (!result)
         result = tool_uri_absolute(call->words[0], &job->uri, error);
     if (!result)

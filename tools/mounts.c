@@ -83,10 +83,13 @@ static int add(struct tool_mounts *mounts, const struct tool_mount *borrowed)
     struct tool_mount *mount = &items[mounts->count];
     *mount = *borrowed;
     mount->source = strdup(borrowed->source);
+    mount->store = strndup(borrowed->source, strncmp(borrowed->source, "memory:", 7) == 0
+                                                 ? strlen(borrowed->source)
+                                                 : strcspn(borrowed->source, "?"));
     mount->directory = strdup(borrowed->directory);
     mount->type = strdup(borrowed->type);
     mounts->count++;
-    return mount->source && mount->directory && mount->type ? 0 : SFS_E_NO_MEMORY;
+    return mount->source && mount->store && mount->directory && mount->type ? 0 : SFS_E_NO_MEMORY;
 }
 
 int tool_mounts_read_from(const char *path, struct tool_mounts *ret_mounts, struct sfs_error *error)
@@ -121,6 +124,7 @@ void tool_mounts_free(struct tool_mounts *mounts)
 {
     for (size_t i = 0; i < mounts->count; i++) {
         free(mounts->items[i].source);
+        free(mounts->items[i].store);
         free(mounts->items[i].directory);
         free(mounts->items[i].type);
     }
@@ -134,6 +138,18 @@ const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const 
         if (strcmp(mounts->items[i].directory, directory) == 0)
             return &mounts->items[i];
     return NULL;
+}
+
+int tool_mounts_fail(const struct tool_mounts *mounts, const char *directory,
+                     struct sfs_error *error)
+{
+    const struct tool_mount *mount = tool_mounts_holding(mounts, directory);
+    if (mount && mount->is_storefs)
+        return sfs_fail(error, SFS_E_INVALID, "mounts",
+                        "%s is not a mount, but lies in the one at %s: name that", directory,
+                        mount->directory);
+    return sfs_fail(error, SFS_E_INVALID, "mounts",
+                    "no store is mounted at %s; 'storefs status' lists the mounts", directory);
 }
 
 /* No field is asked for, and none to be fresh: then FUSE answers by itself, other users too. */

@@ -14,6 +14,7 @@
  */
 struct tool_mount {
     char *source;    /* the store's URI */
+    char *store;     /* the same for people: without options, but the file of one in memory */
     char *directory; /* absolute, as the kernel shows it */
     char *type;      /* "fuse.storefs", "tmpfs" … */
     unsigned id;     /* of this mount; another one of the same file system has another id */
@@ -37,6 +38,10 @@ int tool_mounts_read_from(const char *path, struct tool_mounts *ret_mounts,
 void tool_mounts_free(struct tool_mounts *mounts);
 /* The uppermost mount on exactly this directory, or NULL. */
 const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const char *directory);
+/* INVALID: no store of ours is mounted on exactly this directory; names the mount that it lies in.
+ */
+int tool_mounts_fail(const struct tool_mounts *mounts, const char *directory,
+                     struct sfs_error *error);
 /* The mount that a look-up of `directory` reaches, which may be one over another: 1 and its place,
  * 0 if the kernel does not tell. Sends no request. */
 int tool_mounts_reached(const struct tool_mounts *mounts, const char *directory,

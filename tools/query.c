@@ -1,23 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /* storefs query: runs a query path and writes its result. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "storefs/bulk.h"
 #include "storefs/query.h"
 #include "tools/command.h"
+#include "tools/complete.h"
 #include "tools/exit.h"
 #include "tools/message.h"
 #include "tools/target.h"
 #include "tools/tree.h"
 
 #define CHUNK 65536
+#define COMPLETE 256
 
-static int query_store(struct sfs_storage *store, const struct sfs_query *query, enum sfs_sink sink,
-                       struct sfs_error *error)
+/* How keys are shown: as 'storefs ls' shows them. */
+struct style {
+    bool zero;    /* NUL after each key instead of a newline */
+    bool escaped; /* a terminal reads it */
+};
+
+/* False when standard output has failed. */
+static bool show_key(const struct style *style, struct sfs_bytes key)
+{
+    return tool_output_key(key, style->escaped) &&
+           tool_output(sfs_bytes(style->zero ? "" : "\n", 1));
+}
+
+static int show_keys(struct sfs_storage *store, const struct sfs_query *query,
+                     const struct style *style, struct sfs_error *error)
+{
+    struct sfs_cursor *cursor;
+    const struct sfs_record *record;
+    int result = sfs_query_keys(store, query, &cursor, error);
+    if (result)
+        return result;
+    while ((result = sfs_cursor_next(cursor, &record, error)) > 0)
+        if (!show_key(style, record->name))
+            break;
+    sfs_cursor_close(cursor);
+    return result < 0 ? result : 0;
+}
+
+static int show_text(struct sfs_storage *store, const struct sfs_query *query, enum sfs_sink sink,
+                     struct sfs_error *error)
 {
     struct sfs_text *text;
     char chunk[CHUNK];
@@ -39,7 +70,10 @@ static int find_result(const char *base, char *path, struct tool_place *ret_plac
                        struct sfs_error *error)
 {
     struct tool_place place = {.directory = -1};
-    int result = tool_tree_open(base, "query", &place.directory, error);
+    int result = tool_tree_keys_only(base)
+                     ? sfs_fail(error, SFS_E_UNSUPPORTED, "query",
+                                "%s is a mount of keys only, without queries", base)
+                     : tool_tree_open(base, "query", &place.directory, error);
     char *state = NULL;
     for (char *part = result ? NULL : strtok_r(path, "/", &state); !result && part;) {
         char *next = strtok_r(NULL, "/", &state);
@@ -64,25 +98,6 @@ static int find_result(const char *base, char *path, struct tool_place *ret_plac
     return result;
 }
 
-static int show_links(int descriptor, struct sfs_error *error)
-{
-    DIR *directory = fdopendir(dup(descriptor));
-    if (!directory)
-        return sfs_fail_errno(error, errno, "query", "cannot list the result");
-    const struct dirent *entry;
-    errno = 0;
-    while ((entry = readdir(directory)) != NULL) {
-        const char *name = entry->d_name;
-        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-            !(tool_output(sfs_string(name)) && tool_output(SFS_LITERAL("\n"))))
-            break;
-        errno = 0;
-    }
-    int failed = entry ? 0 : errno;
-    closedir(directory);
-    return failed ? sfs_fail_errno(error, failed, "query", "cannot list the result") : 0;
-}
-
 static int show_file(int descriptor, const struct tool_place *place, struct sfs_error *error)
 {
     char chunk[CHUNK];
@@ -96,9 +111,32 @@ static int show_file(int descriptor, const struct tool_place *place, struct sfs_
     return 0;
 }
 
+/* The keys in lines of values.ndjson. */
+static int show_lines(int descriptor, const struct tool_place *place, const struct style *style,
+                      struct sfs_error *error)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    struct sfs_buffer key = {0};
+    FILE *file = fdopen(dup(descriptor), "r");
+    int result = file ? 0 : tool_tree_fail(error, errno, place, "cannot read");
+    for (ssize_t size; !result && (size = getline(&line, &capacity, file)) > 0; key.size = 0) {
+        result = sfs_line_key(sfs_bytes(line, (size_t)size - 1), &key, error);
+        if (!result && !show_key(style, sfs_buffer_bytes(&key)))
+            break;
+    }
+    if (!result && file && ferror(file))
+        result = tool_tree_fail(error, errno, place, "cannot read");
+    sfs_buffer_free(&key);
+    free(line);
+    if (file)
+        fclose(file);
+    return result;
+}
+
 /* By the path that the query is printed as: none of its elements is longer than a file name. */
 static int query_mount(const char *base, const struct sfs_query *query, enum sfs_sink sink,
-                       struct sfs_error *error)
+                       const struct style *keys, struct sfs_error *error)
 {
     struct tool_place place;
     struct sfs_buffer path = {0};
@@ -113,31 +151,73 @@ static int query_mount(const char *base, const struct sfs_query *query, enum sfs
     int descriptor = openat(place.directory, place.name, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         result = tool_tree_fail(error, errno, &place, "cannot open");
-    else if (sink == SFS_SINK_KEYS)
-        result = show_links(descriptor, error);
     else
-        result = show_file(descriptor, &place, error);
+        result = keys ? show_lines(descriptor, &place, keys, error)
+                      : show_file(descriptor, &place, error);
     if (descriptor >= 0)
         close(descriptor);
     tool_place_free(&place);
     return result;
 }
 
-static int run_query(const struct tool_target *target, const char *path, struct sfs_error *error)
+/* A key can be longer than the name of a link to it: keys are read from values.ndjson, of values
+ * that hold nothing else. */
+static int query_mount_keys(const char *base, const struct sfs_query *query,
+                            const struct style *style, struct sfs_error *error)
+{
+    struct sfs_query *copy;
+    int result = sfs_query_copy(&copy, query, error);
+    if (result)
+        return result;
+    result = sfs_query_select(copy, SFS_LITERAL("@size"), error);
+    if (!result)
+        result = query_mount(base, copy, SFS_SINK_VALUES_NDJSON, style, error);
+    sfs_query_free(copy);
+    return result;
+}
+
+static int query_store(struct sfs_storage *store, const struct sfs_query *query, enum sfs_sink sink,
+                       const struct style *style, struct sfs_error *error)
+{
+    return sink == SFS_SINK_KEYS ? show_keys(store, query, style, error)
+                                 : show_text(store, query, sink, error);
+}
+
+/* The query that PATH is of the target: of a directory of keys, of a query. */
+static int add_path(const struct tool_target *target, const char *path, struct sfs_buffer *out,
+                    struct sfs_error *error)
+{
+    int result = tool_scope_stage(&target->scope, out, error);
+    if (!result && target->scope.kind == TOOL_SCOPE_QUERY)
+        result = sfs_buffer_add(out, sfs_buffer_bytes(&target->scope.text));
+    if (!result && out->size && *path)
+        result = sfs_buffer_byte(out, '/');
+    if (!result)
+        result = sfs_buffer_add(out, sfs_string(path));
+    return result == SFS_E_NO_MEMORY ? sfs_fail_memory(error, "query") : result;
+}
+
+static int run_query(const struct tool_target *target, struct sfs_bytes path, bool zero,
+                     struct sfs_error *error)
 {
     struct sfs_query *query;
     enum sfs_sink sink;
     const char *temporary = getenv("TMPDIR");
     struct sfs_query_options options = {.directory = temporary && *temporary ? temporary : NULL};
-    int result = sfs_query_parse(sfs_string(path), &query, &sink, error);
+    int result = sfs_query_parse(path, &query, &sink, error);
     if (result)
         return result;
     if (sink == SFS_SINK_NONE)
         sink = SFS_SINK_VALUES_NDJSON;
-    result = sfs_query_configure(query, &options, error);
+    const struct style style = {.zero = zero, .escaped = !zero && isatty(STDOUT_FILENO)};
+    if (zero && sink != SFS_SINK_KEYS)
+        result = sfs_fail(error, SFS_E_INVALID, "query", "-0 is for a path that ends in 'keys'");
     if (!result)
-        result = target->base ? query_mount(target->base, query, sink, error)
-                              : query_store(target->store, query, sink, error);
+        result = sfs_query_configure(query, &options, error);
+    if (!result)
+        result = !target->base           ? query_store(target->store, query, sink, &style, error)
+                 : sink == SFS_SINK_KEYS ? query_mount_keys(target->base, query, &style, error)
+                                         : query_mount(target->base, query, sink, NULL, error);
     sfs_query_free(query);
     return result;
 }
@@ -156,29 +236,42 @@ static int run(const struct tool_call *call)
     if (tool_given(call, 'g'))
         return show_grammar();
     if (call->count == 0) {
-        tool_say("arguments are missing; usage: storefs query TARGET [PATH]");
+        tool_say("arguments are missing; usage: storefs query TARGET [PATH] [-0]");
         return TOOL_USAGE;
     }
-    int result = tool_target_open(&target, call->words[0], SFS_OPEN_READ_ONLY, &error);
+    struct sfs_buffer path = {0};
+    int result = tool_target_open(&target, call->words[0], TOOL_TAKES_KEYS | TOOL_TAKES_QUERY,
+                                  SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);
-    result = run_query(&target, call->count == 2 ? call->words[1] : "", &error);
+    result = add_path(&target, call->count == 2 ? call->words[1] : "", &path, &error);
+    if (!result && tool_given(call, COMPLETE))
+        result = sfs_buffer_text(&path) ? sfs_fail_memory(&error, "query")
+                                        : tool_complete(&target, path.data, &error);
+    else if (!result)
+        result = run_query(&target, sfs_buffer_bytes(&path), tool_given(call, '0'), &error);
+    sfs_buffer_free(&path);
     int exit_code = result ? tool_fail(result, &error) : tool_output_end();
     return tool_target_close(&target, exit_code);
 }
 
 static const struct tool_option options[] = {
+    {'0', "null", NULL, "end each key with NUL, escape nothing", false},
+    {COMPLETE, "complete", NULL, "list what can be the last part of PATH, for shells", false},
     {'g', "grammar", NULL, "list what a query path is made of", false},
     {0},
 };
 
 const struct tool_command tool_query_command = {
     .name = "query",
-    .usage = "TARGET [PATH] | --grammar",
+    .usage = "TARGET [PATH] [-0] | --grammar",
     .summary = "Run a query and write its result",
     .details =
         "PATH is a list of stages and a form of the result, as below query/ in a mount:\n"
-        "by/type/country/order/name/limit/3/values.json. Without a form it is values.ndjson.\n",
+        "by/type/country/order/name/limit/3/values.json. The form is values.ndjson unless given.\n"
+        "TARGET is a store's URI, a mount, or a path in one: below keys/ it limits the query to\n"
+        "these keys, below query/ it is a query, which PATH continues. 'keys' prints keys as\n"
+        "'storefs ls' does.\n",
     .options = options,
     .words_min = 0,
     .words_max = 2,

@@ -9,6 +9,8 @@
 #include "tools/target.h"
 #include "tools/tree.h"
 
+#define ALL 256
+
 static int add_deletes(struct sfs_batch *batch, const struct tool_call *call,
                        struct sfs_error *error)
 {
@@ -35,6 +37,18 @@ static int add_range(struct sfs_batch *batch, const char *prefix, struct sfs_err
     return result;
 }
 
+static int no_key(const char *prefix, struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_NOT_FOUND, "rm", "no key begins with '%s'", prefix);
+}
+
+/* NULL: none. --all alone is -r ''. */
+static const char *removed_prefix(const struct tool_call *call)
+{
+    const char *prefix = tool_value(call, 'r');
+    return prefix || !tool_given(call, ALL) ? prefix : "";
+}
+
 /* Whether anything begins with the prefix. */
 static int check_range(struct sfs_storage *store, const char *prefix, struct sfs_error *error)
 {
@@ -47,14 +61,14 @@ static int check_range(struct sfs_storage *store, const char *prefix, struct sfs
     sfs_cursor_close(cursor);
     if (result != 0)
         return result < 0 ? result : 0;
-    return sfs_fail(error, SFS_E_NOT_FOUND, "rm", "no key begins with '%s'", prefix);
+    return no_key(prefix, error);
 }
 
 static int remove_from_store(struct sfs_storage *store, const struct tool_call *call,
                              struct sfs_error *error)
 {
     struct sfs_batch *batch;
-    const char *prefix = tool_value(call, 'r');
+    const char *prefix = removed_prefix(call);
     int result = prefix && !tool_given(call, 'f') ? check_range(store, prefix, error) : 0;
     if (!result)
         result = sfs_batch_new(&batch, error);
@@ -84,63 +98,92 @@ static int remove_key(const char *base, struct sfs_bytes key, bool must_exist,
     return result;
 }
 
-static int remove_below(const char *base, const char *prefix, bool must_exist,
+static int remove_below(const struct tool_target *target, const char *text, bool must_exist,
                         struct sfs_error *error)
 {
-    struct tool_list list;
-    int result = tool_tree_list(base, sfs_string(prefix), false, &list, error);
-    if (result)
-        return result;
-    if (must_exist && !list.count)
-        result = sfs_fail(error, SFS_E_NOT_FOUND, "rm", "no key begins with '%s'", prefix);
-    for (size_t i = 0; !result && i < list.count; i++)
-        result = remove_key(base, sfs_bytes(list.items[i].key, list.items[i].size), false, error);
+    struct tool_list list = {0};
+    struct sfs_bytes prefix;
+    size_t found = 0;
+    int result = tool_scope_prefix(&target->scope, sfs_string(text), &prefix)
+                     ? tool_tree_list(target->base, prefix, false, &list, error)
+                     : 0;
+    for (size_t i = 0; !result && i < list.count; i++) {
+        struct sfs_bytes key = sfs_bytes(list.items[i].key, list.items[i].size);
+        if (tool_scope_has(&target->scope, key)) {
+            result = remove_key(target->base, key, false, error);
+            found++;
+        }
+    }
     tool_list_free(&list);
+    if (!result && must_exist && !found)
+        return no_key(text, error);
     return result;
 }
 
-static int remove_from_mount(const char *base, const struct tool_call *call,
+static int remove_from_mount(const struct tool_target *target, const struct tool_call *call,
                              struct sfs_error *error)
 {
     bool must_exist = !tool_given(call, 'f');
-    const char *prefix = tool_value(call, 'r');
+    const char *prefix = removed_prefix(call);
     int result = 0;
     for (int i = 1; !result && i < call->count; i++)
-        result = remove_key(base, sfs_string(call->words[i]), must_exist, error);
+        result = tool_target_check(target, sfs_string(call->words[i]), error);
+    for (int i = 1; !result && i < call->count; i++)
+        result = remove_key(target->base, sfs_string(call->words[i]), must_exist, error);
     if (!result && prefix)
-        result = remove_below(base, prefix, must_exist, error);
+        result = remove_below(target, prefix, must_exist, error);
+    else if (!result && call->count == 1)
+        result = remove_key(target->base, sfs_buffer_bytes(&target->scope.text), must_exist, error);
     return result;
+}
+
+/* Whether the call says what is to go: nothing but a key's own file says it alone, and a whole
+ * store wants to be named twice. */
+static bool is_call(const struct tool_call *call, const struct tool_target *target)
+{
+    const char *prefix = removed_prefix(call);
+    if (call->count == 1 && !prefix && target->scope.kind == TOOL_SCOPE_BELOW)
+        tool_say("%s is a directory: -r '' removes every key in it", call->words[0]);
+    else if (call->count == 1 && !prefix && target->scope.kind == TOOL_SCOPE_STORE)
+        tool_say("neither a key nor -r PREFIX is given");
+    else if (prefix && !*prefix && target->scope.kind == TOOL_SCOPE_STORE && !tool_given(call, ALL))
+        tool_say("-r '' removes every key of %s: say --all if that is meant", call->words[0]);
+    else
+        return true;
+    return false;
 }
 
 static int run(const struct tool_call *call)
 {
     struct tool_target target;
     struct sfs_error error = {0};
-    if (call->count == 1 && !tool_given(call, 'r')) {
-        tool_say("neither a key nor -r PREFIX is given");
-        return TOOL_USAGE;
-    }
-    int result = tool_target_open(&target, call->words[0], 0, &error);
+    int result = tool_target_open(&target, call->words[0], TOOL_TAKES_KEYS, 0, &error);
     if (result)
         return tool_fail(result, &error);
-    result = target.base ? remove_from_mount(target.base, call, &error)
+    if (!is_call(call, &target))
+        return tool_target_close(&target, TOOL_USAGE);
+    result = target.base ? remove_from_mount(&target, call, &error)
                          : remove_from_store(target.store, call, &error);
     return tool_target_close(&target, result ? tool_fail(result, &error) : TOOL_OK);
 }
 
 static const struct tool_option options[] = {
-    {'r', "prefix", "PREFIX", "remove every key that begins with PREFIX ('' for all)", false},
-    {'f', "force", NULL, "what is not there is no failure", false},
+    {'r', "prefix", "PREFIX", "remove every key that begins with PREFIX", false},
+    {ALL, "all", NULL, "remove every key of TARGET", false},
+    {'f', "force", NULL, "ignore keys that do not exist", false},
     {0},
 };
 
 const struct tool_command tool_rm_command = {
     .name = "rm",
-    .usage = "TARGET [KEY…] [-r PREFIX] [-f]",
+    .usage = "TARGET [KEY…] [-r PREFIX | --all] [-f]",
     .summary = "Remove keys",
     .details =
-        "In a store named by its URI all go or none does. In a mount they go one after another;\n"
-        "'storefs exec --tx' makes that one step too.\n",
+        "TARGET is a store's URI, a mount, or a path below its keys/: a directory limits the\n"
+        "command to the keys in it, a key's own file to that key, which then need not be named\n"
+        "again. Keys and PREFIX are written in full. -r '' of a whole store needs --all.\n"
+        "In a store named by its URI all keys are removed or none. In a mount they are removed\n"
+        "one after another; 'storefs exec --tx' makes that one step too.\n",
     .options = options,
     .words_min = 1,
     .words_max = -1,

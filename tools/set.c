@@ -151,9 +151,13 @@ static int run(const struct tool_call *call)
     struct sfs_bytes key = sfs_string(call->words[1]);
     const char *value =
         call->count == 3 && strcmp(call->words[2], "-") != 0 ? call->words[2] : NULL;
-    int result = tool_target_open(&target, call->words[0], SFS_OPEN_CREATE, &error);
+    int result =
+        tool_target_open(&target, call->words[0], TOOL_TAKES_KEYS, SFS_OPEN_CREATE, &error);
     if (result)
         return tool_fail(result, &error);
+    result = tool_target_check(&target, key, &error);
+    if (result)
+        return tool_target_close(&target, tool_fail(result, &error));
     if (target.base)
         result = set_in_mount(target.base, key, value, &error);
     else if (value)
@@ -171,8 +175,10 @@ const struct tool_command tool_set_command = {
     .summary = "Set a key's value, from the argument or from standard input",
     .details =
         "Without VALUE, or where it is '-', the value is what comes on standard input, byte for\n"
-        "byte; an input that breaks off changes nothing. A VALUE that begins with '-' goes\n"
-        "behind '--'. TARGET is a store's URI (made if there is none) or any path in a mount.\n",
+        "byte; if the input is cut short nothing is changed. Put '--' before a VALUE that\n"
+        "begins with '-'. TARGET is a store's URI (made if there is none), a mount, or a path below "
+        "its\n"
+        "keys/, which KEY must lie in.\n",
     .options = options,
     .words_min = 2,
     .words_max = 3,

@@ -2,6 +2,7 @@
 /* storefs status: which stores are mounted where, and whether the mounts answer. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/command.h"
 #include "tools/exit.h"
@@ -50,7 +51,7 @@ static bool show_json(const struct tool_mount *mount, enum tool_probe state, cha
     fputs("{\"directory\":", stdout);
     put_json_string(mount->directory);
     fputs(",\"store\":", stdout);
-    put_json_string(mount->source);
+    put_json_string(mount->store);
     printf(",\"read_only\":%s,\"state\":\"%s\",\"files\":[", mount->read_only ? "true" : "false",
            states[state]);
     bool lost = show_files(files, true);
@@ -62,7 +63,7 @@ static bool show_text(const struct tool_mount *mount, enum tool_probe state, cha
 {
     tool_output_key(sfs_string(mount->directory), true);
     fputs("  ", stdout);
-    tool_output_key(sfs_string(mount->source), true);
+    tool_output_key(sfs_string(mount->store), true);
     printf("  %s  %s\n", mount->read_only ? "read-only" : "read-write", states[state]);
     if (state == TOOL_ALIVE)
         return show_files(files, false);
@@ -72,7 +73,8 @@ static bool show_text(const struct tool_mount *mount, enum tool_probe state, cha
     return false;
 }
 
-/* How many there are; *ret_ill counts those that are not alive, or have lost a file. */
+/* How many there are; *ret_ill counts those that are not alive, or have lost a file, but among all
+ * mounts only the user's own. */
 static size_t show_all(const struct tool_mounts *mounts, const char *directory, bool json,
                        size_t *ret_ill)
 {
@@ -87,7 +89,8 @@ static size_t show_all(const struct tool_mounts *mounts, const char *directory, 
         if (state == TOOL_ALIVE)
             tool_mount_files(mount->directory, PROBE_MS, files);
         bool lost = (json ? show_json : show_text)(mount, state, files);
-        ill += lost || state != TOOL_ALIVE;
+        if (directory || mount->user == geteuid())
+            ill += lost || state != TOOL_ALIVE;
         count++;
     }
     *ret_ill = ill;
@@ -103,12 +106,14 @@ static int show(const char *directory, bool json)
         return tool_fail(result, &error);
     size_t ill;
     size_t count = show_all(&mounts, directory, json, &ill);
+    if (directory && !count)
+        (void)tool_mounts_fail(&mounts, directory, &error);
     tool_mounts_free(&mounts);
     int exit_code = tool_output_end();
     if (exit_code)
         return exit_code;
     if (directory && !count) {
-        tool_say("no store is mounted at %s", directory);
+        tool_say("%s", error.message);
         return TOOL_FALSE;
     }
     if (!count && !json)
@@ -141,7 +146,8 @@ const struct tool_command tool_status_command = {
         "Each line: directory, store, read-write or read-only, and alive, dead (its process was\n"
         "killed) or silent (no answer in two seconds); then what is wrong with the store's own "
         "files,\n"
-        "such as one that was removed. Exit code 1 if one is not alive, or has lost a file.\n",
+        "such as one that was removed. Exit code 1 if one of yours is not alive, or has\n"
+        "lost a file.\n",
     .options = options,
     .words_min = 0,
     .words_max = 1,

@@ -3,6 +3,7 @@
 #include "tools/target.h"
 
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,30 +21,65 @@ static size_t scheme_size(const char *text)
     return text[0] >= 'a' && text[0] <= 'z' && text[size] == ':' ? size + 1 : 0;
 }
 
+/* A path without "..", links and double slashes in its directories, so that a store has one name. A path
+ * with escapes, or in a directory that is not there, stays as it is. NO_MEMORY. */
+static int add_path(struct sfs_buffer *out, const char *path)
+{
+    size_t size = strcspn(path, "?");
+    const char *slash = memrchr(path, '/', size);
+    char *directory = slash && slash[1] && slash + 1 < path + size && !memchr(path, '%', size)
+                          ? strndup(path, (size_t)(slash - path) + 1)
+                          : NULL;
+    char *real = directory ? realpath(directory, NULL) : NULL;
+    bool plain = real && !strpbrk(real, "%?");
+    int result = plain ? sfs_buffer_printf(out, "%s%s", real[1] ? real : "", slash)
+                       : sfs_buffer_printf(out, "%s", path);
+    free(real);
+    free(directory);
+    return result;
+}
+
+/* With a scheme, and the path as add_path() has it. */
+static int make_canonical(struct sfs_buffer *uri, struct sfs_error *error)
+{
+    struct sfs_buffer out = {0};
+    size_t scheme = scheme_size(uri->data);
+    int result = scheme ? sfs_buffer_append(&out, uri->data, scheme)
+                        : sfs_buffer_printf(&out, "sqlite:");
+    if (!result)
+        result = add_path(&out, uri->data + scheme);
+    if (!result)
+        result = sfs_buffer_text(&out);
+    sfs_buffer_free(uri);
+    *uri = out;
+    return result ? sfs_fail_memory(error, "uri") : 0;
+}
+
 int tool_uri_absolute(const char *uri, char **ret_uri, struct sfs_error *error)
 {
     size_t scheme = scheme_size(uri);
     const char *path = uri + scheme;
-    bool relative = *path && *path != '/' && *path != '?';
-    if (!relative || (scheme && strncmp(uri, "memory:", scheme) == 0)) {
-        *ret_uri = strdup(uri);
-        return *ret_uri ? 0 : sfs_fail_memory(error, "uri");
-    }
+    bool in_memory = scheme && strncmp(uri, "memory:", scheme) == 0;
+    bool relative = !in_memory && *path && *path != '/' && *path != '?';
     struct sfs_buffer out = {0};
-    char *directory = get_current_dir_name();
-    int result = directory ? sfs_buffer_append(&out, uri, scheme) : SFS_E_NO_MEMORY;
-    for (const char *at = directory; !result && *at; at++)
+    char *directory = relative ? get_current_dir_name() : NULL;
+    int result = relative && !directory ? SFS_E_NO_MEMORY : sfs_buffer_append(&out, uri, scheme);
+    for (const char *at = directory; !result && at && *at; at++)
         result = *at == '%' || *at == '?'
                      ? sfs_buffer_printf(&out, "%%%02X", (unsigned)(unsigned char)*at)
                      : sfs_buffer_byte(&out, *at);
     if (!result)
-        result = sfs_buffer_printf(&out, "%s%s", directory[1] ? "/" : "", path);
+        result = sfs_buffer_printf(&out, "%s%s", directory && directory[1] ? "/" : "", path);
     free(directory);
     if (!result)
         result = sfs_buffer_text(&out);
+    if (result)
+        result = sfs_fail_memory(error, "uri");
+    else if (!in_memory && *path)
+        result = make_canonical(&out, error);
     if (result) {
         sfs_buffer_free(&out);
-        return sfs_fail_memory(error, "uri");
+        return result;
     }
     *ret_uri = out.data;
     return 0;
@@ -61,11 +97,20 @@ static size_t transaction_size(const char *below)
 
 /* Where in a mount of ours a target lies. */
 struct place {
-    char *base; /* the mount, or a transaction's directory; the caller frees it */
-    char *uri;  /* of the store; the caller frees it */
-    bool inside;
+    char *base; /* the mount, or a transaction's directory */
+    char *uri;  /* of the store */
+    struct tool_scope scope;
+    bool inside; /* of a transaction */
     bool read_only;
 };
+
+static void place_free(struct place *place)
+{
+    free(place->base);
+    free(place->uri);
+    tool_scope_free(&place->scope);
+    *place = (struct place){0};
+}
 
 /* 1 and the place if the path lies in a mount of ours, 0 if not. */
 static int find_mount(const char *path, struct place *ret_place, struct sfs_error *error)
@@ -88,39 +133,66 @@ static int find_mount(const char *path, struct place *ret_place, struct sfs_erro
     return result;
 }
 
-/* A path that is not there is a store to be made, but not in a mount. */
-static int detect_missing(const char *text, struct sfs_error *error)
+static char *join(char *parent, const char *name)
 {
-    struct place place = {0};
     char *path = NULL;
-    char *parent = strdup(text);
-    if (!parent)
-        return sfs_fail_memory(error, "target");
-    int result =
-        tool_path_absolute(dirname(parent), &path, NULL) ? 0 : find_mount(path, &place, error);
-    if (result > 0)
-        result = sfs_fail(error, SFS_E_NOT_FOUND, "target", "there is no %s in the mount of %s",
-                          text, place.uri);
-    free(place.base);
-    free(place.uri);
-    free(path);
+    if (parent && asprintf(&path, "%s/%s", parent[1] ? parent : "", name) < 0)
+        path = NULL;
     free(parent);
+    return path;
+}
+
+/* The absolute form of a path; a part that cannot be looked up (a new store, a query that is wrong,
+ * a dead mount) is taken as it is. NULL: no memory. */
+static char *resolve(const char *text, bool follow)
+{
+    struct stat status;
+    char *path = follow || lstat(text, &status) < 0 || !S_ISLNK(status.st_mode)
+                     ? realpath(text, NULL)
+                     : NULL;
+    if (path || strcmp(text, "/") == 0 || strcmp(text, ".") == 0)
+        return path ? path : strdup(text);
+    char *parent = strdup(text);
+    char *name = strdup(text);
+    if (parent && name)
+        path = join(resolve(dirname(parent), true), basename(name));
+    free(parent);
+    free(name);
+    return path;
+}
+
+/* A symbolic link in keys/ stands for itself, any other for what it leads to. */
+static int resolve_target(const char *text, char **ret_path, struct place *ret_place,
+                          struct sfs_error *error)
+{
+    char *path = NULL;
+    int result = 0;
+    for (int follow = 0; follow <= 1 && result >= 0; follow++) {
+        free(path);
+        place_free(ret_place);
+        path = resolve(text, follow);
+        result = path ? find_mount(path, ret_place, error) : sfs_fail_memory(error, "target");
+        if (result > 0 && strncmp(path + strlen(ret_place->base), "/keys/", 6) == 0)
+            break;
+    }
+    *ret_path = path;
     return result;
 }
 
-/* As find_mount, for text that may be a URI. A directory that is no mount of ours is INVALID. */
-static int detect(const char *text, struct place *ret_place, struct sfs_error *error)
+int tool_uri_check(const char *text, struct sfs_error *error)
 {
-    char *path;
+    struct place place = {0};
+    char *path = NULL;
     if (!*text || scheme_size(text))
         return 0;
-    if (tool_path_absolute(text, &path, NULL))
-        return detect_missing(text, error);
-    int result = find_mount(path, ret_place, error);
-    struct stat status;
-    if (result == 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-        result = sfs_fail(error, SFS_E_INVALID, "target",
-                          "%s is a directory in which no store is mounted", path);
+    int result = resolve_target(text, &path, &place, error);
+    if (result > 0)
+        result =
+            sfs_fail(error, SFS_E_INVALID, "target",
+                     "%s lies in the mount at %s, and is not a store: a directory of keys can be "
+                     "mounted as dir:%s",
+                     text, place.base, path);
+    place_free(&place);
     free(path);
     return result;
 }
@@ -141,24 +213,88 @@ static int check_alive(const char *base, struct sfs_error *error)
     return 0;
 }
 
-int tool_target_open(struct tool_target *ret_target, const char *text, unsigned flags,
-                     struct sfs_error *error)
+/* 1 and the place for a path in a mount of ours, 0 for a URI. A directory that is no mount of ours
+ * is INVALID. */
+static int detect(const char *text, struct place *ret_place, struct sfs_error *error)
+{
+    char *path = NULL;
+    struct stat status;
+    if (!*text || scheme_size(text))
+        return 0;
+    int result = resolve_target(text, &path, ret_place, error);
+    if (result == 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        result = sfs_fail(error, SFS_E_INVALID, "target",
+                          "%s is a directory in which no store is mounted", path);
+    if (result > 0)
+        result = check_alive(ret_place->base, error);
+    if (result == 0 && ret_place->base) {
+        result = tool_scope_read(&ret_place->scope, ret_place->base, path, error);
+        if (result == SFS_E_NOT_FOUND)
+            result = sfs_fail(error, result, "target", "there is no %s in the mount of %s", text,
+                              ret_place->uri);
+        result = result ? result : 1;
+    }
+    free(path);
+    if (result < 0)
+        place_free(ret_place);
+    return result;
+}
+
+/* INVALID for a place that the command does not take. */
+static int check_scope(const struct place *place, const char *text, unsigned takes,
+                       struct sfs_error *error)
+{
+    const char *sentence = NULL;
+    switch (place->scope.kind) {
+    case TOOL_SCOPE_STORE:
+        break;
+    case TOOL_SCOPE_BELOW:
+    case TOOL_SCOPE_KEY:
+        if (!(takes & TOOL_TAKES_KEYS))
+            sentence = "%s is a part of the store, and this works on the whole of it: name %s";
+        break;
+    case TOOL_SCOPE_QUERY:
+        if (!(takes & TOOL_TAKES_QUERY))
+            sentence = "%s is a query, which 'storefs query' runs: for the store's keys name %s";
+        break;
+    case TOOL_SCOPE_OTHER:
+        sentence = "%s names neither keys nor a query: for the whole store name %s";
+        break;
+    }
+    return sentence ? sfs_fail(error, SFS_E_INVALID, "target", sentence, text, place->base) : 0;
+}
+
+/* Opens a store by its URI. What would be written to one that ends with this process is lost. */
+static int open_uri(struct sfs_storage **ret_store, const char *uri, unsigned flags,
+                    struct sfs_error *error)
+{
+    if (flags & SFS_OPEN_CREATE && strncmp(uri, "memory:", 7) == 0 && !strstr(uri, "snapshot="))
+        return sfs_fail(error, SFS_E_INVALID, "target",
+                        "'%s' would end with this command: mount it, or name a file with "
+                        "memory:?snapshot=PATH",
+                        uri);
+    return sfs_open(ret_store, uri, flags, error);
+}
+
+int tool_target_open(struct tool_target *ret_target, const char *text, unsigned takes,
+                     unsigned flags, struct sfs_error *error)
 {
     struct place place = {0};
+    struct tool_target target = {0};
     int result = detect(text, &place, error);
-    struct tool_target target = {.base = place.base, .uri = place.uri};
-    if (result > 0) {
-        result = check_alive(target.base, error);
-    } else if (result == 0) {
-        target.uri = strdup(text);
-        result = target.uri ? sfs_open(&target.store, text, flags, error)
-                            : sfs_fail_memory(error, "target");
-    }
+    if (result > 0)
+        result = check_scope(&place, text, takes, error);
+    else if (result == 0 && !(place.uri = strdup(text)))
+        result = sfs_fail_memory(error, "target");
+    else if (result == 0)
+        result = open_uri(&target.store, text, flags, error);
     if (result) {
-        free(target.base);
-        free(target.uri);
+        place_free(&place);
         return result;
     }
+    target.base = place.base;
+    target.uri = place.uri;
+    target.scope = place.scope;
     *ret_target = target;
     return 0;
 }
@@ -167,18 +303,34 @@ int tool_mount_target(struct tool_target *ret_target, const char *text, struct s
 {
     struct place place = {0};
     int result = detect(text, &place, error);
-    struct tool_target target = {.base = place.base, .uri = place.uri};
     if (result == 0)
         result = sfs_fail(error, SFS_E_INVALID, "target", "no store is mounted at %s", text);
     else if (result > 0)
-        result = check_alive(target.base, error);
+        result = check_scope(&place, text, 0, error);
     if (result) {
-        free(target.base);
-        free(target.uri);
+        place_free(&place);
         return result;
     }
-    *ret_target = target;
+    *ret_target = (struct tool_target){.base = place.base, .uri = place.uri, .scope = place.scope};
     return 0;
+}
+
+int tool_target_check(const struct tool_target *target, struct sfs_bytes key,
+                      struct sfs_error *error)
+{
+    char shown[200];
+    char limit[200];
+    struct sfs_bytes text = sfs_buffer_bytes(&target->scope.text);
+    if (tool_scope_has(&target->scope, key))
+        return 0;
+    return sfs_fail(
+        error, SFS_E_INVALID, "target",
+        target->scope.kind == TOOL_SCOPE_KEY
+            ? "the target is the key '%s' alone, not '%s': for other keys name %s"
+            : "the target is the keys that begin with '%s', and '%s' does not: keys are "
+              "named in full; for others name %s",
+        sfs_name_show(text, limit, sizeof limit), sfs_name_show(key, shown, sizeof shown),
+        target->base);
 }
 
 int tool_target_close(struct tool_target *target, int exit_code)
@@ -186,13 +338,9 @@ int tool_target_close(struct tool_target *target, int exit_code)
     exit_code = tool_store_close(target->store, exit_code);
     free(target->base);
     free(target->uri);
+    tool_scope_free(&target->scope);
     *target = (struct tool_target){0};
     return exit_code;
-}
-
-const char *tool_target_name(const struct tool_target *target)
-{
-    return target->base ? target->base : target->uri;
 }
 
 /* A mounted store for a second process, which opens by name what the mount may have under another
@@ -228,24 +376,36 @@ static int open_beside(struct sfs_storage **ret_store, const struct place *place
     return 0;
 }
 
-int tool_store_open(struct sfs_storage **ret_store, const char *text, unsigned flags,
-                    struct sfs_error *error)
+static int open_mounted(struct sfs_storage **ret_store, const struct place *place, unsigned flags,
+                        struct sfs_error *error)
+{
+    if (place->inside)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "target",
+                        "%s is a transaction: this works on a whole store", place->base);
+    if (place->read_only && !(flags & (SFS_OPEN_READ_ONLY | SFS_OPEN_SALVAGE)))
+        return sfs_fail(error, SFS_E_READ_ONLY, "target",
+                        "%s is mounted read-only: to change the store, name it by its URI, %s",
+                        place->base, place->uri);
+    return open_beside(ret_store, place, flags, error);
+}
+
+int tool_store_open(struct sfs_storage **ret_store, struct tool_scope *ret_scope, const char *text,
+                    unsigned flags, struct sfs_error *error)
 {
     struct place place = {0};
     int result = detect(text, &place, error);
     if (result == 0)
-        result = sfs_open(ret_store, text, flags, error);
-    else if (result > 0 && place.inside)
-        result = sfs_fail(error, SFS_E_UNSUPPORTED, "target",
-                          "%s is a transaction: this works on a whole store", place.base);
-    else if (result > 0 && place.read_only && !(flags & SFS_OPEN_READ_ONLY))
-        result = sfs_fail(error, SFS_E_READ_ONLY, "target",
-                          "%s is mounted read-only: to change the store, name it by its URI, %s",
-                          place.base, place.uri);
-    else if (result > 0)
-        result = open_beside(ret_store, &place, flags, error);
-    free(place.base);
-    free(place.uri);
+        result = open_uri(ret_store, text, flags, error);
+    else if (result > 0) {
+        result = check_scope(&place, text, ret_scope ? TOOL_TAKES_KEYS : 0, error);
+        if (!result)
+            result = open_mounted(ret_store, &place, flags, error);
+    }
+    if (!result && ret_scope) {
+        *ret_scope = place.scope;
+        place.scope = (struct tool_scope){0};
+    }
+    place_free(&place);
     return result;
 }
 

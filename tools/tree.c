@@ -28,6 +28,25 @@ int tool_tree_open(const char *base, const char *path, int *ret_directory, struc
     return 0;
 }
 
+bool tool_tree_keys_only(const char *base)
+{
+    static const char *const files[] = {"admin/stats.json",
+                                        "savepoints"}; /* of mount, transaction */
+    struct stat status;
+    int root = open(base, OPEN_DIRECTORY);
+    bool found = root < 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && !found; i++)
+        found = fstatat(root, files[i], &status, 0) == 0;
+    if (root >= 0)
+        close(root);
+    return !found;
+}
+
+int tool_tree_open_keys(const char *base, int *ret_directory, struct sfs_error *error)
+{
+    return tool_tree_open(base, tool_tree_keys_only(base) ? "." : "keys", ret_directory, error);
+}
+
 void tool_place_free(struct tool_place *place)
 {
     if (place->directory >= 0)
@@ -62,14 +81,17 @@ static int step(int *directory, const char *name, bool make)
     return 0;
 }
 
-/* Walks along all parts but the last; `path` is cut up. Returns an errno. */
+/* Walks along all parts but the last; `path` is cut up. Returns an errno; place->name is then the part
+ * that could not be entered. */
 static int walk(char *path, bool make, struct tool_place *place)
 {
     for (char *slash; (slash = strchr(path, '/')) != NULL; path = slash + 1) {
         *slash = '\0';
         int system_errno = step(&place->directory, path, make);
-        if (system_errno)
+        if (system_errno) {
+            place->name = strdup(path);
             return system_errno;
+        }
     }
     place->name = strdup(path);
     return place->name ? 0 : ENOMEM;
@@ -82,26 +104,38 @@ static int not_found(struct sfs_error *error, struct sfs_bytes key, const char *
                     sfs_name_show(key, shown, sizeof shown), base);
 }
 
+/* No directory can be where a file is, though a store can have both keys. */
+static int fail_walk(struct sfs_error *error, int system_errno, struct sfs_bytes key,
+                     const struct tool_place *place, const char *base)
+{
+    char shown[200];
+    sfs_name_show(key, shown, sizeof shown);
+    if (place->name && (system_errno == ENOTDIR || system_errno == ELOOP))
+        return sfs_fail(error, SFS_E_NOT_DIRECTORY, "mount",
+                        "there is a file where '%s' needs the directory '%s' in %s: unmount, or name "
+                        "the store by its URI, where both can be",
+                        shown, place->name, base);
+    return sfs_fail_errno(error, system_errno, "mount", "no way to key '%s' in %s", shown, base);
+}
+
 static int go(const char *base, struct sfs_bytes key, bool own_value, bool make,
               struct tool_place *ret_place, struct sfs_error *error)
 {
     struct sfs_buffer path = {0};
     struct tool_place place = {.directory = -1};
-    char shown[200];
     int result = sfs_key_check(key, error);
     if (!result)
         result = sfs_path_from_key(key, own_value, &path, error);
     if (!result && sfs_buffer_text(&path))
         result = sfs_fail_memory(error, "mount");
     if (!result)
-        result = tool_tree_open(base, "keys", &place.directory, error);
+        result = tool_tree_open_keys(base, &place.directory, error);
     int system_errno = result ? 0 : walk(path.data, make, &place);
     sfs_buffer_free(&path);
     if (!make && (system_errno == ENOENT || system_errno == ENOTDIR || system_errno == ELOOP))
         result = not_found(error, key, base);
     else if (system_errno)
-        result = sfs_fail_errno(error, system_errno, "mount", "no way to key '%s' in %s",
-                                sfs_name_show(key, shown, sizeof shown), base);
+        result = fail_walk(error, system_errno, key, &place, base);
     if (result)
         tool_place_free(&place);
     else

@@ -16,6 +16,11 @@ struct tool_place {
 /* Opens a directory of a mount, "keys" or "query/by/type". */
 int tool_tree_open(const char *base, const char *path, int *ret_directory, struct sfs_error *error);
 
+/* Opens the directory of the keys: BASE/keys, or BASE itself of a mount of keys only. */
+int tool_tree_open_keys(const char *base, int *ret_directory, struct sfs_error *error);
+/* Whether the mount at `base` shows keys and nothing else ("-o keys-only"). */
+bool tool_tree_keys_only(const char *base);
+
 /* Finds the file that holds a key's value; NOT_FOUND. */
 int tool_tree_find(const char *base, struct sfs_bytes key, struct tool_place *ret_place,
                    struct sfs_error *error);

@@ -69,7 +69,7 @@ static void say_unmounted(const struct tool_mount *mount)
     if (strncmp(mount->source, "memory:", 7) == 0 && !strstr(mount->source, "snapshot="))
         printf("unmounted %s; what was in it, in memory, is gone\n", mount->directory);
     else
-        printf("unmounted %s; everything is in %s\n", mount->directory, mount->source);
+        printf("unmounted %s; everything is in %s\n", mount->directory, mount->store);
 }
 
 /* --- what only the mount can do --- */
@@ -150,7 +150,7 @@ static void say_syncing(void *context)
     char name[64];
     tool_say(
         "waiting until %s has written everything to %s; ^C leaves %s mounted, --lazy detaches it",
-        name_daemon(sync->job, name), sync->job->mount->source, sync->job->mount->directory);
+        name_daemon(sync->job, name), sync->job->mount->store, sync->job->mount->directory);
 }
 
 /* How long it may take: what does not depend on it does not wait. */
@@ -164,7 +164,7 @@ static int fail_slow(const struct job *job, struct sfs_error *error)
     char name[64];
     return sfs_fail(error, SFS_E_TIMED_OUT, "unmount",
                     "cannot sync %s: %s does not answer, waiting for the disk of %s perhaps",
-                    job->mount->directory, name_daemon(job, name), job->mount->source);
+                    job->mount->directory, name_daemon(job, name), job->mount->store);
 }
 
 static int sync_store(struct job *job, int *ret_transactions, struct sfs_error *error)
@@ -196,7 +196,7 @@ static void say_ending(void *context)
     const struct job *job = context;
     char name[64];
     tool_say("waiting until %s has ended, which still writes %s: do not cut the power before that",
-             name_daemon(job, name), job->mount->source);
+             name_daemon(job, name), job->mount->store);
 }
 
 /* Appends where else the mount is: nothing if it is nowhere. */
@@ -223,7 +223,7 @@ static bool say_elsewhere(const struct job *job)
         tool_say(
             "%s is unmounted here and everything is in %s, but it is still mounted %s: %s serves "
             "that until it ends%s",
-            job->mount->directory, job->mount->source, places.data, name_daemon(job, name), cure);
+            job->mount->directory, job->mount->store, places.data, name_daemon(job, name), cure);
     sfs_buffer_free(&places);
     return found;
 }
@@ -245,7 +245,7 @@ static int await_end(struct job *job, struct sfs_error *error)
         error, SFS_E_TIMED_OUT, "unmount",
         "%s is unmounted, but %s has not ended: do not cut the power before it has, as %s "
         "may not be written",
-        job->mount->directory, name_daemon(job, name), job->mount->source);
+        job->mount->directory, name_daemon(job, name), job->mount->store);
 }
 
 /* Ends the process after the mount was detached: everywhere it is mounted, it is dead. */
@@ -273,7 +273,7 @@ static int end_process(struct job *job, struct sfs_error *error)
         error, SFS_E_TIMED_OUT, "unmount",
         "%s is detached, but %s cannot be killed: it waits in the kernel, for the disk of "
         "%s perhaps",
-        job->mount->directory, name, job->mount->source);
+        job->mount->directory, name, job->mount->store);
 }
 
 /* --- unmounting --- */
@@ -313,7 +313,7 @@ static int finish(struct job *job, int transactions, struct sfs_error *error)
         tool_say("open transactions were rolled back: %d", transactions);
     if (job->lazy && !job->force)
         printf("detached %s; changes are still written to %s until its last user is gone\n",
-               mount->directory, mount->source);
+               mount->directory, mount->store);
     else
         say_unmounted(mount);
     return 0;
@@ -354,7 +354,7 @@ static int fail_silent(const struct job *job, bool stopped, struct sfs_error *er
         error, SFS_E_TIMED_OUT, "unmount",
         "the mount at %s does not answer, as %s waits, for the disk of %s perhaps; --lazy "
         "detaches it all the same, --force also ends the process",
-        job->mount->directory, name, job->mount->source);
+        job->mount->directory, name, job->mount->store);
 }
 
 /* One that is only slow has ten seconds. */
@@ -366,7 +366,7 @@ static enum tool_probe probe_patiently(const struct job *job, bool stopped)
         return probe;
     tool_say(
         "waiting for the mount at %s, which does not answer: %s may be waiting for the disk of %s",
-        job->mount->directory, name_daemon(job, name), job->mount->source);
+        job->mount->directory, name_daemon(job, name), job->mount->store);
     return tool_mount_probe(job->mount->directory, PROBE_MS);
 }
 
@@ -393,18 +393,6 @@ static int unmount_any(struct job *job, struct sfs_error *error)
 }
 
 /* --- which mount --- */
-
-static int fail_none(const struct tool_mounts *mounts, const char *directory,
-                     struct sfs_error *error)
-{
-    const struct tool_mount *around = tool_mounts_holding(mounts, directory);
-    if (around && around->is_storefs)
-        return sfs_fail(error, SFS_E_INVALID, "unmount",
-                        "%s is not a mount, but lies in the one at %s: unmount that", directory,
-                        around->directory);
-    return sfs_fail(error, SFS_E_INVALID, "unmount",
-                    "no store is mounted at %s; 'storefs status' lists the mounts", directory);
-}
 
 static int fail_covered(const struct tool_mount *cover, const char *directory,
                         struct sfs_error *error)
@@ -442,7 +430,7 @@ static int choose(const struct tool_mounts *mounts, const char *directory,
     const struct tool_mount *mount = storefs_at(mounts, directory);
     const struct tool_mount *reached = mount;
     if (!mount)
-        return fail_none(mounts, directory, error);
+        return tool_mounts_fail(mounts, directory, error);
     if (!tool_mounts_reached(mounts, directory, &reached))
         reached = tool_mounts_at(mounts, directory);
     if (!reached->is_storefs || strcmp(reached->directory, directory) != 0)

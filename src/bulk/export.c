@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Export of a whole store as NDJSON to a file descriptor: one state of the store, record by record;
- * what is kept in memory is a block of output and the largest value.
+ * Export of a store, or of a range of its names, as NDJSON to a file descriptor: one state of the
+ * store, record by record; what is kept in memory is a block of output and the largest value.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -123,10 +123,17 @@ static int add_index(void *context, const char *name, const struct sfs_index_sta
     return sfs_line_write_index(&export->out, sfs_string(name));
 }
 
-/* After the records, so that an import makes each from all of them. */
+static bool is_whole(const struct export *export)
+{
+    return sfs_range_covers(export->options->range, (struct sfs_range){0});
+}
+
+/* After the records, so that an import makes each from all of them. Indexes belong to the whole store. */
 static int export_indexes(struct export *export, struct sfs_losses *losses, struct sfs_error *error)
 {
     struct sfs_error failure = {0};
+    if (!is_whole(export))
+        return write_out(export, error);
     int code = sfs_index_list(export->state, add_index, export, &failure);
     if (code && code != SFS_E_UNSUPPORTED)
         code = sfs_losses_pass(losses, code, &failure, error);
@@ -141,7 +148,7 @@ static int export_state(struct export *export, struct sfs_storage *state, struct
         .store = state, .options = export->options, .result = export->result};
     unsigned want = export->options->keep_going ? SFS_WANT_RECORD : SFS_WANT_VALUE | SFS_WANT_SMALL;
     export->state = state;
-    int code = sfs_scan(state, (struct sfs_range){0}, want, &losses.cursor, error);
+    int code = sfs_scan(state, export->options->range, want, &losses.cursor, error);
     if (code)
         return code;
     code = export_cursor(export, &losses, error);
@@ -161,8 +168,9 @@ int sfs_export(struct sfs_storage *store, int descriptor, const struct sfs_bulk_
         .descriptor = descriptor,
         .options = options ? options : &defaults,
         .result = ret_result ? ret_result : &unwanted,
-        .total = sfs_records_ahead(store, options ? options : &defaults),
     };
+    if (is_whole(&export))
+        export.total = sfs_records_ahead(store, export.options);
     struct sfs_storage *snapshot = NULL;
     *export.result = (struct sfs_bulk_result){0};
     int code = 0;

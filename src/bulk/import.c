@@ -257,6 +257,9 @@ static int take_index(struct import *import, struct sfs_bytes line, struct sfs_e
     int code = sfs_line_read_index(line, &name, &failure);
     if (code == 0)
         return 0;
+    if (code > 0 && !sfs_range_covers(import->options->range, (struct sfs_range){0}))
+        code = sfs_fail(&failure, SFS_E_INVALID, "import",
+                        "an index belongs to the whole store: import it there");
     if (code < 0) {
         code = refuse(import, code, &failure, error);
         code = code ? code : remember(import, sfs_bytes(NULL, 0), error);
@@ -265,6 +268,20 @@ static int take_index(struct import *import, struct sfs_bytes line, struct sfs_e
     }
     sfs_buffer_free(&name);
     return code ? code : 1;
+}
+
+/* INVALID for a line that was read into `single` and has a name outside the range. */
+static int check_range(const struct import *import, struct sfs_error *error)
+{
+    char shown[128];
+    size_t count;
+    const struct sfs_operation *operations = sfs_batch_operations(import->single, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!sfs_range_has(import->options->range, operations[i].name))
+            return sfs_fail(error, SFS_E_INVALID, "import", "'%s' is not among the keys to import",
+                            sfs_name_show(operations[i].name, shown, sizeof(shown)));
+    }
+    return 0;
 }
 
 static int take_line(struct import *import, struct sfs_bytes line, struct sfs_error *error)
@@ -277,6 +294,8 @@ static int take_line(struct import *import, struct sfs_bytes line, struct sfs_er
         return code < 0 ? code : 0;
     sfs_batch_clear(import->single);
     code = sfs_line_read(line, import->single, &failure);
+    if (code == 0)
+        code = check_range(import, &failure);
     if (code) {
         code = refuse(import, code, &failure, error);
         return code ? code : remember(import, sfs_bytes(NULL, 0), error);

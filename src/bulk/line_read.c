@@ -281,7 +281,7 @@ static int add_content(struct sfs_batch *batch, const struct content *content,
     return code ? code : add_xattrs(batch, name, read, error);
 }
 
-int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct sfs_error *error)
+static int parse_line(struct sfs_bytes line, struct content *content, struct sfs_error *error)
 {
     struct sfs_json json;
     struct sfs_json_problem problem;
@@ -293,8 +293,13 @@ int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct sfs_err
                         problem.offset + 1, problem.reason);
     if (json.type != SFS_JSON_OBJECT)
         return expected("a line", "an object with \"key\" and \"value\"", json, error);
+    return read_content(json, content, error);
+}
+
+int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct sfs_error *error)
+{
     struct content content = {0};
-    int code = read_content(json, &content, error);
+    int code = parse_line(line, &content, error);
     if (code == 0)
         code = add_content(batch, &content, error);
     content_free(&content);
@@ -327,4 +332,14 @@ int sfs_line_read_index(struct sfs_bytes line, struct sfs_buffer *name, struct s
     if (code == 0)
         code = sfs_line_read_name(index, "\"index\"", name, error);
     return code ? code : 1;
+}
+
+int sfs_line_key(struct sfs_bytes line, struct sfs_buffer *key, struct sfs_error *error)
+{
+    struct content content = {0};
+    int code = parse_line(line, &content, error);
+    if (code == 0 && sfs_buffer_add(key, sfs_buffer_bytes(&content.name)))
+        code = sfs_fail_memory(error, "line");
+    content_free(&content);
+    return code;
 }

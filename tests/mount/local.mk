@@ -64,3 +64,5 @@ EXTRA_DIST += tests/mount/replaced.py
 mount_scripts += tests/mount/test_unmount.sh
 mount_scripts += tests/mount/test_mount_options.sh
 mount_scripts += tests/mount/test_export.sh
+mount_scripts += tests/mount/test_targets.sh tests/mount/test_completion.sh
+EXTRA_DIST += tests/mount/targets.py

@@ -61,9 +61,22 @@ test_usage() {
     expect 2 "$STOREFS"
     says "a command is missing"
     expect 2 "$STOREFS" frobnicate
-    says "there is no command 'frobnicate'"
-    expect 0 "$STOREFS" --version
-    same "storefs $STOREFS_VERSION" "$out" "version"
+    says "there is no command 'frobnicate'; 'storefs --help'"
+    local slip option
+    for slip in moutn:mount unmont:unmount unmout:unmount qurey:query expotr:export gett:get fskc:fsck; do
+        expect 2 "$STOREFS" "${slip%:*}"
+        says "did you mean '${slip#*:}'?"
+    done
+    for slip in a xyz sqlite:x.sqlite "$(printf 'x%.0s' {1..100})"; do
+        expect 2 "$STOREFS" "$slip"
+        says "'storefs --help' lists them"
+    done
+    for option in --version -V -v version; do
+        expect 0 "$STOREFS" "$option"
+        same "storefs $STOREFS_VERSION" "$out" "version"
+    done
+    expect 2 "$STOREFS" umount
+    says "usage: storefs unmount"
     expect 0 "$STOREFS" --help
     local name option help
     for name in $("$STOREFS" --list-commands); do
@@ -75,6 +88,8 @@ test_usage() {
         expect 0 "$STOREFS" help "$name"
         same "$help" "$out" "help $name"
         [[ $help == "usage: storefs $name "* ]] || fail "$name --help: $help"
+        expect 0 "$STOREFS" "$name" -h
+        same "$help" "$out" "$name -h"
         case $name in status | query) continue ;; fsck) expect 16 "$STOREFS" "$name" ;; *) expect 2 "$STOREFS" "$name" ;; esac
         says "missing"
     done
@@ -100,6 +115,8 @@ test_values() {
     printf 'x\0\xff\n' > odd
     expect 0 bash -c '"$1" set "$2" odd < odd' - "$STOREFS" "$store"
     "$STOREFS" get "$store" odd | cmp - odd || fail "a value of odd bytes is not what was written"
+    expect 2 "$STOREFS" set "$store" dash -5
+    says "'--' goes before words that begin with '-'"
     expect 0 "$STOREFS" set "$store" dash -- -5
     expect 0 "$STOREFS" get "$store" dash
     same -5 "$out" "a value that begins with a dash"
@@ -123,6 +140,13 @@ test_values() {
     expect 5 "$STOREFS" get text a
     expect 2 "$STOREFS" get "$work" a
     says "no store is mounted"
+    expect 2 "$STOREFS" set memory: a b
+    says "would end with this command"
+    echo '{"key":"a","value":1}' > one
+    expect 2 "$STOREFS" import memory: one
+    expect 0 "$STOREFS" set "memory:?snapshot=kept" a b
+    expect 0 "$STOREFS" get "memory:?snapshot=kept" a
+    same b "$out" "a value in a store that is kept"
 }
 
 test_rm() {
@@ -152,7 +176,7 @@ test_bulk() {
     expect 0 "$STOREFS" query sqlite:b.sqlite by/type/n/order/i:desc/limit/1
     same '{"key":"n/3000","value":{"type":"n","i":3000}}' "$out" "query"
     expect 0 "$STOREFS" query b.sqlite limit/2/keys
-    same $'n%2F0001\nn%2F0002' "$out" "query keys"
+    same $'n/0001\nn/0002' "$out" "query keys"
     expect 2 "$STOREFS" query b.sqlite 'where/i >/count'
     says "column"
     expect 2 "$STOREFS" query b.sqlite frob
@@ -171,12 +195,15 @@ test_bulk() {
     expect 1 "$STOREFS" import b.sqlite none
     printf '{"key":"p","value":1}\nnonsense\n{"key":"q","value":1}\n' > bad.ndjson
     expect 2 "$STOREFS" import b.sqlite bad.ndjson
-    says "line 2"
-    says "1 records before that"
+    [[ $err == "bad.ndjson:2: "* ]] || fail "import does not name file and line: $err"
+    says "1 record before that was imported"
+    expect 2 bash -c '"$1" import b.sqlite < bad.ndjson' - "$STOREFS"
+    says "storefs import: line 2: "
     expect 0 "$STOREFS" get b.sqlite p
     expect 1 "$STOREFS" get b.sqlite q
     expect 1 "$STOREFS" import b.sqlite bad.ndjson --keep-going
     says "records imported: 2, lines refused: 1"
+    [[ $err == "bad.ndjson:2: "* ]] || fail "import --keep-going does not name file and line: $err"
     expect 0 "$STOREFS" get b.sqlite q
     expect 0 "$STOREFS" backup b.sqlite copy.sqlite
     same 600 "$(stat -c %a copy.sqlite)" "mode of a backup"
@@ -250,13 +277,15 @@ test_interrupt() {
     wait $import
     same 143 $? "exit code of an import that was stopped"
     exec 4>&-
-    grep -q 'stopped; 1 records' stderr2 || fail "a stopped import says: $(cat stderr2)"
+    grep -q 'stopped; 1 record was imported and stays' stderr2 || fail "a stopped import says: $(cat stderr2)"
     expect 0 "$STOREFS" get d.sqlite early
 }
 
 test_mount() {
     expect 1 "$STOREFS" mount "$store" "$work/none"
-    says "mkdir -p"
+    says "no directory '$work/none'; make it with 'mkdir -p"
+    expect 2 "$STOREFS" mount "$store" ''
+    says "is empty"
     mkdir full && touch full/x
     expect 5 "$STOREFS" mount "$store" full
     says "not empty"
@@ -274,7 +303,7 @@ test_mount() {
     same '' "$out$err" "mount says"
     [ -f "$mnt/README" ] || fail "the mount does not answer"
     expect 0 "$STOREFS" status mnt
-    [[ $out == *"$mnt  "*"$work/a.sqlite"*"read-write  alive"* ]] || fail "status: $out"
+    [[ $out == "$mnt  sqlite:$work/a.sqlite  read-write  alive"* ]] || fail "status: $out"
     # Of all mounts: those of others, which may be ill, decide the exit code too.
     [[ $("$STOREFS" status) == *"$mnt  "*"read-write  alive"* ]] || fail "status of all mounts"
     expect 0 "$STOREFS" status mnt --json
@@ -320,7 +349,7 @@ test_target_mount() {
     expect 0 "$STOREFS" query mnt by/type/q/order/n:desc
     same $'{"key":"q/2","value":{"type":"q","n":2}}\n{"key":"q/1","value":{"type":"q","n":1}}' "$out" "query in a mount"
     expect 0 "$STOREFS" query mnt by/type/q/keys
-    same $'q%2F1\nq%2F2' "$out" "query keys in a mount"
+    same $'q/1\nq/2' "$out" "query keys in a mount"
     expect 2 "$STOREFS" query mnt 'where/n >/count'
     says "column"
     expect 0 "$STOREFS" export mnt mounted.ndjson
@@ -329,6 +358,38 @@ test_target_mount() {
     expect 0 "$STOREFS" backup mnt online.sqlite
     expect 0 "$STOREFS" get online.sqlite q/1
     expect 0 "$STOREFS" fsck mnt
+}
+
+# However a store is typed, it is shown under one name.
+test_names() {
+    local uri
+    mkdir -p sub
+    ln -sfn . link
+    for uri in n.sqlite sub/../n.sqlite link/n.sqlite "sqlite:$work/n.sqlite?busy-timeout=1000"; do
+        expect 0 "$STOREFS" mount "$uri" mnt
+        expect 0 "$STOREFS" status mnt --json
+        same "sqlite:$work/n.sqlite" "$(jq -r .store <<< "$out")" "status of $uri"
+        expect 0 "$STOREFS" umount mnt
+        same "unmounted $mnt; everything is in sqlite:$work/n.sqlite" "$out" "unmount of $uri"
+    done
+}
+
+# A store can have keys below a key, which no directory of files can: 'set' says what to do.
+test_below_a_file() {
+    expect 0 "$STOREFS" mount u.sqlite mnt
+    expect 0 "$STOREFS" set mnt k 1
+    expect 5 "$STOREFS" set mnt k/sub 2
+    says "there is a file where 'k/sub' needs the directory 'k' in $mnt: unmount, or name the store by its URI"
+    expect 0 "$STOREFS" set u.sqlite k/sub 2
+    local i
+    for ((i = 0; i < 50; i++)); do # names may be stale for a second
+        "$STOREFS" get mnt k/sub > stdout 2>&1 && break
+        sleep 0.1
+    done
+    same 2 "$(cat stdout)" "a key below a key"
+    expect 0 "$STOREFS" get mnt k
+    same 1 "$out" "the key above"
+    expect 0 "$STOREFS" unmount mnt
 }
 
 test_exec() {
@@ -430,6 +491,11 @@ test_dead() {
     kill -STOP "$stopped"
     expect 1 timeout 10 "$STOREFS" status mnt --json
     [[ $out == *'"state":"silent"'* ]] || fail "status of a hung mount: $out"
+    # Other users see it, and it is not theirs.
+    if [ "$(id -u)" = 0 ] && setpriv --reuid 65533 --clear-groups "$STOREFS" --version > /dev/null 2>&1; then
+        expect 0 timeout 20 setpriv --reuid 65533 --clear-groups "$STOREFS" status
+        [[ $out == *"$mnt  "* ]] || fail "status of another user: $out"
+    fi
     kill -CONT "$stopped"
     stopped=
     expect 0 "$STOREFS" status mnt
@@ -459,6 +525,17 @@ test_foreground() {
     same 0 $? "exit code of a foreground mount that was unmounted"
 }
 
+# A mount that FUSE refuses: its own line has the reason, and ours points to that.
+test_refused_by_fuse() {
+    local as=(setpriv --reuid 65533 --regid 65533 --clear-groups)
+    { [ "$(id -u)" = 0 ] && "${as[@]}" "$STOREFS" --version > /dev/null 2>&1; } || return
+    grep -qs '^user_allow_other' /etc/fuse.conf && return
+    mkdir theirs && chown 65533 theirs && chmod 755 "$TMPDIR" "$work"
+    expect 5 "${as[@]}" "$STOREFS" mount memory: "$work/theirs" -o allow_other
+    [[ $err == fus*$'\n'"storefs mount: could not mount at $work/theirs: the line before this one says why" ]] ||
+        fail "a mount that FUSE refuses says: $err"
+}
+
 # As mount(8) calls it, and with a directory whose name has blanks.
 test_helper() {
     ln -s "$STOREFS" mount.storefs
@@ -483,18 +560,7 @@ test_daemon() {
     expect 0 "$STOREFS" unmount mnt --lazy
 }
 
-test_completion() {
-    local script='source "$1/tools/completion/storefs.bash"; COMP_WORDS=("$2" "${@:3}"); COMP_CWORD=$(($# - 2))
-        compopt() { :; }; _storefs; printf "%s\n" "${COMPREPLY[@]}"'
-    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" un
-    same unmount "$out" "completion of a command"
-    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" fsck --rep
-    same --repair "$out" "completion of an option"
-    expect 0 bash -c "$script" - "$srcdir" "$STOREFS" get a.sqlite q/
-    same $'q/1\nq/2' "$out" "completion of a key"
-}
-
-for name in usage values rm bulk index pipes interrupt mount target_mount exec unmount dead foreground helper daemon completion; do
+for name in usage values rm bulk index pipes interrupt mount target_mount exec unmount names below_a_file dead foreground refused_by_fuse helper daemon; do
     "test_$name"
 done
 echo "$checks checks, $failures failures"

@@ -17,7 +17,7 @@ works "$STOREFS" set "$store" user text
 same '{"name": "Ann", "age": 41}' "$(cat notes/user/1)" "the file of a key"
 same text "$(cat 'notes/user/%value')" "the file of a key that is a directory, too"
 echo '{"name": "Cyd", "age": 25}' > notes/user/3
-same user%2F1 "$("$STOREFS" query "$store" 'where/age > 40/keys')" "a query"
+same user/1 "$("$STOREFS" query "$store" 'where/age > 40/keys')" "a query"
 same 3 "$("$STOREFS" query "$store" 'where/age > 1/count')" "a count, with a file of somebody else"
 same "$(printf 'user\nuser/1\nuser/2\nuser/3')" "$("$STOREFS" ls "$store")" "a list"
 works "$STOREFS" rm "$store" user/2

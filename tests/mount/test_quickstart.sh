@@ -27,6 +27,10 @@ name=$(jq -r '."3166-1"[] | select(.alpha_2 == "DE") | .name' $codes/iso_3166-1.
 [ "$(jq -r .type "$demo/mnt/keys/currency/EUR")" = currency ] || fail "currency/EUR has another type"
 [ "$(stat -c %a "$demo/demo.sqlite")" = 600 ] || fail "the store is readable for others"
 
+# No package is listed twice.
+twice=$(sed -n 's/^[a-z]* //p' "$srcdir/tools/packages" | sort | uniq -d)
+[ -z "$twice" ] || fail "listed twice in tools/packages: $twice"
+
 # Again: nothing changes, and it says so.
 "$srcdir/tools/quickstart" "$demo" > "$TMPDIR/again" 2>&1 || fail "again: $(cat "$TMPDIR/again")"
 grep -q 'was mounted' "$TMPDIR/again" || fail "the second run does not say that it was mounted"
@@ -50,6 +54,10 @@ grep -qx country <<< "${outputs[1]}" || fail "second command: ${outputs[1]}"
 [ "$(jq -r .value.name <<< "${outputs[2]}" | head -n 1)" = Afghanistan ] || fail "third command: ${outputs[2]}"
 old=$(jq '[."639-3"[] | select(.name | startswith("Old "))] | length' $codes/iso_639-3.json)
 [ "${outputs[3]}" -eq "$old" ] || fail "fourth command: ${outputs[3]}, not $old"
+# The line that finds the command, in a new shell.
+line=$(grep '^  export PATH=' "$TMPDIR/said") || fail "no line for PATH"
+found=$(env -i PATH=/usr/bin:/bin bash -c "$line; command -v storefs")
+[ "$found" -ef "$STOREFS" ] || fail "the line for PATH finds '$found'"
 grep -q " $demo/mnt " /proc/self/mounts && fail "still mounted at the end"
 
 echo "$failures failures"

@@ -5,10 +5,12 @@
 set -u
 
 work=$TMPDIR/work
-mkdir -p "$work/bin" "$work/mnt" "$work/MOUNT"
-ln -s "$STOREFS" "$work/bin/storefs"
-PATH=$work/bin:$PATH
-MOUNT=$work/mnt
+mkdir -p "$work/tree/build/quickstart" "$work/home" "$work/man/MOUNT"
+ln -s "$STOREFS" "$work/tree/build/quickstart/storefs"
+# As in a new shell: README itself finds the command, and says where to mount.
+export HOME=$work/home
+unset MOUNT
+command -v storefs > /dev/null && PATH=/usr/bin:/bin
 failures=0
 commands=0
 
@@ -19,7 +21,7 @@ fail() {
 
 end() {
     cd /
-    for directory in "$MOUNT" "$MOUNT.indexed" "$work/notes" "$work/MOUNT"; do
+    for directory in "${MOUNT-}" "${MOUNT-}.indexed" "$work/man/notes" "$work/man/MOUNT"; do
         storefs status "$directory" > /dev/null 2>&1 && storefs unmount "$directory"
     done
 }
@@ -60,11 +62,13 @@ run_all() {
     [ -z "$command" ] || compare "$command" "$status" "$expected"
 }
 
-cd "$work" || exit 1
+cd "$work/tree" || exit 1
 quiet=yes
 run_all < <(blocks_of_readme)
+[ "$(ls -A "$work/tree")" = build ] || fail "README's commands left in the source tree: $(ls -A "$work/tree")"
 [ "$commands" -ge 30 ] || fail "only $commands commands found in README.md"
 
+cd "$work/man" || exit 1
 # The second example of the man page wants a mount with the key "a" in it.
 storefs mount memory: MOUNT && storefs set MOUNT a 1 || fail "no mount for the man page"
 commands=0 quiet=no

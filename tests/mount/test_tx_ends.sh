@@ -367,12 +367,12 @@ users() {
     # What shows values and names of keys whatever their modes is the owner's alone.
     chmod 600 "$mount/keys/k65532"
     works as 65532 mkdir "$mount/tx/of-65532"
-    for path in query/values.json query/limit/1/keys admin/errors tx/of-65532/query/values.json; do
+    for path in query/values.json query/limit/1/keys admin/errors admin/stats.json tx/of-65532/query/values.json; do
         works test -r "$mount/$path"
         refuses "Permission denied" as 65532 bash -c '[ -d "$0" ] && exec ls "$0"; exec cat "$0"' "$mount/$path"
     done
     refuses "Permission denied" as 65533 cat "$mount/keys/k65532" "$mount/fields/k65532"
-    works as 65533 cat "$mount/admin/stats.json"
+    works as 65533 cat "$mount/admin/files"
     works as 65532 rmdir "$mount/tx/of-65532"
     down "$mount"
 }

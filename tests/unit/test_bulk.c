@@ -405,6 +405,58 @@ static int stop_soon(void *context, uint64_t done, uint64_t total)
     return ++*(int *)context >= 3;
 }
 
+/* The key of a line, as of a query's result. */
+static void test_line_key(void **state)
+{
+    struct sfs_buffer key = {0};
+    struct sfs_error error;
+    (void)state;
+    assert_int_equal(sfs_line_key(SFS_LITERAL("{\"key\":\"a\\n\",\"value\":{}}"), &key, NULL), 0);
+    assert_int_equal(
+        sfs_line_key(SFS_LITERAL("{\"key\":{\"__type\":\"bytes\",\"__value\":\"/w==\"},"
+                                 "\"value\":1}"),
+                     &key, NULL),
+        0);
+    assert_true(sfs_bytes_equal(sfs_buffer_bytes(&key), SFS_LITERAL("a\n\xff")));
+    assert_int_equal(sfs_line_key(SFS_LITERAL("{\"value\":1}"), &key, &error), SFS_E_INVALID);
+    assert_int_equal(sfs_line_key(SFS_LITERAL("x"), &key, &error), SFS_E_INVALID);
+    assert_int_equal(key.size, 3);
+    sfs_buffer_free(&key);
+}
+
+/* A range of names: what lies outside is not exported, and is wrong in an import. */
+static void test_range(void **state)
+{
+    static const char text[] = "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b/1\",\"value\":1}\n"
+                               "{\"key\":\"b/2\",\"value\":1}\n{\"key\":\"b0\",\"value\":1}\n";
+    struct sfs_storage *store = open_memory();
+    struct sfs_bulk_options options = {.range = {SFS_LITERAL("b/"), SFS_LITERAL("b0")}};
+    struct sfs_bulk_result result;
+    struct sfs_error error;
+    char exported[4000];
+    (void)state;
+    assert_int_equal(import_text(store, text, &options, &result, &error), SFS_E_INVALID);
+    assert_string_equal(error.message, "line 1: 'a' is not among the keys to import");
+    assert_int_equal(result.records, 0);
+    options.keep_going = true;
+    assert_int_equal(import_text(store, text, &options, &result, NULL), 0);
+    assert_int_equal(result.records, 2);
+    assert_int_equal(result.refused, 2);
+    assert_int_equal(import_text(store, text, NULL, &result, NULL), 0);
+    assert_int_equal(result.records, 4);
+    options.keep_going = false;
+    int descriptor = scratch_file();
+    assert_int_equal(sfs_export(store, descriptor, &options, &result, NULL), 0);
+    assert_int_equal(result.records, 2);
+    ssize_t size = pread(descriptor, exported, sizeof(exported) - 1, 0);
+    assert_in_range(size, 1, sizeof(exported) - 1);
+    exported[size] = '\0';
+    assert_non_null(strstr(exported, "{\"key\":\"b/1\""));
+    assert_non_null(strstr(exported, "\n{\"key\":\"b/2\""));
+    close(descriptor);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
@@ -479,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_import_tolerates),
         cmocka_unit_test(test_import_stops_at_a_bad_line),
         cmocka_unit_test(test_import_keeps_going),
+        cmocka_unit_test(test_line_key),
+        cmocka_unit_test(test_range),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_broken_descriptors),
         cmocka_unit_test(test_large_line),

@@ -8,7 +8,41 @@ _storefs_words() {
 }
 
 _storefs_options() {
-    "$1" "$2" --help 2> /dev/null | sed -n '/^Options:/,$p' | grep -o -E -e ' --?[a-z0-9][a-z-]*' | tr -d ' '
+    "$1" "$2" --help 2> /dev/null | sed -n '/^Options:/,$ s/^  \(-[^ ,]*\)\(, \(--[a-z-]*\)\)\{0,1\}.*/\1\n\3/p' | grep .
+}
+
+# Stores: schemes (the path behind one completes too), and files but for what belongs to another one.
+_storefs_stores() {
+    local program=$1 cur=$2 scheme=
+    local -a schemes
+    mapfile -t schemes < <("$program" --help 2> /dev/null | sed -n '/^Stores/,/^$/ s/^  \([a-z]*\) .*/\1:/p')
+    [[ $cur =~ ^[a-z]+: ]] && scheme=${BASH_REMATCH[0]}
+    mapfile -t COMPREPLY < <(
+        [[ -n $scheme ]] || compgen -W "${schemes[*]}" -- "$cur"
+        compgen -f -- "${cur#"$scheme"}" | grep -v -E -e '-(wal|shm|journal)$|\.attrs$|\.lock$' | sed "s|^|$scheme|"
+    )
+    compopt -o filenames
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace
+    [[ -n $scheme ]] && declare -F __ltrim_colon_completions > /dev/null && __ltrim_colon_completions "$cur"
+    return 0
+}
+
+_storefs_mounts() {
+    _storefs_words "$(findmnt -n -o TARGET -t fuse.storefs 2> /dev/null)" "$1"
+    compopt -o filenames
+}
+
+# The last of the words after -o, which commas separate.
+_storefs_mount_words() {
+    local before=
+    [[ $2 == *,* ]] && before=${2%,*},
+    mapfile -t COMPREPLY < <(
+        {
+            "$1" mount -o help 2> /dev/null | awk -F '\t' '$2 == "taken" && $1 != "isolation=" && $1 != "help" { print $1 }'
+            printf '%s\n' isolation=read-committed isolation=snapshot isolation=serializable
+        } | awk -v before="$before" -v typed="${2##*,}" 'index($0, typed) == 1 { print before $0 }'
+    )
+    compopt -o nospace
 }
 
 # Keys of the target that begin with what is typed, at most 200 and none that would need quoting.
@@ -18,21 +52,16 @@ _storefs_keys() {
     compopt +o filenames
 }
 
-# Parts of a query path: what the mount lists in that directory; else the stages.
+# The last part of a query path; the command knows what can stand there.
 _storefs_query() {
-    local directory=${3%"${3##*/}"} root=$2
-    while [[ -n $root && $root != / && $root != . && ! -d $root/query ]]; do
-        root=$(dirname -- "$root")
+    local typed=${3//\\/} i # without the backslashes that quote
+    local directory=${typed%"${typed##*/}"}
+    mapfile -t COMPREPLY < <(timeout 2 "$1" query "$2" --complete -- "$typed" 2> /dev/null |
+        awk -v before="$directory" -v typed="$typed" 'index(before $0, typed) == 1 { print before $0 }' | head -n 200)
+    for i in "${!COMPREPLY[@]}"; do
+        printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]}"
+        COMPREPLY[i]=${COMPREPLY[i]//\\,/,}
     done
-    if [[ -d $root/query/$directory ]]; then
-        mapfile -t COMPREPLY < <(timeout 2 ls -- "$root/query/$directory" 2> /dev/null |
-            awk -v before="$directory" -v typed="$3" 'index(before $0, typed) == 1 { print before $0 }' |
-            head -n 200)
-    fi
-    # Where a stage is complete others and results can follow, though they are not listed.
-    if [[ ${#COMPREPLY[@]} -eq 0 && (! -d $root/query/$directory || -e $root/query/${directory}explain) ]]; then
-        _storefs_words "$("$1" query --grammar 2> /dev/null | sed "s|[ /].*||; s|^|$directory|")" "$3"
-    fi
     compopt -o nospace +o filenames
 }
 
@@ -54,8 +83,13 @@ _storefs() {
         _storefs_words "$("$program" --list-commands 2> /dev/null)" "$cur"
         return
     fi
+    [[ $command == umount ]] && command=unmount
     if [[ $command == mount && $prev == -o ]]; then
-        _storefs_words $'ro\nrw\nkeys-only\nallow_other\nnonempty\nnoexec\nnoatime\nio_uring\ndebug\nisolation=read-committed\nisolation=snapshot\nisolation=serializable\ntx-timeout=\nquery-timeout=' "$cur"
+        _storefs_mount_words "$program" "$cur"
+        return
+    fi
+    if [[ $command == exec && $prev == --tx ]]; then
+        _storefs_mounts "$cur"
         return
     fi
     if [[ $command == exec && $prev == --isolation ]]; then
@@ -67,24 +101,23 @@ _storefs() {
         return
     fi
     case $command:$cword in
-    unmount:2 | status:2)
-        _storefs_words "$(findmnt -n -o TARGET -t fuse.storefs 2> /dev/null)" "$cur"
+    unmount:2 | status:2) _storefs_mounts "$cur" ;;
+    mount:3)
         compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         ;;
-    get:3 | set:3 | rm:* | ls:3)
-        if [[ $cword -ge 3 ]]; then
-            _storefs_keys "$program" "${words[2]}" "$cur"
-        else
-            compopt -o filenames
-            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-        fi
+    exec:*)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
         ;;
+    *:2) _storefs_stores "$program" "$cur" ;;
+    get:3 | set:3 | rm:* | ls:3) _storefs_keys "$program" "${words[2]}" "$cur" ;;
     index:3) _storefs_words $'list\nadd\ndrop' "$cur" ;;
     index:4)
         if [[ ${words[3]} == drop ]]; then
             _storefs_words "$(timeout 2 "$program" index "${words[2]}" 2> /dev/null | cut -f 1)" "$cur"
-        elif [[ ${words[3]} == add && -d ${words[2]}/query/by ]]; then
-            _storefs_words "$(timeout 2 ls -- "${words[2]}/query/by" 2> /dev/null)" "$cur"
+        else
+            _storefs_words "$(timeout 2 "$program" query "${words[2]}" --complete -- "order/$cur" 2> /dev/null)" "$cur"
         fi
         ;;
     attributes:3) _storefs_words $'statistics\nbuild\nadd\nremove\nfind\nlist\nconvert' "$cur" ;;

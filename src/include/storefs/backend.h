@@ -7,7 +7,7 @@
 #include "storefs/index.h"
 
 /*
- * For those who implement a backend or a layer. Programs that use a store need nothing of this.
+ * For those who implement a backend or a layer, in C. Programs that use a store need nothing of this.
  *
  * The tables below are the contract. A backend fills the groups; a layer is a store over a store and
  * fills only the groups it intercepts, but those whole: an unset group is answered by the store below,

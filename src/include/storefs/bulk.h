@@ -44,6 +44,8 @@ SFS_API int sfs_line_write(struct sfs_buffer *out, const struct sfs_record *reco
 /* Adds one line (without its newline) to a batch. INVALID says what is wrong with it; TOO_LARGE over
  * 1 GiB; NAME_TOO_LONG, NO_MEMORY. */
 SFS_API int sfs_line_read(struct sfs_bytes line, struct sfs_batch *batch, struct sfs_error *error);
+/* Appends the key of one line. Errors: those of sfs_line_read(). Pure, thread-safe. */
+SFS_API int sfs_line_key(struct sfs_bytes line, struct sfs_buffer *key, struct sfs_error *error);
 
 struct sfs_bulk_options {
     sfs_progress_function *progress; /* bytes (import) or records (export) done, and in all (0: unknown) */
@@ -54,6 +56,9 @@ struct sfs_bulk_options {
     bool keep_going;
     sfs_report_function *report; /* one sentence each; may be NULL */
     size_t batch_bytes; /* import: commit about this much at a time; 0: 4 MiB */
+    /* Export: write the records with these names alone. Import: a line with another name is wrong.
+     * {0}: all. */
+    struct sfs_range range;
 };
 struct sfs_bulk_result {
     uint64_t records;

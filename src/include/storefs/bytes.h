@@ -19,18 +19,24 @@ struct sfs_bytes {
 };
 
 /* The bytes of a string literal, without its NUL. */
+#ifdef __cplusplus
+#define SFS_LITERAL(text) sfs_bytes("" text, sizeof(text) - 1)
+#else
 #define SFS_LITERAL(text) ((struct sfs_bytes){"" text, sizeof(text) - 1})
+#endif
 
 /* The bytes of a C string, without its NUL; borrowed. */
 static inline struct sfs_bytes sfs_string(const char *text)
 {
-    return (struct sfs_bytes){text, strlen(text)};
+    struct sfs_bytes bytes = {text, strlen(text)};
+    return bytes;
 }
 
 /* A run of `size` bytes; borrowed. */
 static inline struct sfs_bytes sfs_bytes(const void *data, size_t size)
 {
-    return (struct sfs_bytes){data, size};
+    struct sfs_bytes bytes = {data, size};
+    return bytes;
 }
 
 /* Byte order, shorter first where one is a prefix of the other: the order of keys. <0, 0 or >0. */
@@ -81,7 +87,8 @@ SFS_API void sfs_buffer_free(struct sfs_buffer *buffer);
 /* What the buffer holds; borrowed, until the buffer changes. */
 static inline struct sfs_bytes sfs_buffer_bytes(const struct sfs_buffer *buffer)
 {
-    return (struct sfs_bytes){buffer->data, buffer->size};
+    struct sfs_bytes bytes = {buffer->data, buffer->size};
+    return bytes;
 }
 
 #endif

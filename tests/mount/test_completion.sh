@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Completion of the command line in bash. A table: the words on the line, the last one being completed, and
+# what is offered.
+# stage: gcc
+. "$srcdir/tests/mount/lib.sh"
+
+script='source "$1/tools/completion/storefs.bash"; COMP_WORDS=("$2" "${@:3}"); COMP_CWORD=$(($# - 2))
+    compopt() { :; }; _storefs; printf "%s\n" "${COMPREPLY[@]}"'
+offers() { # WANTED WORD…
+    local wanted=$1 out
+    shift
+    out=$(bash -c "$script" - "$srcdir" "$STOREFS" "$@")
+    same "$(tr ' ' '\n' <<< "$wanted" | sort)" "$(sort <<< "$out")" "completion of '$*'"
+}
+mkdir "$TMPDIR/complete" && cd "$TMPDIR/complete" || exit 1
+printf '%s\n' '{"key":"q/1","value":{"kind":"old","n":1}}' '{"key":"q/2","value":{"kind":"odd","name":"a b/c"}}' |
+    "$STOREFS" import x.sqlite
+mkdir dir
+touch x.sqlite-wal x.sqlite-shm x.json.attrs y.json
+offers unmount un
+offers 'export exec' ex
+offers --repair fsck --rep
+offers '-o -f --foreground -h --help' mount -
+offers '-r --prefix --all -f --force -h --help' rm x.sqlite -
+offers 'sqlite: json: dir: memory: dir x.sqlite y.json' mount ''
+offers 'sqlite:x.sqlite' get sqlite:x
+offers 'x.sqlite' fsck x
+offers dir mount x.sqlite ''
+offers 'ro rw rootcontext=' mount x.sqlite dir -o r
+offers 'ro,keys-only' mount x.sqlite dir -o ro,k
+offers 'ro,isolation=serializable' mount x.sqlite dir -o ro,isolation=se
+offers 'q/1 q/2' get x.sqlite q/
+offers 'order offset' query x.sqlite o
+offers 'order/kind order/n order/name' query x.sqlite order/
+offers 'order/n,n order/n,name' query x.sqlite order/n,n
+offers 'by/kind/odd by/kind/old' query x.sqlite by/kind/
+offers 'by/kind/old/select/kind by/kind/old/select/n' query x.sqlite by/kind/old/select/
+offers 'by/kind/old/count' query x.sqlite by/kind/old/cou
+offers 'sum/kind sum/n sum/name' query x.sqlite sum/
+offers '' query x.sqlite where/
+offers 'n name' index x.sqlite add n
+same 'by/name/a\ b%2Fc' "$(bash -c "$script" - "$srcdir" "$STOREFS" query x.sqlite by/name/)" "a value that is quoted"
+same 'by/name/a\ b%2Fc' "$(bash -c "$script" - "$srcdir" "$STOREFS" query x.sqlite 'by/name/a\ ')" "one that is typed so"
+up x.sqlite "$PWD/dir"
+offers 'order/kind order/n order/name' query dir order/
+offers 'by/kind/odd by/kind/old' query dir by/kind/
+offers 'count' query dir/query/by/kind/old cou
+offers "$PWD/dir" umount "$PWD/d"
+offers "$PWD/dir" exec --tx "$PWD/d"
+down "$PWD/dir"
+finish
