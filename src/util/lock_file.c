@@ -88,16 +88,25 @@ static void write_holder(int fd)
         (void)!ftruncate(fd, 0);
 }
 
+/* A lock, or what a power cut has left of one: zeros in place of what was not on disk. */
+static bool is_lock(const char *text, size_t size)
+{
+    bool fits = size <= CONTENT_SIZE;
+    for (size_t i = 0; i < size && fits; i++)
+        fits = text[i] == '\0' || (i < sizeof(MARK) - 1 ? text[i] == MARK[i]
+                                                        : strchr(" 0123456789\n", text[i]) != NULL);
+    return fits;
+}
+
 /* That storefs made the file: it has one name and the content of a lock, or none yet. */
 static int check_ours(int fd, const char *path, struct sfs_error *error)
 {
     struct stat status;
     char text[CONTENT_SIZE + 1] = {0};
-    if (fstat(fd, &status) || pread(fd, text, sizeof(text), 0) < 0)
+    ssize_t size = fstat(fd, &status) ? -1 : pread(fd, text, sizeof(text), 0);
+    if (size < 0)
         return sfs_fail_errno(error, errno, ORIGIN, "cannot read the lock file '%s'", path);
-    if (status.st_nlink <= 1 &&
-        (status.st_size == 0 ||
-         (status.st_size == CONTENT_SIZE && strncmp(text, MARK, sizeof(MARK) - 1) == 0)))
+    if (status.st_nlink <= 1 && is_lock(text, (size_t)size))
         return 0;
     return sfs_fail(error, SFS_E_EXISTS, ORIGIN,
                     "'%s' is not a lock of storefs: another program has made it; move it away",

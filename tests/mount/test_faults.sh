@@ -21,7 +21,7 @@ refuses "4095" "$STOREFS" set "$store" "$(printf 'k%.0s' $(seq 4096))" x
 works "$STOREFS" set "$store" "$(printf 'k%.0s' $(seq 4095))" x
 works "$STOREFS" rm "$store" "$(printf 'k%.0s' $(seq 4095))"
 printf '{"key":"a\\u0000b","value":1}\n' > "$TMPDIR/nul.ndjson"
-refuses "line 1" "$STOREFS" import "$store" "$TMPDIR/nul.ndjson"
+refuses "nul.ndjson:1: key 'a\\x00b'" "$STOREFS" import "$store" "$TMPDIR/nul.ndjson"
 refuses "Invalid argument" sh -c "echo x > '$mnt/keys/%value'"
 refuses "Invalid argument" touch "$mnt/keys/$(printf 'p%.0s' $(seq 253))%+/x"
 said "cut"
