@@ -17,7 +17,7 @@ mkdir "$TMPDIR/complete" && cd "$TMPDIR/complete" || exit 1
 printf '%s\n' '{"key":"q/1","value":{"kind":"old","n":1}}' '{"key":"q/2","value":{"kind":"odd","name":"a b/c"}}' |
     "$STOREFS" import x.sqlite
 mkdir dir
-touch x.sqlite-wal x.sqlite-shm x.json.attrs y.json
+touch x.sqlite-wal x.sqlite-shm x.json.attrs x.json.storefs-lock y.json
 offers unmount un
 offers 'export exec' ex
 offers --repair fsck --rep
@@ -40,6 +40,25 @@ offers 'by/kind/old/count' query x.sqlite by/kind/old/cou
 offers 'sum/kind sum/n sum/name' query x.sqlite sum/
 offers '' query x.sqlite where/
 offers 'n name' index x.sqlite add n
+# A stranger's names are shown, never run.
+name='$(touch ran)`touch ran`;touch ran'
+printf '{"key":"k","value":{"%s":"%s"}}\n' "$name" "$name" | "$STOREFS" import strange.sqlite
+mkdir "$name"
+up strange.sqlite "$PWD/$name"
+for words in 'index strange.sqlite add' 'query strange.sqlite order/' 'query strange.sqlite by/' 'unmount' 'exec --tx' \
+    'get strange.sqlite' 'index strange.sqlite drop' 'mount strange.sqlite'; do
+    read -ra line <<< "$words"
+    [[ ${line[-1]} == */ ]] || line+=('')
+    bash -c "$script" - "$srcdir" "$STOREFS" "${line[@]}" > offered
+    same no "$([ -e ran ] && echo yes || echo no)" "completing '$words' runs a name"
+    case $words in
+    unmount | exec* | *add | query*) works grep -qF '\$\(touch\ ran\)' offered ;;
+    esac
+done
+works test -e "$name"
+down "$PWD/$name"
+rmdir "$name"
+rm strange.sqlite
 same 'by/name/a\ b%2Fc' "$(bash -c "$script" - "$srcdir" "$STOREFS" query x.sqlite by/name/)" "a value that is quoted"
 same 'by/name/a\ b%2Fc' "$(bash -c "$script" - "$srcdir" "$STOREFS" query x.sqlite 'by/name/a\ ')" "one that is typed so"
 up x.sqlite "$PWD/dir"

@@ -2,9 +2,16 @@
 # bash completion for storefs. Commands and options come from the command itself, so that they are
 # always those it has; keys and query paths come from the store.
 
+# The lines of $1 that begin with $2, quoted. They may come from a store or a mount of a stranger: nothing expands
+# them, as compgen -W would.
 _storefs_words() {
-    local IFS=$'\n'
-    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+    local word typed=${2//\\/} # without the backslashes that quote
+    COMPREPLY=()
+    while IFS= read -r word; do
+        [[ -n $word && $word == "$typed"* ]] || continue
+        printf -v word %q "$word"
+        COMPREPLY+=("${word//\\,/,}")
+    done <<< "$1"
 }
 
 _storefs_options() {
@@ -19,7 +26,7 @@ _storefs_stores() {
     [[ $cur =~ ^[a-z]+: ]] && scheme=${BASH_REMATCH[0]}
     mapfile -t COMPREPLY < <(
         [[ -n $scheme ]] || compgen -W "${schemes[*]}" -- "$cur"
-        compgen -f -- "${cur#"$scheme"}" | grep -v -E -e '-(wal|shm|journal)$|\.attrs$|\.lock$' | sed "s|^|$scheme|"
+        compgen -f -- "${cur#"$scheme"}" | grep -v -E -e '-(wal|shm|journal)$|\.attrs$|\.storefs-lock$' | sed "s|^|$scheme|"
     )
     compopt -o filenames
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace
@@ -29,7 +36,6 @@ _storefs_stores() {
 
 _storefs_mounts() {
     _storefs_words "$(findmnt -n -o TARGET -t fuse.storefs 2> /dev/null)" "$1"
-    compopt -o filenames
 }
 
 # The last of the words after -o, which commas separate.
@@ -56,7 +62,7 @@ _storefs_keys() {
 _storefs_query() {
     local typed=${3//\\/} i # without the backslashes that quote
     local directory=${typed%"${typed##*/}"}
-    mapfile -t COMPREPLY < <(timeout 2 "$1" query "$2" --complete -- "$typed" 2> /dev/null |
+    mapfile -t COMPREPLY < <(timeout 6 "$1" query "$2" --complete -- "$typed" 2> /dev/null |
         awk -v before="$directory" -v typed="$typed" 'index(before $0, typed) == 1 { print before $0 }' | head -n 200)
     for i in "${!COMPREPLY[@]}"; do
         printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]}"
@@ -117,7 +123,7 @@ _storefs() {
         if [[ ${words[3]} == drop ]]; then
             _storefs_words "$(timeout 2 "$program" index "${words[2]}" 2> /dev/null | cut -f 1)" "$cur"
         else
-            _storefs_words "$(timeout 2 "$program" query "${words[2]}" --complete -- "order/$cur" 2> /dev/null)" "$cur"
+            _storefs_words "$(timeout 6 "$program" query "${words[2]}" --complete -- "order/$cur" 2> /dev/null)" "$cur"
         fi
         ;;
     attributes:3) _storefs_words $'statistics\nbuild\nadd\nremove\nfind\nlist\nconvert' "$cur" ;;
