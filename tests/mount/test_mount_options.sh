@@ -94,7 +94,7 @@ away
 mount -t fuse "storefs#sqlite:$PWD/a.sqlite" "$mnt" -o ro && echo "type fuse: $(kind)"
 away
 END
-mnt=$mnt STOREFS=$STOREFS unshare -m --propagation private bash inside.sh > heard 2>&1
+(export mnt STOREFS && apart bash inside.sh) > heard 2>&1
 same 'fstab: fuse.storefs rw' "$(grep '^fstab:' heard)" 'a mount by fstab'
 same 'type storefs: fuse.storefs ro value' "$(grep '^type storefs' heard)" 'a mount of type storefs'
 if type mount.fuse > /dev/null 2>&1; then

@@ -107,7 +107,7 @@ held 0 'open transactions were rolled back: 1'
 # The copy keeps its process; a mount made meanwhile at the same directory is not taken for it.
 serve
 first=$daemon
-background unshare -m --propagation private sleep 60
+background apart sleep 60
 eventually grep -q sleep "/proc/$child/comm"
 held 9 "still mounted in another mount namespace (process $child, sleep): its process storefs ($daemon)"
 away 'in this namespace'
@@ -119,7 +119,7 @@ kill "$child"
 works "$STOREFS" unmount "$m"
 
 serve
-background unshare -m --propagation private sleep 60
+background apart sleep 60
 eventually grep -q sleep "/proc/$child/comm"
 exec 5> "$m/keys/open"
 echo written >&5
