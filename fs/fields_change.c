@@ -94,6 +94,8 @@ static int make_member(struct fs_call *call, struct fs_node *dir, const char *na
     if (code < 0)
         return code;
     code = fs_member_locate(call, dir, name, &member);
+    if (code == 0 && member.array && fs_place_hides(call, dir, name))
+        code = SFS_E_NOT_FOUND;
     struct fs_node *pending = fs_leaf_pending(call, dir, name);
     if (code == 0 || (code == SFS_E_NOT_FOUND && pending != NULL))
         code = sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
@@ -181,18 +183,24 @@ static int remove_pending(struct fs_call *call, struct fs_node *dir, const char 
     return code;
 }
 
-/* The scratch files in an array or object go with it. */
-static void drop_below(struct fs_call *call, struct fs_node *dir, const char *name)
+/* The node of this name, if there is one, with one look-up more. */
+static struct fs_node *hold(struct fs_call *call, struct fs_node *dir, const char *name)
 {
     fs_nodes_lock(call->fs->nodes);
     struct fs_node *node = fs_node_peek_locked(call->fs, dir, name);
     if (node != NULL)
         node->lookups++;
     fs_nodes_unlock(call->fs->nodes);
-    if (node == NULL)
-        return;
-    fs_scratch_drop(call->fs, dir->space, node);
-    fs_node_forget(call->fs, node->id, 1);
+    return node;
+}
+
+/* Lets go of what hold() gave; if it was `removed`, the scratch files in it go with it. */
+static void let_go(struct fs_call *call, struct fs_space *space, struct fs_node *node, bool removed)
+{
+    if (node != NULL && removed)
+        fs_scratch_drop(call->fs, space, node);
+    if (node != NULL)
+        fs_node_forget(call->fs, node->id, 1);
 }
 
 static int remove_found(struct fs_call *call, struct fs_node *dir, const char *name,
@@ -207,7 +215,7 @@ static int remove_found(struct fs_call *call, struct fs_node *dir, const char *n
     if (code == 0)
         code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, &options, &call->error);
     if (code == 0) {
-        drop_below(call, dir, name);
+        let_go(call, dir->space, hold(call, dir, name), true);
         fs_leaf_unlink(call, dir, name);
         fs_place_note(call, dir, last, member->array ? last : sfs_buffer_bytes(&removal.behind));
         fs_fields_tell(call, dir->space, key, false);
@@ -295,6 +303,7 @@ int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *
     int code = remove_scratch(call, dir, name, directory);
     if (code != SFS_E_NOT_FOUND)
         return code;
+    struct fs_node *node = hold(call, dir, name);
     code = fs_keys_find(call, dir, name, &target);
     if (code == 0 && target.directory) {
         fs_space_change(dir->space);
@@ -309,6 +318,7 @@ int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *
     } else if (code == 0) {
         code = remove_pending(call, dir, name, directory);
     }
+    let_go(call, dir->space, node, code == 0);
     if (code == 0)
         fs_fields_tell(call, dir->space, sfs_buffer_bytes(&target.key), true);
     fs_target_free(&target);

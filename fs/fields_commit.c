@@ -153,6 +153,7 @@ static int edit(void *context, struct sfs_bytes text, struct sfs_buffer *out, st
     struct taken *taken = context;
     struct sfs_buffer merged = {0}, json = {0};
     struct sfs_bytes value = sfs_bytes(NULL, 0);
+    taken->backup.size = 0; /* of an attempt that met another change */
     int code = is_element(taken) && text.data != NULL ? 0 : look(taken, text, &value, error);
     if (code == 0)
         code = merge(taken, value, &merged, error);
@@ -331,12 +332,24 @@ int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt leve
 
 /* --- scratch files --- */
 
+/* What is written from now on is due after it. */
 static int take_scratch(struct fs_call *call, struct fs_leaf *leaf, struct taken *taken)
 {
     pthread_mutex_lock(&leaf->lock);
     int code = sfs_buffer_add(&taken->content, sfs_buffer_bytes(&leaf->content));
+    taken->level = leaf->level;
+    leaf->level = FS_CLEAN;
+    leaf->whole = leaf->patched = false;
     pthread_mutex_unlock(&leaf->lock);
     return code == 0 ? 0 : sfs_fail_memory(&call->error, "fields");
+}
+
+static void give_scratch_back(struct fs_leaf *leaf, const struct taken *taken)
+{
+    pthread_mutex_lock(&leaf->lock);
+    leaf->whole = true;
+    leaf->level = leaf->level < taken->level ? taken->level : leaf->level;
+    pthread_mutex_unlock(&leaf->lock);
 }
 
 /* It is a member's file from now on. */
@@ -344,7 +357,6 @@ static void settle(struct fs_node *node, struct fs_leaf *leaf, struct taken *tak
 {
     pthread_mutex_lock(&leaf->lock);
     leaf->scratch = false;
-    leaf->level = FS_CLEAN;
     if (leaf->opens == 0) {
         sfs_buffer_free(&leaf->content);
     } else {
@@ -372,6 +384,8 @@ int fs_leaf_put(struct fs_call *call, struct fs_node *node, struct fs_node *dir,
         renew_base(call, &taken);
         settle_time(call->fs, node, &taken);
         settle(node, leaf, &taken);
+    } else {
+        give_scratch_back(leaf, &taken);
     }
     taken_free(&taken);
     return code;

@@ -66,6 +66,21 @@ static void moved(struct fs_call *call, const struct fs_name *source, const stru
     fs_fields_tell(call, source->parent->space, sfs_buffer_bytes(&from->field.key), false);
 }
 
+struct member_move {
+    struct sfs_document_path from;
+    struct sfs_document_path to;
+    unsigned flags;
+};
+
+static int move_edit(void *context, struct sfs_bytes text, struct sfs_buffer *out,
+                     struct sfs_error *error)
+{
+    const struct member_move *move = context;
+    if (text.data == NULL)
+        return sfs_fail(error, SFS_E_NOT_FOUND, "fields", "the document was removed meanwhile");
+    return sfs_document_text_move(text, move->from, move->to, move->flags, out, error);
+}
+
 static int rename_member(struct fs_call *call, const struct fs_name *source,
                          const struct fs_name *target, unsigned flags)
 {
@@ -85,9 +100,10 @@ static int rename_member(struct fs_call *call, const struct fs_name *source,
     if (code == 0 || (code == SFS_E_NOT_FOUND && to.document.record != NULL))
         code = check_move(call, &from, &to);
     struct sfs_bytes key = sfs_buffer_bytes(&from.field.key);
+    struct sfs_document_options options = {.durable = call->fs->sync};
+    struct member_move move = {fs_field_path(&from.field), fs_field_path(&to.field), how};
     if (code == 0)
-        code = sfs_document_move(dir->space->store, key, fs_field_path(&from.field),
-                                 fs_field_path(&to.field), how, &call->error);
+        code = sfs_document_edit(dir->space->store, key, move_edit, &move, &options, &call->error);
     if (code == 0)
         moved(call, source, target, &from, &to, flags == RENAME_EXCHANGE);
     fs_member_close(&from);

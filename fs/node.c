@@ -415,6 +415,7 @@ static void adopt(struct fs_nodes *nodes, struct fs_node *node, const struct fs_
     name->parent->children++;
     node->parent = name->parent;
     node->top = NULL;
+    node->document = 0;
     node->kind = name->kind;
     node->text = side->text;
     side->text = old;

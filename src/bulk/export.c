@@ -11,6 +11,7 @@
 #include "storefs/index.h"
 #include "util/file.h"
 
+#define TRIES 100
 #define BLOCK ((size_t)256 << 10)
 /* After a large value the output buffer is given back. */
 #define KEPT ((size_t)4 << 20)
@@ -51,12 +52,33 @@ static int write_out(struct export *export, struct sfs_error *error)
     return 0;
 }
 
+/* Where the state is that of now, a value may change between its record and its parts: then the whole line is made
+ * again, from the present record. NOT_FOUND if it has been removed. */
+static int write_present(struct export *export, const struct sfs_record *record, size_t before,
+                         struct sfs_error *error)
+{
+    const struct sfs_record *present = sfs_record_ref(record);
+    int code = SFS_E_CONFLICT;
+    for (unsigned tries = 0; code == SFS_E_CONFLICT && tries < TRIES; tries++) {
+        export->out.size = before;
+        sfs_record_unref(present);
+        code = sfs_get(export->state, record->name, SFS_WANT_VALUE | SFS_WANT_SMALL, &present, error);
+        if (code)
+            return code;
+        code = sfs_line_write_from(&export->out, export->state, present, error);
+    }
+    sfs_record_unref(present);
+    return code;
+}
+
 /* A line that an import would refuse is not left in `out`. */
 static int write_record(struct export *export, const struct sfs_record *record,
                         struct sfs_error *error)
 {
     size_t before = export->out.size;
     int code = sfs_line_write_from(&export->out, export->state, record, error);
+    if (code == SFS_E_CONFLICT)
+        code = write_present(export, record, before, error);
     if (code || export->out.size - before <= SFS_LINE_MAX)
         return code;
     export->out.size = before;
@@ -67,7 +89,12 @@ static int add_record(struct export *export, const struct sfs_record *record,
                       struct sfs_error *error)
 {
     char shown[128];
+    size_t before = export->out.size;
     int code = write_record(export, record, error);
+    if (code == SFS_E_NOT_FOUND) {
+        export->out.size = before;
+        return 0; /* removed meanwhile */
+    }
     if (code)
         return sfs_error_context(error, code, "\"%s\"",
                                  sfs_name_show(record->name, shown, sizeof(shown)));

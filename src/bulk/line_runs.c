@@ -84,7 +84,7 @@ static int add_extent(struct sfs_buffer *out, struct sfs_storage *store,
     uint64_t end = extent.offset + extent.size;
     for (uint64_t at = extent.offset; at < end;) {
         size_t got = 0, size = end - at < PIECE ? (size_t)(end - at) : PIECE;
-        int code = sfs_read(store, record->name, 0, at, piece, size, &got, error);
+        int code = sfs_read(store, record->name, record->revision, at, piece, size, &got, error);
         if (code == 0 && got == 0)
             code = sfs_fail(error, SFS_E_CORRUPT, ORIGIN, "a value ends before its size");
         if (code)
@@ -114,6 +114,20 @@ static int add_extents(struct sfs_buffer *out, struct sfs_storage *store,
     return 0;
 }
 
+/* In a store without snapshots the runs may have become another value's. */
+static int check_present(struct sfs_storage *store, const struct sfs_record *record,
+                         struct sfs_error *error)
+{
+    const struct sfs_record *present;
+    int code = sfs_get(store, record->name, SFS_WANT_RECORD, &present, error);
+    if (code)
+        return code;
+    if (present->revision != record->revision)
+        code = sfs_fail(error, SFS_E_CONFLICT, ORIGIN, "the value was changed meanwhile");
+    sfs_record_unref(present);
+    return code;
+}
+
 int sfs_line_write_holes(struct sfs_buffer *out, struct sfs_storage *store,
                          const struct sfs_record *record, struct sfs_error *error)
 {
@@ -124,6 +138,8 @@ int sfs_line_write_holes(struct sfs_buffer *out, struct sfs_storage *store,
     }
     int code = add_extents(out, store, record, piece, error);
     free(piece);
+    if (code == 0)
+        code = check_present(store, record, error);
     if (code == 0 && add(out, "]}"))
         code = sfs_fail_memory(error, ORIGIN);
     return code;

@@ -171,7 +171,9 @@ static int write_absent(struct sfs_buffer *out, struct sfs_storage *store,
     code = code < 0 ? code : sfs_get(store, record->name, SFS_WANT_VALUE, &loaded, error);
     if (code)
         return code;
-    code = write_loaded(out, loaded, error);
+    code = loaded->revision == record->revision
+               ? write_loaded(out, loaded, error)
+               : sfs_fail(error, SFS_E_CONFLICT, "line", "the value was changed meanwhile");
     sfs_record_unref(loaded);
     return code;
 }

@@ -77,14 +77,15 @@ int sfs_identity_single(const struct stat *status, const char *path, const char 
                     path, (unsigned long)status->st_nlink);
 }
 
-/* Who may write to the store by its owner's right alone. */
-static bool is_trusted(uid_t user, const char *main)
+/* Whether the file is of somebody who may write to the store. Its group says that of a member. */
+static bool is_trusted(const struct stat *file, const char *main)
 {
     struct stat store;
-    if (user == geteuid() || user == 0)
+    if (file->st_uid == geteuid() || file->st_uid == 0)
         return true;
     return stat(main, &store) == 0 &&
-           (user == store.st_uid || (store.st_mode & (S_IWGRP | S_IWOTH)));
+           (file->st_uid == store.st_uid || (store.st_mode & S_IWOTH) ||
+            ((store.st_mode & S_IWGRP) && file->st_gid == store.st_gid));
 }
 
 int sfs_identity_companion(const char *path, const char *main, const char *origin,
@@ -101,7 +102,7 @@ int sfs_identity_companion(const char *path, const char *main, const char *origi
                         : S_ISDIR(status.st_mode) ? "a directory"
                                                   : "a pipe, socket or device",
                         main);
-    if (is_trusted(status.st_uid, main))
+    if (is_trusted(&status, main))
         return 0;
     return sfs_fail(error, SFS_E_PERMISSION, origin,
                     "'%s' belongs to another user (%ld), who could read there what is stored in "

@@ -149,6 +149,7 @@ int sfs_lock_file_take(const char *path, bool shared, const char *subject,
     for (int i = 0; result == 0 && i < TRIES; i++) {
         if (lock.fd >= 0)
             close(lock.fd);
+        lock.fd = -1;
         result = open_file(path, shared, &lock.fd, error);
         if (result == 0) {
             *ret_lock = lock;
