@@ -52,8 +52,8 @@ static int write_out(struct export *export, struct sfs_error *error)
     return 0;
 }
 
-/* Where the state is that of now, a value may change between its record and its parts: then the whole line is made
- * again, from the present record. NOT_FOUND if it has been removed. */
+/* Where the state is that of now, a value may change between its record and its parts: then the
+ * whole line is made again, from the present record. NOT_FOUND if it has been removed. */
 static int write_present(struct export *export, const struct sfs_record *record, size_t before,
                          struct sfs_error *error)
 {
@@ -62,7 +62,8 @@ static int write_present(struct export *export, const struct sfs_record *record,
     for (unsigned tries = 0; code == SFS_E_CONFLICT && tries < TRIES; tries++) {
         export->out.size = before;
         sfs_record_unref(present);
-        code = sfs_get(export->state, record->name, SFS_WANT_VALUE | SFS_WANT_SMALL, &present, error);
+        code =
+            sfs_get(export->state, record->name, SFS_WANT_VALUE | SFS_WANT_SMALL, &present, error);
         if (code)
             return code;
         code = sfs_line_write_from(&export->out, export->state, present, error);

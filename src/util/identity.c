@@ -83,9 +83,8 @@ static bool is_trusted(const struct stat *file, const char *main)
     struct stat store;
     if (file->st_uid == geteuid() || file->st_uid == 0)
         return true;
-    return stat(main, &store) == 0 &&
-           (file->st_uid == store.st_uid || (store.st_mode & S_IWOTH) ||
-            ((store.st_mode & S_IWGRP) && file->st_gid == store.st_gid));
+    return stat(main, &store) == 0 && (file->st_uid == store.st_uid || (store.st_mode & S_IWOTH) ||
+                                       ((store.st_mode & S_IWGRP) && file->st_gid == store.st_gid));
 }
 
 int sfs_identity_companion(const char *path, const char *main, const char *origin,
