@@ -28,18 +28,29 @@ int tool_tree_open(const char *base, const char *path, int *ret_directory, struc
     return 0;
 }
 
+/* Only ENOENT and ENOTDIR say that a file is not there. */
+static bool is_missing(int directory, const char *name)
+{
+    struct stat status;
+    return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
+           (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* A key can have the name of a file that a mount or a transaction has, but hardly of all. */
 bool tool_tree_keys_only(const char *base)
 {
-    static const char *const files[] = {"admin/stats.json",
-                                        "savepoints"}; /* of mount, transaction */
-    struct stat status;
+    static const char *const files[][3] = {{"README", "keys", "admin/stats.json"},
+                                           {"savepoints", "keys", "query"}};
     int root = open(base, OPEN_DIRECTORY);
-    bool found = root < 0;
-    for (size_t i = 0; i < sizeof files / sizeof files[0] && !found; i++)
-        found = fstatat(root, files[i], &status, 0) == 0;
+    bool whole = root < 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && !whole; i++) {
+        whole = true;
+        for (size_t j = 0; j < sizeof files[i] / sizeof files[i][0] && whole; j++)
+            whole = !is_missing(root, files[i][j]);
+    }
     if (root >= 0)
         close(root);
-    return !found;
+    return !whole;
 }
 
 int tool_tree_open_keys(const char *base, int *ret_directory, struct sfs_error *error)
