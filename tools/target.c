@@ -2,16 +2,24 @@
 /* Tells mounts from URIs, and opens what is named. */
 #include "tools/target.h"
 
+#include <errno.h>
 #include <libgen.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/child.h"
 #include "tools/exit.h"
 #include "tools/message.h"
 #include "tools/mounts.h"
+#include "tools/tree.h"
+
+#define ASK_MS 10000
+#define MOST_LINKS 40 /* as the kernel follows */
 
 /* The length of "scheme:", or 0: the rule of sfs_open(). */
 static size_t scheme_size(const char *text)
@@ -144,37 +152,106 @@ static char *join(char *parent, const char *name)
 
 /* The absolute form of a path; a part that cannot be looked up (a new store, a query that is wrong,
  * a dead mount) is taken as it is. NULL: no memory. */
-static char *resolve(const char *text, bool follow)
+static char *resolve(const char *text)
 {
-    struct stat status;
-    char *path = follow || lstat(text, &status) < 0 || !S_ISLNK(status.st_mode)
-                     ? realpath(text, NULL)
-                     : NULL;
+    char *path = realpath(text, NULL);
     if (path || strcmp(text, "/") == 0 || strcmp(text, ".") == 0)
         return path ? path : strdup(text);
     char *parent = strdup(text);
     char *name = strdup(text);
     if (parent && name)
-        path = join(resolve(dirname(parent), true), basename(name));
+        path = join(resolve(dirname(parent)), basename(name));
     free(parent);
     free(name);
     return path;
 }
 
-/* A symbolic link in keys/ stands for itself, any other for what it leads to. */
+/* Where in a mount of ours the link `path` lies: those in query/ and views/ are followed. */
+static int check_link(const char *path, struct sfs_error *error)
+{
+    struct place place = {0};
+    char *parent = strdup(path);
+    char *name = strdup(path);
+    char *real = parent && name ? join(realpath(dirname(parent), NULL), basename(name)) : NULL;
+    int result = real ? find_mount(real, &place, error) : 0;
+    const char *below = result > 0 ? real + strlen(place.base) : "";
+    if (result > 0 && ((strncmp(below, "/query/", 7) != 0 && strncmp(below, "/views/", 7) != 0) ||
+                       tool_tree_keys_only(place.base)))
+        result = sfs_fail(error, SFS_E_INVALID, "target",
+                          "%s is a symbolic link in the mount at %s, which no command follows: "
+                          "name what it leads to",
+                          path, place.base);
+    place_free(&place);
+    free(real);
+    free(name);
+    free(parent);
+    return result < 0 ? result : 0;
+}
+
+static int check_links(const char *text, unsigned depth, struct sfs_error *error);
+
+/* Of a link outside a store: what it leads to. */
+static int check_behind(char *path, unsigned depth, struct sfs_error *error)
+{
+    char target[PATH_MAX];
+    ssize_t size = readlink(path, target, sizeof target - 1);
+    if (size <= 0 || depth == MOST_LINKS)
+        return 0;
+    target[size] = '\0';
+    char *whole = *target == '/' ? strdup(target) : join(strdup(dirname(path)), target);
+    int result = whole ? check_links(whole, depth + 1, error) : sfs_fail_memory(error, "target");
+    free(whole);
+    return result;
+}
+
+/* A symbolic link in keys/ can lead anywhere: INVALID for a path that leads through one. */
+static int check_links(const char *text, unsigned depth, struct sfs_error *error)
+{
+    int result = 0;
+    for (size_t size = 1; !result && text[size - 1]; size++) {
+        struct stat status;
+        if (text[size - 1] == '/' || (text[size] && text[size] != '/'))
+            continue;
+        char *path = strndup(text, size);
+        bool found = path && lstat(path, &status) == 0;
+        if (!path)
+            result = sfs_fail_memory(error, "target");
+        else if (found && S_ISLNK(status.st_mode)) {
+            result = check_link(path, error);
+            if (!result)
+                result = check_behind(path, depth, error);
+        }
+        free(path);
+        if (!found)
+            break;
+    }
+    return result;
+}
+
+/* All that resolve_target() asks of a mount that may not answer. */
+static int try_resolve(void *context)
+{
+    (void)check_links(context, 0, NULL);
+    free(resolve(context));
+    return 0;
+}
+
+static int fail_silent(const char *path, struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_TIMED_OUT, "mount", "the mount that holds %s does not answer",
+                    path);
+}
+
 static int resolve_target(const char *text, char **ret_path, struct place *ret_place,
                           struct sfs_error *error)
 {
-    char *path = NULL;
-    int result = 0;
-    for (int follow = 0; follow <= 1 && result >= 0; follow++) {
-        free(path);
-        place_free(ret_place);
-        path = resolve(text, follow);
-        result = path ? find_mount(path, ret_place, error) : sfs_fail_memory(error, "target");
-        if (result > 0 && strncmp(path + strlen(ret_place->base), "/keys/", 6) == 0)
-            break;
-    }
+    if (tool_child_ask(try_resolve, (void *)(uintptr_t)text, ASK_MS) == ETIMEDOUT)
+        return fail_silent(text, error);
+    int result = check_links(text, 0, error);
+    if (result)
+        return result;
+    char *path = resolve(text);
+    result = path ? find_mount(path, ret_place, error) : sfs_fail_memory(error, "target");
     *ret_path = path;
     return result;
 }
@@ -199,14 +276,13 @@ int tool_uri_check(const char *text, struct sfs_error *error)
 
 static int check_alive(const char *base, struct sfs_error *error)
 {
-    switch (tool_mount_probe(base, 10000)) {
+    switch (tool_mount_probe(base, ASK_MS)) {
     case TOOL_DEAD:
         return sfs_fail(error, SFS_E_UNREACHABLE, "mount",
                         "the mount that holds %s is dead: 'storefs status' tells how to clear it",
                         base);
     case TOOL_SILENT:
-        return sfs_fail(error, SFS_E_TIMED_OUT, "mount", "the mount that holds %s does not answer",
-                        base);
+        return fail_silent(base, error);
     case TOOL_ALIVE:
         break;
     }

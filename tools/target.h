@@ -8,8 +8,8 @@
 /*
  * What a subcommand works on: a store named by its URI, or a mount named by a path in it, which
  * also limits the command (tools/scope.h). A path in MOUNT/tx/NAME means that transaction. Text
- * that begins with a scheme ("sqlite:") is always a URI. Symbolic links are followed, but for those
- * in keys/, which name no key.
+ * that begins with a scheme ("sqlite:") is always a URI. Symbolic links are followed, but a
+ * path that leads through one in keys/ is INVALID.
  */
 struct tool_target {
     struct sfs_storage *store; /* NULL for a mount */
@@ -25,7 +25,7 @@ enum tool_takes {
 };
 
 /* `flags` are those of sfs_open(), `takes` those of enum tool_takes. UNREACHABLE where the mount is
- * dead, NOT_FOUND for a path that is not in its mount. */
+ * dead, TIMED_OUT where it does not answer, NOT_FOUND for a path that is not in its mount. */
 int tool_target_open(struct tool_target *ret_target, const char *text, unsigned takes,
                      unsigned flags, struct sfs_error *error);
 /* The same for what only a mount can do: a URI is INVALID. */

@@ -38,6 +38,9 @@ keys/user/                 D   D   D  D      D  D     D      D      .      .    
 keys/user/1                1   1   1  1      1  1     1      1      .      .    .     .          .    0      .       .
 keys/user/%value           V   V   V  V      V  V     V      V      .      .    .     .          .    0      .       .
 keys/link                  .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+keys/link/                 .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
+keys/outside/x             .   .   .  .      .  .     .      .      .      .    .     .          .    0      0       .
+../in                      .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
 keys/none                  0   0   0  0      0  0     0      0      0      0    0     0          0    0      0       .
 keys/none/1                0   0   0  0      0  0     0      0      0      0    0     0          0    0      0       .
 fields                     .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
@@ -67,7 +70,7 @@ tx/t/query/by/type/x       .   .   .  .      .  Q     .      .      .      .    
 tx/t/commit                .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
 tx/t/savepoints            .   .   .  .      .  .     .      .      .      .    .     .          .    0      .       .
 '''
-IGNORED = {'link'}  # no key
+IGNORED = {'link', 'outside'}  # no keys
 failures = checks = 0
 
 
@@ -276,7 +279,10 @@ def check(place, command, wanted):
 
 def prepare():
     restore('', {})
-    os.symlink('user/1', MOUNT + '/keys/link')
+    os.symlink('user', MOUNT + '/keys/link')
+    os.mkdir(MOUNT + '/../elsewhere')
+    os.symlink(os.path.dirname(MOUNT) + '/elsewhere', MOUNT + '/keys/outside')
+    os.symlink(MOUNT + '/keys/link', MOUNT + '/../in')
     os.symlink('../query/by/type/x', MOUNT + '/views/x')
     os.mkdir(MOUNT + '/indexes/type')
     os.mkdir(MOUNT + '/tx/t')
@@ -327,7 +333,10 @@ def main():
             fail(f'no column for {name}')
     check_words()
     os.rmdir(MOUNT + '/tx/t')
-    os.remove(MOUNT + '/keys/link')
+    for link in ('/keys/link', '/keys/outside', '/../in'):
+        os.remove(MOUNT + link)
+    if os.listdir(MOUNT + '/../elsewhere'):
+        fail('a link led a command out of the mount')
     print(f'{checks} cells, {failures} failures')
     return failures > 0
 

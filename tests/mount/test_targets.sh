@@ -6,10 +6,28 @@
 . "$srcdir/tests/mount/lib.sh"
 
 cd "$TMPDIR" || exit 1
+# A mount that does not answer ends a command, in ten seconds, which pass while the table is tried.
+up memory: "$TMPDIR/stopped"
+echo 1 > stopped/keys/a
+stopped=$(daemon_of stopped)
+kill -STOP "$stopped"
+waiting=()
+for words in "get stopped/keys/a" "ls stopped" "query stopped/query count" "rm stopped/keys --all"; do
+    timeout 20 "$STOREFS" $words 2> "said.${words%% *}" &
+    waiting+=($!)
+done
 up "sqlite:$TMPDIR/store.sqlite" "$TMPDIR/M"
 checks=$((checks + 1))
 python3 "$srcdir/tests/mount/targets.py" "$STOREFS" "$TMPDIR/M" "$TMPDIR/store.sqlite" || fail "the table of targets"
 down "$TMPDIR/M"
+
+wait "${waiting[@]}"
+kill -CONT "$stopped"
+for word in get ls query rm; do
+    same 1 "$(grep -c "the mount that holds .*stopped.* does not answer" "said.$word")" "$word of a mount that is stopped"
+done
+same 1 "$(cat stopped/keys/a)" "the key after rm"
+down "$TMPDIR/stopped"
 
 # A mount of keys only: its root is the store, and its directories limit likewise.
 up "sqlite:$TMPDIR/store.sqlite" "$TMPDIR/only" -o ro,keys-only
@@ -18,6 +36,14 @@ same $'user/1\nuser/10' "$("$STOREFS" ls only/user)" "ls of a directory of it"
 same "$(cat only/user/1)" "$("$STOREFS" get only/user/1)" "get of a file of it"
 refuses "a mount of keys only" "$STOREFS" query only count
 refuses "the target is the keys that begin with 'user/'" "$STOREFS" get only/user order/1
+down "$TMPDIR/only"
+mkdir -p tree/admin
+echo 1 > tree/README
+echo 2 > tree/admin/stats.json
+ln -s "$TMPDIR/store.sqlite" tree/link
+up "dir:$TMPDIR/tree" "$TMPDIR/only" -o ro,keys-only
+same $'README\nadmin/stats.json' "$("$STOREFS" ls only)" "keys with names that other mounts have"
+refuses "symbolic link in the mount at $TMPDIR/only" "$STOREFS" ls only/link
 down "$TMPDIR/only"
 
 # By URI, rm -r '' wants --all, and a prefix does not.
