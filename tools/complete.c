@@ -83,9 +83,12 @@ static struct sfs_bytes without_last_slash(struct sfs_bytes path)
     return sfs_bytes(path.data, path.size ? path.size - 1 : 0);
 }
 
-/* The part of a list up to its last comma. */
-static struct sfs_bytes list_before(struct sfs_bytes typed)
+/* The part of a list of fields up to its last comma. */
+static struct sfs_bytes before_typed(const struct ending *ending)
 {
+    struct sfs_bytes typed = ending->typed;
+    if (ending->wants == SFS_ARGUMENT_VALUE)
+        return sfs_bytes("", 0);
     const char *comma = typed.size ? memrchr(typed.data, ',', typed.size) : NULL;
     return sfs_bytes(typed.data, comma ? (size_t)(comma + 1 - (const char *)typed.data) : 0);
 }
@@ -98,7 +101,7 @@ static int show_of_store(struct sfs_storage *store, const struct ending *ending,
     bool complete;
     struct sfs_buffer field = {0};
     bool values = ending->wants == SFS_ARGUMENT_VALUE;
-    struct sfs_bytes before = values ? sfs_bytes("", 0) : list_before(ending->typed);
+    struct sfs_bytes before = before_typed(ending);
     int result = sfs_query_parse(without_last_slash(ending->stages), &query, &sink, error);
     if (result)
         return result;
@@ -114,17 +117,46 @@ static int show_of_store(struct sfs_storage *store, const struct ending *ending,
     return result > 0 ? 0 : result;
 }
 
+/* Appends the directory in query/ that lists what can follow. Where an element may be too long for
+ * a file name it is the printed path, with "a" for what is not typed yet. */
+static int add_directory(struct sfs_bytes path, struct sfs_buffer *out, struct sfs_error *error)
+{
+    struct sfs_buffer whole = {0};
+    struct sfs_query *query = NULL;
+    enum sfs_sink sink;
+    if (path.size <= SFS_PATH_NAME_MAX)
+        return sfs_buffer_add(out, path) ? sfs_fail_memory(error, "query") : 0;
+    int result = sfs_buffer_add(&whole, path) || sfs_buffer_byte(&whole, 'a')
+                     ? sfs_fail_memory(error, "query")
+                     : sfs_query_parse(sfs_buffer_bytes(&whole), &query, &sink, error);
+    if (!result)
+        result = sfs_query_print(query, sink, out, error);
+    if (!result)
+        out->size--;
+    sfs_query_free(query);
+    sfs_buffer_free(&whole);
+    return result;
+}
+
+static bool is_candidate(const char *name)
+{
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "%incomplete") != 0;
+}
+
 /* A mount lists fields and values itself. */
 static int show_of_mount(const char *base, const char *path, const struct ending *ending,
                          struct sfs_error *error)
 {
     struct sfs_buffer directory = {0};
     int descriptor = -1;
-    struct sfs_bytes before = list_before(ending->typed);
-    size_t size = strlen(path) - ending->typed.size;
-    if (sfs_buffer_printf(&directory, "query/%.*s", (int)size, path) || sfs_buffer_text(&directory))
-        return sfs_fail_memory(error, "query");
-    int result = tool_tree_open(base, directory.data, &descriptor, error);
+    struct sfs_bytes before = before_typed(ending);
+    struct sfs_bytes above = sfs_bytes(path, strlen(path) - ending->typed.size);
+    int result = sfs_buffer_printf(&directory, "query/") ? sfs_fail_memory(error, "query")
+                                                         : add_directory(above, &directory, error);
+    if (!result && sfs_buffer_text(&directory))
+        result = sfs_fail_memory(error, "query");
+    if (!result)
+        result = tool_tree_open(base, directory.data, &descriptor, error);
     sfs_buffer_free(&directory);
     if (result)
         return result;
@@ -132,7 +164,7 @@ static int show_of_mount(const char *base, const char *path, const struct ending
     close(descriptor);
     const struct dirent *entry;
     while (listing && (entry = readdir(listing)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+        if (is_candidate(entry->d_name) &&
             !(tool_output(before) && tool_output(sfs_string(entry->d_name)) &&
               tool_output(SFS_LITERAL("\n"))))
             break;

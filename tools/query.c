@@ -183,14 +183,15 @@ static int query_store(struct sfs_storage *store, const struct sfs_query *query,
                                  : show_text(store, query, sink, error);
 }
 
-/* The query that PATH is of the target: of a directory of keys, of a query. */
-static int add_path(const struct tool_target *target, const char *path, struct sfs_buffer *out,
-                    struct sfs_error *error)
+/* The query that PATH is of the target: of a directory of keys, of a query. With `more`, PATH is
+ * what follows even if it is empty. */
+static int add_path(const struct tool_target *target, const char *path, bool more,
+                    struct sfs_buffer *out, struct sfs_error *error)
 {
     int result = tool_scope_stage(&target->scope, out, error);
     if (!result && target->scope.kind == TOOL_SCOPE_QUERY)
         result = sfs_buffer_add(out, sfs_buffer_bytes(&target->scope.text));
-    if (!result && out->size && *path)
+    if (!result && out->size && (*path || more))
         result = sfs_buffer_byte(out, '/');
     if (!result)
         result = sfs_buffer_add(out, sfs_string(path));
@@ -244,8 +245,9 @@ static int run(const struct tool_call *call)
                                   SFS_OPEN_READ_ONLY, &error);
     if (result)
         return tool_fail(result, &error);
-    result = add_path(&target, call->count == 2 ? call->words[1] : "", &path, &error);
-    if (!result && tool_given(call, COMPLETE))
+    bool complete = tool_given(call, COMPLETE);
+    result = add_path(&target, call->count == 2 ? call->words[1] : "", complete, &path, &error);
+    if (!result && complete)
         result = sfs_buffer_text(&path) ? sfs_fail_memory(&error, "query")
                                         : tool_complete(&target, path.data, &error);
     else if (!result)

@@ -65,6 +65,13 @@ up x.sqlite "$PWD/dir"
 offers 'order/kind order/n order/name' query dir order/
 offers 'by/kind/odd by/kind/old' query dir by/kind/
 offers 'count' query dir/query/by/kind/old cou
+same 'limit' "$("$STOREFS" query dir/keys/q --complete '' | grep -x limit)" "what follows a limited target"
+same 'limit' "$("$STOREFS" query dir/query/by/kind/old --complete '' | grep -x limit)" "what follows a query"
+"$STOREFS" set x.sqlite q/3 '{"list":"a,b"}'
+same 'a,b' "$("$STOREFS" query dir --complete by/list/a,)" "a value with a comma"
+long="where/not n = \"$(printf 'k%.0s' {1..300})\""
+same $'kind\nlist\nn\nname' "$("$STOREFS" query dir --complete "$long/order/" | sort)" "fields behind a long element"
+same $'odd\nold' "$("$STOREFS" query dir --complete "$long/by/kind/" | sort)" "values behind a long element"
 offers "$PWD/dir" umount "$PWD/d"
 offers "$PWD/dir" exec --tx "$PWD/d"
 down "$PWD/dir"
