@@ -144,6 +144,14 @@ static size_t word_size(const char *word)
     return size;
 }
 
+static bool is_balanced(const char *word, size_t size)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++)
+        quoted ^= word[i] == '"';
+    return !quoted;
+}
+
 static int take_seconds(const struct word *row, struct sfs_bytes value, struct fs_options *options,
                         struct sfs_error *error)
 {
@@ -206,6 +214,9 @@ int tool_mount_options(const char *words, struct fs_options *ret_options, struct
     size_t size;
     for (const char *word = words ? words : ""; *word; word += size + (word[size] == ',')) {
         size = word_size(word);
+        if (!is_balanced(word, size))
+            return sfs_fail(error, SFS_E_INVALID, "mount", "unbalanced quote in mount option '%s'",
+                            word);
         const struct word *row = find(word, size);
         if (size && !row)
             return sfs_fail(error, SFS_E_INVALID, "mount",

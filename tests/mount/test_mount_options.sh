@@ -62,6 +62,7 @@ for word in $(words refused); do
     reason=$(awk -F '\t' -v word="${word%%=*}" '$1 == word || $1 == word "=" { print $3 }' table)
     refuses "'$word' is refused: $reason" "$STOREFS" mount memory: "$mnt" -o "rw,$word"
 done
+refuses "unbalanced quote" "$STOREFS" mount memory: "$mnt" -o 'context="a,ro'
 for word in nosuch ro=1 x 'tx-timeout=' 'tx-timeout=1s' 'query-timeout=0' 'isolation=none' rwx; do
     "$STOREFS" mount memory: "$mnt" -o "$word" 2> said && fail "-o $word is accepted"
     [ -s said ] || fail "-o $word: no sentence"
