@@ -37,7 +37,7 @@ bool tool_scope_prefix(const struct tool_scope *scope, struct sfs_bytes prefix,
 int tool_scope_range(const struct tool_scope *scope, struct sfs_buffer *end,
                      struct sfs_range *ret_range, struct sfs_error *error);
 /* Appends the stage of a query path that leaves the keys in the scope ("where/@key = …"), nothing
- * for a whole store. UNSUPPORTED for a prefix that is not UTF-8; NO_MEMORY. */
+ * for a whole store. INVALID for a prefix that is not UTF-8; NO_MEMORY. */
 int tool_scope_stage(const struct tool_scope *scope, struct sfs_buffer *path,
                      struct sfs_error *error);
 
