@@ -12,31 +12,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int open_process(pid_t pid)
+int tool_process_open(pid_t pid)
 {
     return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-int tool_process_wait(pid_t pid, int timeout_ms)
+int tool_process_signal(int process, int number)
 {
-    int process = open_process(pid);
-    if (process < 0)
-        return errno == ESRCH;
-    struct pollfd poller = {.fd = process, .events = POLLIN};
-    int result = poll(&poller, 1, timeout_ms);
-    close(process);
-    return result == 1;
+    return (int)syscall(SYS_pidfd_send_signal, process, number, NULL, 0);
 }
 
-int tool_process_await(pid_t pid, int timeout_ms, void (*late)(void *context), void *context)
+int tool_process_wait(int process, int timeout_ms)
+{
+    struct pollfd poller = {.fd = process, .events = POLLIN};
+    return process >= 0 && poll(&poller, 1, timeout_ms) == 1;
+}
+
+int tool_process_await(int process, int timeout_ms, void (*late)(void *context), void *context)
 {
     if (late && timeout_ms > TOOL_LATE_MS) {
-        if (tool_process_wait(pid, TOOL_LATE_MS))
+        if (tool_process_wait(process, TOOL_LATE_MS))
             return 1;
         late(context);
         timeout_ms -= TOOL_LATE_MS;
     }
-    return tool_process_wait(pid, timeout_ms);
+    return tool_process_wait(process, timeout_ms);
 }
 
 int tool_child_ask(int (*ask)(void *context), void *context, int timeout_ms)
@@ -53,7 +53,11 @@ int tool_child_await(int (*ask)(void *context), void *context, int timeout_ms,
         return -1;
     if (child == 0)
         _exit(ask(context));
-    if (!tool_process_await(child, timeout_ms, late, context)) {
+    int process = tool_process_open(child);
+    int ended = tool_process_await(process, timeout_ms, late, context);
+    if (process >= 0)
+        close(process);
+    if (!ended) {
         kill(child, SIGKILL);
         /* Only if it has gone: one that waits in the kernel is left to init. */
         waitpid(child, &status, WNOHANG);

@@ -19,9 +19,14 @@ int tool_child_run(const char *const *words, char *said, size_t size);
 /* Gives the signals that this program ignores their usual meaning back, in a child that runs another
  * program. */
 void tool_child_signals(void);
+/* Opens a process as a pidfd, which never denotes another process that got the same number later.
+ * Returns a descriptor to close, or -1 with errno. */
+int tool_process_open(pid_t pid);
+/* Sends a signal: 0, or -1 with errno (ESRCH: the process ended). */
+int tool_process_signal(int process, int number);
 /* Waits for a process that is no child of ours: 1 it ended, 0 `timeout_ms` passed. */
-int tool_process_wait(pid_t pid, int timeout_ms);
+int tool_process_wait(int process, int timeout_ms);
 /* The same, with `late` as above, which may be NULL. */
-int tool_process_await(pid_t pid, int timeout_ms, void (*late)(void *context), void *context);
+int tool_process_await(int process, int timeout_ms, void (*late)(void *context), void *context);
 
 #endif

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "tools/child.h"
 
 #define NONE UINT_MAX
 
@@ -28,36 +31,41 @@ static unsigned connection_of(const char *process, const char *descriptor)
     return number;
 }
 
-/* Whether the process has /dev/fuse open; the connection of the last such descriptor, or NONE. */
-static bool has_fuse(const char *process, unsigned wanted, unsigned *ret_connection)
+/* What ties a process to a mount; from FULL_PATH on it is certain. */
+enum tie { NO_TIE, NO_PATH, LAST_PART, FULL_PATH, CONNECTION };
+
+/* CONNECTION: a descriptor of /dev/fuse has that of the mount. NO_PATH: the process has such
+ * descriptors, and the kernel tells the connection of none. */
+static enum tie compare_descriptors(const char *process, const struct tool_mount *mount)
 {
     char path[64 + NAME_MAX];
     char target[16];
-    bool found = false;
-    *ret_connection = NONE;
+    enum tie tie = NO_TIE;
+    bool told = false;
     snprintf(path, sizeof path, "%s/fd", process);
     DIR *handle = opendir(path);
     const struct dirent *entry;
-    while (handle && *ret_connection != wanted && (entry = readdir(handle)) != NULL) {
+    while (handle && tie != CONNECTION && (entry = readdir(handle)) != NULL) {
         snprintf(path, sizeof path, "%s/fd/%s", process, entry->d_name);
         ssize_t size = readlink(path, target, sizeof target);
         if (size != 9 || memcmp(target, "/dev/fuse", 9) != 0)
             continue;
-        found = true;
-        *ret_connection = connection_of(process, entry->d_name);
+        unsigned connection = connection_of(process, entry->d_name);
+        told |= connection != NONE;
+        tie = mount->major == 0 && connection == mount->minor ? CONNECTION : NO_PATH;
     }
     if (handle)
         closedir(handle);
-    return found;
+    return told && tie != CONNECTION ? NO_TIE : tie;
 }
 
-/* Whether the last part of `directory` is the end of an argument, and "mount" is one. */
-static bool is_mount_of(const char *process, const char *directory)
+/* How much of `directory` an argument is, if "mount" is one, too: else NO_PATH. */
+static enum tie compare_arguments(const char *process, const char *directory)
 {
     char path[64];
     char text[8192];
     bool mounts = false;
-    bool names = false;
+    enum tie tie = NO_PATH;
     const char *last = strrchr(directory, '/');
     snprintf(path, sizeof path, "%s/cmdline", process);
     FILE *file = fopen(path, "re");
@@ -70,30 +78,74 @@ static bool is_mount_of(const char *process, const char *directory)
         const char *slash = strrchr(word, '/');
         const char *name = slash ? slash + 1 : word;
         mounts |= strncmp(name, "mount", 5) == 0;
-        names |= strcmp(name, last) == 0;
+        if (strcmp(word, directory) == 0)
+            tie = FULL_PATH;
+        else if (tie == NO_PATH && strcmp(name, last) == 0)
+            tie = LAST_PART;
     }
-    return mounts && names;
+    return mounts ? tie : NO_PATH;
+}
+
+/* Opens the process before it looks at it. A tie below `least` is none. */
+static enum tie identify(const struct tool_mount *mount, pid_t pid, enum tie least,
+                         struct tool_daemon *ret_daemon)
+{
+    char process[32];
+    struct stat status;
+    struct tool_daemon daemon = {.pid = pid, .process = tool_process_open(pid)};
+    if (daemon.process < 0)
+        return NO_TIE;
+    snprintf(process, sizeof process, "/proc/%d", (int)pid);
+    enum tie tie = compare_descriptors(process, mount);
+    if (tie == NO_PATH)
+        tie = stat(process, &status) == 0 && status.st_uid == mount->user
+                  ? compare_arguments(process, mount->directory)
+                  : NO_TIE;
+    daemon.certain = tie >= FULL_PATH;
+    if (tie >= least)
+        *ret_daemon = daemon;
+    else
+        tool_daemon_close(&daemon);
+    return tie >= least ? tie : NO_TIE;
 }
 
 struct tool_daemon tool_daemon_find(const struct tool_mount *mount)
 {
     struct tool_daemon found = {0};
-    char process[32];
-    unsigned connection;
+    struct tool_daemon next;
+    enum tie tie = NO_TIE;
+    size_t count = 0;
     DIR *handle = opendir("/proc");
     const struct dirent *entry;
-    while (handle && !found.certain && (entry = readdir(handle)) != NULL) {
-        snprintf(process, sizeof process, "/proc/%.20s", entry->d_name);
-        if (!isdigit((unsigned char)entry->d_name[0]) ||
-            !has_fuse(process, mount->minor, &connection))
+    while (handle && tie != CONNECTION && (entry = readdir(handle)) != NULL) {
+        if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
-        bool certain = mount->major == 0 && connection == mount->minor;
-        if (certain || (connection == NONE && is_mount_of(process, mount->directory)))
-            found = (struct tool_daemon){(pid_t)strtol(entry->d_name, NULL, 10), certain};
+        tie = identify(mount, (pid_t)strtol(entry->d_name, NULL, 10), LAST_PART, &next);
+        if (tie == NO_TIE)
+            continue;
+        tool_daemon_close(&found);
+        found = next;
+        count++;
     }
     if (handle)
         closedir(handle);
+    if (tie != CONNECTION && count > 1)
+        tool_daemon_close(&found);
     return found;
+}
+
+struct tool_daemon tool_daemon_told(const struct tool_mount *mount, pid_t pid)
+{
+    struct tool_daemon found = {0};
+    (void)identify(mount, pid, NO_PATH, &found);
+    return found;
+}
+
+void tool_daemon_close(struct tool_daemon *daemon)
+{
+    if (daemon->pid > 0)
+        close(daemon->process);
+    *daemon = (struct tool_daemon){0};
 }
 
 bool tool_daemon_stopped(pid_t pid)
@@ -109,12 +161,4 @@ bool tool_daemon_stopped(pid_t pid)
     if (file)
         fclose(file);
     return state == 'T' || state == 't';
-}
-
-bool tool_daemon_serves(pid_t pid)
-{
-    char process[32];
-    unsigned connection;
-    snprintf(process, sizeof process, "/proc/%d", (int)pid);
-    return has_fuse(process, NONE - 1, &connection);
 }

@@ -188,8 +188,8 @@ const struct tool_mount *tool_mounts_holding(const struct tool_mounts *mounts, c
     return best;
 }
 
-/* Joins the real parent directory and the last part; `path` has no trailing slash. */
-static char *absolute_by_parent(const char *path)
+/* `path` has no trailing slash. */
+static char *join_parent(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *last = slash ? slash + 1 : path;
@@ -203,17 +203,22 @@ static char *absolute_by_parent(const char *path)
     return joined;
 }
 
+char *tool_path_by_parent(const char *path)
+{
+    char *trimmed = strdup(path);
+    for (size_t size = trimmed ? strlen(trimmed) : 0; size > 1 && trimmed[size - 1] == '/';)
+        trimmed[--size] = '\0';
+    char *joined = trimmed ? join_parent(trimmed) : NULL;
+    free(trimmed);
+    return joined;
+}
+
 int tool_path_absolute(const char *path, char **ret_path, struct sfs_error *error)
 {
     char *real = realpath(path, NULL);
     int system_errno = errno;
-    if (!real && system_errno != ENOENT) {
-        char *trimmed = strdup(path);
-        for (size_t size = trimmed ? strlen(trimmed) : 0; size > 1 && trimmed[size - 1] == '/';)
-            trimmed[--size] = '\0';
-        real = trimmed ? absolute_by_parent(trimmed) : NULL;
-        free(trimmed);
-    }
+    if (!real && system_errno != ENOENT)
+        real = tool_path_by_parent(path);
     if (!real)
         return sfs_fail_errno(error, system_errno, "path", "%s", path);
     *ret_path = real;

@@ -52,6 +52,9 @@ const struct tool_mount *tool_mounts_holding(const struct tool_mounts *mounts, c
 /* The absolute form of a path, from its parent where it cannot be entered itself (a dead mount).
  * The caller frees it. */
 int tool_path_absolute(const char *path, char **ret_path, struct sfs_error *error);
+/* Joins the real parent directory and the last part, which is not touched. NULL where the parent
+ * cannot be resolved. The caller frees it. */
+char *tool_path_by_parent(const char *path);
 /* Whether `path` is `directory` or lies below it; both absolute. */
 bool tool_path_below(const char *path, const char *directory);
 

@@ -182,8 +182,10 @@ static int sync_store(struct job *job, int *ret_transactions, struct sfs_error *
         result = sfs_fail(error, SFS_E_IO, "unmount", "cannot sync %s", job->mount->directory);
     else if (answer)
         result = sfs_fail(error, sync->error.code, "unmount", "%s", sync->error.message);
-    if (!job->daemon.certain && sync->daemon > 0)
-        job->daemon = (struct tool_daemon){sync->daemon, tool_daemon_serves(sync->daemon)};
+    if (!job->daemon.certain && sync->daemon > 0) {
+        tool_daemon_close(&job->daemon);
+        job->daemon = tool_daemon_told(job->mount, sync->daemon);
+    }
     *ret_transactions = sync->transactions;
     munmap(sync, sizeof *sync);
     return result;
@@ -216,7 +218,7 @@ static bool say_elsewhere(const struct job *job)
     char name[64];
     char cure[80] = "";
     bool found = find_elsewhere(job, &places) == 0 && places.size;
-    if (job->daemon.pid > 0)
+    if (job->daemon.certain)
         snprintf(cure, sizeof cure, "; 'kill %d' ends it at once, as --force does",
                  (int)job->daemon.pid);
     if (found)
@@ -232,14 +234,14 @@ static bool say_elsewhere(const struct job *job)
 static int await_end(struct job *job, struct sfs_error *error)
 {
     char name[64];
-    if (job->daemon.pid > 0 && tool_process_wait(job->daemon.pid, TOOL_LATE_MS))
+    if (job->daemon.pid > 0 && tool_process_wait(job->daemon.process, TOOL_LATE_MS))
         return 0;
     if (say_elsewhere(job))
         return TOOL_ELSEWHERE;
     if (job->daemon.pid <= 0)
         return 0;
     say_ending(job);
-    if (tool_process_wait(job->daemon.pid, DRAIN_MS))
+    if (tool_process_wait(job->daemon.process, DRAIN_MS))
         return 0;
     return sfs_fail(
         error, SFS_E_TIMED_OUT, "unmount",
@@ -251,7 +253,7 @@ static int await_end(struct job *job, struct sfs_error *error)
 /* Ends the process after the mount was detached: everywhere it is mounted, it is dead. */
 static int end_process(struct job *job, struct sfs_error *error)
 {
-    pid_t pid = job->daemon.pid;
+    int process = job->daemon.process;
     char name[64];
     if (!job->daemon.certain)
         return sfs_fail(
@@ -260,14 +262,15 @@ static int end_process(struct job *job, struct sfs_error *error)
             "ended: see 'pgrep -a storefs'",
             job->mount->directory);
     name_daemon(job, name);
-    if ((kill(pid, SIGTERM) < 0 || kill(pid, SIGCONT) < 0) && errno != ESRCH)
+    if ((tool_process_signal(process, SIGTERM) < 0 || tool_process_signal(process, SIGCONT) < 0) &&
+        errno != ESRCH)
         return sfs_fail_errno(error, errno, "unmount", "%s is detached, but %s cannot be ended",
                               job->mount->directory, name);
-    if (tool_process_await(pid, END_MS, say_ending, job))
+    if (tool_process_await(process, END_MS, say_ending, job))
         return 0;
     tool_say("%s does not end, and is killed: what it has not committed is lost", name);
-    kill(pid, SIGKILL);
-    if (tool_process_wait(pid, KILL_MS))
+    tool_process_signal(process, SIGKILL);
+    if (tool_process_wait(process, KILL_MS))
         return 0;
     return sfs_fail(
         error, SFS_E_TIMED_OUT, "unmount",
@@ -319,6 +322,26 @@ static int finish(struct job *job, int transactions, struct sfs_error *error)
     return 0;
 }
 
+/* The kernel removes by name: whatever took the place since choose() stays. */
+static int remove_chosen(const struct job *job, bool detach, struct sfs_error *error)
+{
+    const char *directory = job->mount->directory;
+    struct tool_mounts mounts;
+    const struct tool_mount *now;
+    int result = tool_mounts_read(&mounts, error);
+    if (result)
+        return result;
+    if (!tool_mounts_reached(&mounts, directory, &now))
+        now = tool_mounts_at(&mounts, directory);
+    bool same = now && now->id == job->mount->id && now->minor == job->mount->minor;
+    tool_mounts_free(&mounts);
+    if (!same)
+        return sfs_fail(error, SFS_E_INVALID, "unmount",
+                        "what is mounted at %s has changed meanwhile: it is left as it is",
+                        directory);
+    return tool_mount_remove(directory, detach, error);
+}
+
 static int unmount_live(struct job *job, struct sfs_error *error)
 {
     const char *directory = job->mount->directory;
@@ -328,7 +351,7 @@ static int unmount_live(struct job *job, struct sfs_error *error)
     int unsaved = sync_store(job, &transactions, error);
     if (unsaved && !detach)
         return stay_mounted(directory, unsaved);
-    int result = tool_mount_remove(directory, detach, unsaved ? &removing : error);
+    int result = remove_chosen(job, detach, unsaved ? &removing : error);
     if (unsaved && !result && job->force)
         (void)end_process(job, &removing);
     if (unsaved)
@@ -343,18 +366,21 @@ static int unmount_live(struct job *job, struct sfs_error *error)
 static int fail_silent(const struct job *job, bool stopped, struct sfs_error *error)
 {
     char name[64];
+    const char *force = job->daemon.certain ? ", --force also ends the process"
+                                            : "; which process serves it is not known for sure, so "
+                                              "that --force ends none: see 'pgrep -a storefs'";
     name_daemon(job, name);
     if (stopped)
         return sfs_fail(
             error, SFS_E_TIMED_OUT, "unmount",
             "the mount at %s does not answer, as %s is stopped: 'kill -CONT %d' lets it go "
-            "on; --lazy detaches it all the same, --force also ends the process",
-            job->mount->directory, name, (int)job->daemon.pid);
+            "on; --lazy detaches it all the same%s",
+            job->mount->directory, name, (int)job->daemon.pid, force);
     return sfs_fail(
         error, SFS_E_TIMED_OUT, "unmount",
         "the mount at %s does not answer, as %s waits, for the disk of %s perhaps; --lazy "
-        "detaches it all the same, --force also ends the process",
-        job->mount->directory, name, job->mount->store);
+        "detaches it all the same%s",
+        job->mount->directory, name, job->mount->store, force);
 }
 
 /* One that is only slow has ten seconds. */
@@ -380,7 +406,7 @@ static int unmount_any(struct job *job, struct sfs_error *error)
         return unmount_live(job, error);
     if (probe == TOOL_SILENT && !job->lazy && !job->force)
         return fail_silent(job, stopped, error);
-    int result = tool_mount_remove(directory, true, error);
+    int result = remove_chosen(job, true, error);
     if (!result && probe == TOOL_SILENT && job->force)
         result = end_process(job, error);
     if (!result)
@@ -447,12 +473,34 @@ static int touch(void *context)
     return stat(context, &status) == 0 ? 0 : errno;
 }
 
-/* The directory without a question to a mount that does not answer: as it was named. */
+static bool answers(const char *path)
+{
+    return tool_child_ask(touch, (void *)(uintptr_t)path, TOOL_LATE_MS) != ETIMEDOUT;
+}
+
+/* The directory that holds the last part of a path. The caller frees it. */
+static char *parent_of(const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    while (size && path[size - 1] != '/')
+        size--;
+    return size ? strndup(path, size) : strdup(".");
+}
+
+/* The directory without a question to a mount that does not answer: by its parent, or, where that
+ * does not answer either, as it was named. */
 static int find_directory(const char *path, char **ret_directory, struct sfs_error *error)
 {
     char *directory = NULL;
-    if (tool_child_ask(touch, (void *)(uintptr_t)path, TOOL_LATE_MS) != ETIMEDOUT)
+    if (answers(path))
         return tool_path_absolute(path, ret_directory, error);
+    char *parent = parent_of(path);
+    *ret_directory = parent && answers(parent) ? tool_path_by_parent(path) : NULL;
+    free(parent);
+    if (*ret_directory)
+        return 0;
     char *here = *path == '/' ? strdup("") : get_current_dir_name();
     if (!here || asprintf(&directory, "%s%s%s", here, *path == '/' ? "" : "/", path) < 0)
         directory = NULL;
@@ -478,6 +526,7 @@ static int find_and_unmount(const struct tool_call *call, struct sfs_error *erro
         result = choose(&mounts, directory, &job.mount, error);
         if (!result)
             result = unmount_any(&job, error);
+        tool_daemon_close(&job.daemon);
         tool_mounts_free(&mounts);
     }
     free(directory);

@@ -8,6 +8,7 @@ cd "$TMPDIR" || exit 1
 m=$TMPDIR/m
 store=$TMPDIR/store.sqlite
 children=()
+daemon=none
 take_down_all() {
     local pid
     for pid in "${children[@]}"; do
@@ -15,6 +16,7 @@ take_down_all() {
         kill "$pid" 2> /dev/null
     done
     umount -l "$m/keys/n" "$m.bind" "$TMPDIR/full" 2> /dev/null
+    umount -l /proc/"$daemon"/fd* 2> /dev/null
     take_down
 }
 trap take_down_all EXIT
@@ -147,10 +149,16 @@ serve
 kill -STOP "$daemon"
 held 0 'was ended' --force
 gone "$daemon" || fail 'a stopped process is left by --force'
+# The directory is found by its parent, which answers.
 serve
+ln -s . here
 kill -STOP "$daemon"
 children+=("$daemon")
-held 0 'did not answer' --lazy
+for target in m/ ../"${TMPDIR##*/}"/m; do
+    timeout 20 "$STOREFS" unmount "$target" > said 2>&1
+    same 6 $? "exit code for a hung mount as $target, which says: $(< said)"
+done
+target=here/m held 0 'did not answer' --lazy
 kill -CONT "$daemon"
 eventually gone "$daemon"
 
@@ -158,6 +166,56 @@ serve
 kill -9 "$daemon"
 eventually gone "$daemon"
 held 0 "cleared the dead mount at $m"
+
+# --- which process it is, where the kernel does not tell its connection ---
+hide() { works mount -t tmpfs none "/proc/$daemon/$1"; }
+
+# A hung mount's process is known by the whole path; by its last part it is not, nor if two are like it.
+serve
+hide fdinfo
+kill -STOP "$daemon"
+held 0 'was ended' --force
+gone "$daemon" || fail 'a process that is known by its path is left by --force'
+"$STOREFS" mount "sqlite:$store" m || fail 'cannot mount by a relative path'
+daemon=$(daemon_of m)
+children+=("$daemon")
+hide fdinfo
+kill -STOP "$daemon"
+held 6 'which process serves it is not known for sure'
+held 5 'is detached, but which process serves it is not known' --force
+gone "$daemon" && fail 'a process that is not known for sure was ended'
+kill -CONT "$daemon"
+eventually gone "$daemon"
+
+# A mount that names another process ends its own one, or none.
+up "sqlite:$TMPDIR/other.sqlite" "$TMPDIR/other"
+other=$(daemon_of other)
+for pid in "$other" "$$"; do
+    for part in fdinfo fd; do
+        serve
+        echo "{\"pid\": $pid}" > named
+        works mount --bind named "$m/admin/stats.json"
+        hide $part
+        children+=("$daemon")
+        [ $part = fdinfo ] && code=0 || code=5
+        timeout 20 "$STOREFS" unmount "$m" --force > said 2>&1
+        same $code $? "exit code of --force if the mount names process $pid, without $part: $(< said)"
+        gone "$pid" && fail "a process that the mount names was ended"
+        umount "/proc/$daemon/$part" 2> /dev/null
+        kill "$daemon" 2> /dev/null
+        eventually gone "$daemon"
+    done
+done
+down "$TMPDIR/other"
+# A process that cannot be recognized is not waited for.
+serve
+hide fd
+background unshare -m --propagation private sleep 60
+eventually grep -q sleep "/proc/$child/comm"
+held 9 'still mounted in another mount namespace'
+kill "$child"
+umount "/proc/$daemon/fd"
+eventually gone "$daemon"
 
 # The store's disk hangs: it is a mount of a process that is stopped.
 mkdir disk
@@ -169,7 +227,16 @@ echo one > "$m/keys/a"
 kill -STOP "$disk"
 release='kill -CONT "$disk"'
 held 0 "its process storefs ($daemon)"
+# What is mounted over it while it waits stays.
+serve "sqlite:$TMPDIR/disk/keys/inner.sqlite"
+echo two > "$m/keys/a"
+kill -STOP "$disk"
+release='mount -t tmpfs none "$m"; kill -CONT "$disk"'
+held 2 "its process storefs ($daemon)"
+grep -q 'has changed meanwhile' said || fail "a mount over another: $(< said)"
 release=
+works umount "$m"
+works "$STOREFS" unmount "$m"
 serve "sqlite:$TMPDIR/disk/keys/inner.sqlite"
 kill -STOP "$disk"
 timeout 5 "$STOREFS" unmount "$m" --lazy > said 2>&1
