@@ -113,23 +113,24 @@ struct tool_daemon tool_daemon_find(const struct tool_mount *mount)
 {
     struct tool_daemon found = {0};
     struct tool_daemon next;
-    enum tie tie = NO_TIE;
-    size_t count = 0;
+    enum tie best = LAST_PART;
+    size_t count = 0; /* with a tie as good as the best */
     DIR *handle = opendir("/proc");
     const struct dirent *entry;
-    while (handle && tie != CONNECTION && (entry = readdir(handle)) != NULL) {
+    while (handle && best != CONNECTION && (entry = readdir(handle)) != NULL) {
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
-        tie = identify(mount, (pid_t)strtol(entry->d_name, NULL, 10), LAST_PART, &next);
+        enum tie tie = identify(mount, (pid_t)strtol(entry->d_name, NULL, 10), best, &next);
         if (tie == NO_TIE)
             continue;
         tool_daemon_close(&found);
         found = next;
-        count++;
+        count = tie == best ? count + 1 : 1;
+        best = tie;
     }
     if (handle)
         closedir(handle);
-    if (tie != CONNECTION && count > 1)
+    if (count > 1)
         tool_daemon_close(&found);
     return found;
 }

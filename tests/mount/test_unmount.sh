@@ -210,7 +210,7 @@ down "$TMPDIR/other"
 # A process that cannot be recognized is not waited for.
 serve
 hide fd
-background unshare -m --propagation private sleep 60
+background apart sleep 60
 eventually grep -q sleep "/proc/$child/comm"
 held 9 'still mounted in another mount namespace'
 kill "$child"
