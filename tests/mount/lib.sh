@@ -70,6 +70,17 @@ daemon_of() {
     sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$1/admin/stats.json" | head -n 1
 }
 
+# halt PID: each thread of the process is stopped when it returns; one that is not yet may still answer.
+halt() {
+    local tries
+    kill -STOP "$1"
+    for ((tries = 0; tries < 500; tries++)); do
+        awk '{ sub(/.*\) /, ""); if ($1 != "T") exit 1 }' /proc/"$1"/task/*/stat && return
+        sleep 0.01
+    done
+    fail "process $1 does not stop"
+}
+
 # A child that is ended before it has forgotten the trap would run it, too.
 take_down() {
     local directory

@@ -22,7 +22,7 @@ below=$(daemon_of "$lower")
 stop_below() {
     kill -CONT "$below"
     dd of="$lower/keys/d/store.sqlite" oflag=nocache conv=notrunc,fdatasync count=0 2> "$TMPDIR/said"
-    kill -STOP "$below"
+    halt "$below"
 }
 stop_below
 

@@ -10,7 +10,7 @@ cd "$TMPDIR" || exit 1
 up memory: "$TMPDIR/stopped"
 echo 1 > stopped/keys/a
 stopped=$(daemon_of stopped)
-kill -STOP "$stopped"
+halt "$stopped"
 waiting=()
 for words in "get stopped/keys/a" "ls stopped" "query stopped/query count" "rm stopped/keys --all"; do
     timeout 20 "$STOREFS" $words 2> "said.${words%% *}" &

@@ -140,19 +140,19 @@ eventually gone "$daemon"
 
 # --- no answer ---
 serve
-kill -STOP "$daemon"
+halt "$daemon"
 children+=("$daemon")
 held 6 "its process storefs ($daemon) is stopped: 'kill -CONT $daemon'"
 kill -CONT "$daemon"
 works "$STOREFS" unmount "$m"
 serve
-kill -STOP "$daemon"
+halt "$daemon"
 held 0 'was ended' --force
 gone "$daemon" || fail 'a stopped process is left by --force'
 # The directory is found by its parent, which answers.
 serve
 ln -s . here
-kill -STOP "$daemon"
+halt "$daemon"
 children+=("$daemon")
 for target in m/ ../"${TMPDIR##*/}"/m; do
     timeout 20 "$STOREFS" unmount "$target" > said 2>&1
@@ -173,14 +173,14 @@ hide() { works mount -t tmpfs none "/proc/$daemon/$1"; }
 # A hung mount's process is known by the whole path; by its last part it is not, nor if two are like it.
 serve
 hide fdinfo
-kill -STOP "$daemon"
+halt "$daemon"
 held 0 'was ended' --force
 gone "$daemon" || fail 'a process that is known by its path is left by --force'
 "$STOREFS" mount "sqlite:$store" m || fail 'cannot mount by a relative path'
 daemon=$(daemon_of m)
 children+=("$daemon")
 hide fdinfo
-kill -STOP "$daemon"
+halt "$daemon"
 held 6 'which process serves it is not known for sure'
 held 5 'is detached, but which process serves it is not known' --force
 gone "$daemon" && fail 'a process that is not known for sure was ended'
@@ -224,13 +224,13 @@ disk=$(daemon_of disk)
 children+=("$disk")
 serve "sqlite:$TMPDIR/disk/keys/inner.sqlite"
 echo one > "$m/keys/a"
-kill -STOP "$disk"
+halt "$disk"
 release='kill -CONT "$disk"'
 held 0 "its process storefs ($daemon)"
 # What is mounted over it while it waits stays.
 serve "sqlite:$TMPDIR/disk/keys/inner.sqlite"
 echo two > "$m/keys/a"
-kill -STOP "$disk"
+halt "$disk"
 release='mount -t tmpfs none "$m"; kill -CONT "$disk"'
 held 2 "its process storefs ($daemon)"
 grep -q 'has changed meanwhile' said || fail "a mount over another: $(< said)"
@@ -238,7 +238,7 @@ release=
 works umount "$m"
 works "$STOREFS" unmount "$m"
 serve "sqlite:$TMPDIR/disk/keys/inner.sqlite"
-kill -STOP "$disk"
+halt "$disk"
 timeout 5 "$STOREFS" unmount "$m" --lazy > said 2>&1
 away "a hung disk: $(< said)"
 kill -CONT "$disk"
