@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -25,7 +26,8 @@ struct mount {
     struct fs fs;
     struct sfs_storage *store;
     const char *directory;
-    struct statx place; /* what was at `directory` just after the mount: it */
+    struct statx place; /* what was at `directory` just after the mount: it, if */
+    bool placed;
 };
 
 /* --- arguments --- */
@@ -178,13 +180,22 @@ static bool look(const struct mount *mount, struct statx *ret_place)
            0;
 }
 
+/* The kernel has ended the connection: libfuse sees that, too, and unmounts nothing. */
+static bool has_ended(struct fuse_session *session)
+{
+    struct pollfd device = {.fd = fuse_session_fd(session)};
+    return poll(&device, 1, 0) == 1 && (device.revents & POLLERR);
+}
+
 /* Not what was mounted at the directory after this mount was detached: libfuse goes by the name.
  * Closing /dev/fuse, at the latest in take_down(), ends what is left of this mount elsewhere. */
 static void unmount(struct mount *mount)
 {
     struct statx now;
-    if (!look(mount, &now) || (now.stx_dev_major == mount->place.stx_dev_major &&
-                               now.stx_dev_minor == mount->place.stx_dev_minor))
+    bool known = mount->placed && look(mount, &now);
+    if (!known || has_ended(mount->fs.session) ||
+        (now.stx_dev_major == mount->place.stx_dev_major &&
+         now.stx_dev_minor == mount->place.stx_dev_minor))
         fuse_session_unmount(mount->fs.session);
 }
 
@@ -199,7 +210,7 @@ static int run_session(struct mount *mount, struct sfs_error *error)
             sfs_fail(error, SFS_E_PERMISSION, "mount",
                      "could not mount at %s: the line before this one says why", mount->directory);
     if (code == 0) {
-        (void)look(mount, &mount->place);
+        mount->placed = look(mount, &mount->place);
         code = serve(mount, error);
         int drained = drain(mount, code == 0 ? error : NULL);
         unmount(mount);
