@@ -166,7 +166,7 @@ void fs_scratch_make(struct fs_call *call, struct fs_node *dir, struct sfs_bytes
 /* PERMISSION for what an editor asks to learn whether it may rename files: it writes them in place
  * then. */
 int fs_scratch_check(struct fs_call *call, const char *name, int flags);
-/* The scratch file of a name, with one look-up more; NULL: there is none. */
+/* The scratch file of a name, with one more look-up, or NULL. */
 struct fs_node *fs_scratch_find(struct fs_call *call, struct fs_node *dir, const char *name);
 /* It stays from now on, and not any more. NO_MEMORY, NO_SPACE. */
 int fs_scratch_keep(struct fs_call *call, struct fs_node *node);
@@ -178,7 +178,7 @@ int fs_scratch_names(struct fs_call *call, struct fs_node *dir, struct sfs_buffe
 struct fs_leaf;
 /* The size has changed. With the leaf's lock held. */
 void fs_scratch_count(struct fs_space *space, struct fs_leaf *leaf);
-/* Renames one, to another scratch name or to a member. 1: there is none of this name. */
+/* Renames a scratch file to another scratch name or to a member. 1: no scratch file has this name. */
 int fs_scratch_rename(struct fs_call *call, const struct fs_name *from, const struct fs_name *to,
                       unsigned flags);
 
@@ -262,7 +262,7 @@ struct fs_new {
     mode_t mode;
     bool scratch; /* as a scratch file */
 };
-/* Opens what is there under a name, or makes a file where it is free. */
+/* Opens the file of a name, or makes it if the name is free. */
 int fs_leaf_create(struct fs_call *call, const struct fs_new *what, struct fs_open *open,
                    struct fuse_file_info *info, struct fs_entry *entry);
 /* Whether it is a scratch file now. */

@@ -94,7 +94,7 @@ void fs_place_forget(struct fs_call *call, struct fs_node *dir)
     place_free(place);
 }
 
-/* The index that the caller has just removed from an array; false: there is none. */
+/* The index that the caller has just removed from an array; false if it removed none. */
 static bool removed_index(struct fs_call *call, struct fs_node *dir, uint64_t *ret_index)
 {
     fs_nodes_lock(call->fs->nodes);

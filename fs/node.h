@@ -60,8 +60,8 @@ struct fs_node {
     _Atomic pid_t
         author; /* fields/: the process that made or wrote it last through this mount; 0: none */
     struct fs_node *top; /* fields/: the node of its key; NULL: not looked for */
-    uint64_t numbered; /* fields/: `ino` is right while its space has had so many moves, and one; 0:
-                          it is not */
+    uint64_t numbered; /* fields/: one more than the moves of its space when `ino` was found; 0:
+                          not known */
     uint64_t document; /* fields/: the document (fs_document.serial) in which its value is … */
     struct sfs_extent value; /* … there, from the beginning of the document's value */
     struct fs_file *file;   /* while open */
@@ -81,7 +81,7 @@ void fs_nodes_unlock(struct fs_nodes *nodes);
 
 /* The node of a number that the kernel holds; NULL for one that it cannot know. */
 struct fs_node *fs_node_find(struct fs *fs, uint64_t id);
-/* The node of a name, made where there is none of this class and kind (one of another class, or one
+/* The node of a name, made if it has none of this class and kind (one of another class, or one
  * that has a result, is detached); one look-up more. NULL: no memory. */
 struct fs_node *fs_node_intern(struct fs *fs, struct fs_node *parent, const char *name,
                                const struct fs_class *class, struct fs_space *space,

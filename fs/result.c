@@ -295,23 +295,17 @@ static uint64_t drop_locked(const struct fs_result *result, bool shared, uint64_
                                                                      : end - HEAD_MAX - WINDOW;
 }
 
-static bool is_shared(struct fs *fs, const struct fs_result *result)
-{
-    fs_nodes_lock(fs->nodes);
-    bool shared = result->handles > 1;
-    fs_nodes_unlock(fs->nodes);
-    return shared;
-}
-
+/* Both locks, so that no second handle joins a result whose beginning goes. */
 static void drop(struct fs *fs, struct fs_result *result, uint64_t end)
 {
-    bool shared = is_shared(fs, result);
+    fs_nodes_lock(fs->nodes);
     pthread_mutex_lock(&result->lock);
     uint64_t from = result->dropped;
-    uint64_t to = drop_locked(result, shared, end);
+    uint64_t to = drop_locked(result, result->handles > 1, end);
     result->dropped = to;
     int file = result->file;
     pthread_mutex_unlock(&result->lock);
+    fs_nodes_unlock(fs->nodes);
     /* Only room would be lost by a failure. */
     if (to > from)
         (void)fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
@@ -328,9 +322,8 @@ static int read_kept(struct fs_call *call, struct fs_result *result, int file, c
     pthread_mutex_unlock(&result->lock);
     return !gone ? code
                  : sfs_fail(&call->error, SFS_E_UNSUPPORTED, "mount",
-                            "a result that is read without a look at its size cannot be read far "
-                            "backwards: open it "
-                            "again");
+                            "a result whose size was not asked for cannot be read far backwards: "
+                            "open it again");
 }
 
 int fs_result_read(struct fs_call *call, struct fs_open *open, char *data, size_t size,

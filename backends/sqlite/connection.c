@@ -146,8 +146,8 @@ static struct sfs_sqlite_connection *wait_for_idle(struct sfs_sqlite *store, boo
     return connection;
 }
 
-/* Under the mutex, where no more can be opened: what is in the file can still be read, as long as
- * there is a connection. NULL: there is none, or all are in use for long. */
+/* Under the mutex, where no more can be opened: the file can still be read, as long as there is a
+ * connection. NULL if all are in use for long. */
 static struct sfs_sqlite_connection *wait_for_other(struct sfs_sqlite *store)
 {
     struct timespec end;

@@ -159,7 +159,7 @@ static int after_commit(void *context, sqlite3 *db, const char *name, int frames
 /*
  * Instead of SQLite's own checkpoint in the commit that makes the log long: before the next
  * transaction. Who commits without pause adds to the log meanwhile, and where many read in turn
- * there is always one, so that it could never begin anew: then, each so many pages, the next
+ * there is always one, so that the log could never restart: then, every few pages, the next
  * transaction waits a moment for readers to be done. On a busy machine the thread may be slow at
  * it: from LOG_MOST pages on transactions wait for it. What fails here the next one tries.
  */

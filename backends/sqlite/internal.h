@@ -57,7 +57,7 @@ struct sfs_sqlite_connection {
     bool turns;    /* it is for the write lock, whose turn can be claimed … */
     bool claimed;  /* … and is (turn.c) */
     int log_frames, log_tried; /* pages of the log after the last commit, and when it was last asked
-                                  to begin anew */
+                                  to restart */
     bool full;     /* commits wait for the disk */
     bool scans;    /* it is for long scans */
     struct sfs_sqlite_visitor visitor;
@@ -291,7 +291,7 @@ struct sfs_sqlite_place {
     bool replaced;         /* the row gets `data`, NULL: none; else it keeps what it has */
     struct sfs_bytes data; /* in the run, until that has the next value */
 };
-/* Binds SFS_SQLITE_COLUMNS from ?1 on, then the commit that its content begun with and its value. */
+/* Binds SFS_SQLITE_COLUMNS from ?1 on, then the first commit of its content, and its value. */
 void sfs_sqlite_bind_record(sqlite3_stmt *statement, const struct sfs_record *record, int64_t id,
                             struct sfs_sqlite_place place);
 /* CORRUPT: the rows of a value's parts contradict one another. */

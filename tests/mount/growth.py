@@ -128,7 +128,7 @@ class Requests:
 
 
 class Members:
-    """The same in an object of so many members, so many levels deep in a document, which is there already."""
+    """The same in an object of WIDTH members, DEPTH levels deep in a document that exists."""
 
     def __init__(self, fields, depth, width):
         self.width, self.made = width, 0

@@ -70,6 +70,18 @@ daemon_of() {
     sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$1/admin/stats.json" | head -n 1
 }
 
+# does_not_grow ARGUMENT…: of `grows ARGUMENT…`, which leaves in $TMPDIR/grown the requests that cost more. What grows
+# does so each time; what the daemon or the kernel does in the background meanwhile, does not.
+does_not_grow() {
+    local attempt
+    checks=$((checks + 1))
+    for attempt in 1 2 3; do
+        grows "$@" || return 0
+        cat "$TMPDIR/grown"
+    done
+    fail "$*: a request costs more: $(cat "$TMPDIR/grown")"
+}
+
 # halt PID: each thread of the process is stopped when it returns; one that is not yet may still answer.
 halt() {
     local tries

@@ -42,7 +42,8 @@ count_requests() {
     down "$mnt"
 }
 
-# grows NAME URI KEYS: leaves in $TMPDIR/grown the requests that cost more in a larger directory.
+# grows NAME URI KEYS: in URI @ is a path, KEYS a directory of the mount. Leaves in $TMPDIR/grown the requests that
+# cost more in a larger directory.
 grows() {
     local size
     for size in $small $large; do
@@ -52,18 +53,6 @@ grows() {
     echo "$1, $small and $large files:"
     ! python3 "$srcdir/tests/mount/growth.py" compare "$TMPDIR/costs.$1.$small" "$TMPDIR/costs.$1.$large" $factor $large \
         2> "$TMPDIR/grown"
-}
-
-# does_not_grow NAME URI KEYS: in URI @ is a path, KEYS a directory of the mount. What grows does so each time; what
-# the daemon or the kernel does in the background meanwhile, does not.
-does_not_grow() {
-    local attempt
-    checks=$((checks + 1))
-    for attempt in 1 2 3; do
-        grows "$@" || return 0
-        cat "$TMPDIR/grown"
-    done
-    fail "$1: a request costs more in a larger directory: $(cat "$TMPDIR/grown")"
 }
 
 does_not_grow memory 'memory:?snapshot=@' keys
