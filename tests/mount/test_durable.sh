@@ -90,7 +90,8 @@ for option in async dirsync sync; do
     for change in "mkdir '$mnt/keys/$option'" "echo one > '$mnt/keys/$option/a'" "ln -s a '$mnt/keys/$option/link'" \
             "mv '$mnt/keys/$option/a' '$mnt/keys/$option/b'" "echo '{\"a\":1}' > '$mnt/keys/document'" \
             "echo 2 > '$mnt/fields/document/a'" "echo 3 > '$mnt/fields/document/new'" \
-            "rm '$mnt/fields/document/new'" "rm '$mnt/keys/$option/b'"; do
+            "mv '$mnt/fields/document/new' '$mnt/fields/document/moved'" "rm '$mnt/fields/document/moved'" \
+            "rm '$mnt/keys/$option/b'"; do
         counted sh -c "$change"
         if [ "$wanted" = 0 ]; then
             at_most 0 "-o $option: $change"
