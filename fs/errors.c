@@ -73,12 +73,13 @@ static char *path_of(struct fs *fs, struct fs_node *node, const char *name, size
 
 static void keep_with_node(struct fs *fs, struct fs_node *node, const struct sfs_error *error)
 {
-    char *sentence = strdup(error->message);
-    if (sentence == NULL)
+    struct sfs_error *copy = malloc(sizeof(*copy));
+    if (copy == NULL)
         return;
+    *copy = *error;
     fs_nodes_lock(fs->nodes);
-    char *old = node->error;
-    node->error = sentence;
+    struct sfs_error *old = node->error;
+    node->error = copy;
     fs_nodes_unlock(fs->nodes);
     free(old);
 }
@@ -103,8 +104,9 @@ void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, 
 }
 
 /* The kernel may have forgotten the node since, and its sentence with it: then the last of its path. */
-static int add_by_path(struct fs *fs, struct fs_node *node, struct sfs_buffer *out)
+static int add_by_path(const struct fs_call *call, struct fs_node *node, struct sfs_buffer *out)
 {
+    struct fs *fs = call->fs;
     struct fs_errors *errors = fs->errors;
     size_t size;
     char *path = path_of(fs, node, NULL, &size);
@@ -113,21 +115,35 @@ static int add_by_path(struct fs *fs, struct fs_node *node, struct sfs_buffer *o
     for (uint64_t i = 1; code == SFS_E_NO_ATTRIBUTE && i <= KEPT && i <= errors->count; i++) {
         const struct kept *kept = &errors->ring[(errors->count - i) % KEPT];
         if (kept->path != NULL && kept->node == size && memcmp(kept->path, path, size) == 0)
-            code = sfs_buffer_add(out, sfs_string(kept->error.message));
+            code = sfs_buffer_add(out, fs_error_shown(fs, call->uid, &kept->error));
     }
     pthread_mutex_unlock(&errors->lock);
     free(path);
     return code;
 }
 
-int fs_errors_of_node(struct fs *fs, struct fs_node *node, struct sfs_buffer *out)
+bool fs_sees_all(const struct fs *fs, uid_t uid)
 {
+    return uid == 0 || uid == fs->uid;
+}
+
+struct sfs_bytes fs_error_shown(const struct fs *fs, uid_t uid, const struct sfs_error *error)
+{
+    struct sfs_bytes whole = sfs_string(error->message);
+    return error->public_size == 0 || fs_sees_all(fs, uid)
+               ? whole
+               : sfs_bytes(whole.data, error->public_size);
+}
+
+int fs_errors_of_node(const struct fs_call *call, struct fs_node *node, struct sfs_buffer *out)
+{
+    struct fs *fs = call->fs;
     int code = SFS_E_NO_ATTRIBUTE;
     fs_nodes_lock(fs->nodes);
     if (node->error != NULL)
-        code = sfs_buffer_add(out, sfs_string(node->error));
+        code = sfs_buffer_add(out, fs_error_shown(fs, call->uid, node->error));
     fs_nodes_unlock(fs->nodes);
-    return code == SFS_E_NO_ATTRIBUTE ? add_by_path(fs, node, out) : code;
+    return code == SFS_E_NO_ATTRIBUTE ? add_by_path(call, node, out) : code;
 }
 
 static int add_time(struct sfs_buffer *out, int64_t time)

@@ -292,8 +292,12 @@ void fs_errors_free(struct fs_errors *errors);
 void fs_errors_keep(struct fs *fs, struct fs_node *node, const char *operation, const char *name,
                     const struct sfs_error *error);
 int fs_errors_text(struct fs_errors *errors, struct sfs_buffer *out);
-/* The last failure's sentence of a node; NO_ATTRIBUTE where there was none. */
-int fs_errors_of_node(struct fs *fs, struct fs_node *node, struct sfs_buffer *out);
+/* The last failure's sentence of a node, for the caller; NO_ATTRIBUTE where there was none. */
+int fs_errors_of_node(const struct fs_call *call, struct fs_node *node, struct sfs_buffer *out);
+/* Whether a user may see the name of every key: whose mount it is, and root. Others are shown that
+ * part of a sentence that names nothing but what the failed call had named. */
+bool fs_sees_all(const struct fs *fs, uid_t uid);
+struct sfs_bytes fs_error_shown(const struct fs *fs, uid_t uid, const struct sfs_error *error);
 
 /* --- invalidation: notifier.c --- */
 struct fs_notifier *fs_notifier_new(struct fs *fs);

@@ -70,7 +70,7 @@ struct fs_node {
     UT_hash_handle by_name; /* (parent, name) -> node, while attached */
     char *name_key;         /* parent number and name */
     size_t name_key_size;
-    char *error;            /* the last failure's sentence */
+    struct sfs_error *error; /* the last failure; NULL: none */
     struct stat *last;      /* what it was when its name was taken away; else NULL */
 };
 

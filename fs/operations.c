@@ -437,7 +437,7 @@ static void op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, siz
     int code;
     fs_answer_begin(&answer, &call, node);
     if (node != NULL && strcmp(name, ERROR_XATTR) == 0) {
-        code = fs_errors_of_node(call.fs, node, &value);
+        code = fs_errors_of_node(&call, node, &value);
     } else if ((code = fs_call_read(&call, node)) == 0) {
         code = node->class->xattr_get != NULL ? node->class->xattr_get(&call, node, name, &value)
                                               : SFS_E_NO_ATTRIBUTE;

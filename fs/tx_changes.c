@@ -40,6 +40,7 @@ struct writer {
     struct sfs_buffer *out;
     struct sfs_error *error;
     size_t count;
+    bool names_own; /* a key that others changed in what was listed or queried is not named */
 };
 
 static int write_change(void *context, struct sfs_bytes name, const struct sfs_record *before,
@@ -91,6 +92,9 @@ static int write_conflict(void *context, const struct sfs_conflict *conflict)
     struct sfs_buffer *out = writer->out;
     bool directory;
     struct sfs_bytes shown = shown_name(conflict->name, &directory);
+    if (writer->names_own &&
+        (conflict->kind == SFS_DEPENDS_RANGE || conflict->kind == SFS_DEPENDS_QUERY))
+        shown = (struct sfs_bytes){0};
     if (++writer->count > CONFLICTS_MAX)
         return sfs_buffer_add(out, SFS_LITERAL("...\n")) == 0 ? 1 : SFS_E_NO_MEMORY;
     int code = sfs_buffer_printf(out, "%s%s\t", kinds[conflict->kind], directory ? " directory" : "");
@@ -108,7 +112,7 @@ static int write_conflict(void *context, const struct sfs_conflict *conflict)
 
 int fs_tx_conflicts(struct fs_tx *tx, struct sfs_buffer *out)
 {
-    struct writer writer = {.out = out};
+    struct writer writer = {.out = out, .names_own = !fs_sees_all(tx->fs, tx->uid)};
     int code = sfs_transaction_conflicts(tx->transaction, write_conflict, &writer, NULL);
     return code < 0 ? code : 0;
 }

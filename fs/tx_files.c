@@ -66,10 +66,11 @@ static int text_error(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer 
 {
     struct sfs_error failure = {0};
     int code = 0;
-    (void)call;
     pthread_mutex_lock(&tx->lock);
     if (tx->failure.code != 0) {
-        code = sfs_buffer_printf(out, "%s\n", tx->failure.message);
+        code = sfs_buffer_add(out, fs_error_shown(call->fs, call->uid, &tx->failure));
+        if (code == 0)
+            code = sfs_buffer_byte(out, '\n');
         if (code == 0)
             code = sfs_buffer_add(out, sfs_buffer_bytes(&tx->conflicts));
     }

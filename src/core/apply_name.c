@@ -3,6 +3,8 @@
  * The operations on names: rename and exchange, of one record and of a whole prefix. Records that
  * change places stand for a moment under a temporary name (see backend.h).
  */
+#include <stdio.h>
+
 #include "core/apply.h"
 
 int sfs_apply_move(struct sfs_apply_run *run, const struct sfs_record *before, struct sfs_bytes to,
@@ -208,7 +210,7 @@ static int check_sizes(struct sfs_apply_run *run, struct sfs_bytes from, struct 
 static int check_nothing_below(struct sfs_apply_run *run, struct sfs_bytes prefix,
                                struct sfs_error *error)
 {
-    char shown[200];
+    char shown[150], others[200];
     struct sfs_buffer end = {0};
     struct sfs_range range;
     const struct sfs_record *first = NULL;
@@ -218,8 +220,10 @@ static int check_nothing_below(struct sfs_apply_run *run, struct sfs_bytes prefi
     sfs_buffer_free(&end);
     if (rc || !first)
         return rc;
-    rc = sfs_fail(error, SFS_E_NOT_EMPTY, "apply", "the directory to be replaced holds '%s'",
-                  sfs_name_show(first->name, shown, sizeof(shown)));
+    snprintf(others, sizeof(others), ": it holds '%s'",
+             sfs_name_show(first->name, shown, sizeof(shown)));
+    rc = sfs_fail_others(error, SFS_E_NOT_EMPTY, "apply", others,
+                         "the directory to be replaced is not empty");
     sfs_record_unref(first);
     return rc;
 }

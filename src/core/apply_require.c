@@ -3,6 +3,7 @@
  * Preconditions of a batch, and the sentences that tell a person why one does not hold.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "core/apply.h"
 
@@ -78,13 +79,14 @@ static int require_id(struct sfs_apply_run *run, const struct sfs_precondition *
 static int require_empty(struct sfs_apply_run *run, const struct sfs_precondition *condition,
                          struct sfs_error *error)
 {
-    char shown[200];
+    char shown[150], others[200];
     const struct sfs_record *first = NULL;
     int rc = sfs_apply_first(run, condition->range, &first, error);
     if (rc || !first)
         return rc;
-    rc = sfs_fail(error, SFS_E_NOT_EMPTY, "apply", "'%s' is there (revision %" PRIu64 ")",
-                  sfs_name_show(first->name, shown, sizeof(shown)), first->revision);
+    snprintf(others, sizeof(others), ": '%s' is there (revision %" PRIu64 ")",
+             sfs_name_show(first->name, shown, sizeof(shown)), first->revision);
+    rc = sfs_fail_others(error, SFS_E_NOT_EMPTY, "apply", others, "it is not empty");
     sfs_record_unref(first);
     return rc;
 }
@@ -94,17 +96,19 @@ static int visit_unchanged(void *context, struct sfs_bytes name, const struct sf
                            struct sfs_error *error)
 {
     const struct sfs_precondition *condition = context;
-    char shown[200];
+    char shown[150], others[200];
     if (sfs_name_is_temporary(name))
         return 0;
     sfs_name_show(name, shown, sizeof(shown));
-    uint64_t now = after ? after->revision : revision;
     if (!after && before)
-        return fail_changed(name, 0, before->revision, error);
-    return sfs_fail(error, SFS_E_CONFLICT, "apply",
-                    "key '%s' was changed by another: revision %" PRIu64
-                    ", expected none after %" PRIu64,
-                    shown, now, condition->number);
+        snprintf(others, sizeof(others), ": '%s' is gone, of revision %" PRIu64, shown,
+                 before->revision);
+    else
+        snprintf(others, sizeof(others), ": '%s', revision %" PRIu64, shown,
+                 after ? after->revision : revision);
+    return sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
+                           "a key was changed by another, expected none after %" PRIu64,
+                           condition->number);
 }
 
 static int visit_no_match(void *context, struct sfs_bytes name, const struct sfs_record *before,
@@ -112,19 +116,21 @@ static int visit_no_match(void *context, struct sfs_bytes name, const struct sfs
                           struct sfs_error *error)
 {
     const struct sfs_precondition *condition = context;
-    char shown[200];
+    char shown[150], others[200];
     int rc = before ? condition->matches(condition->context, before) : 0;
     if (rc == 0 && after)
         rc = condition->matches(condition->context, after);
     if (rc == 0)
         return 0;
     sfs_name_show(name, shown, sizeof(shown));
-    if (rc < 0)
-        return sfs_fail(error, rc, "apply", "the filter could not be evaluated on key '%s'", shown);
-    return sfs_fail(error, SFS_E_CONFLICT, "apply",
-                    "key '%s', which a query read, was changed by another: revision %" PRIu64
-                    ", expected none after %" PRIu64,
-                    shown, after ? after->revision : revision, condition->number);
+    snprintf(others, sizeof(others), ": '%s', revision %" PRIu64, shown,
+             after ? after->revision : revision);
+    return rc < 0 ? sfs_fail_others(error, rc, "apply", others,
+                                    "the filter could not be evaluated on a key")
+                  : sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
+                                    "a key that a query read was changed by another, expected none "
+                                    "after %" PRIu64,
+                                    condition->number);
 }
 
 static int require_history(struct sfs_apply_run *run, const struct sfs_precondition *condition,

@@ -3,6 +3,7 @@
  * Unique indexes: what a batch added is looked at when all of it is done, so that two keys may
  * change their values with each other in one batch.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/apply.h"
@@ -58,30 +59,32 @@ int sfs_apply_unique_note(struct sfs_apply_run *run, const struct sfs_index *ind
 static int fail_too_large(const struct sfs_index *index, const struct sfs_buffer *name,
                           struct sfs_error *error)
 {
-    char shown[200];
-    return sfs_fail(error, SFS_E_TOO_LARGE, "index",
-                    "what key '%s' holds is too large for the index '%.64s': a unique one takes "
-                    "values of about %d bytes, and documents of %llu MiB",
-                    sfs_name_show(sfs_buffer_bytes(name), shown, sizeof(shown)), index->name,
-                    SFS_INDEX_KEY_MAX, (unsigned long long)(SFS_INDEX_VALUE_MAX >> 20));
+    char shown[150], others[200];
+    snprintf(others, sizeof(others), "; it is in key '%s'",
+             sfs_name_show(sfs_buffer_bytes(name), shown, sizeof(shown)));
+    return sfs_fail_others(error, SFS_E_TOO_LARGE, "index", others,
+                           "a value is too large for the index '%.64s': a unique one takes values "
+                           "of about %d bytes, and documents of %llu MiB",
+                           index->name, SFS_INDEX_KEY_MAX,
+                           (unsigned long long)(SFS_INDEX_VALUE_MAX >> 20));
 }
 
 static int fail_twice(const struct sfs_index *index, struct sfs_bytes key,
                       const struct sfs_buffer names[2], struct sfs_error *error)
 {
-    char first[128], second[128];
+    char first[100], second[100], others[220];
     struct sfs_buffer value = {0};
     if (sfs_index_key_show(key, &value) || sfs_buffer_text(&value)) {
         sfs_buffer_free(&value);
         return sfs_fail_memory(error, "index");
     }
-    int rc =
-        sfs_fail(error, SFS_E_EXISTS, "index",
-                 "keys '%s' and '%s' would both hold %.120s, which the index '%.64s' lets only "
-                 "one key hold",
-                 sfs_name_show(sfs_buffer_bytes(&names[0]), first, sizeof(first)),
-                 sfs_name_show(sfs_buffer_bytes(&names[1]), second, sizeof(second)), value.data,
-                 index->name);
+    snprintf(others, sizeof(others), ": '%s' and '%s'",
+             sfs_name_show(sfs_buffer_bytes(&names[0]), first, sizeof(first)),
+             sfs_name_show(sfs_buffer_bytes(&names[1]), second, sizeof(second)));
+    int rc = sfs_fail_others(error, SFS_E_EXISTS, "index", others,
+                             "two keys would hold %.120s, which the index '%.64s' lets only one "
+                             "key hold",
+                             value.data, index->name);
     sfs_buffer_free(&value);
     return rc;
 }

@@ -167,6 +167,7 @@ static void set_message(struct sfs_error *error, const char *head, const char *t
     memcpy(error->message, head, head_size);
     memcpy(error->message + head_size, tail, tail_size);
     error->message[head_size + tail_size] = '\0';
+    error->public_size = 0;
 }
 
 static void set_origin(struct sfs_error *error, int code, const char *origin)
@@ -188,6 +189,28 @@ int sfs_fail(struct sfs_error *error, int code, const char *origin, const char *
     draft_format(&draft, format, arguments);
     va_end(arguments);
     set_message(error, draft.text, "");
+    set_origin(error, code, origin);
+    errno = saved_errno;
+    return code;
+}
+
+int sfs_fail_others(struct sfs_error *error, int code, const char *origin, const char *others,
+                    const char *format, ...)
+{
+    if (!error)
+        return code;
+    int saved_errno = errno;
+    struct draft draft, tail;
+    va_list arguments;
+    va_start(arguments, format);
+    draft_format(&draft, format, arguments);
+    va_end(arguments);
+    snprintf(tail.text, sizeof(tail.text), "%s", others);
+    make_printable(tail.text);
+    /* The sentence is what counts. */
+    tail.text[sfs_utf8_cut(sfs_string(tail.text), SFS_ERROR_MESSAGE / 2)] = '\0';
+    set_message(error, draft.text, tail.text);
+    error->public_size = strlen(error->message) - strlen(tail.text);
     set_origin(error, code, origin);
     errno = saved_errno;
     return code;
@@ -231,7 +254,12 @@ int sfs_error_context(struct sfs_error *error, int code, const char *format, ...
     char tail[SFS_ERROR_MESSAGE + 2];
     snprintf(tail, sizeof(tail), ": %s", error->message);
     tail[sfs_utf8_cut(sfs_string(tail), SFS_ERROR_MESSAGE - 1 - strlen(draft.text))] = '\0';
+    size_t public_size = error->public_size;
     set_message(error, draft.text, tail);
+    if (public_size)
+        error->public_size = strlen(draft.text) + strlen(": ") + public_size;
+    if (error->public_size > strlen(error->message))
+        error->public_size = strlen(error->message);
     errno = saved_errno;
     return code;
 }

@@ -231,7 +231,7 @@ test_index() {
     same "type,n${tab}6${tab}ready
 unique:n${tab}6${tab}ready" "$(printf '%s\n' "$out" | cut -f 1,2,4)" "list of indexes"
     expect 5 "$STOREFS" set json:i.json d '{"n": 3}'
-    says "keys 'c' and 'd' would both hold 3"
+    says "two keys would hold 3, which the index 'unique:n' lets only one key hold: 'c' and 'd'"
     expect 0 "$STOREFS" query json:i.json by/n/3/explain
     [[ $out == "index unique:n"* ]] || fail "explain does not name the index: $out"
     expect 0 "$STOREFS" fsck json:i.json
@@ -243,7 +243,7 @@ unique:n${tab}6${tab}ready" "$(printf '%s\n' "$out" | cut -f 1,2,4)" "list of in
     expect 2 "$STOREFS" index json:i.json add
     expect 2 "$STOREFS" index json:i.json list n
     expect 5 "$STOREFS" index json:i.json add type --unique
-    says "keys 'a' and 'b' would both hold \"x\""
+    says "lets only one key hold: 'a' and 'b'"
     expect 0 "$STOREFS" index json:i.json
     same type,n "$(printf '%s\n' "$out" | cut -f 1)" "what is left"
 }

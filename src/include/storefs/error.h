@@ -82,6 +82,8 @@ struct sfs_error {
     int code;                        /* enum sfs_code */
     char origin[SFS_ERROR_ORIGIN];   /* the module that failed: "sqlite", "query", "apply" … */
     char message[SFS_ERROR_MESSAGE]; /* one sentence, no newline; cut at a character boundary */
+    size_t public_size;              /* bytes of it that name nothing but what the caller has named, for who
+                                        shows it to somebody who may not see every key; 0: all of it does */
 };
 
 /*
@@ -96,6 +98,10 @@ SFS_API int sfs_fail(struct sfs_error *error, int code, const char *origin, cons
  * and ends the sentence with the system's own words. */
 SFS_API int sfs_fail_errno(struct sfs_error *error, int system_errno, const char *origin,
                            const char *format, ...) SFS_PRINTF(4, 5);
+
+/* As sfs_fail, and `others` behind the sentence, which names keys that the caller did not. */
+SFS_API int sfs_fail_others(struct sfs_error *error, int code, const char *origin,
+                            const char *others, const char *format, ...) SFS_PRINTF(5, 6);
 
 /* Puts "<context>: " before the message that is already in `error` (may be NULL); returns `code`
  * unchanged. */
