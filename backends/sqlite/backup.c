@@ -95,7 +95,7 @@ static int copy_and_clean(struct backup *backup, struct sfs_error *error)
     sfs_sqlite_reader_give(source);
     if (code != 0)
         return code;
-    int result = sqlite3_exec(backup->copy, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    int result = sqlite3_exec(backup->copy, "PRAGMA journal_mode = MEMORY", NULL, NULL, NULL);
     if (result == SQLITE_OK)
         result = sqlite3_exec(backup->copy, cleaning, NULL, NULL, NULL);
     return result == SQLITE_OK ? 0 : fail(backup, backup->copy, result, error);
@@ -104,9 +104,11 @@ static int copy_and_clean(struct backup *backup, struct sfs_error *error)
 static int open_copy(struct backup *backup, struct sfs_error *error)
 {
     int result = sqlite3_open_v2(backup->path, &backup->copy,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, sfs_sqlite_vfs());
     if (result == SQLITE_OK)
-        result = sqlite3_exec(backup->copy, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
+        result =
+            sqlite3_exec(backup->copy, "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY",
+                         NULL, NULL, NULL);
     return result == SQLITE_OK ? 0 : fail(backup, backup->copy, result, error);
 }
 

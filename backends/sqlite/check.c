@@ -4,7 +4,7 @@
  * Reading every record is done by the caller. Repaired is what loses nothing: indexes, counters,
  * and data that nothing refers to.
  */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
 #include <stdio.h>
 
@@ -23,7 +23,6 @@ struct rule {
     const char *sentence; /* %s the name, where the row has one, and %lld the number */
     bool named;
     const char *repair; /* NULL: there is no way without losing data */
-    int format;         /* of the file from which on there is what it looks at; 0: always */
 };
 
 #define REFERRED                                                                                   \
@@ -59,88 +58,86 @@ struct rule {
 static const struct rule rules[] = {
     {"SELECT name, 0 FROM record WHERE content IS NOT NULL AND NOT chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = content)",
-     "key '%s': its value is missing (%lld bytes found)", true, NULL, 0},
+     "key '%s': its value is missing (%lld bytes found)", true, NULL},
     {"SELECT name, length(block.data) FROM record JOIN block ON block.block = content"
      " WHERE NOT chunked AND length(block.data) <> size",
-     "key '%s': %lld bytes of its value are there, which is not its size", true, NULL, 0},
+     "key '%s': %lld bytes of its value are there, which is not its size", true, NULL},
     {"SELECT name, size FROM record WHERE content IS NULL AND size <> 0 AND data IS NULL",
-     "key '%s': it should have %lld bytes, and has no value", true, NULL, 0},
+     "key '%s': it should have %lld bytes, and has no value", true, NULL},
     {"SELECT name, length(data) FROM record WHERE content IS NULL AND length(data) <> size",
-     "key '%s': %lld bytes of its value are in its row, which is not its size", true, NULL, 0},
+     "key '%s': %lld bytes of its value are in its row, which is not its size", true, NULL},
     /* Whoever reads it follows `content`. */
     {"SELECT name, length(data) FROM record WHERE content IS NOT NULL AND data IS NOT NULL",
      "key '%s': %lld bytes in its row are not its value, which lies elsewhere", true,
-     "UPDATE record SET data = NULL WHERE content IS NOT NULL AND data IS NOT NULL", 0},
+     "UPDATE record SET data = NULL WHERE content IS NOT NULL AND data IS NOT NULL"},
     {"SELECT name, part FROM record JOIN chunk USING (content) WHERE chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)",
-     "key '%s': part %lld of its value is missing", true, NULL, 0},
+     "key '%s': part %lld of its value is missing", true, NULL},
     {"SELECT name, sequence FROM history WHERE existed AND CASE WHEN content IS NULL"
      " THEN size <> coalesce(length(data), 0) WHEN NOT chunked"
      " THEN NOT EXISTS(SELECT 1 FROM block WHERE block.block = content) END"
      " AND " SFS_SQLITE_HISTORY_SEEN("history"),
-     "key '%s': its value before %lld, which a snapshot needs, is missing", true, NULL, 2},
+     "key '%s': its value before %lld, which a snapshot needs, is missing", true, NULL},
     {"SELECT NULL, count(*) FROM chunk WHERE content NOT IN (SELECT content FROM record WHERE"
      " content IS NOT NULL) AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)"
      " HAVING count(*) > 0",
-     "%lld parts of earlier values are missing", false, NULL, 0},
+     "%lld parts of earlier values are missing", false, NULL},
     {"SELECT name, count(*) FROM record WHERE content IS NOT NULL GROUP BY content HAVING count(*) "
      "> 1",
-     "key '%s': %lld records share its value", true, NULL, 0},
+     "key '%s': %lld records share its value", true, NULL},
     {"SELECT name, ended FROM record JOIN garbage USING (content) WHERE part < 0",
      "key '%s': its value is marked for removal since %lld", true,
      "DELETE FROM garbage WHERE part < 0 AND content IN"
-     " (SELECT content FROM record WHERE content IS NOT NULL)",
-     0},
+     " (SELECT content FROM record WHERE content IS NOT NULL)"},
     {"SELECT NULL, count(*) FROM chunk WHERE " UNREFERRED_CHUNKS " HAVING count(*) > 0",
      "%lld parts of values belong to no record", false,
-     "DELETE FROM chunk WHERE " UNREFERRED_CHUNKS, 0},
+     "DELETE FROM chunk WHERE " UNREFERRED_CHUNKS},
     {"SELECT NULL, count(*) FROM block WHERE " UNREFERRED_BLOCKS " HAVING count(*) > 0",
-     "%lld values belong to no record", false, "DELETE FROM block WHERE " UNREFERRED_BLOCKS, 0},
+     "%lld values belong to no record", false, "DELETE FROM block WHERE " UNREFERRED_BLOCKS},
     {"SELECT NULL, count(*) FROM history WHERE " FORGOTTEN_HISTORY " HAVING count(*) > 0",
      "%lld earlier records are kept that nobody needs", false,
-     "DELETE FROM history WHERE " FORGOTTEN_HISTORY, 2},
+     "DELETE FROM history WHERE " FORGOTTEN_HISTORY},
     {"SELECT NULL, count(*) FROM garbage WHERE " FORGOTTEN_GARBAGE " HAVING count(*) > 0",
      "%lld earlier values are kept that nobody needs", false,
-     "UPDATE OR REPLACE garbage SET ended = 0 WHERE " FORGOTTEN_GARBAGE, 2},
+     "UPDATE OR REPLACE garbage SET ended = 0 WHERE " FORGOTTEN_GARBAGE},
     {"SELECT NULL, records FROM state WHERE records <> (SELECT count(*) FROM record)",
      "the count of records is wrong: it says %lld", false,
-     "UPDATE state SET records = (SELECT count(*) FROM record)", 0},
+     "UPDATE state SET records = (SELECT count(*) FROM record)"},
     {"SELECT NULL, keys FROM state WHERE keys <> (SELECT count(*) FROM record WHERE kind = 0)",
      "the count of keys is wrong: it says %lld", false,
-     "UPDATE state SET keys = (SELECT count(*) FROM record WHERE kind = 0)", 0},
+     "UPDATE state SET keys = (SELECT count(*) FROM record WHERE kind = 0)"},
     {"SELECT NULL, bytes FROM state WHERE bytes <> (SELECT coalesce(sum(size), 0) FROM record)",
      "the sum of all sizes is wrong: it says %lld", false,
-     "UPDATE state SET bytes = (SELECT coalesce(sum(size), 0) FROM record)", 0},
+     "UPDATE state SET bytes = (SELECT coalesce(sum(size), 0) FROM record)"},
     {"SELECT NULL, last_id FROM state WHERE last_id < (SELECT coalesce(max(id), 0) FROM record)",
      "the counter of record numbers is behind: it says %lld", false,
-     "UPDATE state SET last_id = (SELECT max(id) FROM record)", 0},
+     "UPDATE state SET last_id = (SELECT max(id) FROM record)"},
     {"SELECT NULL, last_content FROM state WHERE last_content <"
      " max((SELECT coalesce(max(block), 0) FROM block), (SELECT coalesce(max(content), 0) FROM "
      "chunk))",
      "the counter of values is behind: it says %lld", false,
      "UPDATE state SET last_content = max((SELECT coalesce(max(block), 0) FROM block),"
-     " (SELECT coalesce(max(content), 0) FROM chunk))",
-     0},
+     " (SELECT coalesce(max(content), 0) FROM chunk))"},
     {"SELECT NULL, sequence FROM state WHERE sequence <"
      " (SELECT coalesce(max(revision), 0) FROM record)",
      "the counter of commits is behind: it says %lld", false,
-     "UPDATE state SET sequence = (SELECT max(revision) FROM record)", 0},
+     "UPDATE state SET sequence = (SELECT max(revision) FROM record)"},
     {"SELECT NULL, count(*) FROM entry WHERE " UNREFERRED_ENTRIES " HAVING count(*) > 0",
-     "%lld entries belong to no index", false, "DELETE FROM entry WHERE " UNREFERRED_ENTRIES, 2},
+     "%lld entries belong to no index", false, "DELETE FROM entry WHERE " UNREFERRED_ENTRIES},
     {"SELECT entry_name, index_id FROM entry WHERE " STRAY_ENTRIES,
      "key '%s': it is not there, but index %lld names it", true,
-     "DELETE FROM entry WHERE " STRAY_ENTRIES, 2},
+     "DELETE FROM entry WHERE " STRAY_ENTRIES},
     {"SELECT NULL, entries FROM index_definition WHERE ended IS NULL AND entries <> " ENTRIES_OF_IT,
      "the count of an index's entries is wrong: it says %lld", false,
-     "UPDATE index_definition SET entries = " ENTRIES_OF_IT " WHERE ended IS NULL", 2},
+     "UPDATE index_definition SET entries = " ENTRIES_OF_IT " WHERE ended IS NULL"},
     {"SELECT NULL, bytes FROM index_definition WHERE ended IS NULL AND bytes <> " BYTES_OF_IT,
      "the size of an index is wrong: it says %lld", false,
-     "UPDATE index_definition SET bytes = " BYTES_OF_IT " WHERE ended IS NULL", 2},
+     "UPDATE index_definition SET bytes = " BYTES_OF_IT " WHERE ended IS NULL"},
     {"SELECT NULL, indexes FROM state WHERE indexes <"
      " (SELECT coalesce(max(max(index_id, coalesce(ready, 0), coalesce(ended, 0))), 0)"
      " FROM index_definition)",
      "the mark of the indexes' last change is behind: it says %lld", false,
-     "UPDATE state SET indexes = sequence", 2},
+     "UPDATE state SET indexes = sequence"},
 };
 
 static void say(struct inspection *inspection, const char *sentence)
@@ -170,10 +167,9 @@ static int apply_rule(struct inspection *inspection, const struct rule *rule,
     struct sfs_sqlite_connection *connection = inspection->connection;
     sqlite3_stmt *statement;
     uint64_t before = inspection->found;
-    int result = sqlite3_prepare_v2(connection->db, rule->find, -1, &statement, NULL);
-    if (result != SQLITE_OK)
-        return sfs_sqlite_fail(connection, result, "check the tables", error);
-    int code;
+    int code = sfs_sqlite_guard_prepare(connection, rule->find, 0, &statement, NULL, error);
+    if (code != 0)
+        return code;
     while ((code = sfs_sqlite_step(connection, statement, error)) == 1)
         say_row(inspection, rule, statement);
     sqlite3_finalize(statement);
@@ -199,11 +195,10 @@ static int integrity(struct inspection *inspection, uint64_t *ret_found, struct 
     struct sfs_sqlite_connection *connection = inspection->connection;
     sqlite3_stmt *statement;
     uint64_t found = 0;
-    int result =
-        sqlite3_prepare_v2(connection->db, "PRAGMA integrity_check(100)", -1, &statement, NULL);
-    if (result != SQLITE_OK)
-        return sfs_sqlite_fail(connection, result, "check the file", error);
-    int code;
+    int code = sfs_sqlite_guard_prepare(connection, "PRAGMA integrity_check(100)", 0, &statement,
+                                        NULL, error);
+    if (code != 0)
+        return code;
     while ((code = sfs_sqlite_step(connection, statement, error)) == 1) {
         const char *words = (const char *)sqlite3_column_text(statement, 0);
         if (words && strcmp(words, "ok") == 0)
@@ -241,15 +236,12 @@ static int repair_integrity(struct inspection *inspection, uint64_t found, struc
 
 static int inspect(struct inspection *inspection, struct sfs_error *error)
 {
-    int format = inspection->connection->store->version;
     int code = integrity(inspection, NULL, error);
     uint64_t damaged = inspection->found;
     if (code == 0 && damaged > 0 && inspection->repair)
         code = repair_integrity(inspection, damaged, error);
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && code == 0; i++) {
-        if (rules[i].format <= format)
-            code = apply_rule(inspection, &rules[i], error);
-    }
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && code == 0; i++)
+        code = apply_rule(inspection, &rules[i], error);
     return code;
 }
 

@@ -58,20 +58,18 @@ static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use 
     sqlite3_busy_handler(connection->db, wait_for_lock, connection);
     sqlite3_extended_result_codes(connection->db, 1);
     snprintf(sql, sizeof(sql),
-             "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu;"
+             "PRAGMA cache_size = -%llu; PRAGMA mmap_size = %llu;"
              "PRAGMA journal_size_limit = 67108864;"
              "PRAGMA secure_delete = OFF; PRAGMA temp_store = MEMORY;"
-             "PRAGMA recursive_triggers = OFF; PRAGMA synchronous = %s;",
+             "PRAGMA synchronous = %s;",
              (unsigned long long)(cache < 256 ? 256 : cache),
              use != SFS_SQLITE_READS || !connection->store->complete
                  ? 0
                  : (unsigned long long)options->mmap,
              options->synchronous ? "FULL" : "NORMAL");
-    int code = sfs_sqlite_execute(connection, sql, error);
-    if (code == 0 && reader)
-        code = sfs_sqlite_schema_adapt(connection, error);
+    int code = sfs_sqlite_guard_execute(connection, sql, error);
     return code || !reader ? code
-                           : sfs_sqlite_execute(connection, "PRAGMA query_only = 1", error);
+                           : sfs_sqlite_guard_execute(connection, "PRAGMA query_only = 1", error);
 }
 
 int sfs_sqlite_connect(struct sfs_sqlite *store, enum sfs_sqlite_use use,
@@ -90,9 +88,11 @@ int sfs_sqlite_connect(struct sfs_sqlite *store, enum sfs_sqlite_use use,
     if (code == 0 && result != SQLITE_OK)
         code = sfs_sqlite_fail(connection, result, "open the database", error);
     if (code == 0)
-        code = sfs_sqlite_file_check(connection, error);
-    if (code == 0)
+        code = sfs_sqlite_head_check(connection, error);
+    if (code == 0) {
+        sfs_sqlite_guard_set_up(connection);
         code = set_up(connection, use, error);
+    }
     if (code == 0)
         code = sfs_sqlite_visitor_set_up(connection, error);
     if (code != 0) {
@@ -262,24 +262,27 @@ void sfs_sqlite_readers_close(struct sfs_sqlite *store)
 int sfs_sqlite_statement(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql,
                          sqlite3_stmt **ret_statement, struct sfs_error *error)
 {
+    int code = 0;
     if (!connection->statements[sql]) {
-        int result =
-            sqlite3_prepare_v3(connection->db, sfs_sqlite_sql_text(sql), -1,
-                               SQLITE_PREPARE_PERSISTENT, &connection->statements[sql], NULL);
-        if (result != SQLITE_OK)
-            return sfs_sqlite_fail(connection, result, "read the tables", error);
+        code = sfs_sqlite_guard_trust(connection, error);
+        if (code == 0)
+            code = sfs_sqlite_guard_prepare(connection, sfs_sqlite_sql_text(sql),
+                                            SQLITE_PREPARE_PERSISTENT, &connection->statements[sql],
+                                            NULL, error);
     }
     *ret_statement = connection->statements[sql];
-    return 0;
+    return code;
 }
 
 int sfs_sqlite_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
                     struct sfs_error *error)
 {
-    int result = sqlite3_step(statement);
+    int result;
+    int code = sfs_sqlite_guard_step(connection, statement, &result, error);
+    if (code != 0)
+        return code;
     if (result == SQLITE_ROW)
         return 1;
-    int code = 0;
     /* To SQLite BEGIN and COMMIT are read-only. */
     bool reads = sqlite3_stmt_readonly(statement) && sqlite3_column_count(statement) > 0;
     if (result != SQLITE_DONE)
@@ -330,9 +333,8 @@ int sfs_sqlite_integers(struct sfs_sqlite_connection *connection, enum sfs_sqlit
 int sfs_sqlite_execute(struct sfs_sqlite_connection *connection, const char *sql,
                        struct sfs_error *error)
 {
-    int result = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? 0
-                               : sfs_sqlite_fail(connection, result, "set up the database", error);
+    int code = sfs_sqlite_guard_trust(connection, error);
+    return code ? code : sfs_sqlite_guard_execute(connection, sql, error);
 }
 
 /* The bytes must stay until the statement has been reset. An empty run is an empty BLOB, not NULL.

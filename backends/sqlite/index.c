@@ -114,8 +114,6 @@ int sfs_sqlite_index_set_at(struct sfs_sqlite_connection *connection, int64_t se
 {
     sqlite3_stmt *statement;
     *ret_set = NULL;
-    if (connection->store->version < SFS_SQLITE_INDEXES_SINCE)
-        return 0;
     int code = sfs_sqlite_statement(connection, SFS_SQL_INDEXES_VERSION, &statement, error);
     if (code == 0)
         code = sfs_sqlite_step(connection, statement, error);

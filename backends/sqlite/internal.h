@@ -60,6 +60,9 @@ struct sfs_sqlite_connection {
                                   to restart */
     bool full;     /* commits wait for the disk */
     bool scans;    /* it is for long scans */
+    bool compiles; /* a statement, now (guard.c) */
+    bool checks;   /* the schema, now */
+    bool trusted;  /* the schema was as we make it when that was last looked at */
     struct sfs_sqlite_visitor visitor;
     sqlite3_stmt *statements[SFS_SQLITE_STATEMENTS];
 };
@@ -126,7 +129,6 @@ struct sfs_sqlite {
     char *path;
     char *uri; /* what the connections open: PATH, or a URI that marks the file as immutable */
     int open_flags;
-    int version; /* of the file's format */
     struct sfs_sqlite_options options;
 
     pthread_mutex_t pool_mutex;
@@ -243,23 +245,14 @@ int sfs_sqlite_fail_at(sqlite3 *db, const char *path, int result, const char *do
 
 /* --- the file (schema.c, open.c) --- */
 
-/* 1 the database is a store of ours, 0 it is empty, or NOT_A_STORE, TOO_NEW, CORRUPT … */
-int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* 1 the database is a store of ours with nothing else in it, 0 it is empty, or NOT_A_STORE,
+ * TOO_NEW, UNSUPPORTED (too old), CORRUPT … Through guard.c. */
+int sfs_sqlite_schema_compare(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Whether it has the counters that writers need. */
+int sfs_sqlite_schema_check_state(struct sfs_sqlite_connection *connection,
+                                  struct sfs_error *error);
 /* Makes the tables, unless somebody else just did. */
 int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-/* Brings a file of an earlier version up to date, in one write transaction. */
-int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-bool sfs_sqlite_schema_is_old(const struct sfs_sqlite *store);
-#define SFS_SQLITE_INDEXES_SINCE 2 /* the version that first had them */
-/* Shows a connection that is going to read a file of an earlier version tables as they are now. */
-int sfs_sqlite_schema_adapt(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-/*
- * Judges the beginning and the length of the file before SQLite does. Through the connection's own
- * file: were it opened and closed here, the process would lose the locks of all its connections,
- * and another process might take the log away from under them.
- */
-int sfs_sqlite_file_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
-
 /* --- rows and values (row.c, value.c) --- */
 
 struct sfs_sqlite_row {

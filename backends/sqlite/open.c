@@ -309,41 +309,7 @@ static int check_sync(struct sfs_sqlite *store, struct sfs_error *error)
     return sfs_sync_directory_of(store->path, !store->options.dirsync, error);
 }
 
-static int set_log_mode(struct sfs_sqlite_connection *connection, struct sfs_error *error)
-{
-    sqlite3_stmt *statement;
-    int result =
-        sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
-    if (result != SQLITE_OK)
-        return sfs_sqlite_fail(connection, result, "open the database", error);
-    int found = sfs_sqlite_step(connection, statement, error);
-    const char *mode = found == 1 ? (const char *)sqlite3_column_text(statement, 0) : NULL;
-    int code = found < 0 ? found : 0;
-    if (found == 1 && (!mode || strcmp(mode, "wal") != 0))
-        code = sfs_fail(error, SFS_E_UNSUPPORTED, SFS_SQLITE_ORIGIN,
-                        "%s lies on a file system without shared memory, which a store needs",
-                        connection->store->path);
-    sqlite3_finalize(statement);
-    return code;
-}
-
-/* While several processes make the same store, SQLite itself does not wait here. */
-static int set_log_mode_patiently(struct sfs_sqlite_connection *connection, struct sfs_error *error)
-{
-    int64_t limit = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
-    int64_t begin = sfs_clock_monotonic();
-    struct sfs_error failure = {0};
-    int code;
-    while ((code = set_log_mode(connection, &failure)) == SFS_E_BUSY &&
-           sfs_clock_monotonic() - begin < limit)
-        nanosleep(&(struct timespec){.tv_nsec = 2 * SFS_NS_PER_MS}, NULL);
-    if (code != 0 && error)
-        *error = failure;
-    return code;
-}
-
-/* A new file, or an old one: the write connection, and the tables. Who only wants to read does not
- * bring an old format up to date: then there is no write connection. */
+/* A new file, or one that is there: the write connection, and the tables. */
 static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_error *error)
 {
     bool create = (flags & SFS_OPEN_CREATE) && !(flags & SFS_OPEN_READ_ONLY);
@@ -351,21 +317,16 @@ static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_erro
     int code = sfs_sqlite_connect(store, SFS_SQLITE_WRITES, &store->writer, error);
     if (code != 0)
         return code;
-    int there = sfs_sqlite_schema_check(store->writer, error);
-    if (there < 0)
-        return there;
+    int there = sfs_sqlite_guard_check(store->writer, error);
+    if (there == 1)
+        code = sfs_sqlite_schema_check_state(store->writer, error);
+    if (there < 0 || code != 0)
+        return there < 0 ? there : code;
     if (there == 0 && !create)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
                         store->path);
-    if ((flags & SFS_OPEN_READ_ONLY) && sfs_sqlite_schema_is_old(store)) {
-        sfs_sqlite_disconnect(store->writer);
-        store->writer = NULL;
-        return 0;
-    }
     sfs_sqlite_keeper_watch_log(store);
-    code = set_log_mode_patiently(store->writer, error);
-    if (code == 0 && there == 1)
-        code = sfs_sqlite_schema_upgrade(store->writer, error);
+    code = sfs_sqlite_head_log(store->writer, error);
     if (code == 0 && there == 0) {
         code = sfs_sqlite_schema_create(store->writer, error);
         if (code == 0)
@@ -392,7 +353,7 @@ static int open_unwritable(struct sfs_sqlite *store, struct sfs_error *error)
     struct sfs_sqlite_connection *connection;
     store->open_flags = SQLITE_OPEN_READONLY;
     int code = sfs_sqlite_reader_take(store, &connection, error);
-    int there = code == 0 ? sfs_sqlite_schema_check(connection, error) : code;
+    int there = code == 0 ? sfs_sqlite_guard_check(connection, error) : code;
     if (code == 0)
         sfs_sqlite_reader_give(connection);
     if (there == SFS_E_NOT_A_STORE || there == SFS_E_TOO_NEW || there == SFS_E_PERMISSION ||
@@ -404,7 +365,7 @@ static int open_unwritable(struct sfs_sqlite *store, struct sfs_error *error)
         code = sfs_sqlite_reader_take(store, &connection, error);
     if (code != 0)
         return code;
-    there = sfs_sqlite_schema_check(connection, error);
+    there = sfs_sqlite_guard_check(connection, error);
     sfs_sqlite_reader_give(connection);
     if (there == 0)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
@@ -428,7 +389,7 @@ static int open_present(struct sfs_sqlite *store, struct sfs_error *error)
         code = sfs_sqlite_reader_take(store, &connection, error);
     if (code != 0)
         return code;
-    int there = sfs_sqlite_schema_check(connection, error);
+    int there = sfs_sqlite_guard_check(connection, error);
     sfs_sqlite_reader_give(connection);
     if (there == 0)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
@@ -478,8 +439,7 @@ static int freeze(struct sfs_sqlite *store, struct sfs_error *error)
 {
     if (!store->writer)
         return sfs_fail(error, SFS_E_PERMISSION, SFS_SQLITE_ORIGIN,
-                        "others cannot be kept from changing %s: it cannot be written here, or has "
-                        "the format of an older version, which opening it for writing brings up to date",
+                        "others cannot be kept from changing %s: it cannot be written here",
                         store->path);
     int code = sfs_sqlite_run(store->writer, SFS_SQL_BEGIN, error, 0);
     if (code != 0)
@@ -517,8 +477,6 @@ static int open_file(struct sfs_sqlite *store, const struct sfs_location *locati
         code = open_present(store, error);
     else if (code == 0 && !store->writer)
         code = open_unwritable(store, error);
-    if (code == 0 && sfs_sqlite_schema_is_old(store))
-        sfs_sqlite_readers_close(store); /* which may have been made before that was known */
     return code == 0 && (flags & SFS_OPEN_FROZEN) ? freeze(store, error) : code;
 }
 
@@ -570,6 +528,7 @@ const struct sfs_backend sfs_sqlite_backend = {
                  "synchronous=normal|full (whether every commit waits for the disk); "
                  "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
                  "busy-timeout=MS (how long to wait for another process's lock, 5000); "
-                 "dirsync=BOOL (no: accept a file system that cannot put directories on disk)"},
+                 "dirsync=BOOL (no: accept a file system that cannot put directories on disk)",
+             .shared = true},
     .open = sqlite_open,
 };

@@ -220,9 +220,9 @@ static void hold(struct sfs_pages *pages)
     if (access(name, F_OK) != 0)
         return;
     if (sqlite3_open_v2(pages->path, &pages->reader, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
-                        NULL) == SQLITE_OK)
-        (void)sqlite3_exec(pages->reader, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL,
-                           NULL);
+                        sfs_sqlite_vfs()) == SQLITE_OK)
+        (void)sqlite3_exec(pages->reader, "BEGIN; SELECT count(*) FROM main.sqlite_master", NULL,
+                           NULL, NULL);
 }
 
 /* The size with which most of the file's first pages make sense; the usual one if none does. */

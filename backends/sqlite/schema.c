@@ -35,11 +35,9 @@
  * either a block or a set of chunks, and `chunked` says which.
  */
 /* clang-format on */
-#include "backends/sqlite/internal.h"
+#include "backends/sqlite/sharing.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define APPLICATION_ID SFS_SQLITE_APPLICATION
 #define SCHEMA_VERSION SFS_SQLITE_FORMAT
@@ -53,31 +51,8 @@
     " type INTEGER, type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER,"     \
     " created INTEGER, accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
 
-/* What format 2 added; 0 stands for "long ago". */
-#define STATE_2(SEPARATOR)                                                                         \
-    "whole INTEGER NOT NULL DEFAULT 0"                                                             \
-    SEPARATOR "history_from INTEGER NOT NULL DEFAULT 0"                                            \
-    SEPARATOR "history_to INTEGER NOT NULL DEFAULT 0"                                              \
-    SEPARATOR "garbage_from INTEGER NOT NULL DEFAULT 0"                                            \
-    SEPARATOR "garbage_to INTEGER NOT NULL DEFAULT 0"                                              \
-    SEPARATOR "released INTEGER NOT NULL DEFAULT 0"                                                \
-    SEPARATOR "indexes INTEGER NOT NULL DEFAULT 0"
-#define BEGUN_2 "begun INTEGER NOT NULL DEFAULT 0"
-#define SINCE_2 "since INTEGER NOT NULL DEFAULT 0"
-#define OWNER_2 "owner TEXT"
-/* (A table without a rowid is its own index.) */
-#define INDEX_TABLES_2                                                                             \
-    "CREATE TABLE index_definition(index_id INTEGER PRIMARY KEY, index_name TEXT NOT NULL,"        \
-    " ready INTEGER, ended INTEGER, seen INTEGER NOT NULL DEFAULT 0,"                              \
-    " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"                       \
-    " inexact INTEGER NOT NULL DEFAULT 0, owner TEXT, expires INTEGER);"                           \
-    "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB,"                        \
-    " record_id INTEGER NOT NULL, PRIMARY KEY(index_id, entry_key, entry_name)) WITHOUT ROWID;"
-
-/* What format 3 added: the last of a row, so that nothing else lies behind a value. */
-#define DATA_3 "data BLOB"
 /* For people with sqlite3. A value of 1 MiB and more shows as NULL: it lies in parts. */
-#define VIEW_3                                                                                     \
+#define VIEW                                                                                       \
     "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"                             \
     " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN size = 0 THEN ''"                \
     " WHEN type = 0 THEN whole ELSE CAST(whole AS TEXT) END,"                                      \
@@ -85,72 +60,72 @@
     " created / 1000000, modified / 1000000"                                                       \
     " FROM (SELECT name, size, chunked, type, created, modified, CASE WHEN content IS NULL"        \
     " THEN data ELSE (SELECT block.data FROM block WHERE block = content) END AS whole"            \
-    " FROM record WHERE kind = 0);"
+    " FROM record WHERE kind = 0)"
 
-static const char schema[] =
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
+/* All that a file of ours may contain: each row of its sqlite_schema is one of these, letter for letter. */
+static const struct object {
+    const char *type, *name, *table;
+    const char *sql; /* NULL: comes with its table */
+} objects[] = {
+    {"table", "meta", "meta", "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"},
+    {"table", "state", "state",
+     "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER NOT NULL,"
+     " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease INTEGER NOT NULL,"
+     " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+     " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, whole INTEGER NOT NULL DEFAULT 0,"
+     " history_from INTEGER NOT NULL DEFAULT 0, history_to INTEGER NOT NULL DEFAULT 0,"
+     " garbage_from INTEGER NOT NULL DEFAULT 0, garbage_to INTEGER NOT NULL DEFAULT 0,"
+     " released INTEGER NOT NULL DEFAULT 0, indexes INTEGER NOT NULL DEFAULT 0)"},
+    {"table", "record", "record",
+     "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " RECORD_ATTRIBUTES
+     ", begun INTEGER NOT NULL DEFAULT 0, data BLOB)"},
+    {"index", "sqlite_autoindex_record_1", "record", NULL},
+    {"table", "block", "block", "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL)"},
+    {"table", "chunk", "chunk",
+     "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended INTEGER NOT NULL,"
+     " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID"},
+    {"table", "history", "history",
+     "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL,"
+     " existed INTEGER NOT NULL, id INTEGER, " RECORD_ATTRIBUTES
+     ", data BLOB, PRIMARY KEY(sequence, name)) WITHOUT ROWID"},
+    {"index", "history_name", "history", "CREATE INDEX history_name ON history(name)"},
+    {"table", "lease", "lease",
+     "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
+     " contents INTEGER NOT NULL, expires INTEGER NOT NULL, owner TEXT)"},
+    {"table", "garbage", "garbage",
+     "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun INTEGER,"
+     " since INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID"},
+    {"table", "stage", "stage",
+     "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL, owner TEXT)"},
+    {"table", "index_definition", "index_definition",
+     "CREATE TABLE index_definition(index_id INTEGER PRIMARY KEY, index_name TEXT NOT NULL,"
+     " ready INTEGER, ended INTEGER, seen INTEGER NOT NULL DEFAULT 0,"
+     " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"
+     " inexact INTEGER NOT NULL DEFAULT 0, owner TEXT, expires INTEGER)"},
+    {"table", "entry", "entry",
+     "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB,"
+     " record_id INTEGER NOT NULL, PRIMARY KEY(index_id, entry_key, entry_name)) WITHOUT ROWID"},
+    {"view", "storage", "storage", VIEW},
+};
+#define OBJECTS (sizeof(objects) / sizeof(objects[0]))
+
+static const char rows[] =
     "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '" VERSION_TEXT "');"
-    "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER NOT NULL,"
-    " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease INTEGER NOT NULL,"
-    " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, " STATE_2(", ") ");"
     "INSERT INTO state(id, sequence, last_id, last_content, last_lease, keys, records, bytes,"
     " kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
-    "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " RECORD_ATTRIBUTES
-    ", " BEGUN_2 ", " DATA_3 ");"
-    "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended INTEGER NOT NULL,"
-    " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
-    "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL,"
-    " existed INTEGER NOT NULL, id INTEGER, " RECORD_ATTRIBUTES ", " DATA_3
-    ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
-    "CREATE INDEX history_name ON history(name);"
-    "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
-    " contents INTEGER NOT NULL, expires INTEGER NOT NULL, " OWNER_2 ");"
-    "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun INTEGER, " SINCE_2
-    ", PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-    "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL, " OWNER_2 ");"
-    INDEX_TABLES_2 VIEW_3
     "PRAGMA application_id = " TEXT_OF(APPLICATION_ID) ";"
     "PRAGMA user_version = " VERSION_TEXT ";";
-
-/*
- * What makes a file of version 1 one of version 2. Contents that are there count as if they had
- * always been, which keeps them for longer than they are needed and never for less. History was
- * written for every change while there was a lease; one sweep finds what of it nobody needs.
- */
-static const char upgrade_from_1[] =
-    "ALTER TABLE state ADD COLUMN " STATE_2("; ALTER TABLE state ADD COLUMN ") ";"
-    "ALTER TABLE record ADD COLUMN " BEGUN_2 ";"
-    "ALTER TABLE garbage ADD COLUMN " SINCE_2 ";"
-    "ALTER TABLE lease ADD COLUMN " OWNER_2 ";"
-    "ALTER TABLE stage ADD COLUMN " OWNER_2 ";" INDEX_TABLES_2
-    "UPDATE state SET whole = kept, history_from = kept, history_to = sequence,"
-    " garbage_from = kept_contents, garbage_to = sequence;";
-
-/* And one of version 2 one of version 3. Small values stay in their blocks until they are next
- * written, so that no record is touched. */
-static const char upgrade_from_2[] =
-    "ALTER TABLE record ADD COLUMN " DATA_3 ";"
-    "ALTER TABLE history ADD COLUMN " DATA_3 ";"
-    "DROP VIEW storage;" VIEW_3
-    "UPDATE meta SET value = '" VERSION_TEXT "' WHERE name = 'schema';"
-    "PRAGMA user_version = " VERSION_TEXT ";";
-
-/* Where it is another process that does that, the tables' own column is the first of its name. */
-static const char stand_ins[] =
-    "CREATE TEMP VIEW record AS SELECT *, NULL AS data FROM main.record;"
-    "CREATE TEMP VIEW history AS SELECT *, NULL AS data FROM main.history;";
 /* clang-format on */
+
+/* --- what a file contains --- */
 
 static int integer_of(struct sfs_sqlite_connection *connection, const char *sql, int64_t *ret,
                       struct sfs_error *error)
 {
     sqlite3_stmt *statement;
-    int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
-    if (result != SQLITE_OK)
-        return sfs_sqlite_fail(connection, result, "read the head", error);
-    int code = sfs_sqlite_step(connection, statement, error);
+    int code = sfs_sqlite_guard_prepare(connection, sql, 0, &statement, NULL, error);
+    if (code == 0)
+        code = sfs_sqlite_step(connection, statement, error);
     if (code == 1) {
         *ret = sqlite3_column_int64(statement, 0);
         code = 0;
@@ -159,172 +134,156 @@ static int integer_of(struct sfs_sqlite_connection *connection, const char *sql,
     return code;
 }
 
-static int check_state(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+static bool is_text(sqlite3_stmt *row, int column, const char *text)
 {
-    int64_t totals[3]; /* which every format has */
+    if (!text)
+        return sqlite3_column_type(row, column) == SQLITE_NULL;
+    const char *found = sqlite3_column_type(row, column) == SQLITE_TEXT
+                            ? (const char *)sqlite3_column_text(row, column)
+                            : NULL;
+    return found && strlen(text) == (size_t)sqlite3_column_bytes(row, column) &&
+           strcmp(found, text) == 0;
+}
+
+static size_t find_object(sqlite3_stmt *row)
+{
+    size_t i = 0;
+    while (i < OBJECTS && !(is_text(row, 0, objects[i].type) && is_text(row, 1, objects[i].name)))
+        i++;
+    return i;
+}
+
+static int fail_altered(struct sfs_sqlite_connection *connection, const char *what,
+                        const char *type, const char *name, struct sfs_error *error)
+{
+    char shown_type[40], shown[200];
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                    "%s was altered by another program: its %s '%s' %s, and nothing of it was used",
+                    connection->store->path,
+                    sfs_name_show(sfs_string(type), shown_type, sizeof(shown_type)),
+                    sfs_name_show(sfs_string(name), shown, sizeof(shown)), what);
+}
+
+/* Whether the present row is one of ours, not seen before. */
+static int check_object(struct sfs_sqlite_connection *connection, sqlite3_stmt *row, bool *seen,
+                        struct sfs_error *error)
+{
+    const char *type = (const char *)sqlite3_column_text(row, 0);
+    const char *name = (const char *)sqlite3_column_text(row, 1);
+    size_t i = find_object(row);
+    bool known = i < OBJECTS && !seen[i];
+    if (known && is_text(row, 2, objects[i].table) && is_text(row, 3, objects[i].sql)) {
+        seen[i] = true;
+        return 0;
+    }
+    return fail_altered(connection,
+                        known ? "is not as storefs makes it" : "is none that storefs makes",
+                        type ? type : "object", name ? name : "", error);
+}
+
+/* By the name that no table of the file can take. */
+static const char contents[] = "SELECT type, name, tbl_name, sql FROM main.sqlite_master";
+static const char shared_pages[] =
+    "SELECT count(*) - count(DISTINCT CASE WHEN rootpage > 1 THEN rootpage END)"
+    " FROM main.sqlite_master WHERE type <> 'view'";
+
+static int check_objects(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    bool seen[OBJECTS] = {false};
+    sqlite3_stmt *row;
+    int64_t shared = 0;
+    int code = sfs_sqlite_guard_prepare(connection, contents, 0, &row, NULL, error);
+    if (code != 0)
+        return code;
+    while ((code = sfs_sqlite_step(connection, row, error)) == 1) {
+        code = check_object(connection, row, seen, error);
+        if (code != 0)
+            break;
+    }
+    sqlite3_finalize(row);
+    for (size_t i = 0; i < OBJECTS && code == 0; i++) {
+        if (!seen[i])
+            code = fail_altered(connection, "is missing", objects[i].type, objects[i].name, error);
+    }
+    if (code == 0)
+        code = integer_of(connection, shared_pages, &shared, error);
+    if (code == 0 && shared != 0)
+        code = fail_altered(connection, "shares its pages", "table", "record", error);
+    return code;
+}
+
+static int check_version(struct sfs_sqlite_connection *connection, int64_t version,
+                         struct sfs_error *error)
+{
+    const char *path = connection->store->path;
+    if (version > SCHEMA_VERSION)
+        return sfs_fail(error, SFS_E_TOO_NEW, SFS_SQLITE_ORIGIN,
+                        "%s was written by a newer version: its format is %lld, and this version "
+                        "reads format %d",
+                        path, (long long)version, SCHEMA_VERSION);
+    if (version < SCHEMA_VERSION)
+        return sfs_fail(error, SFS_E_UNSUPPORTED, SFS_SQLITE_ORIGIN,
+                        "%s was written by an older version: its format is %lld, and this version "
+                        "reads format %d; 'storefs fsck --salvage NEWSTORE %s' saves its records",
+                        path, (long long)version, SCHEMA_VERSION, path);
+    return check_objects(connection, error);
+}
+
+int sfs_sqlite_schema_compare(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    int64_t application = 0, version = 0, count = 0;
+    int code = integer_of(connection, "PRAGMA application_id", &application, error);
+    if (code == 0)
+        code = integer_of(connection, "PRAGMA user_version", &version, error);
+    if (code == 0 && application == 0 && version == 0) {
+        code = integer_of(connection, "SELECT count(*) FROM main.sqlite_master", &count, error);
+        if (code == 0 && count == 0)
+            return 0;
+    }
+    if (code != 0)
+        return code;
+    if (application != APPLICATION_ID)
+        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN,
+                        "%s is no store: it is another program's SQLite database",
+                        connection->store->path);
+    code = check_version(connection, version, error);
+    return code < 0 ? code : 1;
+}
+
+int sfs_sqlite_schema_check_state(struct sfs_sqlite_connection *connection, struct sfs_error *error)
+{
+    int64_t totals[3];
     int code = sfs_sqlite_integers(connection, SFS_SQL_TOTALS, NULL, 0, totals, 3, error);
     if (code == 0)
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: it has no counters", connection->store->path);
-    return code;
+    return code < 0 ? code : 0;
 }
 
-int sfs_sqlite_schema_check(struct sfs_sqlite_connection *connection, struct sfs_error *error)
-{
-    const char *path = connection->store->path;
-    int64_t application = 0, version = 0, objects = 0;
-    int code = integer_of(connection, "PRAGMA application_id", &application, error);
-    if (code == 0)
-        code = integer_of(connection, "PRAGMA user_version", &version, error);
-    if (code == 0)
-        code = integer_of(connection, "SELECT count(*) FROM sqlite_schema", &objects, error);
-    if (code != 0)
-        return code;
-    if (application == 0 && version == 0 && objects == 0)
-        return 0;
-    if (application != APPLICATION_ID)
-        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN,
-                        "%s is no store: it is another program's SQLite database", path);
-    if (version > SCHEMA_VERSION)
-        return sfs_fail(error, SFS_E_TOO_NEW, SFS_SQLITE_ORIGIN,
-                        "%s was written by a newer version: its format is %lld, and this version "
-                        "reads up to %d",
-                        path, (long long)version, SCHEMA_VERSION);
-    connection->store->version = (int)version;
-    /* Who only reads the present can do without counters. */
-    code = connection == connection->store->writer ? check_state(connection, error) : 0;
-    return code < 0 ? code : 1;
-}
+/* --- making it --- */
 
 /* Under the lock: somebody else may just have done it. */
-static int upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error)
-{
-    int code = sfs_sqlite_schema_check(connection, error);
-    if (code != 1 || connection->store->version >= SCHEMA_VERSION)
-        return code < 0 ? code : 0;
-    code = connection->store->version < SFS_SQLITE_INDEXES_SINCE
-               ? sfs_sqlite_execute(connection, upgrade_from_1, error)
-               : 0;
-    return code ? code : sfs_sqlite_execute(connection, upgrade_from_2, error);
-}
-
-/* A `work` and its end in a transaction that has no counters yet. */
-static int in_transaction(struct sfs_sqlite_connection *connection,
-                          int (*work)(struct sfs_sqlite_connection *connection,
-                                      struct sfs_error *error),
-                          struct sfs_error *error)
-{
-    int code = sfs_sqlite_execute(connection, "BEGIN IMMEDIATE", error);
-    if (code != 0)
-        return code;
-    code = work(connection, error);
-    if (code == 0)
-        code = sfs_sqlite_execute(connection, "COMMIT", error);
-    if (code != 0 && !sqlite3_get_autocommit(connection->db))
-        sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
-    return code;
-}
-
-int sfs_sqlite_schema_upgrade(struct sfs_sqlite_connection *connection, struct sfs_error *error)
-{
-    if (connection->store->version >= SCHEMA_VERSION)
-        return 0;
-    int code = in_transaction(connection, upgrade, error);
-    if (code == 0)
-        connection->store->version = SCHEMA_VERSION;
-    return code;
-}
-
-bool sfs_sqlite_schema_is_old(const struct sfs_sqlite *store)
-{
-    return store->version < SCHEMA_VERSION;
-}
-
-int sfs_sqlite_schema_adapt(struct sfs_sqlite_connection *connection, struct sfs_error *error)
-{
-    bool old = connection->store->version > 0 && sfs_sqlite_schema_is_old(connection->store);
-    return old ? sfs_sqlite_execute(connection, stand_ins, error) : 0;
-}
-
 static int create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
-    int code = sfs_sqlite_schema_check(connection, error);
+    int code = sfs_sqlite_guard_check(connection, error);
     if (code != 0)
         return code < 0 ? code : 0;
-    connection->store->version = SCHEMA_VERSION;
-    return sfs_sqlite_execute(connection, schema, error);
+    for (size_t i = 0; i < OBJECTS && code == 0; i++) {
+        if (objects[i].sql)
+            code = sfs_sqlite_guard_execute(connection, objects[i].sql, error);
+    }
+    return code ? code : sfs_sqlite_guard_execute(connection, rows, error);
 }
 
 int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
-    return in_transaction(connection, create, error);
-}
-
-/* --- before SQLite sees the file --- */
-
-static uint32_t big_endian(const unsigned char *data, size_t size)
-{
-    uint32_t number = 0;
-    for (size_t i = 0; i < size; i++)
-        number = number << 8 | data[i];
-    return number;
-}
-
-/* Pages may still be in the write-ahead log alone: then the file's length says nothing. While there
- * is a rollback journal (a crash when the store was made) nothing in the file does. */
-static bool has_log(const char *path, const char *ending)
-{
-    char name[4096 + 16];
-    struct stat status;
-    snprintf(name, sizeof(name), "%s%s", path, ending);
-    return stat(name, &status) == 0 && status.st_size > 0;
-}
-
-/* The order matters: a checkpoint first makes the file longer and then empties the log. */
-static int check_length(sqlite3_file *file, const char *path, const unsigned char *head,
-                        struct sfs_error *error)
-{
-    uint32_t page = big_endian(head + 16, 2);
-    int64_t expected = (int64_t)(page == 1 ? 65536 : page) * big_endian(head + 28, 4);
-    sqlite3_int64 size = 0;
-    if (has_log(path, "-wal"))
-        return 0;
-    int result = file->pMethods->xFileSize(file, &size);
-    if (result != SQLITE_OK)
-        return sfs_sqlite_fail_at(NULL, path, result, "read the head", error);
-    if (size >= expected)
-        return 0;
-    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
-                    "%s is damaged: it is cut off at %lld of %lld bytes; restore a backup", path,
-                    (long long)size, (long long)expected);
-}
-
-int sfs_sqlite_file_check(struct sfs_sqlite_connection *connection, struct sfs_error *error)
-{
-    static const char magic[16] = "SQLite format 3";
-    const char *path = connection->store->path;
-    unsigned char head[100] = {0};
-    sqlite3_file *file = NULL;
-    sqlite3_int64 size = 0;
-    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    if (result == SQLITE_OK)
-        result = file->pMethods->xFileSize(file, &size);
-    if (result == SQLITE_OK && size == 0)
-        return 0;
-    if (result == SQLITE_OK)
-        result = file->pMethods->xRead(file, head, size < 100 ? (int)size : 100, 0);
-    if (result != SQLITE_OK)
-        return sfs_sqlite_fail(connection, result, "read the head", error);
-    if (has_log(path, "-journal"))
-        return 0;
-    if (memcmp(head, magic, size < 16 ? (size_t)size : sizeof(magic)) != 0)
-        return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN,
-                        "%s is no store: it is another program's file, no SQLite database (a JSON "
-                        "store is named json:PATH)",
-                        path);
-    if (size < 100)
-        return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
-                        "%s is damaged: it is cut off at %lld bytes; restore a backup", path,
-                        (long long)size);
-    return check_length(file, path, head, error);
+    int code = sfs_sqlite_guard_execute(connection, "BEGIN IMMEDIATE", error);
+    if (code != 0)
+        return code;
+    code = create(connection, error);
+    if (code == 0)
+        code = sfs_sqlite_guard_execute(connection, "COMMIT", error);
+    if (code != 0 && !sqlite3_get_autocommit(connection->db))
+        sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
 }

@@ -3,10 +3,42 @@
 #define BACKENDS_SQLITE_SHARING_H
 
 /*
- * Processes that have one file open: how they take turns at writing it, how one learns that others
- * commit, and what may be remembered of it as long as they do not.
+ * A file that others may have made, and processes that have one file open: how they take turns at writing
+ * it, how one learns that others commit, and what may be remembered of it as long as they do not.
  */
 #include "backends/sqlite/internal.h"
+
+/* --- the schema of a file from anybody (guard.c) --- */
+
+/* A new connection: from then on nothing of the file runs, and only what these compile. */
+void sfs_sqlite_guard_set_up(struct sfs_sqlite_connection *connection);
+/* Compares the whole schema, in one state: as sfs_sqlite_schema_compare(). */
+int sfs_sqlite_guard_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* The same unless that was done already; an empty file is NOT_A_STORE. Before statements are
+ * compiled. */
+int sfs_sqlite_guard_trust(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Compile a statement, execute some that return nothing, whatever the schema is: for the
+ * connection's own settings, and to make the tables. */
+int sfs_sqlite_guard_prepare(struct sfs_sqlite_connection *connection, const char *sql,
+                             unsigned flags, sqlite3_stmt **ret_statement, const char **ret_rest,
+                             struct sfs_error *error);
+int sfs_sqlite_guard_execute(struct sfs_sqlite_connection *connection, const char *sql,
+                             struct sfs_error *error);
+/* sqlite3_step(); where somebody has changed the schema, that is compared first. An error of that,
+ * or 0 and SQLite's result. */
+int sfs_sqlite_guard_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
+                          int *ret_result, struct sfs_error *error);
+
+/* --- the first page (head.c) --- */
+
+/*
+ * Judges the beginning and the length of the file before SQLite does. Through the connection's own
+ * file: were it opened and closed here, the process would lose the locks of all its connections,
+ * and another process might take the log away from under them.
+ */
+int sfs_sqlite_head_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Makes an empty file a database, and one with a rollback journal one with a log. */
+int sfs_sqlite_head_log(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 
 /* --- owners of rows (owner.c) --- */
 

@@ -12,6 +12,10 @@
  * gathered when the lock is given back under which the log is written belongs to no commit, and
  * others write there next: it is forgotten.
  *
+ * SQLite plays back a rollback journal that lies beside a database, whoever put it there, and
+ * removes files that it names. A store has none: from its first page on (head.c) it has a log. So
+ * nothing is opened, looked for or removed here but a database, its log and files without a name.
+ *
  * A checkpoint first makes the file as long as it will be, without holes (connection.c); SQLite,
  * where it was not made for fallocate(2), writes a byte into each block for that.
  */
@@ -260,6 +264,10 @@ static int gathering_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file
                           int *ret_flags)
 {
     (void)vfs;
+    if (name && !(flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))) {
+        file->pMethods = NULL;
+        return SQLITE_CANTOPEN;
+    }
     int result = usual->xOpen(usual, name, file, flags, ret_flags);
     if (result != SQLITE_OK)
         return result;
@@ -269,6 +277,27 @@ static int gathering_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file
              file->pMethods->xShmLock)
         open_database(file);
     return result;
+}
+
+static bool is_log(const char *name)
+{
+    static const char ending[] = "-wal";
+    size_t size = strlen(name), least = sizeof(ending) - 1;
+    return size > least && strcmp(name + size - least, ending) == 0;
+}
+
+/* Only a log is looked for by name, and a rollback journal is not there to SQLite. */
+static int log_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret_there)
+{
+    (void)vfs;
+    *ret_there = 0;
+    return is_log(name) ? usual->xAccess(usual, name, flags, ret_there) : SQLITE_OK;
+}
+
+static int log_delete(sqlite3_vfs *vfs, const char *name, int sync)
+{
+    (void)vfs;
+    return is_log(name) ? usual->xDelete(usual, name, sync) : SQLITE_IOERR_DELETE;
 }
 
 static void set_up(void)
@@ -281,6 +310,8 @@ static void set_up(void)
     gathering.pNext = NULL;
     gathering.szOsFile = (usual->szOsFile + 15) / 16 * 16 + (int)sizeof(struct gather);
     gathering.xOpen = gathering_open;
+    gathering.xAccess = log_access;
+    gathering.xDelete = log_delete;
     if (sqlite3_vfs_register(&gathering, 0) != SQLITE_OK)
         gathering.zName = NULL;
 }

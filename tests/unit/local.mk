@@ -90,7 +90,6 @@ tests_unit_test_sqlite_positions_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_L
 unit_tests += tests/unit/test_sqlite_format
 tests_unit_test_sqlite_format_SOURCES = tests/unit/test_sqlite_format.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_format_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
-EXTRA_DIST += tests/unit/store_v1.sql tests/unit/store_v2.sql
 
 unit_tests += tests/unit/test_sqlite_values
 tests_unit_test_sqlite_values_SOURCES = tests/unit/test_sqlite_values.c tests/unit/sqlite_fixture.h

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of a SQLite store: what the check finds in them, and files of the formats before. */
-#include "storefs/index.h"
-#include "storefs/query.h"
+/* The tables of a SQLite store: what the check finds in them, and what else a file from somebody
+ * else may hold. */
+#include <sys/wait.h>
+
 #include "tests/unit/sqlite_fixture.h"
 
 /* --- what the check finds --- */
@@ -51,167 +52,218 @@ static void test_check(void **state)
     expect_healthy(fixture->store);
 }
 
-/* --- files of earlier formats --- */
+/* --- files of other formats --- */
 
-/* Makes the store out of the text of one that the format's own program wrote. */
-static void make_old_store(struct fixture *fixture, int format)
+static void close_and_run(struct fixture *fixture, const char *sql)
 {
-    char path[500], command[700];
-    const char *source = getenv("srcdir");
-    snprintf(path, sizeof(path), "%s/tests/unit/store_v%d.sql", source ? source : ".", format);
-    snprintf(command, sizeof(command), "rm -f %s*", fixture->path);
     close_store(fixture->store);
     fixture->store = NULL;
-    assert_int_equal(system(command), 0);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    static char sql[200000];
-    size_t size = fread(sql, 1, sizeof(sql) - 1, file);
-    fclose(file);
-    assert_true(size < sizeof(sql) - 1);
-    sql[size] = '\0';
     run_in(fixture, sql);
 }
 
-/* Nothing is kept for it afterwards. */
-static void end_snapshot(struct fixture *fixture, struct sfs_storage *snapshot)
+static void expect_refused(struct fixture *fixture, unsigned flags, int code, const char *words)
 {
-    close_store(snapshot);
-    run_in(fixture, "DELETE FROM lease");
+    char uri[160];
+    struct sfs_error error = {0};
+    struct sfs_storage *store = NULL;
+    snprintf(uri, sizeof(uri), "sqlite:%s", fixture->path);
+    int found = sfs_open(&store, uri, flags, &error);
+    if (found != code || !strstr(error.message, words))
+        fail_msg("%s, '%s', for %s: %s", sfs_code_name(found), error.message, sfs_code_name(code),
+                 words);
+}
+
+static void test_formats(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture->store, "a", "1");
+    close_and_run(fixture, "PRAGMA user_version = 2");
+    expect_refused(fixture, 0, SFS_E_UNSUPPORTED, "older version: its format is 2");
+    expect_refused(fixture, SFS_OPEN_READ_ONLY, SFS_E_UNSUPPORTED, "fsck --salvage");
+    run_in(fixture, "PRAGMA user_version = 4");
+    expect_refused(fixture, 0, SFS_E_TOO_NEW, "newer version: its format is 4");
+    run_in(fixture, "PRAGMA application_id = 1");
+    expect_refused(fixture, 0, SFS_E_NOT_A_STORE, "another program's");
+    run_in(fixture, "PRAGMA application_id = 0x73746673; PRAGMA user_version = 3");
+    fixture->store = open_again(fixture);
+    expect(fixture->store, "a", "1");
+}
+
+/* --- an altered schema --- */
+
+#define REWRITE(CHANGE)                                                                            \
+    "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET " CHANGE                                \
+    "; PRAGMA writable_schema = RESET; CREATE TABLE counted(x); DROP TABLE counted;"
+
+/* What somebody may do to a file, and what undoes it. */
+static const struct alteration {
+    const char *sql, *undo, *words;
+} alterations[] = {
+    {"CREATE TRIGGER t AFTER INSERT ON record BEGIN INSERT INTO meta VALUES('ran', new.id); END",
+     "DROP TRIGGER t", "its trigger 't' is none that storefs makes"},
+    {"CREATE TRIGGER t AFTER UPDATE ON state BEGIN INSERT OR IGNORE INTO meta VALUES('ran', 1); "
+     "END",
+     "DROP TRIGGER t", "its trigger 't' is none"},
+    {"CREATE VIEW v AS SELECT 1", "DROP VIEW v", "its view 'v' is none"},
+    {"CREATE TABLE more(x)", "DROP TABLE more", "its table 'more' is none"},
+    {"CREATE VIRTUAL TABLE words USING fts5(word)", "DROP TABLE words", "'words"},
+    {"CREATE INDEX i ON record(size)", "DROP INDEX i", "its index 'i' is none"},
+    {"CREATE INDEX i ON record(abs(size))", "DROP INDEX i", "its index 'i' is none"},
+    {"ANALYZE", "DROP TABLE sqlite_stat1; DROP TABLE IF EXISTS sqlite_stat4", "'sqlite_stat"},
+    {"DROP INDEX history_name", "CREATE INDEX history_name ON history(name)",
+     "its index 'history_name' is missing"},
+    {"DROP INDEX history_name; CREATE INDEX history_name ON history(name, id)",
+     "DROP INDEX history_name; CREATE INDEX history_name ON history(name)",
+     "its index 'history_name' is not as storefs makes it"},
+    {"ALTER TABLE stage ADD COLUMN twice AS (content * 2)", "ALTER TABLE stage DROP COLUMN twice",
+     "its table 'stage' is not as"},
+    {REWRITE("sql = replace(sql, 'data BLOB NOT NULL', 'data BLOB CHECK(1)') WHERE name = 'block'"),
+     REWRITE("sql = replace(sql, 'data BLOB CHECK(1)', 'data BLOB NOT NULL') WHERE name = 'block'"),
+     "its table 'block' is not as"},
+    {"ALTER TABLE stage RENAME TO other; CREATE VIEW stage AS SELECT * FROM other",
+     "DROP VIEW stage; ALTER TABLE other RENAME TO stage;" REWRITE(
+         "sql = replace(sql, '\"stage\"', 'stage') WHERE name = 'stage'"),
+     "'other' is none"},
+    {"ALTER TABLE meta RENAME TO sqlitemeta",
+     "ALTER TABLE sqlitemeta RENAME TO meta;" REWRITE(
+         "sql = replace(sql, '\"meta\"', 'meta') WHERE name = 'meta'"),
+     "'sqlitemeta' is none"},
+    {REWRITE("rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'meta')"
+             " WHERE name = 'stage'"),
+     NULL, "shares its pages"},
+};
+
+/* Refused when it is opened, in each way; nothing of it ran. */
+static void test_altered_before(void **state)
+{
+    struct fixture *fixture = *state;
+    static const unsigned ways[] = {0, SFS_OPEN_CREATE, SFS_OPEN_READ_ONLY, SFS_OPEN_FROZEN};
+    set(fixture->store, "a", "1");
     close_store(fixture->store);
-    fixture->store = open_again(fixture);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 0);
-}
-
-static void test_upgrade(void **state)
-{
-    struct fixture *fixture = *state;
-    make_old_store(fixture, 1);
-    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 1);
-    long long rows = number_in(fixture, "SELECT count(*) FROM history");
-    fixture->store = open_again(fixture);
-    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 3);
-    assert_int_equal(number_in(fixture, "SELECT value = '3' FROM meta WHERE name = 'schema'"), 1);
-    expect(fixture->store, "a", "last");
-    expect(fixture->store, "moved", "1");
-    expect_healthy(fixture->store);
-    struct sfs_error failure = {0};
-    must(sfs_index_create(fixture->store, sfs_string("@size"), NULL, NULL, &failure), &failure);
-    expect_healthy(fixture->store);
-    must(sfs_index_drop(fixture->store, sfs_string("@size"), &failure), &failure);
-    /* Opening swept what its two snapshots do not need, and kept what they do. */
-    assert_true(number_in(fixture, "SELECT count(*) FROM history") < rows);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history WHERE name = x'61'"), 2);
-    assert_int_equal(
-        number_in(fixture, "SELECT count(*) FROM history WHERE name = CAST('big' AS BLOB)"), 1);
-    struct sfs_storage *snapshot = NULL;
-    struct sfs_error error = {0};
-    must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
-    set(fixture->store, "a", "new");
-    set(fixture->store, "moved", "new");
-    struct sfs_batch *batch = new_batch();
-    assert_int_equal(sfs_batch_write(batch, SFS_LITERAL("big"), 5, SFS_LITERAL("new"), NULL), 0);
-    apply_and_free(fixture->store, batch);
-    expect(snapshot, "a", "last");
-    expect(snapshot, "moved", "1");
-    expect_healthy(fixture->store);
-    end_snapshot(fixture, snapshot);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 0);
-    expect_healthy(fixture->store);
-}
-
-static const char *const letters[] = {"m", "n"};
-
-/* The value of 2,000 equal letters. */
-static const char *letters_of(int which)
-{
-    static char value[2001];
-    memset(value, letters[which][0], 2000);
-    return value;
-}
-
-/* What every opening of the store of format 2 shows. */
-static void expect_old(struct sfs_storage *store)
-{
-    expect(store, "a", "3");
-    expect(store, "doc/1", "{\"n\":3}");
-    expect(store, "doc/2", NULL);
-    expect(store, "empty", "");
-    expect(store, "long", "short");
-    expect(store, "moved", "1");
-}
-
-static uint64_t count_of(struct sfs_storage *store, const char *path)
-{
-    struct sfs_error error = {0};
-    struct sfs_query *query = NULL;
-    enum sfs_sink sink;
-    uint64_t count = 0;
-    must(sfs_query_parse(sfs_string(path), &query, &sink, &error), &error);
-    must(sfs_query_count(store, query, &count, &error), &error);
-    sfs_query_free(query);
-    return count;
-}
-
-/* The upgrade leaves values where they are; each goes to its place when it is next written. */
-static void test_upgrade_from_2(void **state)
-{
-    struct fixture *fixture = *state;
-    struct sfs_storage *snapshot = NULL;
-    struct sfs_error error = {0};
-    for (int leases = 1; leases >= 0; leases--) {
-        make_old_store(fixture, 2);
-        if (!leases)
-            run_in(fixture, "DELETE FROM lease");
+    for (size_t i = 0; i < sizeof(alterations) / sizeof(alterations[0]); i++) {
+        const struct alteration *alteration = &alterations[i];
+        run_in(fixture, alteration->sql);
+        for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++)
+            expect_refused(fixture, ways[way], SFS_E_CORRUPT, alteration->words);
+        if (!alteration->undo)
+            break;
+        run_in(fixture, alteration->undo);
         fixture->store = open_again(fixture);
-        assert_int_equal(number_in(fixture, "PRAGMA user_version"), 3);
-        assert_int_equal(number_in(fixture, "SELECT value FROM meta WHERE name = 'schema'"), 3);
-        assert_int_equal(number_in(fixture, "SELECT count(*) FROM record WHERE data NOT NULL"), 0);
-        assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), leases ? 8 : 0);
-        expect_old(fixture->store);
+        expect(fixture->store, "a", "1");
         expect_healthy(fixture->store);
-        assert_int_equal(number_in(fixture, "SELECT count(*) FROM storage WHERE value = 'short'"),
-                         1);
-        must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
-        set(fixture->store, "a", "4");
-        set(fixture->store, "doc/1", "{\"n\":4}");
-        set(fixture->store, "long", letters_of(1));
-        assert_int_equal(number_in(fixture, "SELECT count(*) FROM record WHERE data NOT NULL"), 2);
-        expect_old(snapshot);
-        assert_int_equal(count_of(snapshot, "where/n = 3"), 1);
-        assert_int_equal(count_of(fixture->store, "where/n = 4"), 1);
-        expect(fixture->store, "long", letters_of(1));
-        expect(fixture->store, "a", "4");
-        expect_healthy(fixture->store);
-        end_snapshot(fixture, snapshot);
-        assert_int_equal(number_in(fixture, "SELECT count(*) FROM block"),
-                         2); /* of "long", "moved" */
+        close_store(fixture->store);
+    }
+    fixture->store = NULL;
+}
+
+/* By another process, while the store is open: nothing is read or written then, until it is undone.
+ */
+static void test_altered_meanwhile(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_error error = {0};
+    struct sfs_buffer read = {0};
+    set(fixture->store, "a", "1");
+    for (size_t i = 0; alterations[i].undo; i++) {
+        run_in(fixture, alterations[i].sql);
+        int code = sfs_get_value(fixture->store, SFS_LITERAL("b"), &read, &error);
+        if (code != SFS_E_CORRUPT || !strstr(error.message, alterations[i].words))
+            fail_msg("%s, '%s', after %s", sfs_code_name(code), error.message, alterations[i].sql);
+        assert_int_equal(sfs_set(fixture->store, SFS_LITERAL("a"), SFS_LITERAL("2"), &error),
+                         SFS_E_CORRUPT);
+        assert_non_null(strstr(error.message, alterations[i].words));
+        run_in(fixture, alterations[i].undo);
+        assert_int_equal(sfs_get_value(fixture->store, SFS_LITERAL("b"), &read, &error),
+                         SFS_E_NOT_FOUND);
+        expect(fixture->store, "a", "1");
+        set(fixture->store, "a", "1");
+        assert_int_equal(number_in(fixture, "SELECT count(*) FROM meta WHERE name = 'ran'"), 0);
+    }
+    sfs_buffer_free(&read);
+    expect_healthy(fixture->store);
+}
+
+/* What changes the schema's number and nothing else disturbs nobody. */
+static void test_vacuum(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *snapshot = NULL;
+    struct sfs_error error = {0};
+    set(fixture->store, "a", longer("1"));
+    must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
+    for (int i = 0; i < 3; i++) {
+        run_in(fixture, "VACUUM");
+        expect(fixture->store, "a", longer(i ? "2" : "1"));
+        run_in(fixture, "VACUUM");
+        set(fixture->store, "a", longer("2"));
+        run_in(fixture, "VACUUM");
+        expect(snapshot, "a", longer("1"));
         expect_healthy(fixture->store);
     }
+    close_store(snapshot);
 }
 
-/* Who only reads leaves the file as it is; when somebody else brings it up to date meanwhile, what
- * is written then is read too. */
-static void test_old_read_only(void **state)
+/* --- a rollback journal --- */
+
+/* As another program leaves one that ends in the middle of a transaction. */
+static void leave_journal(struct fixture *fixture)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        sqlite3 *db = NULL;
+        int result = sqlite3_open(fixture->path, &db);
+        if (result == SQLITE_OK)
+            result = sqlite3_exec(db,
+                                  "PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF; BEGIN;"
+                                  "UPDATE record SET size = size + 1",
+                                  NULL, NULL, NULL);
+        _exit(result != SQLITE_OK);
+    }
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void expect_journal(const char *path, const char *bytes, size_t size)
+{
+    char found[64] = {0};
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fread(found, 1, size, file), size);
+    assert_memory_equal(found, bytes, size);
+    fclose(file);
+}
+
+static void test_journal(void **state)
 {
     struct fixture *fixture = *state;
-    make_old_store(fixture, 2);
-    fixture->store = open_with(fixture, "", SFS_OPEN_READ_ONLY);
-    expect_old(fixture->store);
-    assert_int_equal(count_of(fixture->store, "where/n = 3"), 1);
-    assert_int_equal(count_of(fixture->store, "where/@size > 0"), 4);
-    expect_healthy(fixture->store);
-    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 2);
-    struct sfs_storage *other = open_again(fixture);
-    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 3);
-    set(other, "a", "small");
-    set(other, "doc/9", "{\"n\":3}");
-    set(other, "long", letters_of(0));
-    expect(fixture->store, "a", "small");
-    expect(fixture->store, "long", letters_of(0));
-    expect(fixture->store, "moved", "1");
-    assert_int_equal(count_of(fixture->store, "where/n = 3"), 2);
-    close_store(other);
+    char journal[120];
+    static const char magic[] = {(char)0xd9, (char)0xd5, 0x05, (char)0xf9};
+    snprintf(journal, sizeof(journal), "%s-journal", fixture->path);
+    set(fixture->store, "a", "1");
+    close_store(fixture->store);
+    fixture->store = NULL;
+    leave_journal(fixture);
+    expect_journal(journal, magic, sizeof(magic));
+    expect_refused(fixture, 0, SFS_E_CORRUPT, "-journal is a rollback journal");
+    expect_refused(fixture, SFS_OPEN_CREATE, SFS_E_CORRUPT, "was not played back");
+    expect_refused(fixture, SFS_OPEN_READ_ONLY, SFS_E_CORRUPT, ".tables");
+    expect_journal(journal, magic, sizeof(magic));
+    /* The way out. */
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM record WHERE size = 1"), 1);
+    assert_int_not_equal(access(journal, F_OK), 0);
+    fixture->store = open_again(fixture);
+    expect(fixture->store, "a", "1");
+    /* While the store is open: connections that come later do not take part, and one that is no
+     * journal any more is nothing. */
+    FILE *file = fopen(journal, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite("\0\0\0\0", 1, 4, file), 4);
+    fclose(file);
+    close_store(fixture->store);
+    fixture->store = open_again(fixture);
+    set(fixture->store, "a", "2");
+    expect_journal(journal, "\0\0\0\0", 4);
 }
 
 /* --- values in rows --- */
@@ -261,9 +313,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_upgrade, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_upgrade_from_2, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_old_read_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_formats, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_altered_before, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_altered_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_vacuum, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_journal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check_of_rows, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -316,25 +316,6 @@ static void test_frozen(void **state)
     close_store(other);
 }
 
-/* A file of an older format cannot be frozen before it was brought up to date. */
-static void test_frozen_old(void **state)
-{
-    struct fixture *fixture = *state;
-    struct sfs_error error = {0};
-    struct sfs_storage *frozen = NULL;
-    char uri[200];
-    sqlite3 *db = NULL;
-    set(fixture->store, "a", "1");
-    close_store(fixture->store);
-    fixture->store = NULL;
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    snprintf(uri, sizeof(uri), "sqlite:%s", fixture->path);
-    assert_int_equal(sfs_open(&frozen, uri, SFS_OPEN_FROZEN, &error), SFS_E_PERMISSION);
-    assert_non_null(strstr(error.message, "older version"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,7 +328,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_races, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_frozen, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_frozen_old, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,91 +233,6 @@ static void test_owners(void **state)
 
 /* --- the format before --- */
 
-#define ATTRIBUTES                                                                                 \
-    "revision INTEGER, size INTEGER, content INTEGER, chunked INTEGER, kind INTEGER, type "        \
-    "INTEGER,"                                                                                     \
-    " type_set INTEGER, mode INTEGER, uid INTEGER, gid INTEGER, device INTEGER, created INTEGER,"  \
-    " accessed INTEGER, modified INTEGER, changed INTEGER, xattrs BLOB"
-
-/* As version 1 made it, with one key. */
-static const char version_1[] =
-    "PRAGMA journal_mode = WAL;"
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '1');"
-    "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER NOT NULL,"
-    " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease INTEGER NOT NULL,"
-    " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL);"
-    "INSERT INTO state VALUES(0, 1, 1, 1, 3, 1, 1, 3, 1, 1);"
-    "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " ATTRIBUTES ");"
-    "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended INTEGER NOT NULL,"
-    " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID;"
-    "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL, existed INTEGER NOT NULL,"
-    " id INTEGER, " ATTRIBUTES ", PRIMARY KEY(sequence, name)) WITHOUT ROWID;"
-    "CREATE INDEX history_name ON history(name);"
-    "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
-    " contents INTEGER NOT NULL, expires INTEGER NOT NULL);"
-    "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun INTEGER,"
-    " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID;"
-    "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL);"
-    "CREATE VIEW storage(key, value, type, created_at, updated_at) AS"
-    " SELECT CAST(name AS TEXT), CASE WHEN chunked THEN NULL WHEN content IS NULL THEN ''"
-    " WHEN type = 0 THEN data ELSE CAST(data AS TEXT) END,"
-    " CASE type WHEN 0 THEN 'bytes' WHEN 1 THEN 'text' ELSE 'json' END,"
-    " created / 1000000, modified / 1000000"
-    " FROM record LEFT JOIN block ON block.block = record.content WHERE kind = 0;"
-    "PRAGMA application_id = 0x73746673;"
-    "PRAGMA user_version = 1;"
-    "INSERT INTO block VALUES(1, CAST('old' AS BLOB));"
-    "INSERT INTO record VALUES(1, CAST('key' AS BLOB), 1, 3, 1, 0, 0, 1, 0, 420, 0, 0, 0, 1, 1, 1, "
-    "1,"
-    " NULL);"
-    "INSERT INTO lease VALUES(3, 1, 0, 1);";
-
-static void make_version_1(struct fixture *fixture)
-{
-    close_store(fixture->store);
-    fixture->store = NULL;
-    assert_int_equal(unlink(fixture->path), 0);
-    run_in(fixture, version_1);
-}
-
-static void test_upgrade(void **state)
-{
-    struct fixture *fixture = *state;
-    struct sfs_storage *snapshot = NULL;
-    make_version_1(fixture);
-    fixture->store = open_again(fixture);
-    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 3);
-    assert_int_equal(number_in(fixture, "SELECT value FROM meta WHERE name = 'schema'"), 3);
-    expect(fixture->store, "key", "old");
-    assert_int_equal(sfs_snapshot(fixture->store, 0, &snapshot, NULL), 0);
-    assert_int_equal(number_in(fixture, "SELECT owner IS NOT NULL FROM lease WHERE lease > 3"), 1);
-    struct sfs_storage *other = open_again(fixture);
-    set(other, "key", "new");
-    expect(snapshot, "key", "old");
-    expect(fixture->store, "key", "new");
-    close_store(snapshot);
-    close_store(other);
-    expect_healthy(fixture->store);
-}
-
-/* Who only reads leaves the file as it is, and has no snapshots. */
-static void test_old_read_only(void **state)
-{
-    struct fixture *fixture = *state;
-    struct sfs_storage *snapshot = NULL;
-    make_version_1(fixture);
-    fixture->store = open_with(fixture, "", SFS_OPEN_READ_ONLY);
-    expect(fixture->store, "key", "old");
-    assert_false(sfs_storage_capabilities(fixture->store) & SFS_CAN_SNAPSHOT);
-    assert_int_not_equal(sfs_snapshot(fixture->store, 0, &snapshot, NULL), 0);
-    close_store(fixture->store);
-    fixture->store = NULL;
-    assert_int_equal(number_in(fixture, "PRAGMA user_version"), 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,8 +241,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_living, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_end_leaves_one_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_owners, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_upgrade, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_old_read_only, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,6 +342,7 @@ struct sfs_backend_info {
     const char *scheme;  /* "sqlite" */
     const char *summary; /* one line */
     const char *options; /* "name=value (meaning); …" for help */
+    bool shared;         /* its stores have SFS_CAN_SHARE */
 };
 SFS_API const struct sfs_backend_info *sfs_backends(void); /* static storage */
 
