@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +109,7 @@ struct place {
     char *base; /* the mount, or a transaction's directory */
     char *uri;  /* of the store */
     struct tool_scope scope;
+    uid_t user;  /* who mounted it, and wrote its URI there */
     bool inside; /* of a transaction */
     bool read_only;
 };
@@ -133,6 +135,7 @@ static int find_mount(const char *path, struct place *ret_place, struct sfs_erro
         size_t inside = transaction_size(path + size);
         ret_place->inside = inside > 0;
         ret_place->read_only = mount->read_only;
+        ret_place->user = mount->user;
         ret_place->base = strndup(path, size + inside);
         ret_place->uri = strdup(mount->source);
         result = ret_place->base && ret_place->uri ? 1 : sfs_fail_memory(error, "mounts");
@@ -289,9 +292,24 @@ static int check_alive(const char *base, struct sfs_error *error)
     return 0;
 }
 
+/* Anybody can make a mount that names any store, which a command would open with its caller's
+ * rights.
+ */
+static int check_owner(const struct place *place, struct sfs_error *error)
+{
+    if (place->user == 0 || place->user == geteuid())
+        return 0;
+    const struct passwd *entry = getpwuid(place->user);
+    return sfs_fail(
+        error, SFS_E_PERMISSION, "target",
+        "%s was mounted by %s (%u), whose word for the store it shows is not taken: name "
+        "the store itself",
+        place->base, entry ? entry->pw_name : "a user without a name", (unsigned)place->user);
+}
+
 /* 1 and the place for a path in a mount of ours, 0 for a URI. A directory that is no mount of ours
- * is INVALID. */
-static int detect(const char *text, struct place *ret_place, struct sfs_error *error)
+ * is INVALID. `beside`: to open the store that is mounted there. */
+static int detect(const char *text, bool beside, struct place *ret_place, struct sfs_error *error)
 {
     char *path = NULL;
     struct stat status;
@@ -301,8 +319,10 @@ static int detect(const char *text, struct place *ret_place, struct sfs_error *e
     if (result == 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
         result = sfs_fail(error, SFS_E_INVALID, "target",
                           "%s is a directory in which no store is mounted", path);
-    if (result > 0)
-        result = check_alive(ret_place->base, error);
+    if (result > 0) {
+        result = beside ? check_owner(ret_place, error) : 0;
+        result = result ? result : check_alive(ret_place->base, error);
+    }
     if (result == 0 && ret_place->base) {
         result = tool_scope_read(&ret_place->scope, ret_place->base, path, error);
         if (result == SFS_E_NOT_FOUND)
@@ -357,7 +377,7 @@ int tool_target_open(struct tool_target *ret_target, const char *text, unsigned 
 {
     struct place place = {0};
     struct tool_target target = {0};
-    int result = detect(text, &place, error);
+    int result = detect(text, false, &place, error);
     if (result > 0)
         result = check_scope(&place, text, takes, error);
     else if (result == 0 && !(place.uri = strdup(text)))
@@ -378,7 +398,7 @@ int tool_target_open(struct tool_target *ret_target, const char *text, unsigned 
 int tool_mount_target(struct tool_target *ret_target, const char *text, struct sfs_error *error)
 {
     struct place place = {0};
-    int result = detect(text, &place, error);
+    int result = detect(text, false, &place, error);
     if (result == 0)
         result = sfs_fail(error, SFS_E_INVALID, "target", "no store is mounted at %s", text);
     else if (result > 0)
@@ -419,37 +439,42 @@ int tool_target_close(struct tool_target *target, int exit_code)
     return exit_code;
 }
 
+static bool is_shared(const char *uri)
+{
+    const struct sfs_backend_info *backend = sfs_backends();
+    size_t size = scheme_size(uri);
+    while (backend->scheme &&
+           !(strlen(backend->scheme) + 1 == size && strncmp(uri, backend->scheme, size - 1) == 0))
+        backend++;
+    return backend->scheme && backend->shared;
+}
+
 /* A mounted store for a second process, which opens by name what the mount may have under another
- * one. */
+ * one, with no option of the mount's. */
 static int open_beside(struct sfs_storage **ret_store, const struct place *place, unsigned flags,
                        struct sfs_error *error)
 {
     const char *uri = place->uri;
-    static const char sentence[] =
-        "the mounted store %s cannot be opened beside its mount: unmount it first";
     if (strncmp(uri, "memory:", 7) == 0)
         return sfs_fail(error, SFS_E_UNSUPPORTED, "target",
                         "the mounted store %s lives in its mount alone: copy its keys/, or use "
                         "'storefs query'",
                         uri);
-    struct sfs_storage *store;
+    if (!is_shared(uri))
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "target",
+                        "the mounted store %s cannot be opened beside its mount: unmount it first",
+                        uri);
     int result = tool_mount_check(place->base, error);
     if (result)
         return sfs_error_context(error, result,
                                  "in the place of the store mounted at %s is another, or none",
                                  place->base);
     tool_mount_settle(place->base);
-    result = sfs_open(&store, uri, flags & ~(unsigned)SFS_OPEN_CREATE, error);
-    if (result == SFS_E_BUSY)
-        return sfs_fail(error, result, "target", sentence, uri);
-    if (result)
-        return result;
-    if (!(sfs_storage_capabilities(store) & SFS_CAN_SHARE)) {
-        sfs_close(store, NULL);
-        return sfs_fail(error, SFS_E_UNSUPPORTED, "target", sentence, uri);
-    }
-    *ret_store = store;
-    return 0;
+    char *plain = strndup(uri, strcspn(uri, "?"));
+    result = plain ? sfs_open(ret_store, plain, flags & ~(unsigned)SFS_OPEN_CREATE, error)
+                   : sfs_fail_memory(error, "target");
+    free(plain);
+    return result;
 }
 
 static int open_mounted(struct sfs_storage **ret_store, const struct place *place, unsigned flags,
@@ -469,7 +494,7 @@ int tool_store_open(struct sfs_storage **ret_store, struct tool_scope *ret_scope
                     unsigned flags, struct sfs_error *error)
 {
     struct place place = {0};
-    int result = detect(text, &place, error);
+    int result = detect(text, true, &place, error);
     if (result == 0)
         result = open_uri(ret_store, text, flags, error);
     else if (result > 0) {

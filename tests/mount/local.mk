@@ -10,6 +10,7 @@ test_helpers += tests/mount/random_keys tests/mount/crash_writer
 tests_mount_random_keys_SOURCES = tests/mount/random_keys.c
 tests_mount_crash_writer_SOURCES = tests/mount/crash_writer.c
 mount_scripts += tests/mount/test_altered.sh tests/mount/test_faults.sh tests/mount/test_strangers.sh
+mount_scripts += tests/mount/test_two_users.sh
 mount_scripts += tests/mount/test_query.sh tests/mount/test_query_doc.sh tests/mount/test_tx.sh
 mount_scripts += tests/mount/test_query_use.sh tests/mount/test_views.sh tests/mount/test_indexes.sh
 mount_scripts += tests/mount/test_library.sh tests/mount/test_copies.sh
