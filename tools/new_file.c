@@ -34,10 +34,25 @@ static int open_beside(struct tool_new_file *file, struct sfs_error *error)
     return result;
 }
 
+/* A link, a pipe or a socket that somebody else has put there would take the content elsewhere. */
+static int check_place(const char *path, struct sfs_error *error)
+{
+    struct stat status;
+    if (lstat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ||
+        status.st_uid == 0 || status.st_uid == geteuid())
+        return 0;
+    return sfs_fail(error, SFS_E_PERMISSION, "file",
+                    "%s is a link or a pipe of another user (%ld): choose another name", path,
+                    (long)status.st_uid);
+}
+
 int tool_new_file_open(struct tool_new_file *ret_file, const char *path, struct sfs_error *error)
 {
     struct tool_new_file file = {.descriptor = -1};
     struct stat status;
+    int result = check_place(path, error);
+    if (result)
+        return result;
     /* The file that a symbolic link leads to is the one to replace, not the link. */
     file.path = realpath(path, NULL);
     if (!file.path)
@@ -45,7 +60,6 @@ int tool_new_file_open(struct tool_new_file *ret_file, const char *path, struct 
     if (!file.path)
         return sfs_fail_memory(error, "file");
     bool there = stat(file.path, &status) == 0;
-    int result = 0;
     if (there && S_ISDIR(status.st_mode))
         result = sfs_fail(error, SFS_E_IS_DIRECTORY, "file", "%s is a directory", path);
     else

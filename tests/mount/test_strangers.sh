@@ -95,6 +95,43 @@ for store in "${stores[@]}"; do
 done
 rm -rf new old
 
+# Files that a command makes new: nothing is written through what is there, and nobody else's is taken.
+"$STOREFS" set plain a topsecret
+# made KIND COMMAND…: with D/out as the new file, in a directory where everybody may make files.
+made() {
+    what="$2 to a $1"
+    rm -rf D victim absent
+    printf 'precious\n' > victim
+    mkdir -m 1777 D
+    [ "$1" = absent ] || put "$1" D/out
+    case $1 in
+    symlink | dangling | pipe | socket) [ "$(id -u)" -ne 0 ] || chown -h $stranger D/out ;;
+    esac
+    run "${@:2}"
+    row+=" $code"
+    same precious "$(cat victim)" "$what: the other file"
+    checks=$((checks + 1))
+    [ ! -e absent ] || fail "$what: a file was made through the link"
+    case $1 in
+    directory) [ -e D/out/kept ] || fail "$what: the directory is gone" ;;
+    other) as_stranger grep -rqs topsecret D && fail "$what: he reads what is stored" ;;
+    absent) same "0 600" "$code $(stat -c %a D/out)" "$what" ;;
+    esac
+    same '' "$(find D -mindepth 1 ! -path 'D/out*')" "$what: what is left"
+}
+while read -r command; do
+    row=
+    # shellcheck disable=SC2086  # the command is a list of words
+    for kind in absent "${kinds[@]}"; do made "$kind" $command; done
+    printf '%-34s%s\n' "$command" "$row"
+done << 'END'
+backup plain D/out
+export plain D/out
+fsck plain --salvage sqlite:D/out
+fsck plain --salvage json:D/out
+END
+rm -rf D
+
 # The lock files of other programs, as pipenv's, are theirs.
 echo '{"a":1}' > s.json
 for name in s.json.lock s.lock; do
