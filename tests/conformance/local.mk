@@ -14,6 +14,7 @@ tests_conformance_test_operations_SOURCES = tests/conformance/test_operations.c 
 tests_conformance_test_calls_SOURCES = tests/conformance/test_calls.c \
 	$(conformance_directed) tests/conformance/reading.c tests/conformance/times.c \
 	tests/conformance/feeds.c tests/conformance/derived.c
+tests_conformance_test_calls_LDFLAGS = $(AM_LDFLAGS) $(own_clock)
 conformance_play = $(conformance_fixture) tests/conformance/model.c tests/conformance/model.h \
 	tests/conformance/model_apply.c tests/conformance/model_compare.c \
 	tests/conformance/play.c tests/conformance/play.h tests/conformance/generate.c \

@@ -400,7 +400,7 @@ static void fill(struct run *run)
 static void end_at_zero(const struct run *run, const char *what, const char *sql)
 {
     int64_t number = number_in(run, sql);
-    for (int i = 0; i < 1000 && number != 0; i++) { /* the store does that by the way */
+    for (int i = 0; i < 6000 && number != 0; i++) { /* the store does that by the way */
         pause_ms(10);
         number = number_in(run, sql);
     }

@@ -92,7 +92,7 @@ static void feed_tells_of_the_other(void **state)
     assert_int_equal(sfs_delete(other, L("a"), NULL), 1);
     const char *names[] = {"a", "b", "a"};
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(sfs_feed_wait(feed, 10000, NULL), 1);
+        assert_int_equal(sfs_feed_wait(feed, 60000, NULL), 1);
         assert_int_equal(sfs_feed_next(feed, &change, NULL), 1);
         assert_true(sfs_bytes_equal(change.name, sfs_string(names[i])));
         assert_int_equal(change.before != NULL, i == 2);

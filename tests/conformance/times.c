@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Directed tests: sequence numbers, sync and snapshots. */
-#include <unistd.h>
-
 #include "tests/conformance/directed.h"
+#include "tests/unit/own_clock.h"
 
 static void capabilities_are_honest(void **state)
 {
@@ -150,13 +149,13 @@ static void lease_ends(void **state)
     if (f->transaction)
         return; /* the transaction's own lease holds its snapshots */
     put(f, L("a"), L("1"));
-    OK(sfs_snapshot(f->store, 150, &snapshot, NULL));
+    OK(sfs_snapshot(f->store, 150000, &snapshot, NULL));
     for (int i = 0; i < 5; i++) {
-        usleep(50000);
+        let_pass(50000);
         expect_bytes(snapshot, L("a"), L("1")); /* each use renews it */
     }
     uint64_t lease = sfs_snapshot_lease(snapshot);
-    usleep(400000);
+    let_pass(400000);
     put(f, L("a"), L("2"));
     assert_int_equal(sfs_get(snapshot, L("a"), 0, &record, &f->error), SFS_E_EXPIRED);
     OK(sfs_batch_require_lease(f->batch, lease, NULL));

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # How soon a change through one mount, or by the library, shows in what the kernel keeps for another mount of
 # the store.   coherence.py KEYS OTHER-KEYS STOREFS STORE ROUNDS
-# Prints the time from the end of the change until it was seen; nine of ten must be under 50 ms.
+# Prints the time from the end of the change until it was seen. Usually that is a few milliseconds; nobody is told of
+# anything where it is the second for which the kernel keeps names and attributes.
 import errno
 import os
 import subprocess
@@ -11,8 +12,9 @@ import time
 a, b, storefs, store = sys.argv[1:5]
 rounds = int(sys.argv[5])
 problems = 0
-LIMIT = 0.050
-PATIENCE = 5.0
+KEEPS = 1.0  # seconds that the kernel keeps them, so that what is lost shows after that
+LATE = KEEPS / 2
+PATIENCE = 60.0
 
 
 def failed(what):
@@ -80,8 +82,9 @@ def measure(what, steps):
     times.sort()
     print(f"{what:<44} median {times[len(times) // 2]:6.2f} ms, 90 % {times[len(times) * 9 // 10]:6.2f} ms, "
           f"longest {times[-1]:6.2f} ms, of {len(times)}")
-    if times[len(times) * 9 // 10] > LIMIT * 1000:
-        failed(f"{what}: too late")
+    late = sum(time > LATE * 1000 for time in times)
+    if late > len(times) // 3:  # one or two where the machine stood still
+        failed(f"{what}: {late} of {len(times)} were late")
 
 
 def sizes():
@@ -184,7 +187,7 @@ def library():
 def imports():
     """Thousands of keys in few commits."""
     make("/many-0000")
-    for i in range(3):
+    for i in range(5):
         lines = "".join('{"key":"many-%04d","value":"%s"}\n' % (n, "x" * (i + 1)) for n in range(6000))
         yield lambda: subprocess.run([storefs, "import", store, "-"], input=lines.encode(), check=True,
                                      stdout=subprocess.DEVNULL), lambda: size(b + "/many-0000"), i + 3

@@ -181,7 +181,7 @@ static void set_value(unsigned name)
 static void await_size(unsigned name)
 {
     struct stat st[2] = {0};
-    for (int tries = 0; tries < 500; tries++) {
+    for (int tries = 0; tries < 6000; tries++) {
         for (int i = 0; i < 2; i++)
             if (fstatat(sides[i].top, file_names[name], &st[i], 0) != 0)
                 st[i].st_size = -1;

@@ -82,11 +82,25 @@ does_not_grow() {
     fail "$*: a request costs more: $(cat "$TMPDIR/grown")"
 }
 
+# eventually COMMAND…: must succeed in time, which is a moment unless the machine is busy.
+eventually() {
+    local tries
+    checks=$((checks + 1))
+    for ((tries = 0; tries < 600; tries++)); do
+        "$@" > /dev/null 2>&1 && return
+        sleep 0.1
+    done
+    fail "not within a minute: $*"
+}
+
+# ended PID: it is not there any more, or waits only for its parent to ask.
+ended() { ! grep -qsE '^State:[[:space:]]+[^Z[:space:]]' "/proc/$1/status"; }
+
 # halt PID: each thread of the process is stopped when it returns; one that is not yet may still answer.
 halt() {
     local tries
     kill -STOP "$1"
-    for ((tries = 0; tries < 500; tries++)); do
+    for ((tries = 0; tries < 6000; tries++)); do
         awk '{ sub(/.*\) /, ""); if ($1 != "T") exit 1 }' /proc/"$1"/task/*/stat && return
         sleep 0.01
     done

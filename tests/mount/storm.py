@@ -11,7 +11,7 @@ top, seconds, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 os.makedirs(top + "/x/d0/sub")
 outer = os.open(top + "/x/d0", os.O_RDONLY)
 inner = os.open(top + "/x/d0/sub", os.O_RDONLY)
-stop = time.time() + seconds
+stop = time.monotonic() + seconds
 problems = []
 rounds = {"written": 0, "renamed": 0, "listed": 0}
 last = {}
@@ -61,7 +61,7 @@ def change_names(directory, name, number, draw):
 def writer(which):
     directory, name, draw = (inner if which % 2 else outer), f"f{which}", random.Random(seed + which)
     number = 0
-    while time.time() < stop:
+    while time.monotonic() < stop or rounds["written"] == 0:
         number += 1
         last[which] = (directory, name, write_once(directory, name, number, draw))
         change_names(directory, name, number, draw)
@@ -76,7 +76,7 @@ def writer(which):
 @reporting
 def renamer():
     here, there = top + "/x/d0", top + "/x/d1"
-    while time.time() < stop:
+    while time.monotonic() < stop or rounds["renamed"] == 0:
         os.rename(here, there)
         here, there = there, here
         os.rename(top + "/x", top + "/y")
@@ -87,7 +87,7 @@ def renamer():
 
 @reporting
 def lister():
-    while time.time() < stop:
+    while time.monotonic() < stop or rounds["listed"] == 0:
         names = os.listdir(outer)
         if names.count("sub") != 1 or len(set(names)) != len(names):
             problems.append(f"listed {names}")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What one mount changes, or the library, shows within 50 ms in what the kernel keeps for another mount of the
-# store: attributes, names, listings, pages.
+# What one mount changes, or the library, shows at once in what the kernel keeps for another mount of the store:
+# attributes, names, listings, pages.
 # stage: gcc
 . "$srcdir/tests/mount/lib.sh"
 rounds=15

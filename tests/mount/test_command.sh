@@ -57,6 +57,33 @@ daemon_of() {
     sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$1/admin/stats.json" | head -n 1
 }
 
+# eventually COMMAND…: must succeed in time, which is a moment unless the machine is busy.
+eventually() {
+    local tries
+    checks=$((checks + 1))
+    for ((tries = 0; tries < 600; tries++)); do
+        "$@" > /dev/null 2>&1 && return
+        sleep 0.1
+    done
+    fail "not within a minute: $*"
+}
+
+# ended PID: it is not there any more, or waits only for its parent to ask.
+ended() { ! grep -qsE '^State:[[:space:]]+[^Z[:space:]]' "/proc/$1/status"; }
+
+kill_daemon() {
+    local pid
+    pid=$(daemon_of mnt)
+    kill -KILL "$pid"
+    eventually ended "$pid"
+}
+
+# has_read PID: the process has read all that is in the pipe that descriptor 4 writes to, and waits for more.
+has_read() {
+    python3 -c 'import fcntl, sys, termios
+sys.exit(fcntl.ioctl(4, termios.FIONREAD, b"0000") != bytes(4))' && grep -q '^State:[[:space:]]*S' "/proc/$1/status"
+}
+
 test_usage() {
     expect 2 "$STOREFS"
     says "a command is missing"
@@ -271,7 +298,7 @@ test_interrupt() {
     local import=$!
     exec 4> fifo
     echo '{"key":"early","value":1}' >&4
-    sleep 0.5
+    eventually has_read "$import"
     # A background job of a script ignores SIGINT; SIGTERM stops in the same way.
     kill -TERM $import
     wait $import
@@ -381,12 +408,8 @@ test_below_a_file() {
     expect 5 "$STOREFS" set mnt k/sub 2
     says "there is a file where 'k/sub' needs the directory 'k' in $mnt: unmount, or name the store by its URI"
     expect 0 "$STOREFS" set u.sqlite k/sub 2
-    local i
-    for ((i = 0; i < 50; i++)); do # names may be stale for a second
-        "$STOREFS" get mnt k/sub > stdout 2>&1 && break
-        sleep 0.1
-    done
-    same 2 "$(cat stdout)" "a key below a key"
+    eventually "$STOREFS" get mnt k/sub # names may be stale for a second
+    same 2 "$("$STOREFS" get mnt k/sub)" "a key below a key"
     expect 0 "$STOREFS" get mnt k
     same 1 "$out" "the key above"
     expect 0 "$STOREFS" unmount mnt
@@ -415,9 +438,9 @@ test_exec() {
     expect 2 "$STOREFS" exec --tx mnt --name a/b -- true
     expect 0 "$STOREFS" exec --tx mnt -- sh -c '"$1" set "$STOREFS_TX" inside 1 && ! "$1" get mnt inside' - "$STOREFS"
     expect 0 "$STOREFS" get mnt inside
-    "$STOREFS" exec --tx mnt -- sh -c 'rm "$STOREFS_KEYS/t2"; exec sleep 60' &
+    "$STOREFS" exec --tx mnt -- sh -c 'rm "$STOREFS_KEYS/t2"; : > removed; exec sleep 600' &
     local running=$!
-    sleep 1
+    eventually test -e removed
     kill -TERM $running
     wait $running
     same 143 $? "exit code of a command ended by a signal"
@@ -429,9 +452,9 @@ test_unmount() {
     local pid
     pid=$(daemon_of mnt)
     kill -0 "$pid" || fail "the mount tells no pid"
-    sleep 60 < "$mnt/keys/a" &
+    sleep 600 < "$mnt/keys/a" &
     local user=$!
-    sleep 0.2
+    eventually grep -q sleep "/proc/$user/comm"
     expect 6 "$STOREFS" unmount mnt
     says "sleep ($user)"
     [ -f "$mnt/README" ] || fail "a busy mount went away"
@@ -470,8 +493,7 @@ test_unmount() {
 
 test_dead() {
     expect 0 "$STOREFS" mount a.sqlite mnt
-    kill -KILL "$(daemon_of mnt)"
-    sleep 0.3
+    kill_daemon
     expect 1 "$STOREFS" status
     [[ $out == *dead*"storefs unmount $mnt"* ]] || fail "status of a dead mount: $out"
     expect 7 "$STOREFS" get mnt a
@@ -479,8 +501,7 @@ test_dead() {
     expect 0 "$STOREFS" mount a.sqlite mnt
     says "cleared the dead mount"
     expect 0 "$STOREFS" get mnt a
-    kill -KILL "$(daemon_of mnt)"
-    sleep 0.3
+    kill_daemon
     expect 0 "$STOREFS" unmount mnt
     [[ $out == *dead* ]] || fail "unmount of a dead mount: $out"
     grep -q " $mnt " /proc/self/mounts && fail "a dead mount is still there"
@@ -489,11 +510,11 @@ test_dead() {
     expect 0 "$STOREFS" mount a.sqlite mnt
     stopped=$(daemon_of mnt)
     kill -STOP "$stopped"
-    expect 1 timeout 10 "$STOREFS" status mnt --json
+    expect 1 timeout 60 "$STOREFS" status mnt --json
     [[ $out == *'"state":"silent"'* ]] || fail "status of a hung mount: $out"
     # Other users see it, and it is not theirs.
     if [ "$(id -u)" = 0 ] && setpriv --reuid 65533 --clear-groups "$STOREFS" --version > /dev/null 2>&1; then
-        expect 0 timeout 20 setpriv --reuid 65533 --clear-groups "$STOREFS" status
+        expect 0 timeout 60 setpriv --reuid 65533 --clear-groups "$STOREFS" status
         [[ $out == *"$mnt  "* ]] || fail "status of another user: $out"
     fi
     kill -CONT "$stopped"
@@ -504,11 +525,8 @@ test_dead() {
 
 test_foreground() {
     "$STOREFS" mount -f a.sqlite mnt 2> stderr2 &
-    local mount=$! i
-    for ((i = 0; i < 100; i++)); do
-        [ -f mnt/README ] && break
-        sleep 0.1
-    done
+    local mount=$!
+    eventually test -f mnt/README
     expect 0 "$STOREFS" get mnt a
     kill -TERM $mount
     wait $mount
@@ -516,10 +534,7 @@ test_foreground() {
     grep -q " $mnt " /proc/self/mounts && fail "mounted after the foreground process ended"
     "$STOREFS" mount -f a.sqlite mnt 2> stderr2 &
     mount=$!
-    for ((i = 0; i < 100; i++)); do
-        [ -f mnt/README ] && break
-        sleep 0.1
-    done
+    eventually test -f mnt/README
     expect 0 "$STOREFS" unmount mnt
     wait $mount
     same 0 $? "exit code of a foreground mount that was unmounted"
@@ -554,7 +569,7 @@ test_helper() {
 # The mount lets go of the terminal's pipes and of the directory it was started in.
 test_daemon() {
     mkdir elsewhere
-    expect 0 timeout 20 bash -c 'cd elsewhere && echo "$("$1" mount memory: ../mnt)"' - "$STOREFS"
+    expect 0 timeout 60 bash -c 'cd elsewhere && echo "$("$1" mount memory: ../mnt)"' - "$STOREFS"
     same / "$(readlink "/proc/$(daemon_of mnt)/cwd")" "directory of the daemon"
     rmdir elsewhere || fail "elsewhere is not empty"
     expect 0 "$STOREFS" set mnt a 1

@@ -18,7 +18,8 @@ for ((round = 1; round <= rounds; round++)); do
     first=$!
     "$tool" write "$mnt/keys/w2" "$round" > "$TMPDIR/log2" 2> /dev/null &
     second=$!
-    sleep "0.$((RANDOM % 4 + 1))"
+    eventually eval '[ "$(wc -l < "$TMPDIR/log1")" -gt 10 ] && [ "$(wc -l < "$TMPDIR/log2")" -gt 10 ]'
+    sleep "0.$((RANDOM % 4))"
     kill -9 "$(daemon_of "$mnt")"
     wait "$first" "$second"
     cat "$TMPDIR/log1" >> "$TMPDIR/all1"

@@ -186,10 +186,10 @@ up "$store" "$mnt"
 same committed "$(cat "$mnt/keys/k")" "after kill -9 and mounting again"
 (
     cd "$mnt/keys" || exit 1
-    exec sleep 30
+    exec sleep 600
 ) &
 sleeper=$!
-sleep 0.3
+eventually grep -q sleep "/proc/$sleeper/comm"
 refuses "$sleeper" "$STOREFS" unmount "$mnt"
 kill "$sleeper"
 wait "$sleeper" 2> /dev/null
@@ -198,15 +198,12 @@ echo "-- SIGTERM commits what is open"
 exec 7> "$mnt/keys/open"
 echo "written, not closed" >&7
 kill -TERM "$(daemon_of "$mnt")"
-for _ in $(seq 50); do
-    grep -qF " $mnt " /proc/self/mounts || break
-    sleep 0.1
-done
+eventually eval '! grep -qF " $mnt " /proc/self/mounts'
 exec 7>&-
 same "written, not closed" "$("$STOREFS" get "$store" open)" "after SIGTERM"
 
 echo "-- another process holds the store's write lock"
-up "sqlite:$TMPDIR/held.sqlite" "$mnt"
+up "sqlite:$TMPDIR/held.sqlite?busy-timeout=30000" "$mnt"
 works python3 - "$TMPDIR/held.sqlite" "$mnt/keys" << 'END'
 import os, sqlite3, sys, time
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -218,7 +215,8 @@ database.execute("ROLLBACK")
 for file in files:
     file.write("value")
     file.close()
-assert took < 3, f"four files were made in {took} s" # the store waits 5 for each thing it is asked to write
+print(f"four files were made in {took:.3f} s")
+assert took < 20, took # the store waits 30 for each thing it is asked to write
 END
 same 'value value value value ' "$(cat "$mnt"/keys/held* | sed 's/value/& /g')" "files made meanwhile"
 down "$mnt"

@@ -15,13 +15,9 @@ count() {
         (SELECT count(*) FROM stage)"
 }
 
-# eventually WANTED WHAT: within five seconds.
-eventually() {
-    local i
-    for ((i = 0; i < 50; i++)); do
-        [ "$(count)" != "$1" ] || break
-        sleep 0.1
-    done
+# comes_to WANTED WHAT
+comes_to() {
+    eventually eval '[ "$(count)" = '"'$1'"' ]'
     same "$1" "$(count)" "$2"
 }
 
@@ -39,7 +35,7 @@ occupy "$first"
 same "1 0" "$(count)" "leases of values and stages while they are in use"
 rmdir "$first/tx/t"
 exec {large}>&-
-eventually "0 0" "after their end"
+comes_to "0 0" "after their end"
 mkdir "$first/tx/t"
 cat "$first/tx/t/keys/a" > "$TMPDIR/out"
 down "$first"
@@ -64,7 +60,7 @@ up "sqlite:$file" "$second"
 occupy "$first"
 kill -9 "$(daemon_of "$first")"
 exec {large}>&-
-eventually "0 0" "while another mount has it open"
+comes_to "0 0" "while another mount has it open"
 same 1 "$(cat "$second/keys/a")" "a in the other mount"
 fusermount3 -uz "$first" 2> /dev/null || umount -l "$first"
 down "$second"

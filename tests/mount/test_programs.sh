@@ -83,11 +83,14 @@ works make -s -C "$keys/build"
 same "make: 'out' is up to date." "$(make -C "$keys/build" 2>&1 | grep up)" "make the second time"
 (
     flock 8
-    sleep 1
+    : > "$TMPDIR/locked"
+    exec sleep 600
 ) 8> "$keys/lock" &
-sleep 0.3
+holder=$!
+eventually test -e "$TMPDIR/locked"
 refuses "" flock -n "$keys/lock" true
-wait $!
+kill "$holder"
+wait "$holder"
 works flock -n "$keys/lock" true
 works perl -e 'open my $f, "+<", $ARGV[0] or die; my $n = (stat $f)[7]; sysread($f, my $b, $n) == $n or die;' "$keys/text"
 works python3 "$srcdir/tests/mount/mapped.py" "$keys/mapped"

@@ -11,6 +11,14 @@ worked() {
     cat "/proc/$(daemon_of "$1")"/task/*/schedstat | awk '{ sum += $1 } END { printf "%d", sum }'
 }
 
+# The daemon has hardly worked for a while.
+rests() {
+    local before
+    before=$(worked "$1")
+    sleep 0.5
+    [ $(($(worked "$1") - before)) -lt 20000000 ]
+}
+
 names() {
     local mount=$TMPDIR/names value whole cut
     up memory: "$mount"
@@ -71,13 +79,17 @@ PYTHON
 
 # A reader that closes early leaves the rest unread.
 early() {
-    local mount=$1 query="$1/query/where/n exists/values.ndjson" before all first
+    local mount=$1 query="$1/query/where/n exists/values.ndjson" before all first try
     before=$(worked "$mount")
     same "$ROWS" "$(wc -l < "$query")" "all lines"
     all=$(($(worked "$mount") - before))
-    before=$(worked "$mount")
-    same 1 "$(head -n 1 "$query" | wc -l)" "the first line"
-    first=$(($(worked "$mount") - before))
+    for try in 1 2 3; do # the daemon may do something else meanwhile
+        before=$(worked "$mount")
+        same 1 "$(head -n 1 "$query" | wc -l)" "the first line"
+        first=$(($(worked "$mount") - before))
+        [ $((first * 4)) -lt "$all" ] && break
+    done
+    echo "the first line took $first ns of the daemon's time, all took $all ns"
     same 1 "$(cat "$query" | head -n 1 | wc -l)" "of a pipe that is closed"
     [ $((first * 4)) -lt "$all" ] || fail "the first line took $first ns, all took $all ns"
     same 1 "$(grep -c '"n":7919,' "$query")" "grep"
@@ -99,10 +111,8 @@ interrupts() {
     SECONDS=0
     timeout -s INT 2 cat "$query" > "$TMPDIR/out" 2>&1
     same "124 0" "$? $(wc -c < "$TMPDIR/out")" "a query that was interrupted"
-    [ "$SECONDS" -lt 20 ] || fail "the interruption took $SECONDS seconds"
-    before=$(worked "$mount")
-    sleep 1
-    [ $(($(worked "$mount") - before)) -lt 500000000 ] || fail "the daemon still works on the query"
+    [ "$SECONDS" -lt 30 ] || fail "the interruption took $SECONDS seconds"
+    eventually rests "$mount"
     timeout -s INT 1 ls "${query%count}keys" > "$TMPDIR/out" 2>&1
     same "124 0" "$? $(wc -c < "$TMPDIR/out")" "a listing that was interrupted"
     timeout -s INT 1 ls "${query%count}by/n" > "$TMPDIR/out" 2>&1
@@ -140,6 +150,8 @@ limits() {
     works grep -q 'limit of this mount: 1 seconds' "$mount/README"
     refuses "timed out" cat "$mount/query/$(slow)"
     works grep -q 'longer than its limit of 1000 ms' "$mount/admin/errors"
+    down "$mount"
+    TMPDIR=$TMPDIR/gone up "memory:?snapshot=$TMPDIR/large.mem" "$mount" -o query-timeout=100
     same "$ROWS" "$(cat "$mount/query/count")" "a query within the limit"
     refuses "No such file" cat "$mount/query/limit/5/values.csv"
     works grep -q "$TMPDIR/gone" <(tail -n 1 "$mount/admin/errors")

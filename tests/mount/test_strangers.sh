@@ -41,10 +41,10 @@ put() {
     esac
 }
 
-# run SECONDS COMMAND…: leaves its code in $code.
+# run COMMAND…: leaves its code in $code.
 run() {
     code=0
-    timeout -s KILL 10 "$STOREFS" "$@" > out 2>&1 || code=$?
+    timeout -s KILL 60 "$STOREFS" "$@" > out 2>&1 || code=$?
     checks=$((checks + 1))
     [ "$code" -lt 124 ] || fail "$what: $1 ended with $code: $(tail -n 1 out)"
     [ "$code" -eq 0 ] || [ -s out ] || fail "$what: $1 failed without a word"

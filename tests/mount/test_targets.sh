@@ -13,7 +13,7 @@ stopped=$(daemon_of stopped)
 halt "$stopped"
 waiting=()
 for words in "get stopped/keys/a" "ls stopped" "query stopped/query count" "rm stopped/keys --all"; do
-    timeout 20 "$STOREFS" $words 2> "said.${words%% *}" &
+    timeout 100 "$STOREFS" $words 2> "said.${words%% *}" &
     waiting+=($!)
 done
 up "sqlite:$TMPDIR/store.sqlite" "$TMPDIR/M"

@@ -6,6 +6,10 @@
 #   tests_unit_test_NAME_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)
 #   tests_unit_test_NAME_LDADD = libfs.la libstorefs.la $(FUSE_LIBS) $(CMOCKA_LIBS)
 
+# Time limits are tested without waiting for them: own_clock.h.
+EXTRA_DIST += tests/unit/own_clock.h
+own_clock = -Wl,--wrap=sfs_clock_monotonic,--wrap=sfs_clock_monotonic_coarse \
+	-Wl,--wrap=pthread_cond_timedwait,--wrap=pthread_cond_clockwait
 unit_tests += tests/unit/test_json tests/unit/test_json_value tests/unit/test_util tests/unit/test_file
 tests_unit_test_json_SOURCES = tests/unit/test_json.c
 tests_unit_test_json_value_SOURCES = tests/unit/test_json_value.c
@@ -21,6 +25,7 @@ tests_unit_test_query_model_SOURCES = tests/unit/test_query_model.c tests/unit/q
 unit_tests += tests/unit/test_tree tests/unit/test_memory
 tests_unit_test_tree_SOURCES = tests/unit/test_tree.c
 tests_unit_test_memory_SOURCES = tests/unit/test_memory.c tests/unit/memory_fixture.h
+tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) $(own_clock)
 unit_tests += tests/unit/test_record tests/unit/test_batch tests/unit/test_storage tests/unit/test_path tests/unit/test_uri
 tests_unit_test_record_SOURCES = tests/unit/test_record.c
 tests_unit_test_batch_SOURCES = tests/unit/test_batch.c tests/unit/batch_fixture.c tests/unit/batch_fixture.h
@@ -32,12 +37,14 @@ tests_unit_test_uri_SOURCES = tests/unit/test_uri.c
 unit_tests += tests/unit/test_transaction tests/unit/test_transaction_values tests/unit/test_transaction_model
 tests_unit_test_transaction_SOURCES = tests/unit/test_transaction.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
+tests_unit_test_transaction_LDFLAGS = $(AM_LDFLAGS) $(own_clock)
 tests_unit_test_transaction_values_SOURCES = tests/unit/test_transaction_values.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transaction_model_SOURCES = tests/unit/test_transaction_model.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 unit_tests += tests/unit/test_recent
 tests_unit_test_recent_SOURCES = tests/unit/test_recent.c
+tests_unit_test_recent_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sfs_clock_monotonic
 unit_tests += tests/unit/test_transaction_ranges tests/unit/test_transaction_large
 tests_unit_test_transaction_ranges_SOURCES = tests/unit/test_transaction_ranges.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
@@ -67,6 +74,7 @@ tests_unit_test_sqlite_SOURCES = tests/unit/test_sqlite.c tests/unit/sqlite_fixt
 tests_unit_test_sqlite_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_history_SOURCES = tests/unit/test_sqlite_history.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_history_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_sqlite_history_LDFLAGS = $(AM_LDFLAGS) $(own_clock)
 unit_tests += tests/unit/test_sqlite_leases tests/unit/test_sqlite_owners
 unit_tests += tests/unit/test_sqlite_wal_index
 tests_unit_test_sqlite_wal_index_SOURCES = tests/unit/test_sqlite_wal_index.c
@@ -75,7 +83,7 @@ unit_tests += tests/unit/test_sqlite_turns
 tests_unit_test_sqlite_leases_SOURCES = tests/unit/test_sqlite_leases.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_leases_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 # Threads cannot be started at times.
-tests_unit_test_sqlite_leases_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
+tests_unit_test_sqlite_leases_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create $(own_clock)
 tests_unit_test_sqlite_turns_SOURCES = tests/unit/test_sqlite_turns.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_turns_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_owners_SOURCES = tests/unit/test_sqlite_owners.c tests/unit/sqlite_fixture.h
@@ -83,6 +91,7 @@ tests_unit_test_sqlite_owners_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS
 unit_tests += tests/unit/test_sqlite_bounds
 tests_unit_test_sqlite_bounds_SOURCES = tests/unit/test_sqlite_bounds.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_bounds_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_sqlite_bounds_LDFLAGS = $(AM_LDFLAGS) $(own_clock)
 unit_tests += tests/unit/test_sqlite_positions
 tests_unit_test_sqlite_positions_SOURCES = tests/unit/test_sqlite_positions.c \
 	tests/unit/sqlite_fixture.h
@@ -113,6 +122,7 @@ unit_tests += tests/unit/test_transact
 tests_unit_test_transact_SOURCES = tests/unit/test_transact.c \
 	tests/unit/transaction_fixture.c tests/unit/transaction_fixture.h
 tests_unit_test_transact_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_transact_LDFLAGS = $(AM_LDFLAGS) $(own_clock)
 unit_tests += tests/unit/test_positions
 tests_unit_test_positions_SOURCES = tests/unit/test_positions.c
 tests_unit_test_positions_CPPFLAGS = $(sfs_command) $(CMOCKA_CFLAGS)

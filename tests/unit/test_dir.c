@@ -461,7 +461,8 @@ static void log_stays_small(void **state)
 
 #define KEYS 6
 
-static void write_for_ever(struct fixture *f)
+/* Writes a byte to `ready` when something is committed. */
+static void write_for_ever(struct fixture *f, int ready)
 {
     struct sfs_storage *store = NULL;
     struct sfs_batch *batch = NULL;
@@ -479,6 +480,8 @@ static void write_for_ever(struct fixture *f)
                                        round % 2 ? L("q/r/") : L("p/"), NULL);
         if (sfs_apply(store, batch, NULL, NULL, NULL))
             _exit(2);
+        if (round == 0 && write(ready, "x", 1) != 1)
+            _exit(4);
     }
 }
 
@@ -509,7 +512,10 @@ static void killed_at_any_time(void **state)
     put(f, L("q/r/x"), L("moves"));
     put(f, L("q/r/y/z"), L("too"));
     for (useconds_t i = 0; i < 20; i++) {
+        char byte;
+        int ends[2];
         close_store(f);
+        assert_int_equal(pipe(ends), 0);
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
@@ -518,11 +524,15 @@ static void killed_at_any_time(void **state)
                 if (sfs_open(&store, f->uri, 0, NULL) || sfs_close(store, NULL))
                     _exit(3);
             }
-            write_for_ever(f);
+            write_for_ever(f, ends[1]);
         }
-        usleep(30000 + i * 1700);
+        if (i % 2) /* else it may have come to nothing */
+            assert_int_equal(read(ends[0], &byte, 1), 1);
+        usleep(15000 + i * 1700);
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, &status, 0), child);
+        close(ends[0]);
+        close(ends[1]);
         f->base = f->store = fixture_open(f, 0);
         if (sfs_has(f->store, L("k0"), NULL))
             expect_one_round(f, round);

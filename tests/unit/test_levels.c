@@ -463,7 +463,7 @@ static void test_uncovered(void **state)
     set(f->other, "a", "2");
     /* A store may keep its lease for a moment, for the next snapshot. */
     int code = require_since(f->store, sequence);
-    for (int i = 0; i < 500 && code == SFS_E_CONFLICT; i++) {
+    for (int i = 0; i < 6000 && code == SFS_E_CONFLICT; i++) {
         usleep(10000);
         set(f->other, "a", "3");
         code = require_since(f->store, sequence);

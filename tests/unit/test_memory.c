@@ -8,11 +8,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "tests/unit/memory_fixture.h"
+#include "tests/unit/own_clock.h"
 
 static struct sfs_storage *open_empty(void)
 {
@@ -179,12 +179,6 @@ static void test_scan_live(void **state)
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
-static void pause_ms(long ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
-}
-
 static void test_snapshot(void **state)
 {
     (void)state;
@@ -225,17 +219,17 @@ static void test_lease(void **state)
     struct sfs_batch *batch = NULL;
     const struct sfs_record *record = NULL;
     set(store, "a", "1");
-    assert_int_equal(sfs_snapshot(store, 400, &snapshot, NULL), 0);
+    assert_int_equal(sfs_snapshot(store, 400000, &snapshot, NULL), 0);
     assert_int_equal(sfs_batch_new(&batch, NULL), 0);
     assert_int_equal(sfs_batch_require_lease(batch, sfs_snapshot_lease(snapshot), NULL), 0);
     assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("l"), SFS_LITERAL("1"), NULL, 0, NULL), 0);
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), 0);
     assert_int_equal(sfs_scan(snapshot, (struct sfs_range){0}, 0, &cursor, NULL), 0);
     for (int i = 0; i < 4; i++) {
-        pause_ms(150);
+        let_pass(150000);
         check_value(snapshot, "a", "1");
     }
-    pause_ms(600);
+    let_pass(600000);
     assert_int_equal(sfs_apply(store, batch, NULL, NULL, NULL), SFS_E_EXPIRED);
     assert_int_equal(sfs_get(snapshot, SFS_LITERAL("a"), 0, &record, NULL), SFS_E_EXPIRED);
     assert_int_equal(sfs_cursor_next(cursor, &record, NULL), SFS_E_EXPIRED);

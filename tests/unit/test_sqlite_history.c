@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "storefs/transaction.h"
+#include "tests/unit/own_clock.h"
 #include "tests/unit/sqlite_fixture.h"
 
 #define KEYS 60
@@ -157,6 +158,15 @@ static void write_as_child(const struct fixture *fixture)
     _exit(sfs_close(store, NULL) ? 3 : 0);
 }
 
+/* In a child, which does not outlive the test. */
+static void await_byte(int file)
+{
+    char byte;
+    end_with_parent();
+    if (read(file, &byte, 1) != 1)
+        _exit(1);
+}
+
 static void test_snapshot_of_another_process(void **state)
 {
     struct fixture *fixture = *state;
@@ -170,13 +180,16 @@ static void test_snapshot_of_another_process(void **state)
     close_store(snapshot);
     close_store(fixture->store);
     fixture->store = NULL;
+    int go[2];
+    assert_int_equal(pipe(go), 0);
     pid_t child = fork();
     if (child == 0) {
-        usleep(30000);
+        await_byte(go[0]);
         write_as_child(fixture);
     }
     fixture->store = open_again(fixture);
     assert_int_equal(sfs_snapshot(fixture->store, 0, &snapshot, NULL), 0);
+    assert_int_equal(write(go[1], "x", 1), 1);
     int status = -1;
     while (waitpid(child, &status, WNOHANG) == 0) {
         for (int i = 0; i < 20; i++) {
@@ -185,6 +198,8 @@ static void test_snapshot_of_another_process(void **state)
         }
     }
     assert_int_equal(status, 0);
+    close(go[0]);
+    close(go[1]);
     for (int i = 0; i < 20; i++) {
         sprintf(key, "key%d", i);
         expect(snapshot, key, "old");
@@ -203,14 +218,14 @@ static void test_lease_expires(void **state)
     const struct sfs_record *record = NULL;
     struct sfs_error error = {0};
     set(fixture->store, "a", "1");
-    must(sfs_snapshot(fixture->store, 200, &snapshot, &error), &error);
+    must(sfs_snapshot(fixture->store, 200000, &snapshot, &error), &error);
     for (int i = 0; i < 5; i++) {
-        usleep(80000); /* each use renews it */
+        let_pass(80000); /* each use renews it */
         set(fixture->store, "a", "2");
         expect(snapshot, "a", "1");
     }
     uint64_t lease = sfs_snapshot_lease(snapshot);
-    usleep(350000);
+    let_pass(350000);
     assert_int_equal(sfs_get(snapshot, SFS_LITERAL("a"), 0, &record, &error), SFS_E_EXPIRED);
     struct sfs_batch *batch = new_batch();
     assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("a"), SFS_LITERAL("3"), NULL, 0, NULL), 0);
@@ -322,10 +337,12 @@ static void test_feed_waits_for_another_process(void **state)
     struct sfs_error error = {0};
     close_store(fixture->store);
     fixture->store = NULL;
+    int go[2];
+    assert_int_equal(pipe(go), 0);
     pid_t child = fork();
     if (child == 0) {
         struct sfs_storage *store = NULL;
-        usleep(200000);
+        await_byte(go[0]);
         if (sfs_open(&store, fixture->path, 0, NULL) != 0)
             _exit(1);
         sfs_set(store, SFS_LITERAL("theirs"), SFS_LITERAL("1"), NULL);
@@ -334,19 +351,22 @@ static void test_feed_waits_for_another_process(void **state)
     fixture->store = open_again(fixture);
     must(sfs_changes(fixture->store, UINT64_MAX, &feed, &error), &error);
     assert_int_equal(sfs_feed_wait(feed, 20, &error), 0);
+    assert_int_equal(write(go[1], "x", 1), 1);
     double begin = seconds();
-    assert_int_equal(sfs_feed_wait(feed, 20000, &error), 1);
-    assert_true(seconds() - begin < 10);
+    assert_int_equal(sfs_feed_wait(feed, 100000, &error), 1);
+    assert_true(seconds() - begin < 50); /* not only when the time was over */
     assert_int_equal(sfs_feed_next(feed, &change, &error), 1);
     assert_true(sfs_bytes_equal(change.name, SFS_LITERAL("theirs")));
     int status;
     waitpid(child, &status, 0);
     assert_int_equal(status, 0);
+    close(go[0]);
+    close(go[1]);
     pthread_t thread;
     assert_int_equal(sfs_feed_next(feed, &change, &error), 0);
     assert_int_equal(pthread_create(&thread, NULL, wake_later, feed), 0);
-    assert_int_equal(sfs_feed_wait(feed, 20000, &error), SFS_E_CANCELLED);
-    assert_int_equal(sfs_feed_wait(feed, 20000, &error), SFS_E_CANCELLED);
+    assert_int_equal(sfs_feed_wait(feed, 100000, &error), SFS_E_CANCELLED);
+    assert_int_equal(sfs_feed_wait(feed, 100000, &error), SFS_E_CANCELLED);
     pthread_join(thread, NULL);
     sfs_feed_close(feed);
 }

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "storefs/transaction.h"
+#include "tests/unit/own_clock.h"
 #include "tests/unit/sqlite_fixture.h"
 
 /* With it no thread can be started, as where a limit is reached. */
@@ -161,23 +161,23 @@ static void test_durations(void **state)
     struct fixture *fixture = *state;
     struct sfs_storage *other = open_again(fixture);
     set(fixture->store, "a", "1");
-    struct sfs_storage *brief = snapshot_of(fixture->store, 1000);
+    struct sfs_storage *brief = snapshot_of(fixture->store, 100000);
     uint64_t lease = sfs_snapshot_lease(brief);
     set(other, "a", "2");
-    struct sfs_storage *lasting = snapshot_of(fixture->store, 60000);
+    struct sfs_storage *lasting = snapshot_of(fixture->store, 6000000);
     set(other, "a", "3");
     assert_int_equal(commit_under(fixture->store, lease), 0);
     expect(brief, "a", "1");
-    usleep(1300000);
+    let_pass(130000);
     assert_int_equal(read_code(brief, "a"), SFS_E_EXPIRED);
     assert_int_equal(commit_under(fixture->store, lease), SFS_E_EXPIRED);
     eventually(fixture, "SELECT count(*) FROM history WHERE sequence <= 2", 0);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease"), 1);
+    eventually(fixture, "SELECT count(*) FROM lease", 1);
     expect(lasting, "a", "2");
     assert_int_equal(commit_under(fixture->store, sfs_snapshot_lease(lasting)), 0);
     /* A lease is one of the opening that gave it. */
     assert_int_equal(commit_under(other, sfs_snapshot_lease(lasting)), SFS_E_EXPIRED);
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease"), 1);
+    eventually(fixture, "SELECT count(*) FROM lease", 1);
     close_store(brief);
     close_store(lasting);
     close_store(other);
@@ -189,20 +189,19 @@ static void test_renewal(void **state)
     struct fixture *fixture = *state;
     struct sfs_storage *other = open_again(fixture);
     set(fixture->store, "a", "1");
-    struct sfs_storage *snapshot = snapshot_of(fixture->store, 1500);
+    struct sfs_storage *snapshot = snapshot_of(fixture->store, 150000);
     set(other, "a", "2");
     long long expires = number_in(fixture, "SELECT max(expires) FROM lease");
     for (int i = 0; i < 15; i++) {
-        usleep(200000);
+        let_pass(20000);
         set(other, "b", "1");
         expect(snapshot, "a", "1");
     }
     assert_true(number_in(fixture, "SELECT max(expires) FROM lease") > expires);
     /* One that wants more than the row has left makes it last longer. */
-    struct sfs_storage *lasting = snapshot_of(fixture->store, 60000);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    assert_true(number_in(fixture, "SELECT max(expires) / 1000000000 FROM lease") > now.tv_sec + 50);
+    struct sfs_storage *lasting = snapshot_of(fixture->store, 6000000);
+    assert_true(number_in(fixture, "SELECT max(expires) FROM lease") >
+                sfs_clock_monotonic() + 5000 * SFS_NS_PER_SECOND);
     close_store(lasting);
     close_store(snapshot);
     close_store(other);

@@ -299,8 +299,9 @@ static void test_frozen(void **state)
     struct sfs_error error = {0};
     set(fixture->store, "a", "1");
     struct sfs_storage *frozen = open_with(fixture, "", SFS_OPEN_FROZEN);
-    struct sfs_storage *other = open_with(fixture, "?busy-timeout=50", 0);
-    assert_int_equal(sfs_set(other, sfs_string("a"), sfs_string("2"), &error), SFS_E_BUSY);
+    struct sfs_storage *other = open_again(fixture);
+    struct sfs_storage *hasty = open_with(fixture, "?busy-timeout=50", 0);
+    assert_int_equal(sfs_set(hasty, sfs_string("a"), sfs_string("2"), &error), SFS_E_BUSY);
     assert_int_equal(sfs_set(frozen, sfs_string("a"), sfs_string("2"), &error), SFS_E_READ_ONLY);
     struct sfs_storage *second = NULL;
     char uri[200];
@@ -308,11 +309,14 @@ static void test_frozen(void **state)
     assert_int_equal(sfs_open(&second, uri, SFS_OPEN_FROZEN, &error), SFS_E_BUSY);
     expect_twice(frozen, "a", "1");
     expect_twice(other, "a", "1");
+    expect_twice(hasty, "a", "1");
     uint64_t before = version(frozen);
     assert_int_equal(version(frozen), before);
     close_store(frozen);
     set(other, "a", "2");
     expect_twice(fixture->store, "a", "2");
+    expect_twice(hasty, "a", "2");
+    close_store(hasty);
     close_store(other);
 }
 

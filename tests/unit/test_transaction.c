@@ -3,8 +3,7 @@
  * Transactions over the memory and the SQLite backend: what they see, which of two commits, savepoints,
  * time limits. In a SQLite test `other` is a second opening of the same file.
  */
-#include <time.h>
-
+#include "tests/unit/own_clock.h"
 #include "tests/unit/transaction_fixture.h"
 
 static void test_sees_snapshot_and_own_writes(void **state)
@@ -312,16 +311,10 @@ static void test_savepoints(void **state)
 
 /* --- time limits, status, refusals --- */
 
-static void sleep_ms(long ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
-}
-
 static void test_expires(void **state)
 {
     struct fixture *fixture = *state;
-    struct sfs_transaction_options options = {.isolation = SFS_SNAPSHOT, .idle_ms = 400};
+    struct sfs_transaction_options options = {.isolation = SFS_SNAPSHOT, .idle_ms = 400000};
     struct sfs_transaction *transaction;
     struct sfs_error error;
     set(fixture->store, "a", "1");
@@ -330,15 +323,15 @@ static void test_expires(void **state)
     set(inside, "b", "1");
     /* Use of what it wrote itself keeps the snapshot too. */
     for (int i = 0; i < 8; i++) {
-        sleep_ms(100);
+        let_pass(100000);
         check_value(inside, "b", "1");
     }
     check_value(inside, "a", "1");
-    sleep_ms(600);
+    let_pass(600000);
     struct sfs_buffer value = {0};
     assert_int_equal(sfs_get_value(inside, sfs_string("b"), &value, &error), SFS_E_EXPIRED);
     assert_int_equal(sfs_commit(transaction, NULL, &error), SFS_E_EXPIRED);
-    assert_non_null(strstr(error.message, "400 ms"));
+    assert_non_null(strstr(error.message, "400000 ms"));
     assert_int_equal(state_of(transaction), SFS_FAILED);
     sfs_transaction_free(transaction);
     check_value(fixture->store, "b", NULL);

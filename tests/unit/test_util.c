@@ -430,7 +430,7 @@ static void test_glob_time(void **state)
     memset(text, 'a', sizeof(text));
     int64_t start = sfs_clock_monotonic();
     assert_false(sfs_glob_match(sfs_bytes(pattern, 101), sfs_bytes(text, 2001)));
-    assert_true(sfs_clock_monotonic() - start < 2 * SFS_NS_PER_SECOND);
+    assert_true(sfs_clock_monotonic() - start < 20 * SFS_NS_PER_SECOND);
 }
 
 static void test_clock(void **state)
