@@ -112,7 +112,11 @@ interrupts() {
     timeout -s INT 2 cat "$query" > "$TMPDIR/out" 2>&1
     same "124 0" "$? $(wc -c < "$TMPDIR/out")" "a query that was interrupted"
     [ "$SECONDS" -lt 30 ] || fail "the interruption took $SECONDS seconds"
+    before=$(worked "$mount")
     eventually rests "$mount"
+    before=$(($(worked "$mount") - before))
+    # The whole query takes more than 20 seconds.
+    [ "$before" -lt 5000000000 ] || fail "the daemon worked on for $before ns"
     timeout -s INT 1 ls "${query%count}keys" > "$TMPDIR/out" 2>&1
     same "124 0" "$? $(wc -c < "$TMPDIR/out")" "a listing that was interrupted"
     timeout -s INT 1 ls "${query%count}by/n" > "$TMPDIR/out" 2>&1
