@@ -8,7 +8,8 @@
 
 #define KEYS 100
 #define TURNS 200
-#define MOST_BETWEEN 20 /* one or two, where each takes its turn */
+#define MOST_BETWEEN 100 /* those of the time after which a turn is claimed */
+#define STALLS 4
 
 /* Of a size with which the file is hardly ever free: a large one is prepared for long before. */
 static struct sfs_batch *batch_of_keys(void)
@@ -83,8 +84,8 @@ static int compare_numbers(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-/* How many commits of the child a write waits for. Half of them are looked at: while this process
- * does not run at all, the child goes on. Without turns it commits hundreds of times meanwhile. */
+/* How many commits of the child a write waits for, of the longest waits all but a few: while this
+ * process does not run at all, the child goes on. Without turns many wait for hundreds. */
 static void test_one_without_pause(void **state)
 {
     struct fixture *fixture = *state;
@@ -101,9 +102,12 @@ static void test_one_without_pause(void **state)
     }
     finish(child, commits);
     qsort(waited_for, TURNS, sizeof(int), compare_numbers);
-    print_message("commits that a write waited for: median %d, 90 %% %d, most %d\n",
-                  waited_for[TURNS / 2], waited_for[TURNS * 9 / 10], waited_for[TURNS - 1]);
-    assert_true(waited_for[TURNS / 2] <= MOST_BETWEEN);
+    int sum = 0;
+    for (int i = 0; i < TURNS - STALLS; i++)
+        sum += waited_for[i];
+    print_message("commits that a write waited for: on average %.1f, 99 %% %d, most %d\n",
+                  (double)sum / (TURNS - STALLS), waited_for[TURNS * 99 / 100], waited_for[TURNS - 1]);
+    assert_true(waited_for[TURNS - 1 - STALLS] <= MOST_BETWEEN);
     expect(fixture->store, "mine", "written");
     expect_healthy(fixture->store);
 }
