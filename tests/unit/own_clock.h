@@ -3,9 +3,9 @@
 #define TESTS_UNIT_OWN_CLOCK_H
 
 /*
- * The library's clock for durations is the test's own: it runs like the real one and can be moved on.
- * So a test of a time limit waits for nothing, and a limit of minutes is one that no slow machine
- * exceeds. Linked with --wrap of what is defined here.
+ * The library's clock for durations is the test's own: it runs like the real one and can be moved
+ * on. So a test of a time limit waits for nothing, and a limit of minutes is one that no slow
+ * machine exceeds. Linked with --wrap of what is defined here.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,7 +17,8 @@
 
 static _Atomic int64_t clock_ahead;
 
-/* Moves the clock on. Threads that wait for a moment before its new time go on within milliseconds. */
+/* Moves the clock on. Threads that wait for a moment before its new time go on within milliseconds.
+ */
 static inline void let_pass(int64_t milliseconds)
 {
     clock_ahead += milliseconds * SFS_NS_PER_MS;

@@ -23,7 +23,8 @@ static struct sfs_error error;
 
 /* --- a layer that counts how often it is asked, and fails if it is told so --- */
 
-/* The library's clock for durations, which only stands and jumps: a busy machine makes no look slow. */
+/* The library's clock for durations, which only stands and jumps: a busy machine makes no look
+ * slow. */
 static int64_t now;
 
 int64_t __wrap_sfs_clock_monotonic(void);

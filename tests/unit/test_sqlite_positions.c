@@ -78,7 +78,8 @@ static int compare_numbers(const void *a, const void *b)
 /* Short snapshots one after the other, so that there is always a young one, for so many seconds and
  * commits of the other process. Returns the rows of history at half of the looks: of a machine that
  * stands still for a while, the other process makes as many as it likes before this one goes on. */
-static long long churn(struct fixture *fixture, struct sfs_storage *old, double time, long long commits)
+static long long churn(struct fixture *fixture, struct sfs_storage *old, double time,
+                       long long commits)
 {
     static long long rows[LOOKS];
     size_t looks = 0;
@@ -123,8 +124,9 @@ static void watch(struct fixture *fixture, struct sfs_storage *old)
     long long before = number_in(fixture, "SELECT sequence FROM state");
     long long rows = churn(fixture, old, 3, 40 * HOT);
     long long after = number_in(fixture, "SELECT sequence FROM state");
-    print_message("%lld commits beside short snapshots, half of the time up to %lld rows of history\n",
-                  after - before, rows);
+    print_message(
+        "%lld commits beside short snapshots, half of the time up to %lld rows of history\n",
+        after - before, rows);
     /* If nothing went before the last snapshot, that were half of the commits' rows. */
     assert_true(rows < (after - before) / 4 + HOT + 1);
     eventually(fixture, bound, 0);

@@ -106,7 +106,8 @@ static void test_one_without_pause(void **state)
     for (int i = 0; i < TURNS - STALLS; i++)
         sum += waited_for[i];
     print_message("commits that a write waited for: on average %.1f, 99 %% %d, most %d\n",
-                  (double)sum / (TURNS - STALLS), waited_for[TURNS * 99 / 100], waited_for[TURNS - 1]);
+                  (double)sum / (TURNS - STALLS), waited_for[TURNS * 99 / 100],
+                  waited_for[TURNS - 1]);
     assert_true(waited_for[TURNS - 1 - STALLS] <= MOST_BETWEEN);
     expect(fixture->store, "mine", "written");
     expect_healthy(fixture->store);
