@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A mount over the directory that holds the store, or inside a store that is a directory, is refused before
-# anything is mounted or made, whatever the directory is called. Each command has ten seconds.
+# anything is mounted or made, whatever the directory is called. Each command has a minute.
 # stage: gcc
 . "$srcdir/tests/mount/lib.sh"
 cd "$TMPDIR" || exit 1
@@ -11,7 +11,7 @@ covered() {
     local sentence=${3:-would hide it from its own process} said code
     for options in "" "-o nonempty" "-o ro" "-f -o nonempty"; do
         # shellcheck disable=SC2086
-        said=$(timeout 10 "$STOREFS" mount "$1" "$2" $options 2>&1 < /dev/null)
+        said=$(timeout 60 "$STOREFS" mount "$1" "$2" $options 2>&1 < /dev/null)
         code=$?
         same 2 "$code" "exit code of a mount of $1 at $2 $options"
         [[ $said == *"$sentence"* ]] || fail "mount $1 $2 $options says: $said"
@@ -46,9 +46,9 @@ covered dir:top/own/dir top/own/dir
 covered dir:top/own/dir top/own/dir/sub 'which would hold its own mount'
 covered dir:link/dir top/own/dir/sub 'which would hold its own mount'
 ln -s "$STOREFS" mount.storefs
-refuses 'hide it from its own process' timeout 10 ./mount.storefs sqlite:top/own/sqlite top/own -o nonempty,user
+refuses 'hide it from its own process' timeout 60 ./mount.storefs sqlite:top/own/sqlite top/own -o nonempty,user
 # By another way to the same directory.
-refuses 'hide it from its own process' unshare -rm timeout 10 bash -c \
+refuses 'hide it from its own process' unshare -rm timeout 60 bash -c \
     'mount --bind top/own top/beside && "$STOREFS" mount sqlite:top/own/sqlite top/beside -o nonempty'
 # Where sorts go.
 mkdir -p sorts/tmp
@@ -58,18 +58,18 @@ TMPDIR=$PWD/sorts/tmp covered memory: "$PWD/sorts" 'set TMPDIR'
 for uri in sqlite:top/own/sqlite json:top/own/json "memory:?snapshot=top/own/memory" dir:top/own/dir; do
     up "$uri" "$TMPDIR/top/own/below"
     echo w > top/own/below/keys/w
-    works timeout 10 sync top/own/below/keys/w
-    same w "$(timeout 10 cat top/own/below/keys/w)" "a value of $uri mounted beside its file"
+    works timeout 60 sync top/own/below/keys/w
+    same w "$(timeout 60 cat top/own/below/keys/w)" "a value of $uri mounted beside its file"
     down "$TMPDIR/top/own/below"
 done
 up sqlite:top/own/sqlite "$TMPDIR/top/beside"
-refuses 'is no store' timeout 10 "$STOREFS" get "sqlite:$TMPDIR/top/beside/keys/k" k
+refuses 'is no store' timeout 60 "$STOREFS" get "sqlite:$TMPDIR/top/beside/keys/k" k
 # A store in a mount, mounted over another directory of that mount, or over the one that holds it.
 mkdir top/beside/keys/in top/beside/keys/at
-works timeout 10 "$STOREFS" set json:top/beside/keys/in/store k v
+works timeout 60 "$STOREFS" set json:top/beside/keys/in/store k v
 covered "json:top/beside/keys/in/store" "$TMPDIR/top/beside/keys/in"
 up json:top/beside/keys/in/store "$TMPDIR/top/beside/keys/at"
-same v "$(timeout 10 cat top/beside/keys/at/keys/k)" 'a value of a store in a mount'
+same v "$(timeout 60 cat top/beside/keys/at/keys/k)" 'a value of a store in a mount'
 down "$TMPDIR/top/beside/keys/at"
 down "$TMPDIR/top/beside"
 finish

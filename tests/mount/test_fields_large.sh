@@ -14,9 +14,9 @@ with open(sys.argv[1], "w") as file:
     json.dump({"members": {f"name{i}": "x" * 80 for i in range(100000)}, "list": list(range(12000)), "end": 1}, file)
 PYTHON
 same 3 "$(ls -U "$a/fields/large" | wc -l)" "a large document"
-same 100000 "$(timeout 60 ls -U "$a/fields/large/members" | wc -l)" "its members listed"
-same "$(printf '%080d' 0 | tr 0 x)" "$(timeout 20 cat "$a/fields/large/members/name99999")" "its last member"
-same 100000 "$(timeout 200 find "$a/fields/large/members" -size -2 -type f -printf x | wc -c)" "each looked up"
+same 100000 "$(timeout 250 ls -U "$a/fields/large/members" | wc -l)" "its members listed"
+same "$(printf '%080d' 0 | tr 0 x)" "$(timeout 250 cat "$a/fields/large/members/name99999")" "its last member"
+same 100000 "$(timeout 250 find "$a/fields/large/members" -size -2 -type f -printf x | wc -c)" "each looked up"
 same 12000 "$(ls -f "$a/fields/large/list" | grep -c '[0-9]')" "its elements"
 before=$(jq -cS .members "$a/keys/large" | md5sum)
 echo 2 > "$a/fields/large/end"

@@ -128,7 +128,7 @@ no() {
     shift 2
     for kind in $kinds; do
         odd "$@"
-        refuses "$sentence" timeout 20 "$STOREFS" set "$(store_of "$kind")" key value
+        refuses "$sentence" timeout 100 "$STOREFS" set "$(store_of "$kind")" key value
         [ "$kind" = dir ] || same "" "$(ls "$odd")" "files of a $kind store that was refused ($*)"
     done
 }
@@ -161,7 +161,7 @@ for kind in $all; do
     other lock=ENOLCK
     quick=$store
     [ "$kind" != sqlite ] || quick="$store?busy-timeout=100"
-    refuses "has no locks" timeout 20 "$STOREFS" set "$quick" key changed
+    refuses "has no locks" timeout 100 "$STOREFS" set "$quick" key changed
     other fsyncdir=EINVAL
     refuses "dirsync=no" "$STOREFS" set "$store" key changed
     other fsync=EINVAL
