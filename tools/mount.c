@@ -40,6 +40,7 @@ static int refuse_live(const char *directory, const struct tool_mount *mount,
 {
     switch (tool_mount_probe(directory, 5000)) {
     case TOOL_ALIVE:
+    case TOOL_CLOSED:
         return sfs_fail(error, SFS_E_BUSY, "mount", "%s already holds a mount of %s", directory,
                         mount->store);
     case TOOL_SILENT:

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,16 @@ void tool_mounts_free(struct tool_mounts *mounts)
     }
     free(mounts->items);
     *mounts = (struct tool_mounts){0};
+}
+
+const char *tool_mount_user(const struct tool_mount *mount, char name[TOOL_USER_SIZE])
+{
+    const struct passwd *user = getpwuid(mount->user);
+    if (user)
+        snprintf(name, TOOL_USER_SIZE, "%s", user->pw_name);
+    else
+        snprintf(name, TOOL_USER_SIZE, "user %u", (unsigned)mount->user);
+    return name;
 }
 
 const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const char *directory)

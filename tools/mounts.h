@@ -36,6 +36,9 @@ int tool_mounts_read(struct tool_mounts *ret_mounts, struct sfs_error *error);
 int tool_mounts_read_from(const char *path, struct tool_mounts *ret_mounts,
                           struct sfs_error *error);
 void tool_mounts_free(struct tool_mounts *mounts);
+#define TOOL_USER_SIZE 64
+/* The name of who mounted it, or "user NUMBER": `name`. */
+const char *tool_mount_user(const struct tool_mount *mount, char name[TOOL_USER_SIZE]);
 /* The uppermost mount on exactly this directory, or NULL. */
 const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const char *directory);
 /* INVALID: no store of ours is mounted on exactly this directory; names the mount that it lies in.
@@ -62,9 +65,10 @@ bool tool_path_below(const char *path, const char *directory);
  * lets nobody else in, root neither. */
 void tool_mount_as_owner(const char *directory);
 
-enum tool_probe { TOOL_ALIVE, TOOL_DEAD, TOOL_SILENT };
+enum tool_probe { TOOL_ALIVE, TOOL_DEAD, TOOL_SILENT, TOOL_CLOSED };
 /* Asks the file system at `directory` in a child process, for at most `timeout_ms`: DEAD where its
- * daemon has gone (ENOTCONN), SILENT where it does not answer. */
+ * daemon has gone (ENOTCONN), SILENT where it does not answer, CLOSED where this user may not look
+ * into it (EACCES), so that nothing is known. */
 enum tool_probe tool_mount_probe(const char *directory, int timeout_ms);
 
 #define TOOL_LOST "lost: "

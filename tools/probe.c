@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,11 +32,15 @@ void tool_mount_as_owner(const char *directory)
     tool_mounts_free(&mounts);
 }
 
-/* statfs, because the kernel answers stat from its cache. */
+/* statfs, because the kernel answers stat from its cache; and stat, because statfs succeeds without
+ * an answer where the mount lets this user not in. */
 static int ask(void *context)
 {
     struct statfs status;
+    struct stat root;
     tool_mount_as_owner(context);
+    if (stat(context, &root) < 0 && errno == EACCES)
+        return EACCES;
     return statfs(context, &status) == 0 ? 0 : errno;
 }
 
@@ -44,6 +49,8 @@ enum tool_probe tool_mount_probe(const char *directory, int timeout_ms)
     int system_errno = tool_child_ask(ask, (void *)(uintptr_t)directory, timeout_ms);
     if (system_errno < 0 || system_errno == ETIMEDOUT)
         return TOOL_SILENT;
+    if (system_errno == EACCES)
+        return TOOL_CLOSED;
     return system_errno == ENOTCONN || system_errno == ECONNABORTED ? TOOL_DEAD : TOOL_ALIVE;
 }
 

@@ -13,7 +13,8 @@
 #define PROBE_MS 2000
 
 static const char *const states[] = {
-    [TOOL_ALIVE] = "alive", [TOOL_DEAD] = "dead", [TOOL_SILENT] = "silent"};
+    [TOOL_ALIVE] = "alive", [TOOL_DEAD] = "dead", [TOOL_SILENT] = "silent",
+    [TOOL_CLOSED] = "no-access"};
 
 static void put_json_string(const char *text)
 {
@@ -48,10 +49,13 @@ static bool show_files(char *files, bool json)
 
 static bool show_json(const struct tool_mount *mount, enum tool_probe state, char *files)
 {
+    char user[TOOL_USER_SIZE];
     fputs("{\"directory\":", stdout);
     put_json_string(mount->directory);
     fputs(",\"store\":", stdout);
     put_json_string(mount->store);
+    fputs(",\"user\":", stdout);
+    put_json_string(tool_mount_user(mount, user));
     printf(",\"read_only\":%s,\"state\":\"%s\",\"files\":[", mount->read_only ? "true" : "false",
            states[state]);
     bool lost = show_files(files, true);
@@ -59,14 +63,30 @@ static bool show_json(const struct tool_mount *mount, enum tool_probe state, cha
     return lost;
 }
 
+/* Of one that is CLOSED, what is known. */
+static const char *describe(const struct tool_mount *mount, enum tool_probe state,
+                            char text[TOOL_USER_SIZE + 64])
+{
+    char user[TOOL_USER_SIZE];
+    if (state != TOOL_CLOSED)
+        return states[state];
+    snprintf(text, TOOL_USER_SIZE + 64, "mounted by %s, may not be looked into",
+             tool_mount_user(mount, user));
+    return text;
+}
+
 static bool show_text(const struct tool_mount *mount, enum tool_probe state, char *files)
 {
+    char text[TOOL_USER_SIZE + 64];
     tool_output_key(sfs_string(mount->directory), true);
     fputs("  ", stdout);
     tool_output_key(sfs_string(mount->store), true);
-    printf("  %s  %s\n", mount->read_only ? "read-only" : "read-write", states[state]);
+    printf("  %s  %s\n", mount->read_only ? "read-only" : "read-write",
+           describe(mount, state, text));
     if (state == TOOL_ALIVE)
         return show_files(files, false);
+    if (state == TOOL_CLOSED)
+        return false;
     printf("    to clear it: storefs unmount %s", state == TOOL_SILENT ? "--lazy " : "");
     tool_output_key(sfs_string(mount->directory), true);
     putchar('\n');
@@ -144,10 +164,11 @@ const struct tool_command tool_status_command = {
     .summary = "Show which stores are mounted, and whether they answer",
     .details =
         "Each line: directory, store, read-write or read-only, and alive, dead (its process was\n"
-        "killed) or silent (no answer in two seconds); then what is wrong with the store's own "
-        "files,\n"
-        "such as one that was removed. Exit code 1 if one of yours is not alive, or has\n"
-        "lost a file.\n",
+        "killed) or silent (no answer in two seconds), or who mounted it, if it may not be looked "
+        "into;\n"
+        "then what is wrong with the store's own files,\n"
+        "such as one that was removed. Exit code 1 if DIR, or one of yours, is not\n"
+        "known to be alive, or has lost a file.\n",
     .options = options,
     .words_min = 0,
     .words_max = 1,

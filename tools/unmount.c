@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -402,7 +401,7 @@ static int unmount_any(struct job *job, struct sfs_error *error)
     job->daemon = tool_daemon_find(job->mount);
     bool stopped = job->daemon.pid > 0 && tool_daemon_stopped(job->daemon.pid);
     enum tool_probe probe = probe_patiently(job, stopped);
-    if (probe == TOOL_ALIVE)
+    if (probe == TOOL_ALIVE || probe == TOOL_CLOSED)
         return unmount_live(job, error);
     if (probe == TOOL_SILENT && !job->lazy && !job->force)
         return fail_silent(job, stopped, error);
@@ -432,12 +431,10 @@ static int fail_covered(const struct tool_mount *cover, const char *directory,
 
 static int fail_not_owner(const struct tool_mount *mount, struct sfs_error *error)
 {
-    const struct passwd *user = getpwuid(mount->user);
-    char number[24];
-    snprintf(number, sizeof number, "user %u", (unsigned)mount->user);
+    char name[TOOL_USER_SIZE];
     return sfs_fail(error, SFS_E_PERMISSION, "unmount",
                     "the mount at %s belongs to %s: only root%s%s may unmount it", mount->directory,
-                    user ? user->pw_name : number, mount->user ? " and " : "",
+                    tool_mount_user(mount, name), mount->user ? " and " : "",
                     mount->user ? "that user" : "");
 }
 

@@ -267,6 +267,17 @@ if [ "$(id -u)" = 0 ] && as_nobody "$STOREFS" --version > /dev/null 2>&1 && as_n
     as_nobody "$STOREFS" unmount "$m" > said 2>&1
     same 5 $? "exit code of another user's unmount"
     same 1 "$(grep -c 'belongs to root: only root may unmount it' said)" "what another user's unmount says"
+    # Nor may he look into it: then nobody knows whether it is alive.
+    as_nobody "$STOREFS" status "$m" > said 2>&1
+    same 1 $? "exit code of another user's status"
+    same 'read-write  mounted by root, may not be looked into' "$(grep -o 'read-write .*' said)" "what it says"
+    same 0 "$(grep -c -e alive -e dead -e 'to clear it' said)" "what it cannot say"
+    as_nobody "$STOREFS" status "$m" --json > said 2>&1
+    same '"user":"root","read_only":false,"state":"no-access","files":[]}' "$(grep -o '"user.*' said)" "the same in JSON"
+    as_nobody "$STOREFS" status > said 2>&1
+    same 0 $? "exit code of status where the others' mounts cannot be looked into"
+    same 1 "$(grep -cF "$m  " said)" "the mount in the list"
+    works "$STOREFS" status "$m"
 fi
 works "$STOREFS" unmount "$m"
 finish
