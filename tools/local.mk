@@ -14,7 +14,7 @@ storefs_SOURCES += \
 	tools/target.c tools/target.h tools/scope.c tools/scope.h tools/tree.c tools/tree.h tools/list.c \
 	tools/progress.c tools/progress.h tools/new_file.c tools/new_file.h \
 	tools/mount.c tools/cover.c tools/cover.h tools/mount_options.c tools/mount_options.h tools/unmount.c tools/status.c \
-	tools/get.c tools/set.c tools/rm.c tools/ls.c tools/query.c tools/complete.c tools/complete.h \
+	tools/get.c tools/set.c tools/rm.c tools/ls.c tools/query.c tools/sheet.c tools/sheet.h tools/complete.c tools/complete.h \
 	tools/import.c tools/export.c tools/backup.c tools/fsck.c tools/exec.c tools/index.c \
 	tools/attributes.c tools/attributes.h tools/attributes_build.c
 

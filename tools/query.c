@@ -13,14 +13,17 @@
 #include "tools/complete.h"
 #include "tools/exit.h"
 #include "tools/message.h"
+#include "tools/sheet.h"
 #include "tools/target.h"
 #include "tools/tree.h"
 
 #define CHUNK 65536
 #define COMPLETE 256
+#define FOR_SPREADSHEET 257
 
-/* How keys are shown: as 'storefs ls' shows them. */
+/* How results are shown; keys as 'storefs ls' shows them. */
 struct style {
+    struct tool_sheet *sheet; /* NULL: a table is written byte for byte */
     bool zero;    /* NUL after each key instead of a newline */
     bool escaped; /* a terminal reads it */
 };
@@ -47,8 +50,13 @@ static int show_keys(struct sfs_storage *store, const struct sfs_query *query,
     return result < 0 ? result : 0;
 }
 
+static bool show_piece(const struct style *style, struct sfs_bytes piece)
+{
+    return style->sheet ? tool_sheet_output(style->sheet, piece) : tool_output(piece);
+}
+
 static int show_text(struct sfs_storage *store, const struct sfs_query *query, enum sfs_sink sink,
-                     struct sfs_error *error)
+                     const struct style *style, struct sfs_error *error)
 {
     struct sfs_text *text;
     char chunk[CHUNK];
@@ -58,7 +66,7 @@ static int show_text(struct sfs_storage *store, const struct sfs_query *query, e
         return result;
     while (!result && got) {
         result = sfs_text_read(text, chunk, sizeof chunk, &got, error);
-        if (!result && !tool_output(sfs_bytes(chunk, got)))
+        if (!result && !show_piece(style, sfs_bytes(chunk, got)))
             break;
     }
     sfs_text_close(text);
@@ -98,14 +106,15 @@ static int find_result(const char *base, char *path, struct tool_place *ret_plac
     return result;
 }
 
-static int show_file(int descriptor, const struct tool_place *place, struct sfs_error *error)
+static int show_file(int descriptor, const struct tool_place *place, const struct style *style,
+                     struct sfs_error *error)
 {
     char chunk[CHUNK];
     ssize_t got;
     while ((got = read(descriptor, chunk, sizeof chunk)) != 0) {
         if (got < 0 && errno != EINTR)
             return tool_tree_fail(error, errno, place, "cannot read");
-        if (got > 0 && !tool_output(sfs_bytes(chunk, (size_t)got)))
+        if (got > 0 && !show_piece(style, sfs_bytes(chunk, (size_t)got)))
             break;
     }
     return 0;
@@ -136,7 +145,7 @@ static int show_lines(int descriptor, const struct tool_place *place, const stru
 
 /* By the path that the query is printed as: none of its elements is longer than a file name. */
 static int query_mount(const char *base, const struct sfs_query *query, enum sfs_sink sink,
-                       const struct style *keys, struct sfs_error *error)
+                       const struct style *style, bool keys, struct sfs_error *error)
 {
     struct tool_place place;
     struct sfs_buffer path = {0};
@@ -152,8 +161,8 @@ static int query_mount(const char *base, const struct sfs_query *query, enum sfs
     if (descriptor < 0)
         result = tool_tree_fail(error, errno, &place, "cannot open");
     else
-        result = keys ? show_lines(descriptor, &place, keys, error)
-                      : show_file(descriptor, &place, error);
+        result = keys ? show_lines(descriptor, &place, style, error)
+                      : show_file(descriptor, &place, style, error);
     if (descriptor >= 0)
         close(descriptor);
     tool_place_free(&place);
@@ -171,7 +180,7 @@ static int query_mount_keys(const char *base, const struct sfs_query *query,
         return result;
     result = sfs_query_select(copy, SFS_LITERAL("@size"), error);
     if (!result)
-        result = query_mount(base, copy, SFS_SINK_VALUES_NDJSON, style, error);
+        result = query_mount(base, copy, SFS_SINK_VALUES_NDJSON, style, true, error);
     sfs_query_free(copy);
     return result;
 }
@@ -180,7 +189,7 @@ static int query_store(struct sfs_storage *store, const struct sfs_query *query,
                        const struct style *style, struct sfs_error *error)
 {
     return sink == SFS_SINK_KEYS ? show_keys(store, query, style, error)
-                                 : show_text(store, query, sink, error);
+                                 : show_text(store, query, sink, style, error);
 }
 
 /* The query that PATH is of the target: of a directory of keys, of a query. With `more`, PATH is
@@ -198,8 +207,19 @@ static int add_path(const struct tool_target *target, const char *path, bool mor
     return result == SFS_E_NO_MEMORY ? sfs_fail_memory(error, "query") : result;
 }
 
-static int run_query(const struct tool_target *target, struct sfs_bytes path, bool zero,
-                     struct sfs_error *error)
+/* Whether the style can be had of the form of the result. */
+static int check_style(const struct style *style, enum sfs_sink sink, struct sfs_error *error)
+{
+    if (style->zero && sink != SFS_SINK_KEYS)
+        return sfs_fail(error, SFS_E_INVALID, "query", "-0 is for a path that ends in 'keys'");
+    if (style->sheet && sink != SFS_SINK_VALUES_CSV)
+        return sfs_fail(error, SFS_E_INVALID, "query",
+                        "--for-spreadsheet is for a path that ends in 'values.csv'");
+    return 0;
+}
+
+static int run_query(const struct tool_target *target, struct sfs_bytes path,
+                     const struct style *style, struct sfs_error *error)
 {
     struct sfs_query *query;
     enum sfs_sink sink;
@@ -210,15 +230,15 @@ static int run_query(const struct tool_target *target, struct sfs_bytes path, bo
         return result;
     if (sink == SFS_SINK_NONE)
         sink = SFS_SINK_VALUES_NDJSON;
-    const struct style style = {.zero = zero, .escaped = !zero && isatty(STDOUT_FILENO)};
-    if (zero && sink != SFS_SINK_KEYS)
-        result = sfs_fail(error, SFS_E_INVALID, "query", "-0 is for a path that ends in 'keys'");
+    result = check_style(style, sink, error);
     if (!result)
         result = sfs_query_configure(query, &options, error);
     if (!result)
-        result = !target->base           ? query_store(target->store, query, sink, &style, error)
-                 : sink == SFS_SINK_KEYS ? query_mount_keys(target->base, query, &style, error)
-                                         : query_mount(target->base, query, sink, NULL, error);
+        result = !target->base           ? query_store(target->store, query, sink, style, error)
+                 : sink == SFS_SINK_KEYS ? query_mount_keys(target->base, query, style, error)
+                                         : query_mount(target->base, query, sink, style, false, error);
+    if (style->sheet)
+        (void)tool_sheet_end(style->sheet); /* tool_output_end() says what failed */
     sfs_query_free(query);
     return result;
 }
@@ -237,10 +257,16 @@ static int run(const struct tool_call *call)
     if (tool_given(call, 'g'))
         return show_grammar();
     if (call->count == 0) {
-        tool_say("arguments are missing; usage: storefs query TARGET [PATH] [-0]");
+        tool_say("arguments are missing; usage: storefs query TARGET [PATH] [-0 | --for-spreadsheet]");
         return TOOL_USAGE;
     }
     struct sfs_buffer path = {0};
+    struct tool_sheet sheet = {0};
+    const struct style style = {
+        .sheet = tool_given(call, FOR_SPREADSHEET) ? &sheet : NULL,
+        .zero = tool_given(call, '0'),
+        .escaped = !tool_given(call, '0') && isatty(STDOUT_FILENO),
+    };
     int result = tool_target_open(&target, call->words[0], TOOL_TAKES_KEYS | TOOL_TAKES_QUERY,
                                   SFS_OPEN_READ_ONLY, &error);
     if (result)
@@ -251,7 +277,7 @@ static int run(const struct tool_call *call)
         result = sfs_buffer_text(&path) ? sfs_fail_memory(&error, "query")
                                         : tool_complete(&target, path.data, &error);
     else if (!result)
-        result = run_query(&target, sfs_buffer_bytes(&path), tool_given(call, '0'), &error);
+        result = run_query(&target, sfs_buffer_bytes(&path), &style, &error);
     sfs_buffer_free(&path);
     int exit_code = result ? tool_fail(result, &error) : tool_output_end();
     return tool_target_close(&target, exit_code);
@@ -259,6 +285,8 @@ static int run(const struct tool_call *call)
 
 static const struct tool_option options[] = {
     {'0', "null", NULL, "end each key with NUL, escape nothing", false},
+    {FOR_SPREADSHEET, "for-spreadsheet", NULL,
+     "values.csv: an apostrophe before what a spreadsheet takes for a formula", false},
     {COMPLETE, "complete", NULL, "list what can be the last part of PATH, for shells", false},
     {'g', "grammar", NULL, "list what a query path is made of", false},
     {0},
@@ -266,14 +294,16 @@ static const struct tool_option options[] = {
 
 const struct tool_command tool_query_command = {
     .name = "query",
-    .usage = "TARGET [PATH] [-0] | --grammar",
+    .usage = "TARGET [PATH] [-0 | --for-spreadsheet] | --grammar",
     .summary = "Run a query and write its result",
     .details =
         "PATH is a list of stages and a form of the result, as below query/ in a mount:\n"
         "by/type/country/order/name/limit/3/values.json. The form is values.ndjson unless given.\n"
         "TARGET is a store's URI, a mount, or a path in one: below keys/ it limits the query to\n"
         "these keys, below query/ it is a query, which PATH continues. 'keys' prints keys as\n"
-        "'storefs ls' does.\n",
+        "'storefs ls' does. A cell of values.csv may be a formula that a stranger wrote, which a\n"
+        "spreadsheet runs: with --for-spreadsheet a cell that begins with = + - @, a tab or a line\n"
+        "break gets an apostrophe in front, unless it is a number.\n",
     .options = options,
     .words_min = 0,
     .words_max = 2,

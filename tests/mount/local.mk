@@ -61,6 +61,7 @@ mount_scripts += tests/mount/test_clock.sh
 EXTRA_DIST += tests/mount/clock.c
 mount_scripts += tests/mount/test_salvage.sh
 mount_scripts += tests/mount/test_replaced.sh
+mount_scripts += tests/mount/test_spreadsheet.sh
 EXTRA_DIST += tests/mount/replaced.py
 mount_scripts += tests/mount/test_unmount.sh
 mount_scripts += tests/mount/test_mount_options.sh

@@ -22,6 +22,7 @@ offers unmount un
 offers 'export exec' ex
 offers --repair fsck --rep
 offers '-o -f --foreground -h --help' mount -
+offers '--for-spreadsheet' query x.sqlite --for
 offers '-r --prefix --all -f --force -h --help' rm x.sqlite -
 offers 'sqlite: json: dir: memory: dir x.sqlite y.json' mount ''
 offers 'sqlite:x.sqlite' get sqlite:x
