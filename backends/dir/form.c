@@ -93,7 +93,8 @@ static int fail_corrupt(const char *what, struct sfs_error *error)
 static bool is_sound(const struct sfs_record *record)
 {
     return record->attributes.id != 0 &&
-           sfs_record_is_sound(record->name, record->size, &record->attributes, record->xattrs);
+           sfs_record_is_sound(record->name, record->revision, record->size, &record->attributes,
+                               record->xattrs);
 }
 
 static int read_item(struct sfs_binary_reader *reader, struct sfs_dir_item **ret_item,
@@ -168,7 +169,8 @@ static int read_payload(struct sfs_bytes payload, struct sfs_dir_entry *ret_entr
     int code = 0;
     for (uint64_t i = 0; code == 0 && i < count; i++)
         code = read_step(&reader, steps, error);
-    if (code == 0 && (reader.failed || reader.left ||
+    if (code == 0 && (reader.failed || reader.left || entry.sequence > INT64_MAX ||
+                      entry.last_id > INT64_MAX || entry.last_temporary > INT64_MAX ||
                       (entry.type != SFS_DIR_ENTRY_COMMIT && entry.type != SFS_DIR_ENTRY_DONE)))
         code = fail_corrupt("an entry makes no sense", error);
     if (code == 0)

@@ -138,6 +138,10 @@ static int read_log(struct sfs_dir_store *store, struct sfs_error *error)
                    : 0;
     if (code == 0)
         code = read_entries(store, sfs_buffer_bytes(&file), error);
+    /* What a killed writer left of an entry may reach behind the next one. */
+    if (code == 0 && !store->storage.read_only && got > store->log_size &&
+        ftruncate(store->log, (off_t)store->log_size))
+        code = fail_log(store, "cannot cut off the end of", error);
     sfs_buffer_free(&file);
     return code;
 }
@@ -235,11 +239,21 @@ static int append(struct sfs_dir_store *store, struct sfs_bytes entry, bool sync
     return code;
 }
 
+static bool may_count(const struct sfs_dir_entry *entry)
+{
+    return entry->sequence <= SFS_COUNTER_MAX && entry->last_id <= SFS_COUNTER_MAX &&
+           entry->last_temporary <= SFS_COUNTER_MAX;
+}
+
 int sfs_dir_log_append(struct sfs_dir_store *store, const struct sfs_dir_steps *steps,
                        uint64_t sequence, bool sync, struct sfs_error *error)
 {
     struct sfs_buffer out = {0};
     struct sfs_dir_entry entry = entry_of(store, SFS_DIR_ENTRY_COMMIT, sequence);
+    if (!may_count(&entry))
+        return sfs_fail(error, SFS_E_CORRUPT, SFS_DIR_ORIGIN,
+                        "the log of '%s' is damaged: one of its counters is out of range",
+                        store->path);
     if (store->log_broken)
         take_back(store);
     if (store->log_broken)
@@ -259,7 +273,7 @@ void sfs_dir_log_done(struct sfs_dir_store *store)
 {
     struct sfs_buffer out = {0};
     struct sfs_dir_entry entry = entry_of(store, SFS_DIR_ENTRY_DONE, store->sequence);
-    if (!store->log_broken && sfs_dir_form_entry(&entry, NULL, &out) == 0)
+    if (!store->log_broken && may_count(&entry) && sfs_dir_form_entry(&entry, NULL, &out) == 0)
         (void)append(store, sfs_buffer_bytes(&out), false, NULL);
     sfs_buffer_free(&out);
 }
@@ -292,9 +306,11 @@ int sfs_dir_log_compact(struct sfs_dir_store *store, struct sfs_error *error)
 {
     struct sfs_dir_steps steps = {0};
     struct sfs_tree_cursor cursor = sfs_tree_seek(&store->tree, (struct sfs_bytes){0});
+    struct sfs_dir_entry entry = entry_of(store, SFS_DIR_ENTRY_COMMIT, store->used_sequence);
     struct sfs_dir_item *item;
     int code = 0;
-    if (store->log_size < COMPACT_MIN || store->log_size / COMPACT_RATIO < store->log_live)
+    if (!may_count(&entry) || store->log_size < COMPACT_MIN ||
+        store->log_size / COMPACT_RATIO < store->log_live)
         return 0;
     while (code == 0 && (item = sfs_tree_next(&cursor)))
         code = add_step(&steps, SFS_DIR_KNOWN, item, error);

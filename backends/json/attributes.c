@@ -208,7 +208,7 @@ static uint64_t read_members(struct members *members, struct sfs_attributes *ret
 {
     struct sfs_attributes *a = ret_attributes;
     struct sfs_json type;
-    a->id = number(members, "id", 0, UINT64_MAX);
+    a->id = number(members, "id", 0, INT64_MAX);
     a->modified = moment(members, "modified", 0);
     a->created = moment(members, "created", a->modified);
     a->accessed = moment(members, "accessed", a->modified);
@@ -222,7 +222,7 @@ static uint64_t read_members(struct members *members, struct sfs_attributes *ret
     a->device = number(members, "device", 0, UINT64_MAX);
     if (a->id == 0)
         members->wrong = "id";
-    return number(members, "revision", 0, UINT64_MAX);
+    return number(members, "revision", 0, INT64_MAX);
 }
 
 struct reading {
@@ -341,8 +341,8 @@ static int read_text(const struct reading *reading, struct sfs_bytes text)
         return sfs_fail(reading->error, SFS_E_TOO_NEW, ORIGIN,
                         "'%s' has format %llu, and this version of storefs reads up to %d",
                         reading->path, (unsigned long long)format, FORMAT);
-    attributes->sequence = number(&members, "sequence", 0, UINT64_MAX - 1);
-    attributes->last_id = number(&members, "lastId", 0, UINT64_MAX - 1);
+    attributes->sequence = number(&members, "sequence", 0, INT64_MAX);
+    attributes->last_id = number(&members, "lastId", 0, INT64_MAX);
     if (format != FORMAT || !member(&members, "hash", SFS_JSON_STRING, &hash) ||
         !read_hash(hash, &attributes->hash) ||
         !member(&members, "records", SFS_JSON_OBJECT, &records) || members.wrong)

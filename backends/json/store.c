@@ -292,7 +292,9 @@ static int adopt(struct sfs_json_store *store, struct sfs_error *error)
     uint64_t sequence = 0;
     if (store->attributes_known || store->base.storage.read_only)
         return 0;
-    int result = sfs_memory_time_operations()->sequence(&store->base.storage, &sequence, error);
+    int result = sfs_memory_engine_counters_check(store->base.engine, error);
+    if (!result)
+        result = sfs_memory_time_operations()->sequence(&store->base.storage, &sequence, error);
     return result ? result : sfs_json_save_adopt(store, sequence, error);
 }
 

@@ -212,7 +212,8 @@ static uint64_t take_head(struct reader *reader, struct lengths *ret_lengths,
 static bool is_sound(const struct sfs_record *record)
 {
     return record->attributes.id != 0 &&
-           sfs_record_is_sound(record->name, record->size, &record->attributes, record->xattrs);
+           sfs_record_is_sound(record->name, record->revision, record->size, &record->attributes,
+                               record->xattrs);
 }
 
 static int load_record(struct reader *reader, struct sfs_memory_engine *engine,
@@ -270,6 +271,8 @@ static int load_records(struct reader *reader, struct sfs_memory_engine *engine,
     }
     if (sfs_binary_number(&reader->in, 8) != count || reader->in.failed || reader->in.left)
         return fail_corrupt(reader, "the number of records is another one", error);
+    if (sequence > INT64_MAX || last_id > INT64_MAX)
+        return fail_corrupt(reader, "one of its counters is out of range", error);
     sfs_memory_engine_counters(engine, sequence, last_id);
     return 0;
 }

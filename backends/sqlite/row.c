@@ -124,7 +124,8 @@ static bool is_sound(struct sfs_sqlite_connection *connection, struct sfs_sqlite
     if (sfs_name_is_temporary(name) &&
         sqlite3_txn_state(connection->db, "main") == SQLITE_TXN_WRITE)
         name = sfs_bytes((const char *)name.data + 1, 1);
-    return sfs_record_is_sound(name, (uint64_t)integer(fields, SIZE), &attributes,
+    return sfs_record_is_sound(name, (uint64_t)integer(fields, REVISION),
+                               (uint64_t)integer(fields, SIZE), &attributes,
                                sfs_sqlite_field(fields, XATTRS));
 }
 
@@ -187,7 +188,7 @@ int sfs_sqlite_row_bare(struct sfs_sqlite_connection *connection, struct sfs_sql
     };
     const struct sfs_record *record;
     void *value;
-    if (!sfs_record_is_sound(name, size, &attributes, (struct sfs_bytes){0}))
+    if (!sfs_record_is_sound(name, 0, size, &attributes, (struct sfs_bytes){0}))
         return damaged(connection, name, "the record has a part that storefs never writes", error);
     if (!(want & SFS_WANT_VALUE) || size == 0 || sfs_want_leaves_out(want, attributes.type, size)) {
         record = sfs_record_new(name, 0, size, &attributes, (struct sfs_bytes){0}, NULL);

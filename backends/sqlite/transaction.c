@@ -17,7 +17,6 @@
 /* With so much more free, no disk is full that much later. */
 #define PLENTY ((int64_t)256 * 1024 * 1024)
 #define PLENTY_LASTS (50 * SFS_NS_PER_MS)
-#define COUNTER_MAX (INT64_MAX / 2) /* so that what is added to one does not overflow */
 
 static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
@@ -28,7 +27,7 @@ static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_err
         return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                         "%s is damaged: it has no counters", transaction->store->path);
     for (size_t i = 0; code > 0 && i < SFS_SQLITE_STATE_COLUMNS; i++) {
-        if (row[i] > COUNTER_MAX || row[i] < -COUNTER_MAX)
+        if (row[i] > (int64_t)SFS_COUNTER_MAX || row[i] < -(int64_t)SFS_COUNTER_MAX)
             code = sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                             "%s is damaged: one of its counters is out of range",
                             transaction->store->path);

@@ -449,8 +449,10 @@ int sfs_memory_apply(struct sfs_storage *store, struct sfs_batch *batch,
     run.base = sfs_memory_engine_state(engine);
     run.next = sfs_memory_state_new(run.base);
     run.run.indexes = run.next ? run.next->set : NULL;
-    int result = run.next ? run_batch(&run, batch, options, error)
+    int result = run.next ? sfs_memory_engine_counters_check(engine, error)
                           : sfs_fail_memory(error, SFS_MEMORY_ORIGIN);
+    if (!result)
+        result = run_batch(&run, batch, options, error);
     pthread_mutex_unlock(&engine->writer);
     if (!result && ret_sequence)
         *ret_sequence = run.run.sequence;

@@ -181,6 +181,15 @@ void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64_t seque
     engine->log.floor = sequence;
 }
 
+int sfs_memory_engine_counters_check(struct sfs_memory_engine *engine, struct sfs_error *error)
+{
+    if (atomic_load(&engine->last_id) <= SFS_COUNTER_MAX &&
+        atomic_load(&engine->sequence) <= SFS_COUNTER_MAX)
+        return 0;
+    return sfs_fail(error, SFS_E_CORRUPT, SFS_MEMORY_ORIGIN,
+                    "the store is damaged: one of its counters is out of range");
+}
+
 uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine)
 {
     return atomic_load(&engine->last_id);
@@ -268,8 +277,11 @@ int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
 int sfs_memory_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
                            struct sfs_error *error)
 {
-    (void)error;
-    *ret_first = atomic_fetch_add(&sfs_memory_engine_of(store)->last_id, count) + 1;
+    struct sfs_memory_engine *engine = sfs_memory_engine_of(store);
+    int result = sfs_memory_engine_counters_check(engine, error);
+    if (result)
+        return result;
+    *ret_first = atomic_fetch_add(&engine->last_id, count) + 1;
     return 0;
 }
 

@@ -96,11 +96,12 @@ static void fill(struct counted_record *made, struct sfs_bytes name, uint64_t re
     atomic_init(&made->references, 1);
 }
 
-bool sfs_record_is_sound(struct sfs_bytes name, uint64_t size,
+bool sfs_record_is_sound(struct sfs_bytes name, uint64_t revision, uint64_t size,
                          const struct sfs_attributes *attributes, struct sfs_bytes xattrs)
 {
     return (unsigned)attributes->kind <= SFS_KIND_BLOCK &&
            (unsigned)attributes->type <= SFS_TYPE_JSON && size <= INT64_MAX &&
+           revision <= INT64_MAX && attributes->id <= INT64_MAX &&
            sfs_name_check(name, NULL) == 0 && (!xattrs.size || sfs_xattr_check(xattrs, NULL) == 0);
 }
 

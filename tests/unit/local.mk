@@ -205,3 +205,6 @@ tests_unit_test_clock_LDFLAGS = $(AM_LDFLAGS) $(clock_wrapped)
 tests_unit_test_sqlite_boots_SOURCES = tests/unit/test_sqlite_boots.c $(clock_machine)
 tests_unit_test_sqlite_boots_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_boots_LDFLAGS = $(AM_LDFLAGS) $(clock_wrapped)
+unit_tests += tests/unit/test_counters
+tests_unit_test_counters_SOURCES = tests/unit/test_counters.c
+tests_unit_test_counters_LDADD = libstorefs.la $(CMOCKA_LIBS) $(XXHASH_LIBS)

@@ -442,6 +442,28 @@ static void torn_end_is_no_commit(void **state)
     f->base = f->store = fixture_open(f, 0);
 }
 
+/* The begin of a large entry, which reaches behind the small one that comes in its place. */
+static void torn_end_goes(void **state)
+{
+    struct fixture *f = *state;
+    char torn[4000] = {0};
+    put(f, L("a"), L("1"));
+    close_store(f);
+    memset(torn, 0x7e, 8); /* its length, which is more than the file has */
+    FILE *log = fopen(path_of(f, "%value/log"), "ae");
+    assert_non_null(log);
+    assert_int_equal(fwrite(torn, 1, sizeof(torn), log), sizeof(torn));
+    assert_int_equal(fclose(log), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        f->base = f->store = fixture_open(f, 0);
+        expect_bytes(f->store, L("a"), L("1"));
+        put(f, L("a"), L("1"));
+        close_store(f);
+    }
+    f->base = f->store = fixture_open(f, 0);
+    expect_bytes(f->store, L("a"), L("1"));
+}
+
 static void log_stays_small(void **state)
 {
     struct fixture *f = *state;
@@ -558,8 +580,8 @@ int main(void)
         TEST(others_stand_in_the_way), TEST(others_make_links_and_pipes),
         TEST(others_set_attributes),   TEST(strange_names_stay),
         TEST(opens_any_directory),     TEST(damage_is_told),
-        TEST(torn_end_is_no_commit),   TEST(log_stays_small),
-        TEST(killed_at_any_time),
+        TEST(torn_end_is_no_commit),   TEST(torn_end_goes),
+        TEST(log_stays_small),         TEST(killed_at_any_time),
     };
     return cmocka_run_group_tests_name("dir", tests, NULL, NULL);
 }

@@ -533,6 +533,8 @@ SFS_API int sfs_memory_engine_load(struct sfs_memory_engine *engine, const struc
 /* Raises the counters to at least these after loading. */
 SFS_API void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64_t sequence,
                                         uint64_t last_id);
+/* CORRUPT where a counter is above SFS_COUNTER_MAX: then nothing may be changed, nor saved with new numbers. */
+SFS_API int sfs_memory_engine_counters_check(struct sfs_memory_engine *engine, struct sfs_error *error);
 /* The highest record id that was allotted. */
 SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
 /* A cursor with values over all of the present state, for saves and backups. `progress` (may be NULL) is told

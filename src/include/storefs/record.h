@@ -126,9 +126,11 @@ static inline bool sfs_record_is_key(const struct sfs_record *record)
     return record->attributes.kind == SFS_KIND_VALUE;
 }
 
-/* Whether a record that was read from a file is one that a store can hold: its name, kind, type,
- * size and extended attributes. Each backend asks this of what it reads. Pure, thread-safe. */
-SFS_API bool sfs_record_is_sound(struct sfs_bytes name, uint64_t size,
+/* A store whose last sequence number or record id is larger is damaged, and is not changed any more. */
+#define SFS_COUNTER_MAX ((uint64_t)INT64_MAX / 2)
+/* Whether a record that was read from a file is one that a store can hold: its name, revision, size, id,
+ * kind, type and extended attributes. Each backend asks this of what it reads. Pure, thread-safe. */
+SFS_API bool sfs_record_is_sound(struct sfs_bytes name, uint64_t revision, uint64_t size,
                                  const struct sfs_attributes *attributes, struct sfs_bytes xattrs);
 
 /* Makes a record, whose one reference is the caller's: copies name, attributes and xattrs, takes a
