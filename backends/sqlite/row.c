@@ -135,7 +135,8 @@ int sfs_sqlite_row_of(struct sfs_sqlite_connection *connection, struct sfs_sqlit
 {
     struct sfs_sqlite_row row = {.content = integer(fields, CONTENT),
                                  .chunked = integer(fields, CHUNKED) != 0};
-    if (!is_sound(connection, fields))
+    bool placed = row.chunked ? row.content > 0 : row.content >= 0;
+    if (!placed || !is_sound(connection, fields))
         return damaged(connection, sfs_sqlite_field(fields, NAME),
                        "the record has a part that storefs never writes", error);
     int code = make_record(connection, fields, want, version, &row, error);

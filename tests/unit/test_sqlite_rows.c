@@ -123,6 +123,23 @@ static int check(struct sfs_storage *store, bool repair, struct sfs_error *error
     return sfs_check(store, repair, NULL, NULL, &found, &repaired, error);
 }
 
+/* In the middle, and so only these parts of the values. */
+static int change_parts(struct sfs_storage *store, struct sfs_error *error)
+{
+    static const char *const keys[] = {"large", "middle"};
+    struct sfs_batch *batch = new_batch();
+    int code = 0;
+    for (size_t i = 0; i < 2 && code == 0; i++) {
+        code = sfs_batch_write(batch, sfs_string(keys[i]), 1000, SFS_LITERAL("part"), error);
+        if (code == 0)
+            code = sfs_batch_append(batch, sfs_string(keys[i]), SFS_LITERAL("end"), error);
+    }
+    if (code == 0)
+        code = sfs_apply(store, batch, NULL, NULL, error);
+    sfs_batch_free(batch);
+    return code;
+}
+
 #define TRY(call)                                                                                  \
     do {                                                                                           \
         struct sfs_error error = {0};                                                              \
@@ -143,6 +160,7 @@ static void use(struct sfs_storage *store)
     TRY(run_query(store, false, &error));
     TRY(run_query(store, true, &error));
     TRY(check(store, false, &error));
+    TRY(change_parts(store, &error));
     TRY(use_snapshot(store, &error));
     TRY(sfs_set(store, SFS_LITERAL("d/1"), SFS_LITERAL("{\"n\":9}"), &error));
     TRY(sfs_set(store, SFS_LITERAL("large"), SFS_LITERAL("1"), &error));
@@ -247,6 +265,8 @@ static void test_contradictions(void **state)
         "UPDATE record SET content = id, chunked = 1",
         "UPDATE record SET size = 1099511627776 WHERE chunked",
         "UPDATE record SET content = NULL",
+        "UPDATE record SET content = NULL, data = NULL, chunked = 1",
+        "UPDATE record SET content = -content WHERE chunked",
         "UPDATE record SET name = name || x'00'",
         "UPDATE record SET name = x'2f2f' || name",
         "UPDATE entry SET record_id = -record_id",
