@@ -17,9 +17,12 @@ AM_TESTS_ENVIRONMENT = \
 	STOREFS='$(abs_builddir)/storefs'; \
 	export srcdir builddir CC STOREFS STOREFS_VERSION LIBRARY_CFLAGS FUSE_CFLAGS;
 
-# The same tests with the long counts.
+# The same tests with the long counts, and the fuzzers where they are built.
 check-long:
 	STOREFS_TEST_SCALE=full STOREFS_TEST_LIMIT=$${STOREFS_TEST_LIMIT:-9000} $(MAKE) check
+if FUZZ
+	$(srcdir)/tests/fuzz/run $${FUZZ_SECONDS:-120}
+endif
 
 # For tools/check, which picks tests for each of its builds.
 list-tests:

@@ -531,8 +531,7 @@ SFS_API void sfs_memory_engine_free(struct sfs_memory_engine *engine);
 SFS_API int sfs_memory_engine_load(struct sfs_memory_engine *engine, const struct sfs_record *record,
                                    struct sfs_error *error);
 /* Raises the counters to at least these after loading. */
-SFS_API void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64_t sequence,
-                                        uint64_t last_id);
+SFS_API void sfs_memory_engine_counters(struct sfs_memory_engine *engine, uint64_t sequence, uint64_t last_id);
 /* CORRUPT where a counter is above SFS_COUNTER_MAX: then nothing may be changed, nor saved with new numbers. */
 SFS_API int sfs_memory_engine_counters_check(struct sfs_memory_engine *engine, struct sfs_error *error);
 /* The highest record id that was allotted. */
@@ -559,8 +558,7 @@ SFS_API const struct sfs_write_operations *sfs_memory_write_operations(void);
 SFS_API const struct sfs_time_operations *sfs_memory_time_operations(void);
 SFS_API int sfs_memory_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
                               struct sfs_error *error);
-SFS_API int sfs_memory_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
-                                   struct sfs_error *error);
+SFS_API int sfs_memory_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first, struct sfs_error *error);
 extern SFS_API const struct sfs_index_operations sfs_memory_index_operations;
 
 /* --- opening by URI --- */
