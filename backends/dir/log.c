@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "form.h"
+#include "util/binary.h"
 #include "util/file.h"
 
 #define LOG_NAME "log"
 #define LOG_NEXT "log.next"
 #define COMPACT_MIN (UINT64_C(1) << 18) /* smaller logs are left as they are, bytes */
 #define COMPACT_RATIO 4
+#define SEARCH_RATIO 64 /* how often a damaged log is read for its next entry, at most */
 #define LIVE_ITEM 200 /* a guess, bytes */
 
 static int fail_log(const struct sfs_dir_store *store, const char *what, struct sfs_error *error)
@@ -52,15 +54,30 @@ static void raise_counters(struct sfs_dir_store *store, const struct sfs_dir_ent
         atomic_store(&store->temporary, entry->last_temporary);
 }
 
+/* Whether the entry that may begin here is worth its checksum: it is not longer than the rest, and
+ * all that were tried together not than *budget. A stranger's log could else cost its size squared.
+ */
+static bool try_entry(struct sfs_bytes rest, uint64_t *budget)
+{
+    struct sfs_binary_reader reader = sfs_binary_reader(rest);
+    uint64_t size = sfs_binary_number(&reader, 8);
+    if (reader.failed || size > rest.size || size > *budget)
+        return false;
+    *budget -= size;
+    return true;
+}
+
 /* The next entry from *at on that is whole; false: there is none. */
-static bool find_entry(struct sfs_bytes file, size_t *at)
+static bool find_entry(struct sfs_bytes file, size_t *at, uint64_t *budget)
 {
     for (; *at + SFS_DIR_ENTRY_HEAD < file.size; ++*at) {
+        struct sfs_bytes rest = sfs_bytes((const char *)file.data + *at, file.size - *at);
+        if (!try_entry(rest, budget))
+            continue;
         struct sfs_dir_steps steps = {0};
         struct sfs_dir_entry entry = {0};
         size_t size = 0;
-        int code = sfs_dir_form_read(sfs_bytes((const char *)file.data + *at, file.size - *at),
-                                     &entry, &steps, &size, NULL);
+        int code = sfs_dir_form_read(rest, &entry, &steps, &size, NULL);
         sfs_dir_steps_free(&steps);
         if (code == 1)
             return true;
@@ -70,11 +87,11 @@ static bool find_entry(struct sfs_bytes file, size_t *at)
 
 /* In a damaged log: on to the next entry that is whole. An end that was torn off is none. */
 static int pass_damage(struct sfs_dir_store *store, struct sfs_bytes file, size_t *at, int code,
-                       struct sfs_error *error)
+                       uint64_t *budget, struct sfs_error *error)
 {
     size_t begin = *at;
     *at += *at < file.size;
-    bool more = find_entry(file, at);
+    bool more = find_entry(file, at, budget);
     if (!more)
         *at = begin;
     if (!more && code == 0)
@@ -90,6 +107,7 @@ static int pass_damage(struct sfs_dir_store *store, struct sfs_bytes file, size_
 
 static int read_entries(struct sfs_dir_store *store, struct sfs_bytes file, struct sfs_error *error)
 {
+    uint64_t budget = (uint64_t)file.size * SEARCH_RATIO;
     size_t at = SFS_DIR_HEAD_SIZE;
     int code;
     if (file.size < at)
@@ -110,7 +128,7 @@ static int read_entries(struct sfs_dir_store *store, struct sfs_bytes file, stru
         } else {
             sfs_dir_steps_free(&steps);
             if (store->salvage && (code == 0 || code == SFS_E_CORRUPT))
-                code = pass_damage(store, file, &at, code, error);
+                code = pass_damage(store, file, &at, code, &budget, error);
         }
     } while (code == 1);
     store->log_size = at;

@@ -91,6 +91,13 @@ static int require_empty(struct sfs_apply_run *run, const struct sfs_preconditio
     return rc;
 }
 
+/* Whether the range is one name, which the caller has named. */
+static bool is_single(struct sfs_range range)
+{
+    return range.to.size == range.from.size + 1 && sfs_bytes_starts(range.to, range.from) &&
+           ((const char *)range.to.data)[range.from.size] == '\0';
+}
+
 static int visit_unchanged(void *context, struct sfs_bytes name, const struct sfs_record *before,
                            const struct sfs_record *after, uint64_t revision,
                            struct sfs_error *error)
@@ -101,14 +108,18 @@ static int visit_unchanged(void *context, struct sfs_bytes name, const struct sf
         return 0;
     sfs_name_show(name, shown, sizeof(shown));
     if (!after && before)
-        snprintf(others, sizeof(others), ": '%s' is gone, of revision %" PRIu64, shown,
+        snprintf(others, sizeof(others), ": key '%s' is gone, of revision %" PRIu64, shown,
                  before->revision);
     else
-        snprintf(others, sizeof(others), ": '%s', revision %" PRIu64, shown,
+        snprintf(others, sizeof(others), ": key '%s', revision %" PRIu64, shown,
                  after ? after->revision : revision);
-    return sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
-                           "a key was changed by another, expected none after %" PRIu64,
-                           condition->number);
+    int rc =
+        sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
+                        "what was read was changed by another, expected no change after %" PRIu64,
+                        condition->number);
+    if (error && is_single(condition->range))
+        error->public_size = 0;
+    return rc;
 }
 
 static int visit_no_match(void *context, struct sfs_bytes name, const struct sfs_record *before,
@@ -123,12 +134,12 @@ static int visit_no_match(void *context, struct sfs_bytes name, const struct sfs
     if (rc == 0)
         return 0;
     sfs_name_show(name, shown, sizeof(shown));
-    snprintf(others, sizeof(others), ": '%s', revision %" PRIu64, shown,
+    snprintf(others, sizeof(others), ": key '%s', revision %" PRIu64, shown,
              after ? after->revision : revision);
     return rc < 0 ? sfs_fail_others(error, rc, "apply", others,
                                     "the filter could not be evaluated on a key")
                   : sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
-                                    "a key that a query read was changed by another, expected none "
+                                    "what a query read was changed by another, expected no change "
                                     "after %" PRIu64,
                                     condition->number);
 }
