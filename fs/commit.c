@@ -4,9 +4,11 @@
  */
 #include <stdlib.h>
 
+#include "fs/budget.h"
 #include "fs/fields.h"
 #include "fs/file.h"
 #include "fs/keys.h"
+#include "fs/tx.h"
 
 /* What goes with the content: the times are those that stat has shown since the write. */
 static unsigned times_of(const struct fs_file *file, struct sfs_attributes *attributes)
@@ -154,7 +156,7 @@ static enum way choose_way(struct fs_file *file, enum fs_onto onto)
     bool first = fs_file_was_empty(file) && onto == FS_ONTO_KNOWN;
     if (!file->dirty.whole && !first && !(file->created && onto != FS_ONTO_LATEST))
         return WAY_PARTS;
-    if (file->stage == NULL && file->content.size < FS_LARGE)
+    if (file->stage == NULL && file->content.size < (file->space->tx != NULL ? FS_TX_LARGE : FS_LARGE))
         return WAY_BYTES;
     file->spilling = true;
     return WAY_STAGE;
@@ -166,6 +168,8 @@ int fs_file_batch(struct fs_call *call, struct fs_file *file, struct sfs_bytes k
     pthread_mutex_lock(&file->lock);
     enum way way = choose_way(file, onto);
     int code = way != WAY_NONE ? require(file, key, onto, batch, &call->error) : 0;
+    if (code == 0 && (way == WAY_BYTES || way == WAY_PARTS))
+        code = fs_tx_charge(call, file->space, file->content.memory);
     if (code == 0 && way == WAY_STAGE) {
         pthread_mutex_unlock(&file->lock);
         code = batch_stage(call, file, key, batch);
@@ -326,15 +330,29 @@ bool fs_file_is_due(const struct fs_file *file, enum fs_dirt level, const struct
            (open == NULL || file->handles == 0 || fs_authors_have(&file->authors, open));
 }
 
+/* What finding its type takes: only text that may be JSON is read whole for it. Zero where nothing is due. */
+static uint64_t type_needs(struct fs_file *file, enum fs_dirt level, const struct fs_open *open)
+{
+    pthread_mutex_lock(&file->lock);
+    uint64_t size = file->content.size;
+    bool due = fs_file_is_due(file, level, open) && size >= FS_LARGE && size <= SFS_DOCUMENT_MAX &&
+               strchr(" \t\r\n{[\"-0123456789tfn", file->first) != NULL; /* NUL too: unknown */
+    pthread_mutex_unlock(&file->lock);
+    return due ? size : 0;
+}
+
 int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt level,
                     const struct fs_open *open)
 {
     enum sfs_type type;
+    int code = fs_budget_take(call, type_needs(file, level, open), 0, false);
+    if (code < 0)
+        return code;
     fs_file_hold(file);
     pthread_mutex_lock(&file->lock);
     bool whole = fs_file_is_due(file, level, open) && choose_way(file, FS_ONTO_KNOWN) == WAY_STAGE;
     pthread_mutex_unlock(&file->lock);
-    int code = whole ? fs_file_stage_whole(call, file) : 0;
+    code = whole ? fs_file_stage_whole(call, file) : 0;
     if (whole && code == 0)
         code = sfs_stage_type(file->stage, &type, &call->error); /* the stage remembers it */
     file->refused = file->refused || code < 0;
@@ -343,6 +361,7 @@ int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt lev
     pthread_cond_broadcast(&file->settled);
     pthread_mutex_unlock(&file->lock);
     fs_file_let_go(file);
+    fs_budget_give(call->fs);
     return code;
 }
 
@@ -525,7 +544,7 @@ void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since
     fs_nodes_visit(space->fs, distrust, &renewal);
     for (size_t i = 0; i < count; i++)
         renew(call, files[i], since);
-    fs_document_cache_clear(space->documents);
+    fs_document_cache_clear(space->fs->documents, space);
 }
 
 int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
@@ -537,7 +556,9 @@ int fs_file_commit_all(struct fs_call *call, struct fs_space *space)
     int first = 0;
     struct sfs_error first_error = {0};
     for (size_t i = 0; i < count; i++) {
-        int code = fs_file_commit(call, files[i], FS_OPENED, NULL, NULL);
+        int code = fs_file_prepare(call, files[i], FS_OPENED, NULL);
+        if (code == 0)
+            code = fs_file_commit(call, files[i], FS_OPENED, NULL, NULL);
         if (code < 0 && first == 0) {
             first = code;
             first_error = call->error;

@@ -11,6 +11,7 @@
  * documents.
  */
 #include "fs/authors.h"
+#include "fs/budget.h"
 #include "fs/keys.h"
 #include "fs/names.h"
 
@@ -26,11 +27,18 @@ struct fs_document {
 int fs_document_open(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
                      struct fs_document *ret_document);
 void fs_document_close(struct fs_document *document);
-/* Of each space: the documents used last, of bounded size. NULL: no memory. */
+/* Of the mount: the documents used last, of bounded size. NULL: no memory. */
 struct fs_document_cache *fs_document_cache_new(void);
 void fs_document_cache_free(struct fs_document_cache *cache);
-/* Revisions may be given out a second time: nothing that was kept with one is believed. */
-void fs_document_cache_clear(struct fs_document_cache *cache);
+/* Those of a space (NULL: all) go: it ends, or revisions may be given out in it a second time. */
+void fs_document_cache_clear(struct fs_document_cache *cache, const struct fs_space *space);
+/* sfs_document_edit, with a share of memory, which is given back afterwards. The caller holds no document. `gives_up`:
+ * CANCELLED where the request is interrupted before its turn. */
+int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up,
+                     sfs_document_edit_function *function, void *context,
+                     const struct sfs_document_options *options);
+/* The share alone, before a change of the key's document. */
+int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up);
 
 /* --- where a node stands: fields_path.c --- */
 
@@ -218,6 +226,8 @@ struct fs_leaf {
     bool scratch; /* it is beside the members: nothing is committed, and it stays when it is closed
                    */
     size_t counted;           /* bytes of it in space->scratch_bytes */
+    uid_t uid;                /* who has opened it first, and keeps … */
+    uint64_t held;            /* … so many bytes: FS_HELD_BYTES */
     bool placed;              /* created: it goes before … */
     struct sfs_buffer before; /* … this member or index, where that is there */
     bool timed;               /* `written` was set by a program */

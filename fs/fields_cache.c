@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Documents opened for reading, the last few of a space: whoever walks through a large one does not parse
+ * Documents opened for reading, the last few of the mount: whoever walks through a large one does not parse
  * it for each name. A document is of one revision, so that nothing kept can be out of date.
  */
 #include <stdlib.h>
 
 #include "fs/fields.h"
+#include "fs/file.h"
+#include "fs/tx.h"
 
-#define KEPT 16
+#define KEPT 32
 #define COST_MAX ((size_t)64 << 20) /* bytes; the one used last may have more */
 
 struct kept {
+    const struct fs_space *space;
     uint64_t id;
     uint64_t revision;
     uint64_t serial;
@@ -33,12 +36,17 @@ struct fs_document_cache *fs_document_cache_new(void)
     return cache;
 }
 
-void fs_document_cache_clear(struct fs_document_cache *cache)
+void fs_document_cache_clear(struct fs_document_cache *cache, const struct fs_space *space)
 {
+    if (cache == NULL)
+        return;
     pthread_mutex_lock(&cache->lock);
     for (size_t i = 0; i < KEPT; i++) {
-        sfs_document_unref(cache->kept[i].document);
-        cache->kept[i].document = NULL;
+        struct kept *kept = &cache->kept[i];
+        if (space != NULL && kept->space != space)
+            continue;
+        sfs_document_unref(kept->document);
+        kept->document = NULL;
     }
     pthread_mutex_unlock(&cache->lock);
 }
@@ -47,19 +55,25 @@ void fs_document_cache_free(struct fs_document_cache *cache)
 {
     if (cache == NULL)
         return;
-    fs_document_cache_clear(cache);
+    fs_document_cache_clear(cache, NULL);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
 }
 
-/* The document of its record's revision, if that is kept. */
-static bool find(struct fs_document_cache *cache, struct fs_document *document)
+static bool is_of(const struct kept *kept, const struct fs_space *space, const struct sfs_record *record)
 {
+    return kept->document != NULL && kept->space == space && kept->id == record->attributes.id;
+}
+
+/* The document of its record's revision, if that is kept. */
+static bool find(const struct fs_space *space, struct fs_document *document)
+{
+    struct fs_document_cache *cache = space->fs->documents;
     const struct sfs_record *record = document->record;
     pthread_mutex_lock(&cache->lock);
     for (size_t i = 0; i < KEPT && document->document == NULL; i++) {
         struct kept *kept = &cache->kept[i];
-        if (kept->document != NULL && kept->id == record->attributes.id && kept->revision == record->revision) {
+        if (is_of(kept, space, record) && kept->revision == record->revision) {
             kept->used = ++cache->clock;
             document->document = sfs_document_ref(kept->document);
             document->serial = kept->serial;
@@ -70,12 +84,13 @@ static bool find(struct fs_document_cache *cache, struct fs_document *document)
 }
 
 /* The place for another: a free one, or one with an older revision, or the one not used for longest. */
-static struct kept *place_for(struct fs_document_cache *cache, const struct sfs_record *record)
+static struct kept *place_for(struct fs_document_cache *cache, const struct fs_space *space,
+                              const struct sfs_record *record)
 {
     struct kept *best = &cache->kept[0];
     for (size_t i = 0; i < KEPT; i++) {
         struct kept *kept = &cache->kept[i];
-        if (kept->document != NULL && kept->id == record->attributes.id)
+        if (is_of(kept, space, record))
             return kept;
         if (best->document != NULL && (kept->document == NULL || kept->used < best->used))
             best = kept;
@@ -104,14 +119,15 @@ static void shrink(struct fs_document_cache *cache, const struct kept *newest)
     }
 }
 
-static void keep(struct fs_document_cache *cache, struct fs_document *document)
+static void keep(const struct fs_space *space, struct fs_document *document)
 {
+    struct fs_document_cache *cache = space->fs->documents;
     const struct sfs_record *record = document->record;
     pthread_mutex_lock(&cache->lock);
-    struct kept *kept = place_for(cache, record);
+    struct kept *kept = place_for(cache, space, record);
     document->serial = ++cache->serials;
     sfs_document_unref(kept->document);
-    *kept = (struct kept){record->attributes.id, record->revision, document->serial,
+    *kept = (struct kept){space, record->attributes.id, record->revision, document->serial,
                           sfs_document_ref(document->document), ++cache->clock};
     shrink(cache, kept);
     pthread_mutex_unlock(&cache->lock);
@@ -123,22 +139,31 @@ static bool may_be_document(const struct sfs_record *record)
            record->size <= SFS_DOCUMENT_MAX;
 }
 
-/* With the value. What was said to be JSON and is not is shown like other text. */
-static int read_document(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
-                         struct fs_document *document)
+static int renew(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, unsigned want,
+                 struct fs_document *document)
 {
     const struct sfs_record *record;
-    int code = sfs_get(space->store, key, SFS_WANT_VALUE, &record, &call->error);
+    int code = sfs_get(space->store, key, want, &record, &call->error);
     if (code < 0)
         return code;
     sfs_record_unref(document->record);
     document->record = record;
-    if (!may_be_document(record))
-        return 0;
+    return 0;
+}
+
+/* With the value. What was said to be JSON and is not is shown like other text. */
+static int read_document(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                         struct fs_document *document)
+{
+    const struct sfs_record *record = NULL;
+    int code = renew(call, space, key, SFS_WANT_VALUE, document);
+    if (code < 0 || !may_be_document(document->record))
+        return code;
+    record = document->record;
     struct sfs_error none;
     code = sfs_document_open(record->blob, &document->document, &none);
     if (code == 0)
-        keep(space->documents, document);
+        keep(space, document);
     else if (code == SFS_E_UNSUPPORTED)
         code = 0;
     else
@@ -149,10 +174,16 @@ static int read_document(struct fs_call *call, struct fs_space *space, struct sf
 int fs_document_open(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
                      struct fs_document *ret_document)
 {
-    int code = sfs_get(space->store, key, SFS_WANT_RECORD, &ret_document->record, &call->error);
-    if (code < 0 || !may_be_document(ret_document->record))
+    int code = renew(call, space, key, SFS_WANT_RECORD, ret_document);
+    if (code < 0 || !may_be_document(ret_document->record) || find(space, ret_document))
         return code;
-    return find(space->documents, ret_document) ? 0 : read_document(call, space, key, ret_document);
+    code = fs_budget_take(call, FS_DOCUMENT_TIMES * ret_document->record->size, 0, true);
+    /* Others may have changed or read it meanwhile. */
+    if (code == 0)
+        code = renew(call, space, key, SFS_WANT_RECORD, ret_document);
+    if (code < 0 || !may_be_document(ret_document->record) || find(space, ret_document))
+        return code;
+    return read_document(call, space, key, ret_document);
 }
 
 void fs_document_close(struct fs_document *document)
@@ -160,4 +191,39 @@ void fs_document_close(struct fs_document *document)
     sfs_record_unref(document->record);
     sfs_document_unref(document->document);
     *document = (struct fs_document){0};
+}
+
+int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up)
+{
+    const struct sfs_record *record;
+    if (sfs_get(space->store, key, SFS_WANT_RECORD, &record, NULL) != 0)
+        return 0; /* a new key; or the change itself fails, and says why */
+    uint64_t size = record->size, subject = record->attributes.id ^ space->salt;
+    sfs_record_unref(record);
+    return fs_budget_take(call, FS_DOCUMENT_TIMES * size, subject, gives_up);
+}
+
+/* The new text is about as long as the old one; a large one is staged. */
+static int charge(struct fs_call *call, struct fs_space *space, struct sfs_bytes key)
+{
+    const struct sfs_record *record;
+    uint64_t size = 0;
+    if (sfs_get(space->store, key, SFS_WANT_RECORD, &record, NULL) == 0) {
+        size = record->size < FS_LARGE ? record->size : 0;
+        sfs_record_unref(record);
+    }
+    return fs_tx_charge(call, space, FS_TX_CHANGE + size);
+}
+
+int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up,
+                     sfs_document_edit_function *function, void *context,
+                     const struct sfs_document_options *options)
+{
+    int code = fs_document_reserve(call, space, key, gives_up);
+    if (code == 0 && space->tx != NULL)
+        code = charge(call, space, key);
+    if (code == 0)
+        code = sfs_document_edit(space->store, key, function, context, options, &call->error);
+    fs_budget_give(call->fs);
+    return code;
 }

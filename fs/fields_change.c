@@ -56,8 +56,8 @@ int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs
     if (put.path.count == 0)
         fs_keys_new_attributes(call, dir, mode, &attributes);
     attributes.mode &= 0666;
-    int code = sfs_document_edit(dir->space->store, sfs_buffer_bytes(&field->key), put_new, &put, &options,
-                                 &call->error);
+    int code = fs_document_edit(call, dir->space, sfs_buffer_bytes(&field->key), true, put_new, &put,
+                                &options);
     if (code == 0)
         fs_fields_tell(call, dir->space, sfs_buffer_bytes(&field->key), put.path.count == 0);
     return code;
@@ -97,6 +97,7 @@ static int make_member(struct fs_call *call, struct fs_node *dir, const char *na
     if (code == 0 && member.array && fs_place_hides(call, dir, name))
         code = SFS_E_NOT_FOUND;
     struct fs_node *pending = fs_leaf_pending(call, dir, name);
+    fs_document_close(&member.document);
     if (code == 0 || (code == SFS_E_NOT_FOUND && pending != NULL))
         code = sfs_fail(&call->error, SFS_E_EXISTS, "fields", "'%s' exists", name);
     else if (code == SFS_E_NOT_FOUND)
@@ -204,16 +205,17 @@ static void let_go(struct fs_call *call, struct fs_space *space, struct fs_node 
 }
 
 static int remove_found(struct fs_call *call, struct fs_node *dir, const char *name,
-                        const struct fs_member *member, bool directory)
+                        struct fs_member *member, bool directory)
 {
     struct sfs_bytes key = sfs_buffer_bytes(&member->field.key);
     struct sfs_bytes last = fs_field_last(&member->field);
     struct removal removal = {
         .path = fs_field_path(&member->field), .directory = directory, .find = !member->array};
     struct sfs_document_options options = {.durable = call->fs->sync};
+    fs_document_close(&member->document);
     int code = member->array ? fs_place_check(call, dir, name) : 0;
     if (code == 0)
-        code = sfs_document_edit(dir->space->store, key, remove_edit, &removal, &options, &call->error);
+        code = fs_document_edit(call, dir->space, key, true, remove_edit, &removal, &options);
     if (code == 0) {
         let_go(call, dir->space, hold(call, dir, name), true);
         fs_leaf_unlink(call, dir, name);
@@ -253,7 +255,7 @@ void fs_fields_withdraw(struct fs_call *call, struct fs_node *node, uint64_t rev
     struct removal removal = {.path = fs_field_path(&field)};
     struct sfs_document_options options = {.revision = revision};
     if (code == 0 && removal.path.count > 0)
-        code = sfs_document_edit(node->space->store, key, remove_edit, &removal, &options, NULL);
+        code = fs_document_edit(&quiet, node->space, key, false, remove_edit, &removal, &options);
     else if (code == 0)
         code = fs_keys_delete_revision(&quiet, node->space, key, node->kind, revision);
     if (code == 0)
@@ -305,6 +307,7 @@ int fs_fields_remove_key(struct fs_call *call, struct fs_node *dir, const char *
         return code;
     struct fs_node *node = hold(call, dir, name);
     code = fs_keys_find(call, dir, name, &target);
+    fs_budget_give(call->fs); /* who waits for the tree may not keep others waiting */
     if (code == 0 && target.directory) {
         fs_space_change(dir->space);
         code = fs_keys_remove(call, dir, name, directory);

@@ -290,8 +290,7 @@ static int put_taken(struct fs_call *call, struct fs_node *node, const struct fs
     attributes.gid = leaf->last.st_gid;
     pthread_mutex_unlock(&leaf->lock);
     taken->path = fs_field_path(field);
-    int code = sfs_document_edit(node->space->store, sfs_buffer_bytes(&field->key), edit, taken,
-                                 &options, &call->error);
+    int code = fs_document_edit(call, node->space, sfs_buffer_bytes(&field->key), false, edit, taken, &options);
     if (code == 0)
         fs_fields_tell(call, node->space, sfs_buffer_bytes(&field->key),
                        taken->created && taken->path.count == 0);
@@ -314,6 +313,22 @@ static int commit(struct fs_call *call, struct fs_node *node, struct taken *take
     return code;
 }
 
+/* Before the leaf is busy: who waits for its commit does not see that this waits for memory. */
+static int reserve(struct fs_call *call, struct fs_node *node, struct fs_leaf *leaf, enum fs_dirt level,
+                   const struct fs_open *open)
+{
+    struct fs_call quiet = *call; /* a member that is gone fails when it is committed */
+    struct fs_field field = {0};
+    pthread_mutex_lock(&leaf->lock);
+    bool due = fs_leaf_is_due(leaf, level, open);
+    pthread_mutex_unlock(&leaf->lock);
+    int code = 0;
+    if (due && fs_field_key(&quiet, node, &field) == 0)
+        code = fs_document_reserve(call, node->space, sfs_buffer_bytes(&field.key), false);
+    fs_field_free(&field);
+    return code;
+}
+
 int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt level, const struct fs_open *open,
                    uint64_t *ret_sequence)
 {
@@ -321,12 +336,15 @@ int fs_leaf_commit(struct fs_call *call, struct fs_node *node, enum fs_dirt leve
     struct fs_leaf *leaf = fs_leaf_of(call->fs, node);
     if (leaf == NULL)
         return sfs_fail_memory(&call->error, "fields");
-    int code = take(call, leaf, level, open, &taken);
+    int code = reserve(call, node, leaf, level, open);
+    if (code == 0)
+        code = take(call, leaf, level, open, &taken);
     if (code == 1) {
         code = commit(call, node, &taken, ret_sequence);
         give_back(call, node, &taken, code == 0);
     }
     taken_free(&taken);
+    fs_budget_give(call->fs);
     return code;
 }
 

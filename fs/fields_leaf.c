@@ -47,7 +47,24 @@ void fs_leaf_forget(struct fs_node *node)
     sfs_buffer_free(&leaf->before);
     leaf->scratch = false;
     fs_scratch_count(node->space, leaf);
+    (void)fs_budget_hold(node->space->fs, leaf->uid, FS_HELD_BYTES, &leaf->held, 0, NULL);
     free(leaf);
+}
+
+/* Before the content or what it was grows to `size` bytes. With the lock held. */
+static int hold(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
+{
+    if (leaf->held == 0)
+        leaf->uid = call->uid;
+    if (size <= leaf->held)
+        return 0;
+    return fs_budget_hold(call->fs, leaf->uid, FS_HELD_BYTES, &leaf->held, size, &call->error);
+}
+
+/* What is there. With the lock held. */
+static void hold_no_more(struct fs *fs, struct fs_leaf *leaf)
+{
+    (void)fs_budget_hold(fs, leaf->uid, FS_HELD_BYTES, &leaf->held, leaf->content.size + leaf->base.size, NULL);
 }
 
 static struct fs_leaf *peek(struct fs *fs, struct fs_node *node)
@@ -176,6 +193,8 @@ static void drop_name(struct fs *fs, struct fs_node *node)
     leaf->scratch = false;
     if (scratch && leaf->opens == 0)
         sfs_buffer_free(&leaf->content);
+    if (leaf->opens == 0)
+        hold_no_more(fs, leaf);
     fs_scratch_count(node->space, leaf);
     pthread_mutex_unlock(&leaf->lock);
     if (scratch)
@@ -219,7 +238,10 @@ static int load(struct fs_call *call, struct fs_leaf *leaf, const struct fs_memb
     if (code == 0 && sfs_buffer_add(&base, sfs_buffer_bytes(&content)) != 0)
         code = sfs_fail_memory(&call->error, "fields");
     pthread_mutex_lock(&leaf->lock);
-    if (code == 0 && leaf->level == FS_CLEAN && !leaf->busy && !is_apart(leaf)) {
+    bool renews = leaf->level == FS_CLEAN && !leaf->busy && !is_apart(leaf);
+    if (code == 0 && renews)
+        code = hold(call, leaf, content.size + base.size);
+    if (code == 0 && renews) {
         struct sfs_buffer old_content = leaf->content, old_base = leaf->base;
         leaf->content = content;
         leaf->base = base;
@@ -227,6 +249,8 @@ static int load(struct fs_call *call, struct fs_leaf *leaf, const struct fs_memb
         base = old_base;
     }
     leaf->opens += code == 0;
+    if (code == 0 && renews)
+        hold_no_more(call->fs, leaf);
     pthread_mutex_unlock(&leaf->lock);
     sfs_buffer_free(&content);
     sfs_buffer_free(&base);
@@ -344,6 +368,9 @@ static int grow(struct fs_call *call, struct fs_space *space, struct fs_leaf *le
         return sfs_fail(&call->error, SFS_E_NO_SPACE, "fields",
                         "the temporary files in fields/ would have over %d MiB",
                         (int)(FS_SCRATCH_BYTES_MAX >> 20));
+    int code = hold(call, leaf, size + leaf->base.size);
+    if (code < 0)
+        return code;
     if (sfs_buffer_reserve(content, (size_t)size - content->size) != 0)
         return sfs_fail_memory(&call->error, "fields");
     memset(content->data + content->size, 0, (size_t)size - content->size);
@@ -389,7 +416,7 @@ static void settle(struct fs_leaf *leaf)
     (void)fs_authors_take(&leaf->authors);
 }
 
-static void let_go(struct fs_leaf *leaf, struct fs_open *open)
+static void let_go(struct fs *fs, struct fs_leaf *leaf, struct fs_open *open)
 {
     pthread_mutex_lock(&leaf->lock);
     if (open != NULL)
@@ -397,6 +424,8 @@ static void let_go(struct fs_leaf *leaf, struct fs_open *open)
     leaf->writers -= open != NULL && open->writes;
     if (--leaf->opens == 0)
         settle(leaf);
+    if (leaf->opens == 0)
+        hold_no_more(fs, leaf);
     pthread_mutex_unlock(&leaf->lock);
 }
 
@@ -460,7 +489,7 @@ int fs_leaf_truncate(struct fs_call *call, struct fs_node *node, uint64_t size)
         code = fs_leaf_commit(call, node, FS_WRITTEN, NULL, NULL);
     if (alone && fs_refused_for_good(code))
         refuse(call->fs, node, NULL, 0);
-    let_go(leaf, NULL);
+    let_go(call->fs, leaf, NULL);
     return code;
 }
 
@@ -531,7 +560,7 @@ static void leaf_release(struct fs_call *call, struct fs_open *open)
     if (open->writes)
         withdraw(call, open->node);
     if (open->record == NULL)
-        let_go(open->node->data, open);
+        let_go(call->fs, open->node->data, open);
     sfs_record_unref(open->record);
 }
 

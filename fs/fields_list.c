@@ -91,7 +91,15 @@ static int list_value(struct fs_call *call, const struct fs_member *member, stru
 int fs_fields_names(struct fs_call *call, struct fs_node *node, struct sfs_buffer *names)
 {
     struct fs_member member;
-    int code = fs_member_open(call, node, &member);
+    struct fs_field field = {0};
+    /* The names take memory as the document does, also where that is in the cache. */
+    int code = fs_field_key(call, node, &field);
+    if (code == 0)
+        code = fs_document_reserve(call, node->space, sfs_buffer_bytes(&field.key), true);
+    fs_field_free(&field);
+    if (code < 0)
+        return code;
+    code = fs_member_open(call, node, &member);
     /* It may be a scalar by now: then it has nothing in it. */
     if (code == 0 && member.value.data != NULL)
         code = list_value(call, &member, names);
@@ -113,9 +121,12 @@ int fs_fields_list(struct fs_call *call, struct fs_open *open, uint64_t offset, 
         if (code == 0)
             code = fs_scratch_names(call, open->node, &open->text);
         if (code == 0)
-            fs_place_forget(call, open->node);
-        if (code < 0)
+            code = fs_open_hold(call, open, FS_HELD_BYTES, open->text.capacity);
+        if (code < 0) {
+            sfs_buffer_free(&open->text);
             return code;
+        }
+        fs_place_forget(call, open->node);
     }
     return fs_names_list_by(call, open, offset, list, number_of);
 }

@@ -93,17 +93,19 @@ static int rename_member(struct fs_call *call, const struct fs_name *source,
         code = commit_pending(call, dir, name);
     if (code == 0)
         code = fs_member_locate(call, dir, name, &from);
+    fs_document_close(&from.document); /* nobody waits for memory with a document in hand */
     if (code == 0)
         code = from.array ? fs_place_check(call, dir, name) : 0;
     if (code == 0)
         code = fs_member_locate(call, to_dir, to_name, &to);
     if (code == 0 || (code == SFS_E_NOT_FOUND && to.document.record != NULL))
         code = check_move(call, &from, &to);
+    fs_document_close(&to.document);
     struct sfs_bytes key = sfs_buffer_bytes(&from.field.key);
     struct sfs_document_options options = {.durable = call->fs->sync};
     struct member_move move = {fs_field_path(&from.field), fs_field_path(&to.field), how};
     if (code == 0)
-        code = sfs_document_edit(dir->space->store, key, move_edit, &move, &options, &call->error);
+        code = fs_document_edit(call, dir->space, key, true, move_edit, &move, &options);
     if (code == 0)
         moved(call, source, target, &from, &to, flags == RENAME_EXCHANGE);
     fs_member_close(&from);
@@ -155,6 +157,7 @@ int fs_fields_rename_key(struct fs_call *call, const struct fs_name *from, const
         code = commit_pending(call, from->parent, from->name);
     if (code == 0)
         code = fs_keys_find(call, from->parent, from->name, &before);
+    fs_budget_give(call->fs); /* as in removing */
     if (code == 0) {
         fs_space_change(space);
         code = fs_keys_rename(call, from->parent, from->name, to->parent, to->name, flags);

@@ -406,6 +406,8 @@ static int put_bytes(struct fs_file *file, const struct change *change)
     int code = fs_content_write(&file->content, offset, change->bytes);
     if (code < 0)
         return code;
+    if (offset == 0 && change->bytes.size > 0)
+        file->first = *(const char *)change->bytes.data;
     dirty->appended = append && !dirty->cut && (first || dirty->appended);
     if (first)
         dirty->end = end;

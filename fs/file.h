@@ -52,6 +52,7 @@ struct fs_file {
     bool loaded;   /* `content` is what it shows; else the store's value is */
     bool spilling; /* who is busy reads `content` without the lock: writers wait */
     struct fs_content content;
+    char first;       /* the byte at 0, where it was written here; else NUL */
     uint64_t counted; /* of content.memory, in fs->buffered */
     struct sfs_stage *stage; /* of staged pieces; its user is busy */
     uint64_t staged;  /* where the next piece goes in it … */

@@ -19,6 +19,7 @@
 #include "storefs/storefs.h"
 
 struct fs_answer;
+struct fs_budget;
 struct fs_call;
 struct fs_class;
 struct fs_node;
@@ -45,7 +46,6 @@ struct fs_space {
     double timeout;        /* seconds that the kernel may keep names; 0 in transactions */
     _Atomic double attribute_timeout; /* … and attributes */
     bool shared;           /* others may change the store: O_EXCL must commit at once */
-    struct fs_document_cache *documents; /* of fields/ */
     struct fs_fields *fields;            /* for query/by and the like: query_fields.c */
     uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
     _Atomic unsigned references;
@@ -94,6 +94,8 @@ struct fs {
     struct fs_index_builds *index_builds;
     struct fs_follower *follower; /* NULL: nobody else changes the store */
     struct fs_transactions *transactions;
+    struct fs_budget *budget;
+    struct fs_document_cache *documents; /* of fields/, of all spaces */
     struct fs_space *space; /* of keys/ and query/ */
     const char *uri;
     void (*ready)(void *context); /* called when the kernel has begun the session; may be NULL */
@@ -214,6 +216,9 @@ struct fs_open {
     const struct fs_class *class;
     int flags;                       /* of open(2) */
     bool writes;                     /* it was opened to write, or made the file */
+    uid_t uid;                       /* who has opened it … */
+    int holds;                       /* … and keeps these (enum fs_counted): */
+    uint64_t held;                   /* so many bytes */
     uint64_t wrote;                  /* authors.h */
     _Atomic bool refused;            /* what it wrote was, at a close: every further write is EXPIRED */
     _Atomic unsigned uses;           /* the handle, and each read of it */

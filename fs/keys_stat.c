@@ -539,7 +539,9 @@ int fs_keys_apply(struct fs_call *call, struct fs_space *space, struct sfs_batch
         fs_loop_yield();
     space->changing++;
     space->changes++;
-    int code = sfs_apply(space->store, batch, &options, &sequence, &call->error);
+    int code = fs_tx_charge(call, space, FS_TX_CHANGE);
+    if (code == 0)
+        code = sfs_apply(space->store, batch, &options, &sequence, &call->error);
     space->changing--;
     sfs_batch_free(batch);
     if (code == 0 && ret_sequence != NULL)

@@ -2,7 +2,7 @@
 # The FUSE daemon: paths to storage calls. An archive that the storefs command and unit tests link.
 # Sources and headers:  libfs_la_SOURCES += fs/NAME.c fs/NAME.h
 libfs_la_SOURCES += \
-	fs/authors.c fs/authors.h fs/commit.c fs/content.c fs/content.h fs/errors.c fs/file.c fs/file.h fs/fs.h \
+	fs/authors.c fs/authors.h fs/budget.c fs/budget.h fs/commit.c fs/content.c fs/content.h fs/errors.c fs/file.c fs/file.h fs/fs.h \
 	fs/generated.c fs/isolation.c \
 	fs/keys.h fs/keys_directory.c fs/keys_file.c fs/keys_list.c fs/keys_name.c fs/keys_rename.c fs/keys_retry.c fs/keys_stat.c \
 	fs/follow.c fs/follow.h fs/interrupt.c fs/interrupt.h fs/keys_tell.c fs/keys_tree.c fs/keys_xattr.c fs/loop.c fs/loop.h \

@@ -10,14 +10,18 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "fs/budget.h"
 #include "fs/node.h"
 
 #define SECOND INT64_C(1000000000)
 #define AT_ONCE 1500   /* ns: a request that came sooner was waiting already */
 #define BACKLOG_MOST 4 /* such requests in a row, at which other processors help */
 #define LOOK 10000000  /* ns between two looks of who watches the reader */
+#define LARGE ((size_t)64 << 10) /* bytes of a request whose memory an idle thread does not keep */
 #define QUIET 20       /* looks without a request, after which it sleeps */
 
 struct loop;
@@ -125,10 +129,33 @@ void fs_loop_yield(void)
     self->reads = false;
 }
 
+void fs_loop_wait(bool waits)
+{
+    if (self == NULL)
+        return;
+    pthread_mutex_lock(&self->loop->lock);
+    self->loop->most += waits ? 1 : (unsigned)-1;
+    pthread_mutex_unlock(&self->loop->lock);
+    if (waits)
+        fs_loop_yield();
+}
+
+/* What a large request has filled, of a thread that has nothing to do now. */
+static void drop_pages(struct fuse_buf *buffer)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)buffer->mem + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)buffer->mem + buffer->size) / page * page;
+    if (buffer->size > LARGE && buffer->mem != NULL)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    buffer->size = 0;
+}
+
 static bool take_role(struct loop *loop)
 {
     if (self->reads)
         return !loop->ended;
+    drop_pages(&self->buffer);
     pthread_mutex_lock(&loop->lock);
     while (loop->taken && !loop->ended) {
         loop->waiting++;
@@ -224,6 +251,7 @@ static void *work(void *context)
         else
             fs_loop_yield();
         fuse_session_process_buf(loop->fs->session, &self->buffer);
+        fs_budget_give(loop->fs);
         request_end(loop);
         if (fuse_session_exited(loop->fs->session))
             end(loop, 0);

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/budget.h"
+#include "fs/fields.h"
 #include "fs/follow.h"
 #include "fs/indexes.h"
 #include "fs/keys.h"
@@ -119,6 +121,8 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->query_ms = options->query_ms;
     fs->temporary = options->temporary;
     fs->isolation = options->isolated ? options->isolation : SFS_SNAPSHOT;
+    fs->budget = fs_budget_new();
+    fs->documents = fs_document_cache_new();
     fs->space = fs_space_new(fs, mount->store,
                              fs->keys_only ? FS_CONSTANT_TIMEOUT
                              : shared      ? TIMEOUT_SHARED
@@ -128,7 +132,7 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->transactions = fs_transactions_new(fs);
     fs->touched = fs_touched_new();
     fs->index_builds = fs_index_builds_new();
-    if (fs->touched == NULL || fs->index_builds == NULL || fs->space == NULL || fs->nodes == NULL ||
+    if (fs->budget == NULL || fs->documents == NULL || fs->touched == NULL || fs->index_builds == NULL || fs->space == NULL || fs->nodes == NULL ||
         fs->errors == NULL || fs->transactions == NULL)
         return sfs_fail_memory(error, "mount");
     return session_new(mount, options, error);
@@ -147,6 +151,8 @@ static void take_down(struct mount *mount)
     fs_touched_free(fs->touched);
     fs_errors_free(fs->errors);
     fs_space_unref(fs->space);
+    fs_document_cache_free(fs->documents);
+    fs_budget_free(fs->budget);
 }
 
 /* --- serving --- */

@@ -3,6 +3,7 @@
  * Requests on open files and directories. A handle is a struct fs_open; the class owns what it holds.
  */
 #include "fs/operations.h"
+#include "fs/budget.h"
 #include "fs/keys.h"
 
 #include <errno.h>
@@ -15,11 +16,15 @@
 
 static struct fs_open *open_new(struct fs_call *call, struct fs_node *node, struct fuse_file_info *info)
 {
+    if (fs_budget_count(call->fs, call->uid, FS_HANDLES, 1, &call->error) != 0)
+        return NULL;
     struct fs_open *open = calloc(1, sizeof(*open));
     if (open == NULL) {
+        fs_budget_uncount(call->fs, call->uid, FS_HANDLES, 1);
         sfs_fail_memory(&call->error, "mount");
         return NULL;
     }
+    open->uid = call->uid;
     open->node = node;
     open->class = node->class;
     open->flags = info->flags;
@@ -36,6 +41,8 @@ static void open_free(struct fs_call *call, struct fs_open *open)
     if (open == NULL)
         return;
     fs_result_close(call->fs, open);
+    (void)fs_open_hold(call, open, (enum fs_counted)open->holds, 0);
+    fs_budget_uncount(call->fs, open->uid, FS_HANDLES, 1);
     pthread_mutex_destroy(&open->lock);
     if (open->node->space != NULL)
         fs_space_let_go(open->node->space);

@@ -4,9 +4,12 @@
  */
 #include <fcntl.h>
 
+#include "fs/budget.h"
 #include "fs/keys.h"
 #include "fs/query.h"
 #include "fs/result.h"
+
+#define MEMORY (UINT64_C(32) << 20) /* bytes, of one query alone; each of several has a part */
 
 /* --- who waits --- */
 
@@ -33,6 +36,7 @@ int fs_query_parse(struct fs_call *call, struct sfs_bytes path, struct fs_waiter
                    struct sfs_query **ret_query, enum sfs_sink *ret_sink)
 {
     struct sfs_query_options options = {.time_ms = call->fs->query_ms,
+                                        .memory = MEMORY / (1 + fs_budget_total(call->fs, FS_RESULTS)),
                                         .directory = call->fs->temporary,
                                         .cancelled = was_interrupted,
                                         .context = waiter};
@@ -71,5 +75,6 @@ int fs_query_result_open(struct fs_call *call, struct fs_node *node, struct fs_o
         return sfs_fail(&call->error, SFS_E_PERMISSION, "mount",
                         "the result of a query cannot be written: write to keys/");
     fs_open_generated(info);
-    return fs_result_open(call, open, NULL);
+    int code = fs_open_hold(call, open, FS_RESULTS, 1);
+    return code == 0 ? fs_result_open(call, open, NULL) : code;
 }

@@ -23,11 +23,6 @@ struct fs_space *fs_space_new(struct fs *fs, struct sfs_storage *store, double t
     struct fs_space *space = calloc(1, sizeof(*space));
     if (space == NULL)
         return NULL;
-    space->documents = fs_document_cache_new();
-    if (space->documents == NULL) {
-        free(space);
-        return NULL;
-    }
     space->fs = fs;
     space->store = store;
     space->timeout = timeout;
@@ -51,7 +46,7 @@ void fs_space_unref(struct fs_space *space)
 {
     if (space == NULL || atomic_fetch_sub(&space->references, 1) != 1)
         return;
-    fs_document_cache_free(space->documents);
+    fs_document_cache_clear(space->fs->documents, space);
     fs_fields_free(space->fields);
     sfs_buffer_free(&space->scratch);
     pthread_mutex_destroy(&space->lock);

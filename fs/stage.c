@@ -12,7 +12,7 @@
 
 #define FILE_MAX (UINT64_C(8) << 20)   /* of one file in memory, bytes */
 #define MOUNT_MAX (UINT64_C(64) << 20) /* of all; files under FILE_MIN do not shrink for it */
-#define FILE_MIN (UINT64_C(1) << 20)
+#define FILE_MIN (UINT64_C(16) << 10)
 
 void fs_file_count(struct fs_file *file)
 {

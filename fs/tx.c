@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "fs/budget.h"
 #include "fs/fields.h"
 
 #define ATTRIBUTE_TIMEOUT 1.0 /* seconds: no longer than a rollback to a savepoint waits for the kernel */
@@ -30,6 +31,16 @@ struct fs_tx *fs_tx_ref(struct fs_tx *tx)
     return tx;
 }
 
+/* What its user has of it: the rest goes when the kernel has forgotten its nodes. */
+static void uncount(struct fs_tx *tx)
+{
+    fs_tx_savepoints_free(tx);
+    fs_tx_uncharge(tx, 0);
+    if (tx->counted)
+        fs_budget_uncount(tx->fs, tx->uid, FS_TRANSACTIONS, 1);
+    tx->counted = false;
+}
+
 void fs_tx_unref(struct fs_tx *tx)
 {
     if (tx == NULL || atomic_fetch_sub(&tx->references, 1) != 1)
@@ -37,7 +48,7 @@ void fs_tx_unref(struct fs_tx *tx)
     sfs_transaction_free(tx->transaction);
     fs_space_unref(tx->space);
     sfs_buffer_free(&tx->conflicts);
-    fs_tx_savepoints_free(tx);
+    uncount(tx);
     fs_tx_unref(tx->parent);
     pthread_mutex_destroy(&tx->lock);
     pthread_cond_destroy(&tx->settled);
@@ -137,6 +148,25 @@ int fs_tx_alone(struct fs_call *call, struct fs_space *space, fs_tx_step *step, 
 int fs_tx_writable(struct fs_call *call, const struct fs_space *space)
 {
     return space->tx != NULL ? sfs_transaction_check(space->tx->transaction, &call->error) : 0;
+}
+
+int fs_tx_charge(struct fs_call *call, const struct fs_space *space, uint64_t bytes)
+{
+    struct fs_tx *tx = space->tx;
+    if (tx == NULL)
+        return 0;
+    pthread_mutex_lock(&tx->lock);
+    int code = fs_budget_hold(tx->fs, tx->uid, FS_WRITTEN_BYTES, &tx->written, tx->written + bytes, &call->error);
+    pthread_mutex_unlock(&tx->lock);
+    return code;
+}
+
+void fs_tx_uncharge(struct fs_tx *tx, uint64_t written)
+{
+    pthread_mutex_lock(&tx->lock);
+    if (written < tx->written)
+        (void)fs_budget_hold(tx->fs, tx->uid, FS_WRITTEN_BYTES, &tx->written, written, NULL);
+    pthread_mutex_unlock(&tx->lock);
 }
 
 static struct fs_tx *tx_new(struct fs_call *call, struct fs_tx *parent, const char *name)
@@ -263,9 +293,15 @@ int fs_tx_begin(struct fs_call *call, struct fs_tx *parent, const char *name, st
     struct fs_tx *tx = tx_new(call, parent, name);
     if (tx == NULL)
         return sfs_fail_memory(&call->error, "mount");
+    int code = fs_budget_count(call->fs, call->uid, FS_TRANSACTIONS, 1, &call->error);
+    tx->counted = code == 0;
+    if (code < 0) {
+        fs_tx_unref(tx);
+        return code;
+    }
     if (parent != NULL)
         fs_space_hold(parent->space); /* given back by dispose() */
-    int code = parent != NULL ? begin_inside(call, tx) : begin_in_table(call, tx);
+    code = parent != NULL ? begin_inside(call, tx) : begin_in_table(call, tx);
     if (code == 0) {
         *ret_tx = tx;
         return 0;
@@ -335,6 +371,7 @@ static void dispose(void *context)
     leave_table(tx->fs->transactions, tx);
     sfs_transaction_free(tx->transaction);
     tx->transaction = NULL;
+    uncount(tx);
     if (tx->parent != NULL)
         fs_space_let_go(tx->parent->space);
     fs_tx_unref(tx);

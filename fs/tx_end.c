@@ -141,8 +141,8 @@ static int commit_up(struct fs_call *call, void *context)
     struct fs_file **files = fs_files_take(space, &count);
     if (files == NULL)
         return sfs_fail_memory(&call->error, "mount");
-    int code = sfs_commit(tx->transaction, NULL, &call->error);
-    if (code == 0)
+    int code = fs_tx_charge(call, space, tx->written);
+    if (code == 0 && (code = sfs_commit(tx->transaction, NULL, &call->error)) == 0)
         fs_files_renew(call, space, UINT64_MAX, files, count);
     fs_files_give_back(files, count);
     return code;

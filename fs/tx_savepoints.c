@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "fs/budget.h"
 #include "fs/keys.h"
 #include "fs/tx.h"
 
@@ -13,9 +14,15 @@
 
 void fs_tx_savepoints_free(struct fs_tx *tx)
 {
-    for (size_t i = 0; i < tx->savepoint_count; i++)
-        free(tx->savepoints[i].name);
+    pthread_mutex_lock(&tx->lock);
+    size_t count = tx->savepoint_count;
+    while (tx->savepoint_count > 0)
+        free(tx->savepoints[--tx->savepoint_count].name);
     free(tx->savepoints);
+    tx->savepoints = NULL;
+    pthread_mutex_unlock(&tx->lock);
+    if (count > 0)
+        fs_budget_uncount(tx->fs, tx->uid, FS_SAVEPOINTS, count);
 }
 
 /* Where the savepoint is; the count where there is none. With the lock held. */
@@ -49,7 +56,7 @@ static bool reserve(struct fs_tx *tx)
 static void push(struct fs_tx *tx, char *name, uint64_t moves)
 {
     pthread_mutex_lock(&tx->lock);
-    tx->savepoints[tx->savepoint_count++] = (struct fs_tx_savepoint){name, moves};
+    tx->savepoints[tx->savepoint_count++] = (struct fs_tx_savepoint){name, moves, tx->written};
     pthread_mutex_unlock(&tx->lock);
 }
 
@@ -58,9 +65,11 @@ static void drop(struct fs_tx *tx, const char *name, bool keep)
 {
     pthread_mutex_lock(&tx->lock);
     size_t left = place_locked(tx, name) + keep;
+    size_t gone = tx->savepoint_count - left;
     while (tx->savepoint_count > left)
         free(tx->savepoints[--tx->savepoint_count].name);
     pthread_mutex_unlock(&tx->lock);
+    fs_budget_uncount(tx->fs, tx->uid, FS_SAVEPOINTS, gone);
 }
 
 /* --- acting --- */
@@ -82,12 +91,12 @@ static int make_step(struct fs_call *call, void *context)
     return code;
 }
 
-static uint64_t moves_before(struct fs_tx *tx, const char *name)
+static struct fs_tx_savepoint find(struct fs_tx *tx, const char *name)
 {
     pthread_mutex_lock(&tx->lock);
-    uint64_t moves = tx->savepoints[place_locked(tx, name)].moves;
+    struct fs_tx_savepoint savepoint = tx->savepoints[place_locked(tx, name)];
     pthread_mutex_unlock(&tx->lock);
-    return moves;
+    return savepoint;
 }
 
 static int rollback_step(struct fs_call *call, void *context)
@@ -99,8 +108,11 @@ static int rollback_step(struct fs_call *call, void *context)
     if (files == NULL)
         return sfs_fail_memory(&call->error, "mount");
     int code = sfs_savepoint_rollback(tx->transaction, step->name, &call->error);
-    if (code == 0)
-        fs_files_renew(call, tx->space, moves_before(tx, step->name), files, count);
+    if (code == 0) {
+        struct fs_tx_savepoint savepoint = find(tx, step->name);
+        fs_tx_uncharge(tx, savepoint.written);
+        fs_files_renew(call, tx->space, savepoint.moves, files, count);
+    }
     fs_files_give_back(files, count);
     return code;
 }
@@ -127,7 +139,9 @@ static int make_savepoint(struct fs_call *call, struct fs_tx *tx, const char *na
     struct step step = {.tx = tx, .name = name, .copy = strdup(name)};
     int code = step.copy == NULL || !reserve(tx) ? sfs_fail_memory(&call->error, "mount") : 0;
     if (code == 0)
-        code = act_inside(call, tx, make_step, &step);
+        code = fs_budget_count(call->fs, tx->uid, FS_SAVEPOINTS, 1, &call->error);
+    if (code == 0 && (code = act_inside(call, tx, make_step, &step)) < 0)
+        fs_budget_uncount(call->fs, tx->uid, FS_SAVEPOINTS, 1);
     free(step.copy);
     return code;
 }

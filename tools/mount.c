@@ -25,6 +25,7 @@
 /* Each arena of the allocator keeps what its threads gave back: with one a thread, many requests
  * for large values at once left the daemon twice as large. */
 #define ARENAS 2
+#define BLOCK (2 << 20) /* bytes: from this size on memory goes back to the system at once */
 
 struct job {
     char *uri;       /* absolute */
@@ -131,6 +132,9 @@ static int serve(struct job *job, void (*ready)(void *context), struct sfs_error
 {
     struct sfs_storage *store;
     mallopt(M_ARENA_MAX, ARENAS);
+    /* Else glibc raises both to 32 MiB and more, and keeps the memory of large documents. */
+    mallopt(M_MMAP_THRESHOLD, BLOCK);
+    mallopt(M_TRIM_THRESHOLD, 4 * BLOCK);
     unsigned flags = job->options.keys_only   ? SFS_OPEN_FROZEN
                      : job->options.read_only ? SFS_OPEN_READ_ONLY
                                               : SFS_OPEN_CREATE;

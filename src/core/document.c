@@ -10,6 +10,8 @@
 
 #define ORIGIN "document"
 #define PATIENCE (30 * SFS_NS_PER_SECOND)
+#define LARGE ((size_t)1 << 20) /* bytes of a value that is staged … */
+#define PIECE ((size_t)1 << 20) /* … in such pieces */
 #define AT_ONCE 2 /* retries before the first pause */
 
 static int check_record(const struct sfs_record *record, struct sfs_error *error)
@@ -55,6 +57,28 @@ static int read_key(struct sfs_storage *store, struct sfs_bytes key,
     return code == SFS_E_NOT_FOUND ? 0 : code;
 }
 
+/* A large value goes by pieces, between which others commit, and lies in memory once only. */
+static int add_put(struct sfs_storage *store, struct sfs_batch *batch, struct sfs_bytes key,
+                   struct sfs_bytes value, const struct sfs_attributes *attributes, unsigned mask,
+                   struct sfs_stage **ret_stage, struct sfs_error *error)
+{
+    struct sfs_attributes typed = {0};
+    if (value.size < LARGE)
+        return sfs_batch_put(batch, key, value, attributes, mask, error);
+    if (attributes != NULL)
+        typed = *attributes;
+    if (!(mask & SFS_ATTRIBUTE_TYPE)) /* else the stage would be read whole for it */
+        typed.type = sfs_type_of(value);
+    int code = sfs_stage_open(store, ret_stage, error);
+    for (size_t done = 0; code == 0 && done < value.size; done += PIECE) {
+        size_t size = value.size - done < PIECE ? value.size - done : PIECE;
+        struct sfs_bytes piece = sfs_bytes((const char *)value.data + done, size);
+        code = sfs_stage_write(*ret_stage, done, piece, error);
+    }
+    return code == 0 ? sfs_batch_put_stage(batch, key, *ret_stage, &typed, mask | SFS_ATTRIBUTE_TYPE, error)
+                     : code;
+}
+
 static int put(struct sfs_storage *store, struct sfs_bytes key, uint64_t revision,
                struct sfs_bytes value, const struct sfs_document_options *options,
                struct sfs_error *error)
@@ -63,17 +87,20 @@ static int put(struct sfs_storage *store, struct sfs_bytes key, uint64_t revisio
     const struct sfs_attributes *attributes = revision == 0 ? options->attributes : NULL;
     uint64_t sequence = 0;
     struct sfs_batch *batch;
+    struct sfs_stage *stage = NULL;
     int code = sfs_batch_new(&batch, error);
     if (code)
         return code;
     code = sfs_batch_require_revision(batch, key, revision, error);
     if (code == 0)
-        code = sfs_batch_put(batch, key, value, attributes, attributes != NULL ? options->mask : 0, error);
+        code = add_put(store, batch, key, value, attributes, attributes != NULL ? options->mask : 0,
+                       &stage, error);
     if (code == 0)
         code = sfs_apply(store, batch, &apply, &sequence, error);
     if (code == 0 && options->ret_revision != NULL)
         *options->ret_revision = sequence;
     sfs_batch_free(batch);
+    sfs_stage_close(stage);
     return code;
 }
 
@@ -103,12 +130,13 @@ static int attempt(struct sfs_storage *store, struct sfs_bytes key, sfs_document
     if (record != NULL)
         text = record->size > 0 ? sfs_record_value(record) : SFS_LITERAL("");
     code = function(context, text, &out, error);
+    uint64_t revision = record != NULL ? record->revision : 0;
+    sfs_record_unref(record); /* before the store takes the new text: two copies of a large one are enough */
     if (code == SFS_DOCUMENT_PUT) {
-        code = put(store, key, record != NULL ? record->revision : 0, sfs_buffer_bytes(&out), options, error);
+        code = put(store, key, revision, sfs_buffer_bytes(&out), options, error);
         *ret_conflict = code == SFS_E_CONFLICT && options->revision == 0;
     }
     sfs_buffer_free(&out);
-    sfs_record_unref(record);
     return code == SFS_DOCUMENT_KEEP ? 0 : code;
 }
 

@@ -68,3 +68,5 @@ mount_scripts += tests/mount/test_mount_options.sh
 mount_scripts += tests/mount/test_export.sh
 mount_scripts += tests/mount/test_targets.sh tests/mount/test_completion.sh
 EXTRA_DIST += tests/mount/targets.py
+mount_scripts += tests/mount/test_hostile.sh
+EXTRA_DIST += tests/mount/hostile.py

@@ -135,6 +135,8 @@ struct sfs_stage {
     uint64_t text;
     char begun[4];
     size_t begun_size;
+    bool typed; /* `type` was found by reading all of it */
+    enum sfs_type type;
 };
 /* A stage in memory, for stores that keep their values there (and for any that has nothing better); its
  * writes can fail with NO_MEMORY. */
