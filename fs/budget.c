@@ -13,6 +13,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define SMALL (UINT64_C(192) << 10) /* bytes: less needs no share */
 #define LARGEST (FS_DOCUMENT_TIMES * (uint64_t)SFS_DOCUMENT_MAX)
+#define ALWAYS_KEPT 4096   /* bytes of a value that a handle keeps and that is not counted */
 #define LOOK 100000000     /* ns between two looks for an interruption */
 #define WAITING_MAX 512    /* requests, each with a thread … */
 #define WAITING_USER_MAX 128 /* … and of one user */
@@ -43,7 +44,8 @@ struct user {
     uint64_t counts[FS_COUNTED];
 };
 
-#define ACCOUNTS 2
+#define ACCOUNTS 3 /* medium and large documents, and queries */
+#define QUERIES 4 /* that run at once: each may hold some of the largest values */
 
 struct fs_budget {
     pthread_mutex_t lock; /* of all members; the innermost one */
@@ -81,6 +83,7 @@ struct fs_budget *fs_budget_new(void)
         return NULL;
     pthread_mutex_init(&budget->lock, NULL);
     budget->accounts[0] = (struct account){.need_max = 6 * MIB, .left = 48 * MIB};
+    budget->accounts[2].left = QUERIES;
     budget->accounts[1] = (struct account){.need_max = UINT64_MAX, .left = LARGEST};
     return budget;
 }
@@ -248,15 +251,9 @@ static bool has(uint64_t need, uint64_t subject)
     return from != NULL && need <= share.bytes && (subject == 0 || subject == share.subject);
 }
 
-int fs_budget_take(struct fs_call *call, uint64_t bytes, uint64_t subject, bool gives_up)
+static int take(struct fs_call *call, struct account *account, uint64_t need, uint64_t subject, bool gives_up)
 {
     struct fs_budget *budget = call->fs->budget;
-    uint64_t need = bytes < LARGEST ? bytes : LARGEST;
-    struct account *account = budget->accounts;
-    while (need > account->need_max)
-        account++;
-    if (need < SMALL || has(need, subject))
-        return 0;
     fs_budget_give(call->fs);
     share = (struct share){
         .bytes = need, .subject = subject, .uid = call->uid, .changed = PTHREAD_COND_INITIALIZER};
@@ -273,6 +270,20 @@ int fs_budget_take(struct fs_call *call, uint64_t bytes, uint64_t subject, bool 
     }
     from = code == 0 ? account : NULL;
     return code;
+}
+
+int fs_budget_take(struct fs_call *call, uint64_t bytes, uint64_t subject, bool gives_up)
+{
+    uint64_t need = bytes < LARGEST ? bytes : LARGEST;
+    struct account *account = call->fs->budget->accounts;
+    while (need > account->need_max)
+        account++;
+    return need < SMALL || has(need, subject) ? 0 : take(call, account, need, subject, gives_up);
+}
+
+int fs_budget_take_query(struct fs_call *call)
+{
+    return take(call, &call->fs->budget->accounts[ACCOUNTS - 1], 1, 0, true);
 }
 
 void fs_budget_give(struct fs *fs)
@@ -364,4 +375,16 @@ int fs_open_hold(struct fs_call *call, struct fs_open *open, enum fs_counted wha
 {
     open->holds = (int)what;
     return fs_budget_hold(call->fs, open->uid, what, &open->held, wanted, &call->error);
+}
+
+void fs_open_keep(struct fs_call *call, struct fs_open *open, const struct sfs_record *record)
+{
+    struct fs_call quiet = *call;
+    uint64_t held = record->size <= ALWAYS_KEPT ? 0 : record->size;
+    pthread_mutex_lock(&open->lock);
+    if (fs_open_hold(&quiet, open, FS_KEPT_BYTES, held) == 0) {
+        sfs_record_unref(open->record);
+        open->record = sfs_record_ref(record);
+    }
+    pthread_mutex_unlock(&open->lock);
 }

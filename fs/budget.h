@@ -28,6 +28,8 @@ void fs_budget_free(struct fs_budget *budget);
  * meet each other. It may wait long: the caller holds no lock, no document and no mark that others wait for. CANCELLED:
  * the request was interrupted, where it `gives_up`. BUSY: too many requests of this user wait already. */
 int fs_budget_take(struct fs_call *call, uint64_t bytes, uint64_t subject, bool gives_up);
+/* The same for making a part of a query's result: a few run at once. */
+int fs_budget_take_query(struct fs_call *call);
 /* Gives back the calling thread's share, if it has one. */
 void fs_budget_give(struct fs *fs);
 
@@ -47,5 +49,7 @@ int fs_budget_hold(struct fs *fs, uid_t uid, enum fs_counted what, uint64_t *hel
                    struct sfs_error *error);
 /* The same for what a handle keeps; one handle keeps bytes of one kind. */
 int fs_open_hold(struct fs_call *call, struct fs_open *open, enum fs_counted what, uint64_t wanted);
+/* A record with its value becomes the handle's; without memory for it the next read reads it again, like a large one. */
+void fs_open_keep(struct fs_call *call, struct fs_open *open, const struct sfs_record *record);
 
 #endif

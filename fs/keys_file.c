@@ -10,8 +10,6 @@
 #include "fs/loop.h"
 #include "fs/tx.h"
 
-#define ALWAYS_KEPT 4096 /* bytes of a value that is not counted */
-
 /* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
 static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
                        struct fuse_file_info *info)
@@ -288,19 +286,6 @@ static void copy_part(struct sfs_bytes value, char *data, size_t size, uint64_t 
         memcpy(data, (const char *)value.data + offset, *ret_size);
 }
 
-/* Without memory for it the value is read again by the next read, like a large one. */
-static void keep_value(struct fs_call *call, struct fs_open *open, const struct sfs_record *record)
-{
-    struct fs_call quiet = *call;
-    uint64_t held = record->size <= ALWAYS_KEPT ? 0 : record->size;
-    pthread_mutex_lock(&open->lock);
-    if (fs_open_hold(&quiet, open, FS_KEPT_BYTES, held) == 0) {
-        sfs_record_unref(open->record);
-        open->record = sfs_record_ref(record);
-    }
-    pthread_mutex_unlock(&open->lock);
-}
-
 /* The handle's own record with its value, for values that are small. Reads of one handle may come at
  * the same time: the first one's record is kept. */
 static int whole_record(struct fs_call *call, struct fs_open *open, const struct sfs_record **ret_record)
@@ -324,7 +309,7 @@ static int whole_record(struct fs_call *call, struct fs_open *open, const struct
         sfs_record_unref(record);
     if (code < 0)
         return code;
-    keep_value(call, open, record);
+    fs_open_keep(call, open, record);
     *ret_record = record;
     return 0;
 }

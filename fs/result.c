@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/budget.h"
 #include "fs/query.h"
 
 #define HEAD_MAX ((size_t)256 << 10) /* bytes of a query's result that are kept in memory */
@@ -202,9 +203,11 @@ static int make_piece(struct fs_call *call, struct fs_result *result, bool *ret_
 static int make(struct fs_call *call, struct fs_node *node, struct fs_result *result,
                 uint64_t until, bool *ret_ended)
 {
-    int code = result->stream != NULL
-                   ? 0
-                   : fs_query_result_begin(call, node, &result->waiter, &result->stream);
+    int code = fs_budget_take_query(call);
+    if (code < 0)
+        return code;
+    if (result->stream == NULL)
+        code = fs_query_result_begin(call, node, &result->waiter, &result->stream);
     while (code == 0 && !*ret_ended && result->size < until) {
         if (fs_waiter_interrupted(&result->waiter))
             return sfs_fail(&call->error, SFS_E_CANCELLED, "mount", "interrupted");
@@ -214,6 +217,7 @@ static int make(struct fs_call *call, struct fs_node *node, struct fs_result *re
         sfs_text_close(result->stream);
         result->stream = NULL;
     }
+    fs_budget_give(call->fs);
     return code;
 }
 

@@ -45,7 +45,7 @@ static uint64_t seen(const struct sfs_stage *stage)
 /* The bytes from `offset` on are about to change. */
 static void forget_text(struct sfs_stage *stage, uint64_t offset)
 {
-    stage->typed = false;
+    stage->typed = 0;
     if (offset < seen(stage))
         stage->text = stage->begun_size = 0;
 }
@@ -264,8 +264,8 @@ static int whole_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct s
         return sfs_fail_memory(error, "stage");
     int rc = read_full(stage, 0, data, size, &size, error);
     if (rc == 0) {
-        *ret_type = stage->type = sfs_type_of(sfs_bytes(data, size));
-        stage->typed = true;
+        *ret_type = sfs_type_of(sfs_bytes(data, size));
+        stage->typed = (int)*ret_type + 1;
     }
     free(data);
     return rc;
@@ -276,7 +276,7 @@ int sfs_stage_type(struct sfs_stage *stage, enum sfs_type *ret_type, struct sfs_
     bool text = false, json = false;
     size_t size;
     if (stage->typed) {
-        *ret_type = stage->type;
+        *ret_type = (enum sfs_type)(stage->typed - 1);
         return 0;
     }
     char *piece = malloc(PIECE);

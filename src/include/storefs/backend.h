@@ -135,11 +135,9 @@ struct sfs_stage {
     uint64_t text;
     char begun[4];
     size_t begun_size;
-    bool typed; /* `type` was found by reading all of it */
-    enum sfs_type type;
+    int typed; /* … and its type plus 1, where all of it was read for that */
 };
-/* A stage in memory, for stores that keep their values there (and for any that has nothing better); its
- * writes can fail with NO_MEMORY. */
+/* A stage in memory, for stores that keep values there or have nothing better. Writes: also NO_MEMORY. */
 SFS_API int sfs_stage_memory(struct sfs_stage **ret_stage, struct sfs_error *error);
 
 struct sfs_feed_operations {
