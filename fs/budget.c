@@ -13,9 +13,9 @@
 #define MIB (UINT64_C(1) << 20)
 #define SMALL (UINT64_C(192) << 10) /* bytes: less needs no share */
 #define LARGEST (FS_DOCUMENT_TIMES * (uint64_t)SFS_DOCUMENT_MAX)
-#define ALWAYS_KEPT 4096   /* bytes of a value that a handle keeps and that is not counted */
-#define LOOK 100000000     /* ns between two looks for an interruption */
-#define WAITING_MAX 512    /* requests, each with a thread … */
+#define ALWAYS_KEPT 4096     /* bytes of a value that a handle keeps and that is not counted */
+#define LOOK 100000000       /* ns between two looks for an interruption */
+#define WAITING_MAX 512      /* requests, each with a thread … */
 #define WAITING_USER_MAX 128 /* … and of one user */
 
 /* What a thread's request has taken or waits for. */
@@ -32,7 +32,7 @@ struct share {
 struct account {
     uint64_t need_max; /* of one request, bytes */
     uint64_t left;
-    uid_t served; /* last */
+    uid_t served;        /* last */
     struct share *first; /* that waits */
     struct share *taken;
 };
@@ -45,7 +45,7 @@ struct user {
 };
 
 #define ACCOUNTS 3 /* medium and large documents, and queries */
-#define QUERIES 4 /* that run at once: each may hold some of the largest values */
+#define QUERIES 4  /* that run at once: each may hold some of the largest values */
 
 struct fs_budget {
     pthread_mutex_t lock; /* of all members; the innermost one */
@@ -73,8 +73,9 @@ static const struct limit {
     [FS_KEPT_BYTES] = {32 * MIB, 64 * MIB, MIB, "MiB of values that are being read"},
 };
 
-static _Thread_local struct account *from; /* NULL: this thread's request has taken nothing; else … */
-static _Thread_local struct share share;   /* … this */
+static _Thread_local struct account
+    *from; /* NULL: this thread's request has taken nothing; else … */
+static _Thread_local struct share share; /* … this */
 
 struct fs_budget *fs_budget_new(void)
 {
@@ -163,7 +164,8 @@ static bool may_begin(const struct account *account, const struct share *one)
     return true;
 }
 
-/* The first that waits, but after one of a user comes one of another: a user with many requests stops no other. */
+/* The first that waits, but after one of a user comes one of another: a user with many requests
+ * stops no other. */
 static struct share *next_of(const struct account *account)
 {
     struct share *first = NULL;
@@ -251,7 +253,8 @@ static bool has(uint64_t need, uint64_t subject)
     return from != NULL && need <= share.bytes && (subject == 0 || subject == share.subject);
 }
 
-static int take(struct fs_call *call, struct account *account, uint64_t need, uint64_t subject, bool gives_up)
+static int take(struct fs_call *call, struct account *account, uint64_t need, uint64_t subject,
+                bool gives_up)
 {
     struct fs_budget *budget = call->fs->budget;
     fs_budget_give(call->fs);
@@ -301,7 +304,8 @@ void fs_budget_give(struct fs *fs)
 
 /* --- counts --- */
 
-static int fail_limit(enum fs_counted what, uint64_t most, const char *whose, struct sfs_error *error)
+static int fail_limit(enum fs_counted what, uint64_t most, const char *whose,
+                      struct sfs_error *error)
 {
     return sfs_fail(error, SFS_E_NO_SPACE, "mount", "%s at most %" PRIu64 " %s", whose,
                     most / limits[what].unit, limits[what].what);
@@ -315,7 +319,8 @@ static int check(struct fs_budget *budget, const struct user *user, enum fs_coun
     uint64_t mine = user->counts[what], small = limit->user / 64;
     if (mine != 0 && mine + amount > limit->user)
         return fail_limit(what, limit->user, "a user has", error);
-    if (budget->counts[what] != 0 && budget->counts[what] + amount > limit->mount && mine + amount > small)
+    if (budget->counts[what] != 0 && budget->counts[what] + amount > limit->mount &&
+        mine + amount > small)
         return fail_limit(what, limit->mount, "all users together have", error);
     return 0;
 }
@@ -326,7 +331,8 @@ int fs_budget_count(struct fs *fs, uid_t uid, enum fs_counted what, uint64_t amo
     struct fs_budget *budget = fs->budget;
     pthread_mutex_lock(&budget->lock);
     struct user *user = user_of(budget, uid);
-    int code = user != NULL ? check(budget, user, what, amount, error) : sfs_fail_memory(error, "mount");
+    int code =
+        user != NULL ? check(budget, user, what, amount, error) : sfs_fail_memory(error, "mount");
     if (code == 0) {
         user->counts[what] += amount;
         budget->counts[what] += amount;

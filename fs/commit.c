@@ -156,7 +156,8 @@ static enum way choose_way(struct fs_file *file, enum fs_onto onto)
     bool first = fs_file_was_empty(file) && onto == FS_ONTO_KNOWN;
     if (!file->dirty.whole && !first && !(file->created && onto != FS_ONTO_LATEST))
         return WAY_PARTS;
-    if (file->stage == NULL && file->content.size < (file->space->tx != NULL ? FS_TX_LARGE : FS_LARGE))
+    if (file->stage == NULL &&
+        file->content.size < (file->space->tx != NULL ? FS_TX_LARGE : FS_LARGE))
         return WAY_BYTES;
     file->spilling = true;
     return WAY_STAGE;
@@ -330,7 +331,8 @@ bool fs_file_is_due(const struct fs_file *file, enum fs_dirt level, const struct
            (open == NULL || file->handles == 0 || fs_authors_have(&file->authors, open));
 }
 
-/* What finding its type takes: only text that may be JSON is read whole for it. Zero where nothing is due. */
+/* What finding its type takes: only text that may be JSON is read whole for it. Zero where nothing
+ * is due. */
 static uint64_t type_needs(struct fs_file *file, enum fs_dirt level, const struct fs_open *open)
 {
     pthread_mutex_lock(&file->lock);

@@ -32,13 +32,14 @@ struct fs_document_cache *fs_document_cache_new(void);
 void fs_document_cache_free(struct fs_document_cache *cache);
 /* Those of a space (NULL: all) go: it ends, or revisions may be given out in it a second time. */
 void fs_document_cache_clear(struct fs_document_cache *cache, const struct fs_space *space);
-/* sfs_document_edit, with a share of memory, which is given back afterwards. The caller holds no document. `gives_up`:
- * CANCELLED where the request is interrupted before its turn. */
-int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up,
-                     sfs_document_edit_function *function, void *context,
+/* sfs_document_edit, with a share of memory, which is given back afterwards. The caller holds no
+ * document. `gives_up`: CANCELLED where the request is interrupted before its turn. */
+int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                     bool gives_up, sfs_document_edit_function *function, void *context,
                      const struct sfs_document_options *options);
 /* The share alone, before a change of the key's document. */
-int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up);
+int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                        bool gives_up);
 
 /* --- where a node stands: fields_path.c --- */
 

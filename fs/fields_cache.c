@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Documents opened for reading, the last few of the mount: whoever walks through a large one does not parse
- * it for each name. A document is of one revision, so that nothing kept can be out of date.
+ * Documents opened for reading, the last few of the mount: whoever walks through a large one does
+ * not parse it for each name. A document is of one revision, so that nothing kept can be out of
+ * date.
  */
 #include <stdlib.h>
 
@@ -60,7 +61,8 @@ void fs_document_cache_free(struct fs_document_cache *cache)
     free(cache);
 }
 
-static bool is_of(const struct kept *kept, const struct fs_space *space, const struct sfs_record *record)
+static bool is_of(const struct kept *kept, const struct fs_space *space,
+                  const struct sfs_record *record)
 {
     return kept->document != NULL && kept->space == space && kept->id == record->attributes.id;
 }
@@ -127,8 +129,12 @@ static void keep(const struct fs_space *space, struct fs_document *document)
     struct kept *kept = place_for(cache, space, record);
     document->serial = ++cache->serials;
     sfs_document_unref(kept->document);
-    *kept = (struct kept){space, record->attributes.id, record->revision, document->serial,
-                          sfs_document_ref(document->document), ++cache->clock};
+    *kept = (struct kept){space,
+                          record->attributes.id,
+                          record->revision,
+                          document->serial,
+                          sfs_document_ref(document->document),
+                          ++cache->clock};
     shrink(cache, kept);
     pthread_mutex_unlock(&cache->lock);
 }
@@ -193,7 +199,8 @@ void fs_document_close(struct fs_document *document)
     *document = (struct fs_document){0};
 }
 
-int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up)
+int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                        bool gives_up)
 {
     const struct sfs_record *record;
     if (sfs_get(space->store, key, SFS_WANT_RECORD, &record, NULL) != 0)
@@ -215,8 +222,8 @@ static int charge(struct fs_call *call, struct fs_space *space, struct sfs_bytes
     return fs_tx_charge(call, space, FS_TX_CHANGE + size);
 }
 
-int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key, bool gives_up,
-                     sfs_document_edit_function *function, void *context,
+int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                     bool gives_up, sfs_document_edit_function *function, void *context,
                      const struct sfs_document_options *options)
 {
     int code = fs_document_reserve(call, space, key, gives_up);

@@ -56,8 +56,8 @@ int fs_fields_put_new(struct fs_call *call, struct fs_node *dir, const struct fs
     if (put.path.count == 0)
         fs_keys_new_attributes(call, dir, mode, &attributes);
     attributes.mode &= 0666;
-    int code = fs_document_edit(call, dir->space, sfs_buffer_bytes(&field->key), true, put_new, &put,
-                                &options);
+    int code = fs_document_edit(call, dir->space, sfs_buffer_bytes(&field->key), true, put_new,
+                                &put, &options);
     if (code == 0)
         fs_fields_tell(call, dir->space, sfs_buffer_bytes(&field->key), put.path.count == 0);
     return code;

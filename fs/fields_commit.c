@@ -290,7 +290,8 @@ static int put_taken(struct fs_call *call, struct fs_node *node, const struct fs
     attributes.gid = leaf->last.st_gid;
     pthread_mutex_unlock(&leaf->lock);
     taken->path = fs_field_path(field);
-    int code = fs_document_edit(call, node->space, sfs_buffer_bytes(&field->key), false, edit, taken, &options);
+    int code = fs_document_edit(call, node->space, sfs_buffer_bytes(&field->key), false, edit,
+                                taken, &options);
     if (code == 0)
         fs_fields_tell(call, node->space, sfs_buffer_bytes(&field->key),
                        taken->created && taken->path.count == 0);
@@ -314,8 +315,8 @@ static int commit(struct fs_call *call, struct fs_node *node, struct taken *take
 }
 
 /* Before the leaf is busy: who waits for its commit does not see that this waits for memory. */
-static int reserve(struct fs_call *call, struct fs_node *node, struct fs_leaf *leaf, enum fs_dirt level,
-                   const struct fs_open *open)
+static int reserve(struct fs_call *call, struct fs_node *node, struct fs_leaf *leaf,
+                   enum fs_dirt level, const struct fs_open *open)
 {
     struct fs_call quiet = *call; /* a member that is gone fails when it is committed */
     struct fs_field field = {0};

@@ -64,7 +64,8 @@ static int hold(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
 /* What is there. With the lock held. */
 static void hold_no_more(struct fs *fs, struct fs_leaf *leaf)
 {
-    (void)fs_budget_hold(fs, leaf->uid, FS_HELD_BYTES, &leaf->held, leaf->content.size + leaf->base.size, NULL);
+    (void)fs_budget_hold(fs, leaf->uid, FS_HELD_BYTES, &leaf->held,
+                         leaf->content.size + leaf->base.size, NULL);
 }
 
 static struct fs_leaf *peek(struct fs *fs, struct fs_node *node)

@@ -45,7 +45,7 @@ struct fs_space {
     struct fs_tx *tx;      /* whose it is, to be used inside only; NULL: the mount's own */
     double timeout;        /* seconds that the kernel may keep names; 0 in transactions */
     _Atomic double attribute_timeout; /* … and attributes */
-    bool shared;           /* others may change the store: O_EXCL must commit at once */
+    bool shared;                      /* others may change the store: O_EXCL must commit at once */
     struct fs_fields *fields;            /* for query/by and the like: query_fields.c */
     uint64_t salt;         /* added to record ids, so that inode numbers of spaces differ */
     _Atomic unsigned references;

@@ -21,7 +21,8 @@
 #define AT_ONCE 1500   /* ns: a request that came sooner was waiting already */
 #define BACKLOG_MOST 4 /* such requests in a row, at which other processors help */
 #define LOOK 10000000  /* ns between two looks of who watches the reader */
-#define LARGE ((size_t)64 << 10) /* bytes of a request whose memory an idle thread does not keep */
+#define LARGE ((size_t)64 << 10) /* bytes of a request whose memory an idle thread does not keep   \
+                                  */
 #define QUIET 20       /* looks without a request, after which it sleeps */
 
 struct loop;

@@ -21,8 +21,9 @@ int fs_loop_run(struct fs *fs, unsigned most);
  * from now on. Cheap where the thread has not the role; any thread may call it. */
 void fs_loop_yield(void);
 
-/* The calling thread waits for other requests' memory from now on, and not any more: meanwhile there may be one thread
- * more, so that those who wait do not keep others' requests from being answered. */
+/* The calling thread waits for other requests' memory from now on, and not any more: meanwhile
+ * there may be one thread more, so that those who wait do not keep others' requests from being
+ * answered. */
 void fs_loop_wait(bool waits);
 
 #endif

@@ -132,8 +132,9 @@ static int build(struct mount *mount, const struct fs_options *options, struct s
     fs->transactions = fs_transactions_new(fs);
     fs->touched = fs_touched_new();
     fs->index_builds = fs_index_builds_new();
-    if (fs->budget == NULL || fs->documents == NULL || fs->touched == NULL || fs->index_builds == NULL || fs->space == NULL || fs->nodes == NULL ||
-        fs->errors == NULL || fs->transactions == NULL)
+    if (fs->budget == NULL || fs->documents == NULL || fs->touched == NULL ||
+        fs->index_builds == NULL || fs->space == NULL || fs->nodes == NULL || fs->errors == NULL ||
+        fs->transactions == NULL)
         return sfs_fail_memory(error, "mount");
     return session_new(mount, options, error);
 }

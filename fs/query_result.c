@@ -36,7 +36,8 @@ int fs_query_parse(struct fs_call *call, struct sfs_bytes path, struct fs_waiter
                    struct sfs_query **ret_query, enum sfs_sink *ret_sink)
 {
     struct sfs_query_options options = {.time_ms = call->fs->query_ms,
-                                        .memory = MEMORY / (1 + fs_budget_total(call->fs, FS_RESULTS)),
+                                        .memory =
+                                            MEMORY / (1 + fs_budget_total(call->fs, FS_RESULTS)),
                                         .directory = call->fs->temporary,
                                         .cancelled = was_interrupted,
                                         .context = waiter};

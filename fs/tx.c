@@ -156,7 +156,8 @@ int fs_tx_charge(struct fs_call *call, const struct fs_space *space, uint64_t by
     if (tx == NULL)
         return 0;
     pthread_mutex_lock(&tx->lock);
-    int code = fs_budget_hold(tx->fs, tx->uid, FS_WRITTEN_BYTES, &tx->written, tx->written + bytes, &call->error);
+    int code = fs_budget_hold(tx->fs, tx->uid, FS_WRITTEN_BYTES, &tx->written, tx->written + bytes,
+                              &call->error);
     pthread_mutex_unlock(&tx->lock);
     return code;
 }

