@@ -461,15 +461,15 @@ static int open_beside(struct sfs_storage **ret_store, const struct place *place
                         "the mounted store %s lives in its mount alone: copy its keys/, or use "
                         "'storefs query'",
                         uri);
-    if (!is_shared(uri))
-        return sfs_fail(error, SFS_E_UNSUPPORTED, "target",
-                        "the mounted store %s cannot be opened beside its mount: unmount it first",
-                        uri);
     int result = tool_mount_check(place->base, error);
     if (result)
         return sfs_error_context(error, result,
                                  "in the place of the store mounted at %s is another, or none",
                                  place->base);
+    if (!is_shared(uri))
+        return sfs_fail(error, SFS_E_UNSUPPORTED, "target",
+                        "the mounted store %s cannot be opened beside its mount: unmount it first",
+                        uri);
     tool_mount_settle(place->base);
     char *plain = strndup(uri, strcspn(uri, "?"));
     result = plain ? sfs_open(ret_store, plain, flags & ~(unsigned)SFS_OPEN_CREATE, error)

@@ -23,6 +23,7 @@
 #include "tools/mounts.h"
 #include "tools/users.h"
 
+#define ELSEWHERE_MS 3000
 #define DRAIN_MS 300000
 #define PROBE_MS 10000
 #define END_MS 5000  /* for a process to end after SIGTERM */
@@ -211,6 +212,14 @@ static int find_elsewhere(const struct job *job, struct sfs_buffer *places)
     return result ? result : sfs_buffer_text(places);
 }
 
+static bool is_elsewhere(const struct job *job)
+{
+    struct sfs_buffer places = {0};
+    bool found = find_elsewhere(job, &places) == 0 && places.size;
+    sfs_buffer_free(&places);
+    return found;
+}
+
 static bool say_elsewhere(const struct job *job)
 {
     struct sfs_buffer places = {0};
@@ -234,6 +243,11 @@ static int await_end(struct job *job, struct sfs_error *error)
 {
     char name[64];
     if (job->daemon.pid > 0 && tool_process_wait(job->daemon.process, TOOL_LATE_MS))
+        return 0;
+    /* What begins in a namespace of its own (a service, a container) holds copies of all mounts
+     * until it gives them up. */
+    if (job->daemon.pid > 0 && is_elsewhere(job) &&
+        tool_process_wait(job->daemon.process, ELSEWHERE_MS))
         return 0;
     if (say_elsewhere(job))
         return TOOL_ELSEWHERE;
