@@ -73,13 +73,13 @@ static char *path_of(struct fs *fs, struct fs_node *node, const char *name, size
 
 static void keep_with_node(struct fs *fs, struct fs_node *node, const struct sfs_error *error)
 {
-    struct sfs_error *copy = malloc(sizeof(*copy));
-    if (copy == NULL)
+    char *sentence = strdup(error->message);
+    if (sentence == NULL)
         return;
-    *copy = *error;
     fs_nodes_lock(fs->nodes);
-    struct sfs_error *old = node->error;
-    node->error = copy;
+    char *old = node->error;
+    node->error = sentence;
+    node->error_public = error->public_size;
     fs_nodes_unlock(fs->nodes);
     free(old);
 }
@@ -115,7 +115,8 @@ static int add_by_path(const struct fs_call *call, struct fs_node *node, struct 
     for (uint64_t i = 1; code == SFS_E_NO_ATTRIBUTE && i <= KEPT && i <= errors->count; i++) {
         const struct kept *kept = &errors->ring[(errors->count - i) % KEPT];
         if (kept->path != NULL && kept->node == size && memcmp(kept->path, path, size) == 0)
-            code = sfs_buffer_add(out, fs_error_shown(fs, call->uid, &kept->error));
+            code = sfs_buffer_add(
+                out, fs_error_shown(fs, call->uid, kept->error.message, kept->error.public_size));
     }
     pthread_mutex_unlock(&errors->lock);
     free(path);
@@ -127,12 +128,11 @@ bool fs_sees_all(const struct fs *fs, uid_t uid)
     return uid == 0 || uid == fs->uid;
 }
 
-struct sfs_bytes fs_error_shown(const struct fs *fs, uid_t uid, const struct sfs_error *error)
+struct sfs_bytes fs_error_shown(const struct fs *fs, uid_t uid, const char *sentence,
+                                size_t public_size)
 {
-    struct sfs_bytes whole = sfs_string(error->message);
-    return error->public_size == 0 || fs_sees_all(fs, uid)
-               ? whole
-               : sfs_bytes(whole.data, error->public_size);
+    return public_size == 0 || fs_sees_all(fs, uid) ? sfs_string(sentence)
+                                                    : sfs_bytes(sentence, public_size);
 }
 
 int fs_errors_of_node(const struct fs_call *call, struct fs_node *node, struct sfs_buffer *out)
@@ -141,7 +141,7 @@ int fs_errors_of_node(const struct fs_call *call, struct fs_node *node, struct s
     int code = SFS_E_NO_ATTRIBUTE;
     fs_nodes_lock(fs->nodes);
     if (node->error != NULL)
-        code = sfs_buffer_add(out, fs_error_shown(fs, call->uid, node->error));
+        code = sfs_buffer_add(out, fs_error_shown(fs, call->uid, node->error, node->error_public));
     fs_nodes_unlock(fs->nodes);
     return code == SFS_E_NO_ATTRIBUTE ? add_by_path(call, node, out) : code;
 }

@@ -302,7 +302,8 @@ int fs_errors_of_node(const struct fs_call *call, struct fs_node *node, struct s
 /* Whether a user may see the name of every key: whose mount it is, and root. Others are shown that
  * part of a sentence that names nothing but what the failed call had named. */
 bool fs_sees_all(const struct fs *fs, uid_t uid);
-struct sfs_bytes fs_error_shown(const struct fs *fs, uid_t uid, const struct sfs_error *error);
+struct sfs_bytes fs_error_shown(const struct fs *fs, uid_t uid, const char *sentence,
+                                size_t public_size);
 
 /* --- invalidation: notifier.c --- */
 struct fs_notifier *fs_notifier_new(struct fs *fs);

@@ -70,7 +70,8 @@ struct fs_node {
     UT_hash_handle by_name; /* (parent, name) -> node, while attached */
     char *name_key;         /* parent number and name */
     size_t name_key_size;
-    struct sfs_error *error; /* the last failure; NULL: none */
+    char *error;            /* the last failure's sentence; NULL: none … */
+    size_t error_public;    /* … and how much of it everybody may see; 0: all */
     struct stat *last;      /* what it was when its name was taken away; else NULL */
 };
 

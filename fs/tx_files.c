@@ -68,7 +68,8 @@ static int text_error(struct fs_call *call, struct fs_tx *tx, struct sfs_buffer 
     int code = 0;
     pthread_mutex_lock(&tx->lock);
     if (tx->failure.code != 0) {
-        code = sfs_buffer_add(out, fs_error_shown(call->fs, call->uid, &tx->failure));
+        code = sfs_buffer_add(
+            out, fs_error_shown(call->fs, call->uid, tx->failure.message, tx->failure.public_size));
         if (code == 0)
             code = sfs_buffer_byte(out, '\n');
         if (code == 0)

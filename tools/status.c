@@ -41,8 +41,11 @@ static bool show_files(char *files, bool json)
             putchar(',');
         if (json)
             put_json_string(line);
-        else
-            printf("    %s\n", line);
+        else { /* of a mount that may be another user's */
+            fputs("    ", stdout);
+            tool_output_key(sfs_string(line), true);
+            putchar('\n');
+        }
     }
     return lost;
 }

@@ -331,7 +331,9 @@ struct salvage {
     uint64_t format;
     uint64_t saved;
     uint64_t named; /* lost, and their names are known */
+    uint64_t budget; /* bytes that may still be read of records that may not be whole */
 };
+#define SEARCH_RATIO 64 /* how often a damaged file is read for its records, at most */
 
 /* The head of a record at `at` that could be one, and its name; *ret_size: of the whole record. */
 static bool is_record_head(const struct salvage *salvage, size_t at, struct sfs_bytes *ret_name,
@@ -362,8 +364,9 @@ static int salvage_record(struct salvage *salvage, size_t at, size_t *ret_size)
     const char *data = salvage->whole.data;
     struct sfs_bytes name;
     char shown[200];
-    if (!is_record_head(salvage, at, &name, ret_size))
+    if (!is_record_head(salvage, at, &name, ret_size) || *ret_size > salvage->budget)
         return 0;
+    salvage->budget -= *ret_size;
     struct reader reader = {
         salvage->path, sfs_binary_reader(sfs_bytes(data + at + 1, salvage->whole.size - at - 1)),
         data, salvage->format};
@@ -465,8 +468,11 @@ int sfs_snapshot_file_salvage(const char *path, struct sfs_memory_engine *engine
         struct sfs_bytes whole = sfs_buffer_bytes(&content);
         result = load_bytes(path, whole, engine, error);
         if (result == SFS_E_CORRUPT || result == SFS_E_NOT_A_STORE) {
-            struct salvage salvage = {
-                .path = path, .whole = whole, .engine = engine, .notes = notes};
+            struct salvage salvage = {.path = path,
+                                      .whole = whole,
+                                      .engine = engine,
+                                      .notes = notes,
+                                      .budget = (uint64_t)whole.size * SEARCH_RATIO};
             result = salvage_bytes(&salvage, error);
         }
     }

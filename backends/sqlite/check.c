@@ -273,7 +273,7 @@ static int inspect_repairing(struct sfs_sqlite *store, struct inspection *inspec
         if (code == 0)
             code = sfs_sqlite_execute(inspection->connection, "COMMIT", error);
         if (!sqlite3_get_autocommit(store->writer->db))
-            sqlite3_exec(store->writer->db, "ROLLBACK", NULL, NULL, NULL);
+            (void)sfs_sqlite_guard_execute(store->writer, "ROLLBACK", NULL);
     }
     sfs_sqlite_writer_leave(store);
     return code;

@@ -274,6 +274,12 @@ int sfs_sqlite_statement(struct sfs_sqlite_connection *connection, enum sfs_sqli
     return code;
 }
 
+void sfs_sqlite_statement_end(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql)
+{
+    sqlite3_finalize(connection->statements[sql]);
+    connection->statements[sql] = NULL;
+}
+
 int sfs_sqlite_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
                     struct sfs_error *error)
 {

@@ -39,30 +39,44 @@ static bool has_log(const char *path)
     return stat(name, &status) == 0 && status.st_size > 0;
 }
 
-/* Of one that SQLite would play back the first byte is not 0.
- * (sqlite.org/fileformat2.html#hot_journals)
- */
-static int check_journal(const char *path, struct sfs_error *error)
+bool sfs_sqlite_head_is_hot(const char *name)
 {
-    char name[4096 + 16], first = 0;
+    char first = 0;
     int fd;
-    snprintf(name, sizeof(name), "%s-journal", path);
-    int code = sfs_file_open(AT_FDCWD, name, O_RDONLY, name, &fd, error);
-    if (code == SFS_E_NOT_FOUND)
-        return 0;
-    if (code != 0)
-        return code;
-    ssize_t got = read(fd, &first, 1);
+    if (sfs_file_open(AT_FDCWD, name, O_RDONLY, name, &fd, NULL) != 0)
+        return false;
+    bool hot = read(fd, &first, 1) == 1 && first != 0;
     close(fd);
-    if (got <= 0 || first == 0)
+    return hot;
+}
+
+static int check_journal(const char *path, sqlite3_file *file, struct sfs_error *error)
+{
+    char name[4096 + 16];
+    int held = 0;
+    snprintf(name, sizeof(name), "%s-journal", path);
+    if (!sfs_sqlite_head_is_hot(name))
         return 0;
+    if (file->pMethods->xCheckReservedLock(file, &held) == SQLITE_OK && held)
+        return sfs_fail(error, SFS_E_BUSY, SFS_SQLITE_ORIGIN,
+                        "%s is being changed by another SQLite program", path);
     return sfs_fail(
         error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
         "%s is a rollback journal, which a store does not have; it was not played back. "
         "If an SQLite program that changed the store itself has crashed, 'sqlite3 %s "
-        ".tables' brings the store back to what it was before; otherwise remove the "
-        "journal",
+        ".tables' brings the store back to what it was before; if the journal came "
+        "with the file from somebody else, move it away",
         name, path);
+}
+
+static int check_empty(const char *path, struct sfs_error *error)
+{
+    return !has_log(path)
+               ? 0
+               : sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                          "%s is empty, but there is a log, %s-wal, which may hold what it was: it "
+                          "was left alone (to begin anew, move it away)",
+                          path, path);
 }
 
 /* The order matters: a checkpoint first makes the file longer and then empties the log. */
@@ -90,14 +104,14 @@ int sfs_sqlite_head_check(struct sfs_sqlite_connection *connection, struct sfs_e
     unsigned char head[100] = {0};
     sqlite3_file *file = NULL;
     sqlite3_int64 size = 0;
-    int code = check_journal(path, error);
-    if (code != 0)
-        return code;
     int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (result == SQLITE_OK)
         result = file->pMethods->xFileSize(file, &size);
+    int code = result == SQLITE_OK ? check_journal(path, file, error) : 0;
+    if (code != 0)
+        return code;
     if (result == SQLITE_OK && size == 0)
-        return 0;
+        return check_empty(path, error);
     if (result == SQLITE_OK)
         result = file->pMethods->xRead(file, head, size < 100 ? (int)size : 100, 0);
     if (result != SQLITE_OK)
@@ -177,12 +191,16 @@ static int write_head(struct sfs_sqlite_connection *connection, struct sfs_error
     sqlite3_file *file = file_of(connection);
     sqlite3_int64 size = 0;
     int result = lock(file);
+    int code = 0;
     if (result == SQLITE_OK)
         result = file->pMethods->xFileSize(file, &size);
-    if (result == SQLITE_OK)
+    if (result == SQLITE_OK) /* one that has come since */
+        code = check_journal(connection->store->path, file, error);
+    if (result == SQLITE_OK && code == 0)
         result = size == 0 ? write_first_page(file) : write_mode(file);
     file->pMethods->xUnlock(file, SQLITE_LOCK_NONE);
-    return result == SQLITE_OK ? 0 : sfs_sqlite_fail(connection, result, "write the head", error);
+    return result == SQLITE_OK ? code
+                               : sfs_sqlite_fail(connection, result, "write the head", error);
 }
 
 static int uses_log(struct sfs_sqlite_connection *connection, bool *ret_uses,

@@ -240,11 +240,6 @@ static int find_file(struct sfs_sqlite *store, const char *path, unsigned flags,
     if (!S_ISREG(status.st_mode))
         return sfs_fail(error, S_ISDIR(status.st_mode) ? SFS_E_IS_DIRECTORY : SFS_E_NOT_A_STORE,
                         SFS_SQLITE_ORIGIN, "%s is no store: it is no regular file", path);
-    if (create && status.st_size == 0 && status.st_uid != geteuid())
-        return sfs_fail(error, SFS_E_PERMISSION, SFS_SQLITE_ORIGIN,
-                        "%s is an empty file of another user (%ld), who could read a store that is "
-                        "made in it: remove it, or choose another name",
-                        path, (long)status.st_uid);
     store->path = realpath(path, NULL);
     if (!store->path)
         return sfs_fail_errno(error, errno, SFS_SQLITE_ORIGIN, "cannot open %s", path);
@@ -309,6 +304,18 @@ static int check_sync(struct sfs_sqlite *store, struct sfs_error *error)
     return sfs_sync_directory_of(store->path, !store->options.dirsync, error);
 }
 
+/* Of a file in which a store is going to be made. */
+static int check_owner(const struct sfs_sqlite *store, struct sfs_error *error)
+{
+    struct stat status;
+    if (fstat(store->files[0], &status) != 0 || status.st_uid == geteuid())
+        return 0;
+    return sfs_fail(error, SFS_E_PERMISSION, SFS_SQLITE_ORIGIN,
+                    "%s is an empty file of another user (%ld), who could read a store that is "
+                    "made in it: remove it, or choose another name",
+                    store->path, (long)status.st_uid);
+}
+
 /* A new file, or one that is there: the write connection, and the tables. */
 static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_error *error)
 {
@@ -325,6 +332,9 @@ static int open_writer(struct sfs_sqlite *store, unsigned flags, struct sfs_erro
     if (there == 0 && !create)
         return sfs_fail(error, SFS_E_NOT_A_STORE, SFS_SQLITE_ORIGIN, "%s is no store: it is empty",
                         store->path);
+    code = there == 0 ? check_owner(store, error) : 0;
+    if (code != 0)
+        return code;
     sfs_sqlite_keeper_watch_log(store);
     code = sfs_sqlite_head_log(store->writer, error);
     if (code == 0 && there == 0) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOG_HEAD 32
@@ -216,8 +217,10 @@ static int read_log(struct sfs_pages *pages, int64_t size, struct sfs_notes *not
 static void hold(struct sfs_pages *pages)
 {
     char name[4096 + 16];
+    struct stat status;
     snprintf(name, sizeof(name), "%s-shm", pages->path);
-    if (access(name, F_OK) != 0)
+    /* Of an empty file SQLite would remove the log. */
+    if (access(name, F_OK) != 0 || stat(pages->path, &status) != 0 || status.st_size == 0)
         return;
     if (sqlite3_open_v2(pages->path, &pages->reader, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
                         sfs_sqlite_vfs()) == SQLITE_OK)

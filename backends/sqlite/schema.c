@@ -157,11 +157,12 @@ static int fail_altered(struct sfs_sqlite_connection *connection, const char *wh
                         const char *type, const char *name, struct sfs_error *error)
 {
     char shown_type[40], shown[200];
-    return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
-                    "%s was altered by another program: its %s '%s' %s, and nothing of it was used",
-                    connection->store->path,
-                    sfs_name_show(sfs_string(type), shown_type, sizeof(shown_type)),
-                    sfs_name_show(sfs_string(name), shown, sizeof(shown)), what);
+    return sfs_fail(
+        error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+        "%s was altered by another program: its %s '%s' %s; nothing of it was used (what you "
+        "have added yourself you can drop with sqlite3)",
+        connection->store->path, sfs_name_show(sfs_string(type), shown_type, sizeof(shown_type)),
+        sfs_name_show(sfs_string(name), shown, sizeof(shown)), what);
 }
 
 /* Whether the present row is one of ours, not seen before. */
@@ -183,9 +184,9 @@ static int check_object(struct sfs_sqlite_connection *connection, sqlite3_stmt *
 
 /* By the name that no table of the file can take. */
 static const char contents[] = "SELECT type, name, tbl_name, sql FROM main.sqlite_master";
-static const char shared_pages[] =
-    "SELECT count(*) - count(DISTINCT CASE WHEN rootpage > 1 THEN rootpage END)"
-    " FROM main.sqlite_master WHERE type <> 'view'";
+static const char shared_pages[] = "SELECT count(*) - count(DISTINCT CASE WHEN typeof(rootpage) = "
+                                   "'integer' AND rootpage > 1 THEN rootpage END)"
+                                   " FROM main.sqlite_master WHERE type <> 'view'";
 
 static int check_objects(struct sfs_sqlite_connection *connection, struct sfs_error *error)
 {
@@ -284,6 +285,6 @@ int sfs_sqlite_schema_create(struct sfs_sqlite_connection *connection, struct sf
     if (code == 0)
         code = sfs_sqlite_guard_execute(connection, "COMMIT", error);
     if (code != 0 && !sqlite3_get_autocommit(connection->db))
-        sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
+        (void)sfs_sqlite_guard_execute(connection, "ROLLBACK", NULL);
     return code;
 }

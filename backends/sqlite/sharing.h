@@ -29,6 +29,9 @@ int sfs_sqlite_guard_execute(struct sfs_sqlite_connection *connection, const cha
 int sfs_sqlite_guard_step(struct sfs_sqlite_connection *connection, sqlite3_stmt *statement,
                           int *ret_result, struct sfs_error *error);
 
+/* Forgets a statement that is used rarely (connection.c). */
+void sfs_sqlite_statement_end(struct sfs_sqlite_connection *connection, enum sfs_sqlite_sql sql);
+
 /* --- the first page (head.c) --- */
 
 /*
@@ -37,6 +40,9 @@ int sfs_sqlite_guard_step(struct sfs_sqlite_connection *connection, sqlite3_stmt
  * and another process might take the log away from under them.
  */
 int sfs_sqlite_head_check(struct sfs_sqlite_connection *connection, struct sfs_error *error);
+/* Whether the file is a rollback journal that SQLite would play back: its first byte is not 0.
+ * (sqlite.org/fileformat2.html#hot_journals) */
+bool sfs_sqlite_head_is_hot(const char *name);
 /* Makes an empty file a database, and one with a rollback journal one with a log. */
 int sfs_sqlite_head_log(struct sfs_sqlite_connection *connection, struct sfs_error *error);
 

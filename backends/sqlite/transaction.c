@@ -76,11 +76,13 @@ static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t all,
 {
     int64_t free = 0;
     int found = 0;
+    struct sfs_sqlite_connection *connection = transaction->connection;
     if (all == 0)
-        found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES, NULL, 0, &all, 1, error);
+        found = sfs_sqlite_integers(connection, SFS_SQL_PAGES, NULL, 0, &all, 1, error);
     if (found >= 0)
-        found = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGES_FREE, NULL, 0, &free, 1,
-                                    error);
+        found = sfs_sqlite_integers(connection, SFS_SQL_PAGES_FREE, NULL, 0, &free, 1, error);
+    sfs_sqlite_statement_end(connection, SFS_SQL_PAGES);
+    sfs_sqlite_statement_end(connection, SFS_SQL_PAGES_FREE);
     *ret_pages = (struct pages){all, all - free};
     return found < 0 ? found : 0;
 }
@@ -91,7 +93,8 @@ static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t all,
  * gives back is refused while that room, and some for the next commits, is still free. Free pages
  * of the file count as well: what is written to them is written to the log first. (The file itself
  * has no holes, see connection.c: its size is the room that it has.) Where there is plenty of it,
- * nobody looks again for a moment: SQLite compiles PRAGMA page_count anew at every use.
+ * nobody looks again for a moment. (SQLite would compile these pragmas again at their next use,
+ * which guard.c denies: they are compiled here.)
  */
 static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
@@ -107,6 +110,7 @@ static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_er
     if (code == 0)
         code = sfs_sqlite_integers(transaction->connection, SFS_SQL_PAGE_SIZE, NULL, 0, &size, 1,
                                    error);
+    sfs_sqlite_statement_end(transaction->connection, SFS_SQL_PAGE_SIZE);
     if (code < 0)
         return code;
     if (stat(path, &file) != 0 || statvfs(path, &disk) != 0)

@@ -279,25 +279,25 @@ static int gathering_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file
     return result;
 }
 
-static bool is_log(const char *name)
+static bool ends_with(const char *name, const char *ending)
 {
-    static const char ending[] = "-wal";
-    size_t size = strlen(name), least = sizeof(ending) - 1;
+    size_t size = strlen(name), least = strlen(ending);
     return size > least && strcmp(name + size - least, ending) == 0;
 }
 
-/* Only a log is looked for by name, and a rollback journal is not there to SQLite. */
+/* A rollback journal that would be played back is there, and then cannot be opened: SQLite reads
+ * nothing of the database, which that may have left half written. */
 static int log_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret_there)
 {
     (void)vfs;
-    *ret_there = 0;
-    return is_log(name) ? usual->xAccess(usual, name, flags, ret_there) : SQLITE_OK;
+    *ret_there = ends_with(name, "-journal") && sfs_sqlite_head_is_hot(name);
+    return ends_with(name, "-wal") ? usual->xAccess(usual, name, flags, ret_there) : SQLITE_OK;
 }
 
 static int log_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
     (void)vfs;
-    return is_log(name) ? usual->xDelete(usual, name, sync) : SQLITE_IOERR_DELETE;
+    return ends_with(name, "-wal") ? usual->xDelete(usual, name, sync) : SQLITE_IOERR_DELETE;
 }
 
 static void set_up(void)

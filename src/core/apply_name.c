@@ -143,6 +143,20 @@ static int move_prefix(struct sfs_apply_run *run, struct sfs_bytes from, struct 
     return rc;
 }
 
+/* Of a record that a move would rename. */
+static int check_moved(const struct sfs_apply_run *run, struct sfs_bytes name, size_t size,
+                       struct sfs_error *error)
+{
+    char shown[150], others[200];
+    struct sfs_error failure = {0};
+    int rc = sfs_apply_check_size(run, name, size, &failure);
+    if (rc == 0)
+        return 0;
+    snprintf(others, sizeof(others), ": '%s'", sfs_name_show(name, shown, sizeof(shown)));
+    return sfs_fail_others(error, rc, "apply", others,
+                           "a key below it would have %zu bytes, more than this store takes", size);
+}
+
 /* Looks at every name of the range; the name of each record found is where the next step begins. */
 static int check_each_size(struct sfs_apply_run *run, struct sfs_range range, size_t from_size,
                            size_t to_size, struct sfs_error *error)
@@ -151,8 +165,8 @@ static int check_each_size(struct sfs_apply_run *run, struct sfs_range range, si
     const struct sfs_record *first = NULL;
     int rc = 0;
     while ((rc = sfs_apply_first(run, range, &first, error)) == 0 && first) {
-        rc = sfs_apply_check_size(run, first->name,
-                                  sfs_name_length(first->name) - from_size + to_size, error);
+        rc = check_moved(run, first->name, sfs_name_length(first->name) - from_size + to_size,
+                         error);
         next.size = 0;
         if (rc == 0 && (sfs_buffer_add(&next, first->name) || sfs_buffer_byte(&next, '\0')))
             rc = sfs_fail_memory(error, "apply");
@@ -184,8 +198,8 @@ static int check_longest(struct sfs_apply_run *run, struct sfs_range range, size
         return 1;
     /* A key may be as long as a marker is with its NUL. */
     bool marker = sfs_name_is_marker(longest->name);
-    rc = sfs_apply_check_size(run, longest->name, longest->name.size - from_size + to_size,
-                              marker ? NULL : error);
+    rc = check_moved(run, longest->name, longest->name.size - from_size + to_size,
+                     marker ? NULL : error);
     sfs_record_unref(longest);
     return rc == 0 ? 1 : marker ? 0 : rc;
 }

@@ -9,6 +9,13 @@
 
 #define ORIGIN "salvage"
 
+/* A cursor that says the same twice is taken for one that does not go on. */
+static bool is_last(const struct sfs_notes *notes, int code, struct sfs_bytes text)
+{
+    const char *last = notes->texts.size ? notes->texts.data + notes->last : NULL;
+    return last && last[0] == (char)-code && strcmp(last + 1, text.data) == 0;
+}
+
 int sfs_notes_add(struct sfs_notes *notes, int code, const char *format, ...)
 {
     char sentence[sizeof(((struct sfs_error *)NULL)->message)];
@@ -19,9 +26,13 @@ int sfs_notes_add(struct sfs_notes *notes, int code, const char *format, ...)
     if (size < 0)
         sentence[0] = '\0';
     struct sfs_bytes text = sfs_bytes(sentence, strlen(sentence) + 1);
+    if (is_last(notes, code, text))
+        return 0;
+    size_t last = notes->texts.size;
     if (sfs_buffer_reserve(&notes->texts, text.size + 1) ||
         sfs_buffer_byte(&notes->texts, (char)-code) || sfs_buffer_add(&notes->texts, text))
         return SFS_E_NO_MEMORY;
+    notes->last = last;
     return 0;
 }
 

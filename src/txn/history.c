@@ -5,6 +5,7 @@
  * that a name had then is known where that number is the beginning or a view of then is open still.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "txn/internal.h"
 
@@ -42,7 +43,7 @@ static int visit_name(const struct history *self, struct sfs_bytes name, uint64_
                       struct sfs_error *error)
 {
     const struct sfs_record *before = NULL, *after = NULL;
-    char shown[160];
+    char shown[150], others[200];
     int code = self->known ? find(&self->then, name, &before, error) : 0;
     if (code == 0)
         code = find(&self->run->view, name, &after, error);
@@ -51,11 +52,13 @@ static int visit_name(const struct history *self, struct sfs_bytes name, uint64_
     if (code == 0 && changed)
         code = self->visit(self->context, name, before, after, revision, error);
     /* A rule that the present record does not break the former one may break. */
-    if (code == 0 && !self->known)
-        code = sfs_fail(error, SFS_E_CONFLICT, "transaction",
-                        "key '%s' was changed in the transaction after %" PRIu64
-                        ", and what it was then is not known: keep a snapshot of then open",
-                        sfs_name_show(name, shown, sizeof(shown)), self->sequence);
+    if (code == 0 && !self->known) {
+        snprintf(others, sizeof(others), ": key '%s'", sfs_name_show(name, shown, sizeof(shown)));
+        code = sfs_fail_others(error, SFS_E_CONFLICT, "transaction", others,
+                               "what was read was changed in the transaction after %" PRIu64
+                               ", and what it was then is not known (keep a snapshot of then open)",
+                               self->sequence);
+    }
     sfs_record_unref(before);
     sfs_record_unref(after);
     return code;

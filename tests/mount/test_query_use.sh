@@ -150,7 +150,7 @@ limits() {
     local mount=$TMPDIR/limits
     refuses "is no time limit" "$STOREFS" mount memory: "$mount" -o query-timeout=0
     refuses "is no time limit" "$STOREFS" mount memory: "$mount" -o query-timeout=soon
-    TMPDIR=$TMPDIR/gone up "memory:?snapshot=$TMPDIR/large.mem" "$mount" -o query-timeout=1
+    up "memory:?snapshot=$TMPDIR/large.mem" "$mount" -o query-timeout=1
     works grep -q 'limit of this mount: 1 seconds' "$mount/README"
     refuses "timed out" cat "$mount/query/$(slow)"
     works grep -q 'longer than its limit of 1000 ms' "$mount/admin/errors"

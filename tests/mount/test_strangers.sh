@@ -23,8 +23,8 @@ files_of() {
     dir:*) echo s/%value s/%value/log s/%value/log.next s/%value/lock ;;
     esac
 }
-kinds=(symlink dangling hardlink pipe socket directory text empty other)
-[ "$(id -u)" -eq 0 ] || kinds=("${kinds[@]/other/}")
+kinds=(symlink dangling hardlink pipe socket directory text empty other database)
+[ "$(id -u)" -eq 0 ] || kinds=(symlink dangling hardlink pipe socket directory text empty)
 
 # put KIND PATH
 put() {
@@ -38,6 +38,7 @@ put() {
     text) cp victim "$2" ;;
     empty) : > "$2" ;;
     other) as_stranger sh -c 'umask 0; : > "$1"' - "$2" ;;
+    database) as_stranger sh -c 'umask 0; sqlite3 "$1" "CREATE TABLE t(x); DROP TABLE t; VACUUM"' - "$2" ;;
     esac
 }
 
@@ -64,7 +65,7 @@ case_of() {
         rm -rf "$path"
     fi
     [ -d "$(dirname "$path")" ] || mkdir -p "$(dirname "$path")"
-    put "$kind" "$path" 2> /dev/null || { [ "$kind" = other ] && return 0; fail "$what: cannot be made"; }
+    put "$kind" "$path" 2> /dev/null || { [[ " other database " == *" $kind "* ]] && return 0; fail "$what: cannot be made"; }
     before=$(find "$path" -printf '%y %s')
     run get "$uri" a
     got=$code
@@ -75,7 +76,7 @@ case_of() {
     [ ! -e absent ] || [ "$2" = s ] || fail "$what: a file was made through the link"
     case $kind in
     directory) [ -e "$path/kept" ] || fail "$what: the directory is gone ($before)" ;;
-    other)
+    other | database)
         as_stranger grep -rqs topsecret "$4" && fail "$what: he reads what is stored"
         ;;
     esac
@@ -114,7 +115,7 @@ made() {
     [ ! -e absent ] || fail "$what: a file was made through the link"
     case $1 in
     directory) [ -e D/out/kept ] || fail "$what: the directory is gone" ;;
-    other) as_stranger grep -rqs topsecret D && fail "$what: he reads what is stored" ;;
+    other | database) as_stranger grep -rqs topsecret D && fail "$what: he reads what is stored" ;;
     absent) same "0 600" "$code $(stat -c %a D/out)" "$what" ;;
     esac
     same '' "$(find D -mindepth 1 ! -path 'D/out*')" "$what: what is left"

@@ -127,6 +127,19 @@ chown $other:$other $keys/u
 said=$(said_to as_other rename $keys/u/empty)
 checks=$((checks + 1))
 [[ $said != *secret* ]] || fail "he is told what another's directory holds: $said"
+mkdir $keys/u/d $keys/u/d/hidden
+echo 1 > "$keys/u/d/hidden/secret$(printf '%0200d' 7)"
+for ((i = 0; i < 16; i++)); do deep=${deep-}/$(printf '%0240d' $i); done
+mkdir -p "$keys/u/d/hidden$deep"
+echo 1 > "$keys/u/d/hidden$deep/secret"
+chmod 700 $keys/u/d/hidden
+chown $other:$other $keys/u/d
+said=$(as_other sh -c 'mv "$1/d" "$1/$2"' - $keys/u "$(printf '%0250d' 1)" 2>&1)
+checks=$((checks + 2))
+[[ $said == *"too long"* ]] || fail "a name that is too long is taken: $said"
+said=$(as_other getfattr --only-values -n user.storefs.error $keys/u 2>&1)
+[[ $said == *"a key below it would have"* && $said != *secret* && $said != *hidden* ]] ||
+    fail "he is told which name would be too long: $said"
 checks=$((checks + 1))
 as_other cat m/admin/errors > said 2>&1 && fail "he reads admin/errors"
 same "x" "$(sed -n 's/.*"mail":"\(.\)".*/\1/p' $keys/hidden/secretname)" "the value"

@@ -5,6 +5,8 @@
  */
 #include <fcntl.h>
 
+#include "fs/budget.h"
+#include "fs/fields.h"
 #include "fs/keys.h"
 #include "fs/tx.h"
 #include "index_fixture.h"
@@ -30,6 +32,8 @@ static struct play *begin(void)
     must_create(play->store, "unique:mail");
     assert_int_equal(sfs_set(play->store, L("taken"), TAKEN, NULL), 0);
     assert_int_equal(sfs_fault_layer(&play->layer, play->store, &none, NULL), 0);
+    fs->budget = fs_budget_new();
+    fs->documents = fs_document_cache_new();
     fs->space = fs_space_new(fs, play->layer, 1);
     fs->nodes = fs_nodes_new(fs);
     fs->errors = fs_errors_new();
@@ -55,6 +59,8 @@ static void end(struct play *play)
     fs_touched_free(fs->touched);
     fs_errors_free(fs->errors);
     fs_space_unref(fs->space);
+    fs_document_cache_free(fs->documents);
+    fs_budget_free(fs->budget);
     assert_int_equal(sfs_close(play->layer, NULL), 0);
     free(play);
 }

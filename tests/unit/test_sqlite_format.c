@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of a SQLite store: what the check finds in them, and what else a file from somebody
  * else may hold. */
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "tests/unit/sqlite_fixture.h"
@@ -248,6 +249,18 @@ static void test_journal(void **state)
     expect_refused(fixture, 0, SFS_E_CORRUPT, "-journal is a rollback journal");
     expect_refused(fixture, SFS_OPEN_CREATE, SFS_E_CORRUPT, "was not played back");
     expect_refused(fixture, SFS_OPEN_READ_ONLY, SFS_E_CORRUPT, ".tables");
+    /* As long as its program lives. */
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "PRAGMA synchronous = OFF; BEGIN IMMEDIATE;"
+                                  "UPDATE record SET size = size + 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    expect_refused(fixture, 0, SFS_E_BUSY, "is being changed by another SQLite program");
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    leave_journal(fixture);
     expect_journal(journal, magic, sizeof(magic));
     /* The way out. */
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM record WHERE size = 1"), 1);
@@ -264,6 +277,48 @@ static void test_journal(void **state)
     fixture->store = open_again(fixture);
     set(fixture->store, "a", "2");
     expect_journal(journal, "\0\0\0\0", 4);
+}
+
+/* Somebody has cut the database off, and all that there was is in the log. */
+static void test_empty_with_log(void **state)
+{
+    struct fixture *fixture = *state;
+    char command[400], log[120];
+    struct stat status;
+    static const char *const copies[] = {"-wal", "-shm"};
+    set(fixture->store, "a", "1");
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(command, sizeof(command), "cp %s%s %s/copy%s; : > %s/copy", fixture->path,
+                 copies[i], fixture->directory, copies[i], fixture->directory);
+        assert_int_equal(system(command), 0);
+    }
+    close_store(fixture->store);
+    fixture->store = NULL;
+    snprintf(fixture->path, sizeof(fixture->path), "%s/copy", fixture->directory);
+    snprintf(log, sizeof(log), "%s-wal", fixture->path);
+    expect_refused(fixture, 0, SFS_E_CORRUPT, "is empty, but there is a log");
+    expect_refused(fixture, SFS_OPEN_CREATE, SFS_E_CORRUPT, "was left alone");
+    expect_refused(fixture, SFS_OPEN_READ_ONLY, SFS_E_CORRUPT, "was left alone");
+    struct sfs_storage *saved = open_with(fixture, "", SFS_OPEN_SALVAGE);
+    expect(saved, "a", "1");
+    close_store(saved);
+    assert_int_equal(stat(log, &status), 0);
+    assert_true(status.st_size > 0);
+}
+
+/* A repair that fails lets go of the write lock. */
+static void test_failed_repair(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_error error = {0};
+    uint64_t found = 0, repaired = 0;
+    set(fixture->store, "a", longer("1"));
+    run_in(fixture, "CREATE TRIGGER t AFTER INSERT ON record BEGIN SELECT 1; END");
+    assert_int_equal(
+        sfs_check(fixture->store, true, print_finding, NULL, &found, &repaired, &error),
+        SFS_E_CORRUPT);
+    run_in(fixture, "BEGIN IMMEDIATE; DROP TRIGGER t; COMMIT");
+    expect_healthy(fixture->store);
 }
 
 /* --- values in rows --- */
@@ -318,6 +373,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_altered_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_vacuum, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_journal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_empty_with_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_failed_repair, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check_of_rows, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,10 @@ struct sfs_storage;
 /* What a backend finds missing or doubtful while it opens the store; {0} is nothing. */
 struct sfs_notes {
     struct sfs_buffer texts; /* for each the code's number negated, the sentence, NUL */
+    size_t last;             /* where the last of them begins */
 };
-/* Adds CORRUPT (a record is lost) or DOUBTFUL with its sentence. 0 or NO_MEMORY. */
+/* Adds CORRUPT (a record is lost) or DOUBTFUL with its sentence, unless that is the last one's too.
+ * 0 or NO_MEMORY. */
 SFS_API int sfs_notes_add(struct sfs_notes *notes, int code, const char *format, ...)
     SFS_PRINTF(3, 4);
 SFS_API void sfs_notes_free(struct sfs_notes *notes); /* empties them */
