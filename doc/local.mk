@@ -7,7 +7,7 @@
 #   dist_examplesdoc_DATA += doc/examples/NAME.c      each compiled and run by a test
 dist_man_MANS += doc/man/storefs.1
 dist_doc_DATA += README.md doc/errors.md doc/exit-codes.md
-dist_doc_DATA += doc/query.md doc/isolation.md
+dist_doc_DATA += doc/query.md doc/isolation.md doc/performance.md
 modulesdocdir = $(docdir)/modules
 dist_modulesdoc_DATA =
 dist_modulesdoc_DATA += doc/modules/attribute-index.md

@@ -2,11 +2,12 @@
 # How tests are run: each under tests/run-limited, with automake's parallel harness.
 
 check_PROGRAMS = $(unit_tests) $(conformance_tests) $(fault_tests) $(test_helpers)
-test_scripts = $(lint_scripts) $(fault_scripts) $(attribute_scripts) $(mount_scripts)
+test_scripts = $(lint_scripts) $(fault_scripts) $(attribute_scripts) $(mount_scripts) \
+	$(cost_scripts)
 EXTRA_DIST += $(test_scripts) tests/run-limited tests/summary tests/coverage-floor
 
 TESTS = $(lint_scripts) $(unit_tests) $(conformance_tests) $(fault_tests) \
-	$(fault_scripts) $(attribute_scripts) $(mount_scripts)
+	$(fault_scripts) $(attribute_scripts) $(cost_scripts) $(mount_scripts)
 TEST_EXTENSIONS = .sh
 LOG_COMPILER = $(srcdir)/tests/run-limited
 SH_LOG_COMPILER = $(srcdir)/tests/run-limited

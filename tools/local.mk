@@ -2,7 +2,7 @@
 # The storefs command, one file per subcommand, and the scripts for people who work on the project.
 # Sources and headers:  storefs_SOURCES += tools/NAME.c tools/NAME.h
 # To be added together with tools/main.c:  bin_PROGRAMS += storefs
-EXTRA_DIST += tools/check tools/packages
+EXTRA_DIST += tools/check tools/compare tools/packages
 
 bin_PROGRAMS += storefs
 # asprintf, pipe2, closefrom and O_PATH are GNU's.

@@ -16,7 +16,7 @@ bench_programs += tests/bench/bench_history
 tests_bench_bench_history_SOURCES = tests/bench/bench_history.c
 bench_programs += tests/bench/bench_attributes
 tests_bench_bench_attributes_SOURCES = tests/bench/bench_attributes.c
-EXTRA_DIST += tests/bench/bench_attributes.mjs
+EXTRA_DIST += tests/bench/bench_attributes.mjs tests/bench/ratios.py tests/bench/bench_everyday
 bench_programs += tests/bench/bench_mount
 tests_bench_bench_mount_SOURCES = tests/bench/bench_mount.c tests/bench/mount_bench.h \
 	tests/bench/mount_places.c tests/bench/mount_engines.c tests/bench/mount_tasks.c \

@@ -127,13 +127,17 @@ int sqlite3_step(void *statement);
 
 int sqlite3_step(void *statement)
 {
-    enum { VM_STEP = 4 };
+    enum { VM_STEP = 4, ROW = 100 };
     int (*real)(void *);
+    int (*is_busy)(void *);
     int (*status)(void *, int, int);
     *(void **)&real = dlsym(RTLD_NEXT, "sqlite3_step");
+    *(void **)&is_busy = dlsym(RTLD_NEXT, "sqlite3_stmt_busy");
     *(void **)&status = dlsym(RTLD_NEXT, "sqlite3_stmt_status");
     int before = status(statement, VM_STEP, 0);
+    count(&counted_calls()->statements, is_busy(statement) == 0);
     int result = real(statement);
+    count(&counted_calls()->rows, result == ROW);
     count(&counted_calls()->steps, (unsigned long long)(status(statement, VM_STEP, 0) - before));
     return result;
 }

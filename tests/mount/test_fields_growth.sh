@@ -13,7 +13,7 @@ export COUNTED_CALLS=$TMPDIR/calls
 
 # count_requests DEPTH WIDTH
 count_requests() {
-    head -c 40 /dev/zero > "$COUNTED_CALLS"
+    head -c 56 /dev/zero > "$COUNTED_CALLS"
     LD_PRELOAD=$TMPDIR/counted.so up memory: "$mnt"
     python3 -c 'import sys
 depth, width = map(int, sys.argv[1:])

@@ -33,7 +33,7 @@ make_store() {
 # count_requests NAME URI KEYS SIZE
 count_requests() {
     make_store "$2" "$4"
-    head -c 40 /dev/zero > "$COUNTED_CALLS"
+    head -c 56 /dev/zero > "$COUNTED_CALLS"
     LD_PRELOAD=$TMPDIR/counted.so up "$2" "$mnt"
     [ "$3" = keys ] || works mkdir "$mnt/${3%/keys}"
     checks=$((checks + 1))
