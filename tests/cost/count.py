@@ -16,6 +16,7 @@ COLUMNS = ("instructions", "allocations", "calls", "statements", "rows", "steps"
 # In the order of counters.h.
 COUNTERS = ("files", "names", "compares", "steps", "allocations", "statements", "rows", "calls", "bytes", "log",
             "syncs", "requests")
+LINKED = ("library", "plain_memory", "still_clock")
 FRAME = 4096 + 24  # of SQLite's log
 # libc has a memcpy for each kind of processor; all take the same one.
 TUNABLES = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS,-FSRM,-SSE4_2,-SSSE3,-BMI2"
@@ -50,10 +51,10 @@ def compile_tools(build, source, tools):
     compile_one = [*compiler, "-std=gnu17", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-O2", "-g", "-pthread",
                    f"-I{source}/src/include", f"-I{ROOT}"]
     run(*compile_one, "-o", f"{tools}/calls", f"{HERE}/calls.c")
-    for name in ("library", "still_clock"):
-        run(*compile_one, "-c", "-o", f"{tools}/{name}.o", f"{HERE}/{name}.c")
+    for name in LINKED:
+        run(*compile_one, "-fno-builtin", "-c", "-o", f"{tools}/{name}.o", f"{HERE}/{name}.c")
     run("sh", f"{build}/libtool", "--quiet", "--tag=CC", "--mode=link", *compiler, "-static", "-pthread", *flags_of(build),
-        "-o", f"{tools}/library", f"{tools}/library.o", f"{tools}/still_clock.o", "libstorefs.la", cwd=build)
+        "-o", f"{tools}/library", *(f"{tools}/{name}.o" for name in LINKED), "libstorefs.la", cwd=build)
     shared = [*compiler, "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-pthread", f"-I{ROOT}"]
     run(*shared, "-o", f"{tools}/still_clock.so", f"{HERE}/still_clock.c")
     run(*shared, "-DCOUNTED_ALLOCATIONS", "-o", f"{tools}/counted.so", f"{ROOT}/tests/conformance/counted.c", "-ldl")
