@@ -105,11 +105,7 @@ def build_commit(source, commit, top, build):
     return f"{tree}/build", tree
 
 
-def check_against_parent(build, differing, after):
-    commit = parent_of(count.ROOT)
-    if not commit:
-        print(f"FAIL: the figures are of another {' and '.join(differing)}, and there is no commit to compare with: {UPDATE}.")
-        return False
+def check_against_parent(build, commit, after):
     print(f"comparing with a build of {commit}")
     with tempfile.TemporaryDirectory(prefix="cost.") as top:
         _, before = count_build(*build_commit(count.ROOT, commit, top, build))
@@ -124,7 +120,6 @@ def check(build):
     named, before = figures.read(FIGURES)
     tools = tools_for(build, count.ROOT)
     versions = count.versions_of(build, tools)
-    after = count.make_counts(tools, count.all_sections())
     columns = list(count.COLUMNS)
     differing = sorted(name for name in versions if versions[name] != named.get(name))
     for name in differing:
@@ -133,12 +128,17 @@ def check(build):
         print("instructions and allocations are not compared in a build with other flags")
         columns = [c for c in columns if c not in ("instructions", "allocations")]
         differing.remove("flags")
+    commit = parent_of(count.ROOT)
+    if not commit and set(differing) - {"kernel"}:
+        print(f"FAIL: the figures are of another {' and '.join(differing)}, and there is no commit to compare with: {UPDATE}.")
+        return False
+    after = count.make_counts(tools, count.all_sections())
     # Few kernels send other requests: a build of the parent is needed only if this one seems to.
     if set(differing) <= {"kernel"}:
         well = settle(before, after, tools, columns)
-        if well or not differing:
+        if well or not differing or not commit:
             return well
-    return check_against_parent(build, differing, after)
+    return check_against_parent(build, commit, after)
 
 
 def update(build):

@@ -18,8 +18,10 @@ COUNTERS = ("files", "names", "compares", "steps", "allocations", "statements", 
             "syncs", "requests")
 LINKED = ("library", "plain_memory", "still_clock")
 FRAME = 4096 + 24  # of SQLite's log
-# libc has a memcpy for each kind of processor; all take the same one.
-TUNABLES = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS,-FSRM,-SSE4_2,-SSSE3,-BMI2"
+# libc has a memcpy for each kind of processor; all take the same one. What is freed goes to the thread's own lists,
+# however many are there: else the cost of malloc would depend on all that was freed before.
+TUNABLES = ("GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS,-FSRM,-SSE4_2,-SSSE3,-BMI2"
+            ":glibc.malloc.tcache_count=60000")
 
 
 class Failure(Exception):
