@@ -5,8 +5,7 @@
 cost_scripts += tests/cost/test_cost.sh tests/cost/test_figures.sh
 EXTRA_DIST += tests/cost/figures.txt tests/cost/cost.py tests/cost/count.py tests/cost/figures.py \
 	tests/cost/mount.py tests/cost/test_figures.py
-EXTRA_DIST += tests/cost/calls.c tests/cost/counters.h tests/cost/library.c tests/cost/plain_memory.c tests/cost/still_clock.c \
-	tests/cost/still_clock.h
+EXTRA_DIST += tests/cost/calls.c tests/cost/counters.h tests/cost/library.c tests/cost/plain_memory.c tests/cost/still_clock.c
 
 # The figures of this build become those of the tree.
 cost-figures: all

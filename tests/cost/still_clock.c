@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* See still_clock.h: clocks, timed waits and inotify in place of libc's. */
-#include "tests/cost/still_clock.h"
-
+/*
+ * A clock that stands still, for the program that it is linked to or loaded in front of
+ * (LD_PRELOAD): what a store does by time (ending leases, pruning, closing a read transaction)
+ * happens at the same operation in each run, on a loaded machine too. Timed waits wait for their
+ * signal alone. A sleep passes its time at once. The kernel tells nothing of changed files
+ * (inotify), since nobody can say when it does.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -17,7 +22,7 @@
 
 static _Atomic int64_t passed;
 
-void still_clock_advance(int64_t nanoseconds)
+static void advance(int64_t nanoseconds)
 {
     atomic_fetch_add(&passed, nanoseconds);
 }
@@ -48,7 +53,7 @@ int pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex, cl
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
     (void)left;
-    still_clock_advance(time->tv_sec * SECOND + time->tv_nsec);
+    advance(time->tv_sec * SECOND + time->tv_nsec);
     return sched_yield();
 }
 
