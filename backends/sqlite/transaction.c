@@ -82,7 +82,6 @@ static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t all,
     if (found >= 0)
         found = sfs_sqlite_integers(connection, SFS_SQL_PAGES_FREE, NULL, 0, &free, 1, error);
     sfs_sqlite_statement_end(connection, SFS_SQL_PAGES);
-    sfs_sqlite_statement_end(connection, SFS_SQL_PAGES_FREE);
     *ret_pages = (struct pages){all, all - free};
     return found < 0 ? found : 0;
 }
