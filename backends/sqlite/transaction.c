@@ -92,8 +92,8 @@ static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t all,
  * gives back is refused while that room, and some for the next commits, is still free. Free pages
  * of the file count as well: what is written to them is written to the log first. (The file itself
  * has no holes, see connection.c: its size is the room that it has.) Where there is plenty of it,
- * nobody looks again for a moment. (SQLite would compile these pragmas again at their next use,
- * which guard.c denies: they are compiled here.)
+ * nobody looks again for a moment. (SQLite would compile PRAGMA page_count and page_size again at their
+ * next use, which guard.c denies: that is done here.)
  */
 static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
