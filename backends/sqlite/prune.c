@@ -58,6 +58,9 @@ static int remove_parts(struct sfs_sqlite_transaction *transaction, const int64_
         if (code == 0)
             code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_REMOVE, error, 3, garbage[1], chunk[0],
                                   chunk[1]);
+        /* Of a row that storefs has not written the numbers are not what stands there. */
+        if (code == 0 && sqlite3_changes(connection->db) == 0)
+            code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_REMOVE_ODD, error, 1, garbage[1]);
         if (code != 0)
             return code;
     }
@@ -70,6 +73,9 @@ static int remove_parts(struct sfs_sqlite_transaction *transaction, const int64_
     if (code == 0)
         code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_REMOVE, error, 4, garbage[0], garbage[1],
                               garbage[2], garbage[3]);
+    if (code == 0 && sqlite3_changes(connection->db) == 0)
+        code = sfs_sqlite_run(connection, SFS_SQL_GARBAGE_REMOVE_FIRST, error, 1,
+                              transaction->state.kept_contents);
     return code;
 }
 

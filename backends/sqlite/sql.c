@@ -229,6 +229,12 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                              " ORDER BY ended, content, part, begun LIMIT 1",
     [SFS_SQL_GARBAGE_REMOVE] = "DELETE FROM garbage WHERE ended = ?1 AND content = ?2 AND part = ?3"
                                " AND begun = ?4",
+    [SFS_SQL_GARBAGE_REMOVE_FIRST] =
+        "DELETE FROM garbage WHERE (ended, content, part, begun) = (SELECT ended, content, part, "
+        "begun"
+        " FROM garbage WHERE ended <= ?1 ORDER BY ended, content, part, begun LIMIT 1)",
+    [SFS_SQL_CHUNK_REMOVE_ODD] = "DELETE FROM chunk WHERE content = ?1 AND"
+                                 " (typeof(part) <> 'integer' OR typeof(begun) <> 'integer')",
     [SFS_SQL_PRUNABLE] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence <= ?1),"
                          " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2)",
     [SFS_SQL_KEPT_BEHIND] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence > ?1)"

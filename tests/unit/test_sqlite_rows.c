@@ -295,11 +295,29 @@ static void test_contradictions(void **state)
         meet(fixture, seed, changes[i]);
 }
 
+/* Rows of what is to be removed whose numbers are none go too, and are not tried for ever. */
+static void test_odd_garbage(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_error error = {0};
+    uint64_t found = 0, repaired = 0;
+    run_in(fixture, "INSERT INTO garbage(ended, content, part, begun) VALUES(0, 7, -5, 0),"
+                    " (0, 'x', -1, 0), (0, 8, 1.5, 'y'), (0.5, 9, -1, 0), (0, 10, -1, x'00');"
+                    "INSERT INTO chunk VALUES(9, 'p', 0.5, 9223372036854775807, 70),"
+                    " (9, 1.5, 0, 9223372036854775807, 71)");
+    for (int i = 0; i < 20; i++)
+        set(fixture->store, "a", i % 2 ? "1" : "2");
+    must(sfs_check(fixture->store, true, print_finding, NULL, &found, &repaired, &error), &error);
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 0);
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM chunk"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_columns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_contradictions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_odd_garbage, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
