@@ -154,10 +154,11 @@ static int go(const char *base, struct sfs_bytes key, bool own_value, bool make,
     return result;
 }
 
-/* The kind of file there (S_IFMT bits), 0 for none. */
+/* The kind of file there (S_IFMT bits), 0 for none; errno says whether it could be looked up. */
 static mode_t kind_at(const struct tool_place *place)
 {
     struct stat status;
+    errno = 0;
     if (fstatat(place->directory, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     return status.st_mode & S_IFMT;
@@ -176,12 +177,14 @@ int tool_tree_find(const char *base, struct sfs_bytes key, struct tool_place *re
         if (result)
             return result;
     }
-    if (kind_at(&place) != S_IFREG) {
-        tool_place_free(&place);
-        return not_found(error, key, base);
+    if (kind_at(&place) == S_IFREG) {
+        *ret_place = place;
+        return 0;
     }
-    *ret_place = place;
-    return 0;
+    result = errno == 0 || errno == ENOENT ? not_found(error, key, base)
+                                           : tool_tree_fail(error, errno, &place, "cannot look up");
+    tool_place_free(&place);
+    return result;
 }
 
 int tool_tree_make(const char *base, struct sfs_bytes key, struct tool_place *ret_place,

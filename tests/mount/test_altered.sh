@@ -64,6 +64,9 @@ sqlite3 s "CREATE TRIGGER t AFTER UPDATE ON state $mark"
 refuses '' sh -c 'echo 2 > m/keys/new'
 refuses '' cat m/keys/absent
 checks=$((checks + 1))
+said=$("$STOREFS" get m other 2>&1) && fail "a key is read: $said"
+[[ $said != *"not found"* ]] || fail "what cannot be looked up is said not to be there: $said"
+checks=$((checks + 1))
 tail -n 2 m/admin/errors | grep -q "its trigger 't' is none" || fail "admin/errors: $(tail -n 2 m/admin/errors)"
 sqlite3 s 'DROP TRIGGER t; VACUUM'
 works sh -c 'echo 2 > m/keys/new'
