@@ -11,7 +11,6 @@
 #include "fs/loop.h"
 
 #define MIB (UINT64_C(1) << 20)
-#define SMALL (UINT64_C(192) << 10) /* bytes: less needs no share */
 #define LARGEST (FS_DOCUMENT_TIMES * (uint64_t)SFS_DOCUMENT_MAX)
 #define ALWAYS_KEPT 4096     /* bytes of a value that a handle keeps and that is not counted */
 #define LOOK 100000000       /* ns between two looks for an interruption */
@@ -66,7 +65,8 @@ static const struct limit {
     [FS_TRANSACTIONS] = {256, 1024, 1, "open transactions in this mount: end some"},
     [FS_SAVEPOINTS] = {4096, 16384, 1, "savepoints in this mount: release some"},
     [FS_WRITTEN_BYTES] = {128 * MIB, 192 * MIB, MIB,
-                          "MiB of changes in open transactions in this mount: commit some"},
+                          "MiB in this mount that were written and are not committed: close files, "
+                          "and commit transactions"},
     [FS_HELD_BYTES] = {64 * MIB, 128 * MIB, MIB,
                        "MiB of open files below fields/ in this mount: close some, and remove "
                        "temporary ones"},
@@ -281,7 +281,9 @@ int fs_budget_take(struct fs_call *call, uint64_t bytes, uint64_t subject, bool 
     struct account *account = call->fs->budget->accounts;
     while (need > account->need_max)
         account++;
-    return need < SMALL || has(need, subject) ? 0 : take(call, account, need, subject, gives_up);
+    return need < FS_SHARE_LEAST || has(need, subject)
+               ? 0
+               : take(call, account, need, subject, gives_up);
 }
 
 int fs_budget_take_query(struct fs_call *call)
@@ -325,10 +327,19 @@ static int check(struct fs_budget *budget, const struct user *user, enum fs_coun
     return 0;
 }
 
+/* What the owner of the mount writes is in the memory of his own process, as that of any program of
+ * his. */
+static bool is_free(const struct fs *fs, uid_t uid, enum fs_counted what)
+{
+    return what == FS_WRITTEN_BYTES && fs_sees_all(fs, uid);
+}
+
 int fs_budget_count(struct fs *fs, uid_t uid, enum fs_counted what, uint64_t amount,
                     struct sfs_error *error)
 {
     struct fs_budget *budget = fs->budget;
+    if (is_free(fs, uid, what))
+        return 0;
     pthread_mutex_lock(&budget->lock);
     struct user *user = user_of(budget, uid);
     int code =
@@ -346,6 +357,8 @@ int fs_budget_count(struct fs *fs, uid_t uid, enum fs_counted what, uint64_t amo
 void fs_budget_uncount(struct fs *fs, uid_t uid, enum fs_counted what, uint64_t amount)
 {
     struct fs_budget *budget = fs->budget;
+    if (is_free(fs, uid, what))
+        return;
     pthread_mutex_lock(&budget->lock);
     struct user *user = user_find(budget, uid);
     if (user != NULL) {

@@ -25,11 +25,13 @@ void fs_budget_free(struct fs_budget *budget);
 #define FS_DOCUMENT_TIMES                                                                          \
     3 /* the memory for a change of a document: old and new text, and what a store copies */
 
-/* Of the calling thread: so many bytes; one that it has already and that is too small is given
- * back first. Of those with the same `subject` (0: none) one at a time has its share: changes of
- * one document would only meet each other. It may wait long: the caller holds no lock, no document
- * and no mark that others wait for. CANCELLED: the request was interrupted, where it `gives_up`.
- * BUSY: too many requests of this user wait already. */
+#define FS_SHARE_LEAST (UINT64_C(192) << 10) /* bytes: a request that needs less takes no share */
+
+/* Gives the calling thread a share of `bytes`, after giving back the one that it has if that is too
+ * small. Only one thread at a time has a share for a `subject` (0: none): changes of one document
+ * would only meet each other. It may wait long: the caller holds no lock, no document and no mark
+ * that others wait for. CANCELLED: the request was interrupted, where it `gives_up`. BUSY: too many
+ * requests of this user wait already. */
 int fs_budget_take(struct fs_call *call, uint64_t bytes, uint64_t subject, bool gives_up);
 /* The same for making a part of a query's result: a few run at once. */
 int fs_budget_take_query(struct fs_call *call);
@@ -50,7 +52,7 @@ enum fs_counted {
 #define FS_COUNTED (FS_KEPT_BYTES + 1)
 
 /* NO_SPACE: the user, or the mount as a whole, would have too many. A user who has none gets any
- * amount. */
+ * amount; WRITTEN_BYTES of the mount's owner and of root are not counted. */
 int fs_budget_count(struct fs *fs, uid_t uid, enum fs_counted what, uint64_t amount,
                     struct sfs_error *error);
 /* How many all users together have. */

@@ -156,8 +156,7 @@ static enum way choose_way(struct fs_file *file, enum fs_onto onto)
     bool first = fs_file_was_empty(file) && onto == FS_ONTO_KNOWN;
     if (!file->dirty.whole && !first && !(file->created && onto != FS_ONTO_LATEST))
         return WAY_PARTS;
-    if (file->stage == NULL &&
-        file->content.size < (file->space->tx != NULL ? FS_TX_LARGE : FS_LARGE))
+    if (file->stage == NULL && file->content.size < FS_LARGE)
         return WAY_BYTES;
     file->spilling = true;
     return WAY_STAGE;

@@ -227,8 +227,8 @@ struct fs_leaf {
     bool scratch; /* it is beside the members: nothing is committed, and it stays when it is closed
                    */
     size_t counted;           /* bytes of it in space->scratch_bytes */
-    uid_t uid;                /* who has opened it first, and keeps … */
-    uint64_t held;            /* … so many bytes: FS_HELD_BYTES */
+    uid_t uid;                /* who has opened it first … */
+    uint64_t held;            /* … and the bytes that are counted for him: FS_HELD_BYTES */
     bool placed;              /* created: it goes before … */
     struct sfs_buffer before; /* … this member or index, where that is there */
     bool timed;               /* `written` was set by a program */

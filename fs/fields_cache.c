@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Documents opened for reading, the last few of the mount: whoever walks through a large one does
- * not parse it for each name. A document is of one revision, so that nothing kept can be out of
- * date.
+ * Documents opened for reading, the last few of the mount: a walk through a large one does not
+ * parse it for each name. A document is of one revision, so that nothing kept can be out of date.
  */
 #include <stdlib.h>
 
@@ -183,7 +182,10 @@ int fs_document_open(struct fs_call *call, struct fs_space *space, struct sfs_by
     int code = renew(call, space, key, SFS_WANT_RECORD, ret_document);
     if (code < 0 || !may_be_document(ret_document->record) || find(space, ret_document))
         return code;
-    code = fs_budget_take(call, FS_DOCUMENT_TIMES * ret_document->record->size, 0, true);
+    uint64_t need = FS_DOCUMENT_TIMES * ret_document->record->size;
+    if (need < FS_SHARE_LEAST)
+        return read_document(call, space, key, ret_document);
+    code = fs_budget_take(call, need, 0, true);
     /* Others may have changed or read it meanwhile. */
     if (code == 0)
         code = renew(call, space, key, SFS_WANT_RECORD, ret_document);
@@ -199,36 +201,36 @@ void fs_document_close(struct fs_document *document)
     *document = (struct fs_document){0};
 }
 
+/* The share for a change of the key's document, whose size is returned as well; 0 for a new key. */
+static int reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
+                   bool gives_up, uint64_t *ret_size)
+{
+    const struct sfs_record *record;
+    *ret_size = 0;
+    if (sfs_get(space->store, key, SFS_WANT_RECORD, &record, NULL) != 0)
+        return 0; /* a new key; or the change itself fails, and says why */
+    uint64_t subject = record->attributes.id ^ space->salt;
+    *ret_size = record->size;
+    sfs_record_unref(record);
+    return fs_budget_take(call, FS_DOCUMENT_TIMES * *ret_size, subject, gives_up);
+}
+
 int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
                         bool gives_up)
 {
-    const struct sfs_record *record;
-    if (sfs_get(space->store, key, SFS_WANT_RECORD, &record, NULL) != 0)
-        return 0; /* a new key; or the change itself fails, and says why */
-    uint64_t size = record->size, subject = record->attributes.id ^ space->salt;
-    sfs_record_unref(record);
-    return fs_budget_take(call, FS_DOCUMENT_TIMES * size, subject, gives_up);
-}
-
-/* The new text is about as long as the old one; a large one is staged. */
-static int charge(struct fs_call *call, struct fs_space *space, struct sfs_bytes key)
-{
-    const struct sfs_record *record;
-    uint64_t size = 0;
-    if (sfs_get(space->store, key, SFS_WANT_RECORD, &record, NULL) == 0) {
-        size = record->size < FS_LARGE ? record->size : 0;
-        sfs_record_unref(record);
-    }
-    return fs_tx_charge(call, space, FS_TX_CHANGE + size);
+    uint64_t size;
+    return reserve(call, space, key, gives_up, &size);
 }
 
 int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
                      bool gives_up, sfs_document_edit_function *function, void *context,
                      const struct sfs_document_options *options)
 {
-    int code = fs_document_reserve(call, space, key, gives_up);
-    if (code == 0 && space->tx != NULL)
-        code = charge(call, space, key);
+    uint64_t size;
+    int code = reserve(call, space, key, gives_up, &size);
+    /* The new text is about as long as the old one; a large one is staged. */
+    if (code == 0)
+        code = fs_tx_charge(call, space, FS_TX_CHANGE + (size < FS_LARGE ? size : 0));
     if (code == 0)
         code = sfs_document_edit(space->store, key, function, context, options, &call->error);
     fs_budget_give(call->fs);

@@ -61,7 +61,7 @@ static int hold(struct fs_call *call, struct fs_leaf *leaf, uint64_t size)
     return fs_budget_hold(call->fs, leaf->uid, FS_HELD_BYTES, &leaf->held, size, &call->error);
 }
 
-/* What is there. With the lock held. */
+/* Only what it has in memory is counted from now on. With the lock held. */
 static void hold_no_more(struct fs *fs, struct fs_leaf *leaf)
 {
     (void)fs_budget_hold(fs, leaf->uid, FS_HELD_BYTES, &leaf->held,

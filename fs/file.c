@@ -477,9 +477,12 @@ static int change_file(struct fs_call *call, struct fs_file *file, struct change
         while (file->spilling)
             wait_for(file);
         done = file->loaded; /* another mount's change may have dropped it meanwhile */
-        if (done)
+        int charged = done ? fs_file_charge(call, file, change->bytes.size) : 0;
+        if (done && charged == 0)
             code = make_change(file, change);
         pthread_mutex_unlock(&file->lock);
+        if (charged < 0)
+            return charged;
     }
     if (code < 0)
         return sfs_fail(&call->error, code, "mount", "a value of more than memory holds");

@@ -53,7 +53,9 @@ struct fs_file {
     bool spilling; /* who is busy reads `content` without the lock: writers wait */
     struct fs_content content;
     char first;       /* the byte at 0, where it was written here; else NUL */
-    uint64_t counted; /* of content.memory, in fs->buffered */
+    uint64_t counted; /* of content.memory, in fs->buffered … */
+    uint64_t held;    /* … and for its writer, FS_WRITTEN_BYTES: */
+    uid_t uid;
     struct sfs_stage *stage; /* of staged pieces; its user is busy */
     uint64_t staged;  /* where the next piece goes in it … */
     bool in_place;    /* … or each goes where it has its place in the value */
@@ -111,6 +113,8 @@ int fs_file_seek(struct fs_call *call, struct fs_file *file, uint64_t offset, bo
 
 /* Makes room for `size` bytes: where the file or the mount has too many in memory, they go to the stage. */
 int fs_file_make_room(struct fs_call *call, struct fs_file *file, uint64_t size);
+/* With the lock held, before `size` bytes are written: counts them for who writes. NO_SPACE. */
+int fs_file_charge(struct fs_call *call, struct fs_file *file, uint64_t size);
 /* Held, before the name of an open file goes: what shows of the store's value becomes its own. */
 int fs_file_keep(struct fs_call *call, struct fs_file *file);
 /* Held, writers waiting: all content lies in the stage, at its place, which is as long as the content. */

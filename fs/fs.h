@@ -217,8 +217,8 @@ struct fs_open {
     int flags;                       /* of open(2) */
     bool writes;                     /* it was opened to write, or made the file */
     uid_t uid;                       /* who has opened it … */
-    int holds;                       /* … and keeps these (enum fs_counted): */
-    uint64_t held;                   /* so many bytes */
+    int holds;                       /* … what is counted for him, an enum fs_counted, … */
+    uint64_t held;                   /* … and how much of it */
     uint64_t wrote;                  /* authors.h */
     _Atomic bool refused;            /* what it wrote was, at a close: every further write is EXPIRED */
     _Atomic unsigned uses;           /* the handle, and each read of it */

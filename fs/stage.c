@@ -6,19 +6,33 @@
  */
 #include <stdlib.h>
 
+#include "fs/budget.h"
 #include "fs/file.h"
 #include "fs/keys.h"
 #include "fs/loop.h"
 
 #define FILE_MAX (UINT64_C(8) << 20)   /* of one file in memory, bytes */
 #define MOUNT_MAX (UINT64_C(64) << 20) /* of all; files under FILE_MIN do not shrink for it */
-#define FILE_MIN (UINT64_C(16) << 10)
+#define FILE_MIN (UINT64_C(1) << 20)
 
 void fs_file_count(struct fs_file *file)
 {
+    struct fs *fs = file->space->fs;
     uint64_t now = file->content.memory;
-    atomic_fetch_add(&file->space->fs->buffered, now - file->counted);
+    atomic_fetch_add(&fs->buffered, now - file->counted);
     file->counted = now;
+    if (now < file->held)
+        (void)fs_budget_hold(fs, file->uid, FS_WRITTEN_BYTES, &file->held, now, NULL);
+}
+
+int fs_file_charge(struct fs_call *call, struct fs_file *file, uint64_t size)
+{
+    uint64_t wanted = file->content.memory + size;
+    if (file->held == 0)
+        file->uid = call->uid;
+    return size == 0 || wanted <= file->held ? 0
+                                             : fs_budget_hold(call->fs, file->uid, FS_WRITTEN_BYTES,
+                                                              &file->held, wanted, &call->error);
 }
 
 int fs_file_read_below(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data, size_t size)

@@ -65,13 +65,11 @@ int fs_tx_alone(struct fs_call *call, struct fs_space *space, fs_tx_step *step, 
 /* Inside a space: whether anything can be changed in it; CONFLICT or EXPIRED in a transaction that has
  * failed. Writes gather in the daemon, and would else be taken until they are closed. */
 int fs_tx_writable(struct fs_call *call, const struct fs_space *space);
-/* Inside a space, before so many bytes go into the memory of its transaction, if it is one's:
+/* Inside a space: counts `bytes` that are going to be in its transaction's memory, if it has one.
  * NO_SPACE. */
 int fs_tx_charge(struct fs_call *call, const struct fs_space *space, uint64_t bytes);
 /* Back to what was written at a savepoint. */
 void fs_tx_uncharge(struct fs_tx *tx, uint64_t written);
-#define FS_TX_LARGE                                                                                \
-    (UINT64_C(16) << 10)  /* values from this size on are staged in a transaction, bytes */
 #define FS_TX_CHANGE 1024 /* about what a change takes beside its value, bytes */
 
 /* --- ending: tx_end.c --- */

@@ -127,18 +127,10 @@ KINDS = [change_members, make_members, list_members, open_members, write_scratch
          begin_transactions, make_savepoints, make_names]
 
 
-# What values under 1 MiB hold before they are committed, in open files and in transactions, is in memory, and nothing
-# bounds how many of them there are: so many steps of a client only.
-STEPS_MOST = {write_open: 6, begin_transactions: 6, make_savepoints: 6}
-
-
 def client(kind, me, stop, results):
     become(HOSTILE if kind != run_queries else os.getuid())
     kept, steps, refused = [], 0, 0
     while not stop.is_set():
-        if steps == STEPS_MOST.get(kind):
-            stop.wait()
-            break
         try:
             kind(me, steps, kept)
         except OSError as failure:
