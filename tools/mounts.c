@@ -133,13 +133,13 @@ void tool_mounts_free(struct tool_mounts *mounts)
     *mounts = (struct tool_mounts){0};
 }
 
-const char *tool_mount_user(const struct tool_mount *mount, char name[TOOL_USER_SIZE])
+const char *tool_user_name(uid_t user, char name[TOOL_USER_SIZE])
 {
-    const struct passwd *user = getpwuid(mount->user);
-    if (user)
-        snprintf(name, TOOL_USER_SIZE, "%s", user->pw_name);
+    const struct passwd *entry = getpwuid(user);
+    if (entry)
+        snprintf(name, TOOL_USER_SIZE, "%s", entry->pw_name);
     else
-        snprintf(name, TOOL_USER_SIZE, "user %u", (unsigned)mount->user);
+        snprintf(name, TOOL_USER_SIZE, "user %u", (unsigned)user);
     return name;
 }
 

@@ -37,8 +37,8 @@ int tool_mounts_read_from(const char *path, struct tool_mounts *ret_mounts,
                           struct sfs_error *error);
 void tool_mounts_free(struct tool_mounts *mounts);
 #define TOOL_USER_SIZE 64
-/* The name of who mounted it, or "user NUMBER": `name`. */
-const char *tool_mount_user(const struct tool_mount *mount, char name[TOOL_USER_SIZE]);
+/* The user's name, or "user NUMBER": `name`. */
+const char *tool_user_name(uid_t user, char name[TOOL_USER_SIZE]);
 /* The uppermost mount on exactly this directory, or NULL. */
 const struct tool_mount *tool_mounts_at(const struct tool_mounts *mounts, const char *directory);
 /* INVALID: no store of ours is mounted on exactly this directory; names the mount that it lies in.

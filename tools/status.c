@@ -58,7 +58,7 @@ static bool show_json(const struct tool_mount *mount, enum tool_probe state, cha
     fputs(",\"store\":", stdout);
     put_json_string(mount->store);
     fputs(",\"user\":", stdout);
-    put_json_string(tool_mount_user(mount, user));
+    put_json_string(tool_user_name(mount->user, user));
     printf(",\"read_only\":%s,\"state\":\"%s\",\"files\":[", mount->read_only ? "true" : "false",
            states[state]);
     bool lost = show_files(files, true);
@@ -74,7 +74,7 @@ static const char *describe(const struct tool_mount *mount, enum tool_probe stat
     if (state != TOOL_CLOSED)
         return states[state];
     snprintf(text, TOOL_USER_SIZE + 64, "mounted by %s, may not be looked into",
-             tool_mount_user(mount, user));
+             tool_user_name(mount->user, user));
     return text;
 }
 

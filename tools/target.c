@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,19 +292,19 @@ static int check_alive(const char *base, struct sfs_error *error)
     return 0;
 }
 
-/* Anybody can make a mount that names any store, which a command would open with its caller's
+/* A user can make a mount that names any store, which a command would open with its caller's
  * rights.
  */
 static int check_owner(const struct place *place, struct sfs_error *error)
 {
     if (place->user == 0 || place->user == geteuid())
         return 0;
-    const struct passwd *entry = getpwuid(place->user);
+    char name[TOOL_USER_SIZE];
     return sfs_fail(
         error, SFS_E_PERMISSION, "target",
-        "%s was mounted by %s (%u), whose word for the store it shows is not taken: name "
-        "the store itself",
-        place->base, entry ? entry->pw_name : "a user without a name", (unsigned)place->user);
+        "%s was mounted by %s, whose word for the store it shows is not taken: name the "
+        "store itself",
+        place->base, tool_user_name(place->user, name));
 }
 
 /* 1 and the place for a path in a mount of ours, 0 for a URI. A directory that is no mount of ours

@@ -448,7 +448,7 @@ static int fail_not_owner(const struct tool_mount *mount, struct sfs_error *erro
     char name[TOOL_USER_SIZE];
     return sfs_fail(error, SFS_E_PERMISSION, "unmount",
                     "the mount at %s belongs to %s: only root%s%s may unmount it", mount->directory,
-                    tool_mount_user(mount, name), mount->user ? " and " : "",
+                    tool_user_name(mount->user, name), mount->user ? " and " : "",
                     mount->user ? "that user" : "");
 }
 

@@ -52,7 +52,7 @@ for uri in sqlite:$TMPDIR/private "sqlite:$TMPDIR/private?synchronous=full" "jso
         if echo '{"key":"injected","value":1}' | timeout -s KILL 30 "$STOREFS" $command > said 2>&1; then
             fail "$command of $uri: succeeded"
         fi
-        grep -q "was mounted by a user without a name ($other), whose word" said ||
+        grep -q "was mounted by user $other, whose word" said ||
             fail "$command of $uri: $(cat said)"
         [ ! -e copy ] && [ ! -e saved ] || fail "$command of $uri made a copy"
     done
@@ -71,7 +71,7 @@ works "$STOREFS" fsck m
 
 # --- sentences ---
 keys=m/keys
-mkdir $keys/hidden $keys/u m/indexes/unique:mail
+mkdir $keys/hidden $keys/u $keys/own m/indexes/unique:mail
 chmod 700 $keys/hidden
 chown $other:$other $keys/u
 echo '{"mail":"x"}' > $keys/hidden/secretname
@@ -147,5 +147,26 @@ same "x" "$(sed -n 's/.*"mail":"\(.\)".*/\1/p' $keys/hidden/secretname)" "the va
 said=$(said_to env write $keys/mine)
 checks=$((checks + 1))
 [[ $said == *"'hidden/secretname' and 'mine'"* ]] || fail "the owner is told: $said"
+
+# --- what is written and not committed ---
+# fill COMMAND-PREFIX DIRECTORY: 200 open files of 900 KB; prints how many could be written, and what was said then.
+fill() {
+    "$1" /usr/bin/python3 - "$2" << 'P'
+import os, sys
+files, said = [], ''
+for i in range(200):
+    files.append(os.open('%s/open%d' % (sys.argv[1], i), os.O_CREAT | os.O_WRONLY, 0o600))
+    try:
+        os.write(files[-1], b'o' * (900 << 10))
+    except OSError as error:
+        said = os.getxattr(files[-1], 'user.storefs.error').decode()
+        break
+print(len(files), said)
+P
+}
+said=$(fill as_other $keys/u)
+checks=$((checks + 1))
+[[ $said == 1[0-9][0-9]" a user has at most 128 MiB"* ]] || fail "another user's open files: $said"
+same "200 " "$(fill env $keys/own)" "the owner's open files"
 down "$TMPDIR/m"
 finish
