@@ -2,7 +2,11 @@
 """Counts what single requests through a mount cost its daemon: mount.py COUNTERS PID MOUNT prints a row a path,
 "NAME 1 COUNT...", the medians of requests on files of their own. Each begins when the daemon is idle. The
 store holds what mount.py fill prints, as lines for `storefs import`. COUNTERS is the file of tests/cost/counters.h."""
-import contextlib, errno, json, mmap, os, statistics, struct, sys, time
+import contextlib, errno, json, mmap, os, statistics, sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../mount"))
+from counted_daemon import Daemon  # noqa: E402
 
 REPEATS = 10
 LISTED = 30
@@ -87,44 +91,19 @@ class Requests:
             file.write(b"\n")
 
 
-class Daemon:
-    def __init__(self, counters, pid):
-        self.values, self.tasks = counters, f"/proc/{pid}/task"
-
-    def _idle(self):
-        """Every thread sleeps: none is ready to run, waits for the disk, or is stopped at a call."""
-        for task in os.listdir(self.tasks):
-            with contextlib.suppress(FileNotFoundError), open(f"{self.tasks}/{task}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] != "S":
-                    return False
-        return True
-
-    def counters(self):
-        before = None
-        while True:
-            now = struct.unpack(f"{COUNTERS}Q", self.values[:8 * COUNTERS])
-            if now == before and self._idle():
-                return now
-            before = now
-            time.sleep(0.002)
-
-    def cost(self, requests, name, i):
-        getattr(requests, f"_before_{name}", lambda i: None)(i)
-        before = self.counters()
-        getattr(requests, name)(i)
-        return [b - a for a, b in zip(before, self.counters())]
-
-
 def main():
     if sys.argv[1] == "fill":
         fill()
         return
     requests = Requests(sys.argv[3])
     with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), 8 * COUNTERS) as counters:
-        daemon = Daemon(counters, int(sys.argv[2]))
+        daemon = Daemon(counters, COUNTERS, int(sys.argv[2]))
         for name in (name for name in vars(Requests) if name[0] != "_"):
             try:
-                costs = [daemon.cost(requests, name, i) for i in range(REPEATS)]
+                costs = []
+                for i in range(REPEATS):
+                    getattr(requests, f"_before_{name}", lambda i: None)(i)
+                    costs.append(daemon.cost(getattr(requests, name), i))
             except OSError as error:
                 if error.errno != errno.EOPNOTSUPP:
                     raise

@@ -3,7 +3,9 @@
 growth.py CALLS PID MOUNT KEYS SIZE prints what each costs the daemon PID, growth.py compare SMALL LARGE FACTOR SIZE
 looks at two such tables and says on standard error which requests cost more, growth.py fill DIRECTORY SIZE makes
 the files. growth.py members CALLS PID FIELDS DEPTH WIDTH is the same of members of the document FIELDS/doc. CALLS is the file of the daemon's counters (tests/conformance/counted.h)."""
-import contextlib, mmap, os, struct, sys, time
+import contextlib, mmap, os, sys
+
+from counted_daemon import Daemon
 
 REPEATS = 3
 KINDS = ("files", "names", "compares", "steps", "allocations")
@@ -198,34 +200,6 @@ class Members:
         os.utime(f"m{i + 9}", dir_fd=self.fd)
 
 
-class Daemon:
-    def __init__(self, calls, pid):
-        self.calls, self.tasks = calls, f"/proc/{pid}/task"
-
-    def idle(self):
-        """Every thread sleeps: none is ready to run, and none waits for the disk."""
-        for task in os.listdir(self.tasks):
-            with contextlib.suppress(FileNotFoundError), open(f"{self.tasks}/{task}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] != "S":
-                    return False
-        return True
-
-    def counters(self):
-        """When what the kernel sends behind a request has come in and is done."""
-        before = None
-        while True:
-            now = struct.unpack("5Q", self.calls[:40])
-            if now == before and self.idle():
-                return now
-            before = now
-            time.sleep(0.002)
-
-    def cost(self, request, i):
-        before = self.counters()
-        request(i)
-        return [b - a for a, b in zip(before, self.counters())]
-
-
 def measure_requests(daemon, requests):
     names = [name for name in vars(type(requests)) if name[0] != "_" and name not in ("new", "at")]
     for name in names:
@@ -272,12 +246,12 @@ def main():
         fill(sys.argv[2], int(sys.argv[3]))
     elif sys.argv[1] == "members":
         with open(sys.argv[2], "r+b") as file, mmap.mmap(file.fileno(), 40) as calls:
-            measure_requests(Daemon(calls, int(sys.argv[3])), Members(sys.argv[4], int(sys.argv[5]), int(sys.argv[6])))
+            measure_requests(Daemon(calls, len(KINDS), int(sys.argv[3])), Members(sys.argv[4], int(sys.argv[5]), int(sys.argv[6])))
     elif sys.argv[1] == "compare":
         sys.exit(compare(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])) > 0)
     else:
         with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), 40) as calls:
-            measure(Daemon(calls, int(sys.argv[2])), sys.argv[3], sys.argv[4], int(sys.argv[5]))
+            measure(Daemon(calls, len(KINDS), int(sys.argv[2])), sys.argv[3], sys.argv[4], int(sys.argv[5]))
 
 
 main()

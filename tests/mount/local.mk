@@ -56,7 +56,7 @@ test_helpers += tests/mount/file_ops
 tests_mount_file_ops_SOURCES = tests/mount/file_ops.c tests/mount/file_ops_draw.c tests/mount/file_ops_make.c \
 	tests/mount/file_ops_write.c tests/mount/file_ops.h
 mount_scripts += tests/mount/test_growth.sh tests/mount/test_fields_growth.sh
-EXTRA_DIST += tests/mount/growth.py
+EXTRA_DIST += tests/mount/counted_daemon.py tests/mount/growth.py
 mount_scripts += tests/mount/test_clock.sh
 EXTRA_DIST += tests/mount/clock.c
 mount_scripts += tests/mount/test_salvage.sh

@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: MIT
 # The storefs command as a user meets it: every subcommand on stores and on mounts, exit codes, messages,
 # broken pipes, signals, dead and hung mounts.
-set -u
+. "$srcdir/tests/mount/lib.sh"
 
 work=$TMPDIR/work
 store=sqlite:$work/a.sqlite
 mnt=$work/mnt
 mkdir -p "$work" "$mnt"
 cd "$work" || exit 1
-failures=0
-checks=0
 
 fail() {
     local i=0
@@ -33,12 +31,6 @@ expect() {
     [ "$got" -eq "$code" ] || fail "exit code $got, not $code: $* ($err)"
 }
 
-# same WANTED GOT WHAT
-same() {
-    checks=$((checks + 1))
-    [ "$1" = "$2" ] || fail "$3: '$2', not '$1'"
-}
-
 says() {
     checks=$((checks + 1))
     [[ $err == *"$1"* ]] || fail "the message is '$err', without '$1'"
@@ -52,24 +44,6 @@ end() {
     done
 }
 trap end EXIT
-
-daemon_of() {
-    sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$1/admin/stats.json" | head -n 1
-}
-
-# eventually COMMAND…: must succeed in time, which is a moment unless the machine is busy.
-eventually() {
-    local tries
-    checks=$((checks + 1))
-    for ((tries = 0; tries < 600; tries++)); do
-        "$@" > /dev/null 2>&1 && return
-        sleep 0.1
-    done
-    fail "not within a minute: $*"
-}
-
-# ended PID: it is not there any more, or waits only for its parent to ask.
-ended() { ! grep -qsE '^State:[[:space:]]+[^Z[:space:]]' "/proc/$1/status"; }
 
 kill_daemon() {
     local pid
@@ -509,7 +483,7 @@ test_dead() {
     # One that hangs does not hang us.
     expect 0 "$STOREFS" mount a.sqlite mnt
     stopped=$(daemon_of mnt)
-    kill -STOP "$stopped"
+    halt "$stopped"
     expect 1 timeout 60 "$STOREFS" status mnt --json
     [[ $out == *'"state":"silent"'* ]] || fail "status of a hung mount: $out"
     # Other users see it, and it is not theirs.
