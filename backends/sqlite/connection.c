@@ -41,9 +41,9 @@ static int wait_for_lock(void *context, int count)
     return 1;
 }
 
-/* Readers share what the option gives for pages: with mmap they hold few of their own. Who writes does
- * not map the file: SQLite would look for each page in the log before it looks among its own, and what
- * each commit writes is there as often as there were commits. */
+/* Readers share what the option gives for pages: with mmap they hold few of their own. Who writes
+ * does not map the file: SQLite would look for each page in the log before it looks among its own,
+ * and what each commit writes is there as often as there were commits. */
 static int set_up(struct sfs_sqlite_connection *connection, enum sfs_sqlite_use use,
                   struct sfs_error *error)
 {
@@ -204,8 +204,9 @@ int sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
 {
     int64_t now = sfs_clock_monotonic();
     pthread_mutex_lock(&store->queue_mutex);
-    bool near = !store->writing && store->committed &&
-                (pthread_equal(store->committer, pthread_self()) || now - store->committed_at < MOMENT);
+    bool near =
+        !store->writing && store->committed &&
+        (pthread_equal(store->committer, pthread_self()) || now - store->committed_at < MOMENT);
     if (near)
         store->writing = true;
     pthread_mutex_unlock(&store->queue_mutex);

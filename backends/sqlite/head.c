@@ -75,7 +75,7 @@ static int check_empty(const char *path, struct sfs_error *error)
                ? 0
                : sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                           "%s is empty, but there is a log, %s-wal, which may hold what it was: it "
-                          "was left alone (to begin anew, move it away)",
+                          "was left alone (to make a new store, move it away)",
                           path, path);
 }
 

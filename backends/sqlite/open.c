@@ -443,8 +443,8 @@ static int clear_up(struct sfs_sqlite *store, unsigned flags, struct sfs_error *
     return 0;
 }
 
-/* An open write transaction keeps everybody else from writing, and ends with the process. From then on
- * this store is one whose file cannot be written. */
+/* An open write transaction keeps everybody else from writing, and ends with the process. From then
+ * on this store is one whose file cannot be written. */
 static int freeze(struct sfs_sqlite *store, struct sfs_error *error)
 {
     if (!store->writer)

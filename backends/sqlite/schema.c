@@ -3,33 +3,35 @@
 /*
  * What is in the file: the tables, and how a file is told to be a store of ours.
  *
- * record   one row a name, and in `data` its value, where that has at most SFS_SQLITE_ROW_VALUE bytes
- *          and `content` is NULL. Else `content` is where the value lies. `begun` is the commit that
- *          put it there.
- * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and larger
- *          values are apart, so that renaming, listing and history do not touch these. (Both have a
- *          rowid: a table without one keeps whole rows in its key's tree, which makes that tree
- *          large.)
+ * record   one row a name, and in `data` its value, where that has at most SFS_SQLITE_ROW_VALUE
+ *          bytes and `content` is NULL. Else `content` is where the value lies. `begun` is the
+ *          commit that put it there.
+ * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and
+ *          larger values are apart, so that renaming, listing and history do not touch these.
+ *          (Both have a rowid: a table without one keeps whole rows in its key's tree, which
+ *          makes that tree large.)
  * chunk    the parts of values from 1 MiB on (256 KiB each). A part is visible to versions v with
- *          begun <= v < ended, so that changing a byte adds one part and history shares the rest. A
- *          missing part, and what is behind the end of one's data, reads as zeros.
- * history  rows for names that a commit changed, with the record as it was before. For a lease at S
- *          the state of a name at S is in its first row with sequence > S, else in `record`; a row
- *          that is the first for no lease is not written, or is swept. It is the change feed too:
- *          after `whole` every change has its row.
- * lease    what snapshots and feeds still need, until it expires. `contents` 0, a feed: the rows of all
- *          changes after `sequence`; 1, a snapshot: the state at `sequence`; 2: every state from there on,
- *          for the young snapshots of one opening, which itself knows better. `owner` (owner.c) is the
- *          process that holds it, so that a dead one's can be removed.
- * garbage  contents (part -1) and parts that were a record's from the commit `since` on and until the
- *          commit `ended`; removed when no snapshot is in between. `ended` 0: nobody needs it. Large
- *          values are always removed through it, in bounded steps.
+ *          begun <= v < ended, so that changing a byte adds one part and history shares the rest.
+ *          A missing part, and what is behind the end of one's data, reads as zeros.
+ * history  rows for names that a commit changed, with the record as it was before. For a lease at
+ *          S the state of a name at S is in its first row with sequence > S, else in `record`; a
+ *          row that is the first for no lease is not written, or is swept. It is the change feed
+ *          too: after `whole` every change has its row.
+ * lease    what snapshots and feeds still need, until it expires. `contents` 0, a feed: the rows
+ *          of all changes after `sequence`; 1, a snapshot: the state at `sequence`; 2: every
+ *          state from there on, for the young snapshots of one opening, which itself knows
+ *          better. `owner` (owner.c) is the process that holds it, so that a dead one's can be
+ *          removed.
+ * garbage  contents (part -1) and parts that were a record's from the commit `since` on and until
+ *          the commit `ended`; removed when no snapshot is in between. `ended` 0: nobody needs
+ *          it. Large values are always removed through it, in bounded steps.
  * stage    contents on their way that no record refers to yet, and the process that writes them.
- * index_definition  one row an index (index.h). entry: one for each key and index, with the record's
- *          number, so that the record need not be looked up by its name.
- * state    one row of counters. `indexes`: the commit that last changed the set of indexes. `kept` and `kept_contents`: nobody needs what is before.
- *          `history_from` … `garbage_to`: the commits in between which something may be superfluous
- *          since leases ended; prune.c sweeps there.
+ * index_definition  one row an index (index.h). entry: one for each key and index, with the
+ *          record's number, so that the record need not be looked up by its name.
+ * state    one row of counters. `indexes`: the commit that last changed the set of indexes.
+ *          `kept` and `kept_contents`: nobody needs what is before. `history_from` …
+ *          `garbage_to`: the commits in between which something may be superfluous since leases
+ *          ended; prune.c sweeps there.
  *
  * Numbers of contents and blocks come from one counter and are never used again, so a content is
  * either a block or a set of chunks, and `chunked` says which.

@@ -12,9 +12,9 @@
  * gathered when the lock is given back under which the log is written belongs to no commit, and
  * others write there next: it is forgotten.
  *
- * SQLite plays back a rollback journal that lies beside a database, whoever put it there, and
- * removes files that it names. A store has none: from its first page on (head.c) it has a log. So
- * nothing is opened, looked for or removed here but a database, its log and files without a name.
+ * SQLite plays back any rollback journal that lies beside a database, and removes files that the
+ * journal names. A store has no journal: from its first page on (head.c) it has a log. So this VFS
+ * opens, looks for and removes nothing but a database, its log and files without a name.
  *
  * A checkpoint first makes the file as long as it will be, without holes (connection.c); SQLite,
  * where it was not made for fallocate(2), writes a byte into each block for that.

@@ -86,7 +86,8 @@ static int require_empty(struct sfs_apply_run *run, const struct sfs_preconditio
         return rc;
     snprintf(others, sizeof(others), ": '%s' is there (revision %" PRIu64 ")",
              sfs_name_show(first->name, shown, sizeof(shown)), first->revision);
-    rc = sfs_fail_others(error, SFS_E_NOT_EMPTY, "apply", others, "it is not empty");
+    rc = sfs_fail_others(error, SFS_E_NOT_EMPTY, "apply", others,
+                         "there is a key where there must be none");
     sfs_record_unref(first);
     return rc;
 }
@@ -113,10 +114,9 @@ static int visit_unchanged(void *context, struct sfs_bytes name, const struct sf
     else
         snprintf(others, sizeof(others), ": key '%s', revision %" PRIu64, shown,
                  after ? after->revision : revision);
-    int rc =
-        sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
-                        "what was read was changed by another, expected no change after %" PRIu64,
-                        condition->number);
+    int rc = sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
+                             "another has changed what this depends on since %" PRIu64,
+                             condition->number);
     if (error && is_single(condition->range))
         error->public_size = 0;
     return rc;
@@ -139,8 +139,7 @@ static int visit_no_match(void *context, struct sfs_bytes name, const struct sfs
     return rc < 0 ? sfs_fail_others(error, rc, "apply", others,
                                     "the filter could not be evaluated on a key")
                   : sfs_fail_others(error, SFS_E_CONFLICT, "apply", others,
-                                    "what a query read was changed by another, expected no change "
-                                    "after %" PRIu64,
+                                    "another has changed what a query read since %" PRIu64,
                                     condition->number);
 }
 

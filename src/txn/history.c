@@ -55,7 +55,7 @@ static int visit_name(const struct history *self, struct sfs_bytes name, uint64_
     if (code == 0 && !self->known) {
         snprintf(others, sizeof(others), ": key '%s'", sfs_name_show(name, shown, sizeof(shown)));
         code = sfs_fail_others(error, SFS_E_CONFLICT, "transaction", others,
-                               "what was read was changed in the transaction after %" PRIu64
+                               "the transaction has changed what this depends on since %" PRIu64
                                ", and what it was then is not known (keep a snapshot of then open)",
                                self->sequence);
     }
