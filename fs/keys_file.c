@@ -10,18 +10,28 @@
 #include "fs/loop.h"
 #include "fs/tx.h"
 
-/* Whether the kernel's pages and attributes are of this revision; from now on they will be. */
-static void revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
-                       struct fuse_file_info *info)
+/*
+ * Whether the kernel's pages and attributes are of this revision; from now on they will be. Where
+ * it still believes in an older size it would cut what is read by that: EXPIRED makes it look the
+ * name up, and open again. It does so only once; then its pages are left out, and no shared mapping
+ * can be made (ENODEV).
+ */
+static int revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
+                      struct fuse_file_info *info)
 {
-    uint64_t pages = atomic_exchange(&node->page_revision, revision);
-    uint64_t attributes = atomic_exchange(&node->attribute_revision, revision);
-    info->keep_cache = pages == revision;
-    if (attributes != revision && attributes != 0 && node->attribute_size != size) {
-        /* The kernel still believes in an older size, and would cut what is read by it. */
+    uint64_t attributes = node->attribute_revision;
+    bool other_size = attributes != revision && attributes != 0 && node->attribute_size != size &&
+                      (info->flags & O_TRUNC) == 0;
+    if (other_size && (info->flags & O_EXCL) == 0 && fs_keys_looks_again(call))
+        return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
+                        "the size that the kernel keeps is an older one");
+    info->keep_cache = atomic_exchange(&node->page_revision, revision) == revision;
+    atomic_store(&node->attribute_revision, revision);
+    if (other_size) {
         info->direct_io = 1;
         fs_notify_attributes(call->fs->notifier, node->id);
     }
+    return 0;
 }
 
 /* EXPIRED where others have put another record under the key. */
@@ -53,7 +63,7 @@ static int open_existing(struct fs_call *call, struct fs_node *node, struct fs_f
         code = check_same(call, file, open->record);
         if (code < 0)
             return code;
-        revalidate(call, node, open->record->revision, open->record->size, info);
+        code = revalidate(call, node, open->record->revision, open->record->size, info);
     }
     if (code == 0 && info->flags & O_TRUNC)
         fs_file_empty(file, call->uid == 0, open);
@@ -156,8 +166,9 @@ static int keys_open(struct fs_call *call, struct fs_node *node, struct fs_open 
         fs_file_release(file);
         /* (The handle of what is being made is its directory's until then: no other file will do.) */
         bool replaced = code == SFS_E_EXPIRED && !writes && open->class == node->class && !has_name(call, node);
-        return replaced && !fs_keys_looks_again(call) ? open_successor(call, node, open, info)
-                                                      : code;
+        return replaced && !call->looks_again && !fs_keys_looks_again(call)
+                   ? open_successor(call, node, open, info)
+                   : code;
     }
     if (call->tree == FS_READS)
         fs_keys_looked_again(call);

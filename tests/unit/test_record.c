@@ -166,7 +166,7 @@ static void xattrs_are_limited(void **unused)
 {
     (void)unused;
     struct sfs_buffer xattrs = {0}, big = {0};
-    char name[8];
+    char name[16];
     set(&xattrs, SFS_LITERAL("a"), repeat(&big, 'v', 65537), 0, SFS_E_TOO_LARGE);
     set(&xattrs, repeat(&big, 'n', 256), SFS_LITERAL(""), 0, SFS_E_TOO_LARGE);
     set(&xattrs, repeat(&big, 'n', 255), SFS_LITERAL(""), 0, 0);
