@@ -195,6 +195,7 @@ def versions_of(build, tools):
     fuse = os.path.realpath(re.search(r"libfuse3\S* => (\S+)", linked).group(1)).rpartition(".so.")[2]
     return {
         "compiler": name,
+        "cpu": cpu_name(),
         "flags": " ".join(flags_of(build)),
         "kernel": ".".join(os.uname().release.split(".")[:2]),
         "libc": run("getconf", "GNU_LIBC_VERSION").strip(),
@@ -203,6 +204,11 @@ def versions_of(build, tools):
         "sqlite": sqlite_version(linked),
         "valgrind": run("valgrind", "--version").strip(),
     }
+
+
+def cpu_name():
+    with open("/proc/cpuinfo") as file:
+        return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown")
 
 
 def sqlite_version(linked):
