@@ -54,6 +54,7 @@ struct fs_budget {
     uint64_t counts[FS_COUNTED];
 };
 
+/* With the shares, the documents that are kept and 40 MiB of the process itself under 512 MiB. */
 static const struct limit {
     uint64_t user;
     uint64_t mount;
@@ -64,13 +65,13 @@ static const struct limit {
     [FS_RESULTS] = {128, 512, 1, "open results of queries in this mount: close some"},
     [FS_TRANSACTIONS] = {256, 1024, 1, "open transactions in this mount: end some"},
     [FS_SAVEPOINTS] = {4096, 16384, 1, "savepoints in this mount: release some"},
-    [FS_WRITTEN_BYTES] = {128 * MIB, 192 * MIB, MIB,
+    [FS_WRITTEN_BYTES] = {64 * MIB, 96 * MIB, MIB,
                           "MiB in this mount that were written and are not committed: close files, "
                           "and commit transactions"},
-    [FS_HELD_BYTES] = {64 * MIB, 128 * MIB, MIB,
+    [FS_HELD_BYTES] = {32 * MIB, 48 * MIB, MIB,
                        "MiB of open files below fields/ in this mount: close some, and remove "
                        "temporary ones"},
-    [FS_KEPT_BYTES] = {32 * MIB, 64 * MIB, MIB, "MiB of values that are being read"},
+    [FS_KEPT_BYTES] = {16 * MIB, 32 * MIB, MIB, "MiB of values that are being read"},
 };
 
 static _Thread_local struct account

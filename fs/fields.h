@@ -40,6 +40,8 @@ int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_by
 /* The share alone, before a change of the key's document. */
 int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
                         bool gives_up);
+/* The same before all of its members are listed. */
+int fs_document_reserve_names(struct fs_call *call, struct fs_space *space, struct sfs_bytes key);
 
 /* --- where a node stands: fields_path.c --- */
 

@@ -10,7 +10,8 @@
 #include "fs/tx.h"
 
 #define KEPT 32
-#define COST_MAX ((size_t)64 << 20) /* bytes; the one used last may have more */
+#define NAME 16 /* bytes of memory for the name of an element, as it is listed */
+#define COST_MAX ((size_t)32 << 20) /* bytes; the one used last may have more */
 
 struct kept {
     const struct fs_space *space;
@@ -99,10 +100,11 @@ static struct kept *place_for(struct fs_document_cache *cache, const struct fs_s
     return best;
 }
 
-/* Drops those not used for longest while all together are too large; but never `newest`. */
-static void shrink(struct fs_document_cache *cache, const struct kept *newest)
+/* Takes out those not used for longest while all together are too large; but never `newest`. */
+static size_t shrink(struct fs_document_cache *cache, const struct kept *newest,
+                     struct sfs_document **out)
 {
-    for (;;) {
+    for (size_t count = 0;; count++) {
         size_t cost = 0;
         struct kept *oldest = NULL;
         for (size_t i = 0; i < KEPT; i++) {
@@ -114,28 +116,33 @@ static void shrink(struct fs_document_cache *cache, const struct kept *newest)
                 oldest = kept;
         }
         if (cost <= COST_MAX || oldest == NULL)
-            return;
-        sfs_document_unref(oldest->document);
+            return count;
+        out[count] = oldest->document;
         oldest->document = NULL;
     }
 }
 
+/* (Large memory is given back without the lock, for which everybody below fields/ waits.) */
 static void keep(const struct fs_space *space, struct fs_document *document)
 {
     struct fs_document_cache *cache = space->fs->documents;
     const struct sfs_record *record = document->record;
+    struct sfs_document *out[KEPT];
     pthread_mutex_lock(&cache->lock);
     struct kept *kept = place_for(cache, space, record);
+    struct sfs_document *replaced = kept->document;
     document->serial = ++cache->serials;
-    sfs_document_unref(kept->document);
     *kept = (struct kept){space,
                           record->attributes.id,
                           record->revision,
                           document->serial,
                           sfs_document_ref(document->document),
                           ++cache->clock};
-    shrink(cache, kept);
+    size_t count = shrink(cache, kept, out);
     pthread_mutex_unlock(&cache->lock);
+    sfs_document_unref(replaced);
+    for (size_t i = 0; i < count; i++)
+        sfs_document_unref(out[i]);
 }
 
 static bool may_be_document(const struct sfs_record *record)
@@ -201,9 +208,16 @@ void fs_document_close(struct fs_document *document)
     *document = (struct fs_document){0};
 }
 
+/* For the names of all members, of which each takes two bytes of the document or more. */
+static uint64_t names_of(uint64_t size)
+{
+    uint64_t most = size / 2 < SFS_DOCUMENT_CHILDREN_MAX ? size / 2 : SFS_DOCUMENT_CHILDREN_MAX;
+    return most * NAME;
+}
+
 /* The share for a change of the key's document, whose size is returned as well; 0 for a new key. */
 static int reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
-                   bool gives_up, uint64_t *ret_size)
+                   bool gives_up, bool names, uint64_t *ret_size)
 {
     const struct sfs_record *record;
     *ret_size = 0;
@@ -212,14 +226,21 @@ static int reserve(struct fs_call *call, struct fs_space *space, struct sfs_byte
     uint64_t subject = record->attributes.id ^ space->salt;
     *ret_size = record->size;
     sfs_record_unref(record);
-    return fs_budget_take(call, FS_DOCUMENT_TIMES * *ret_size, subject, gives_up);
+    return fs_budget_take(call, FS_DOCUMENT_TIMES * *ret_size + (names ? names_of(*ret_size) : 0),
+                          subject, gives_up);
 }
 
 int fs_document_reserve(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
                         bool gives_up)
 {
     uint64_t size;
-    return reserve(call, space, key, gives_up, &size);
+    return reserve(call, space, key, gives_up, false, &size);
+}
+
+int fs_document_reserve_names(struct fs_call *call, struct fs_space *space, struct sfs_bytes key)
+{
+    uint64_t size;
+    return reserve(call, space, key, true, true, &size);
 }
 
 int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_bytes key,
@@ -227,7 +248,7 @@ int fs_document_edit(struct fs_call *call, struct fs_space *space, struct sfs_by
                      const struct sfs_document_options *options)
 {
     uint64_t size;
-    int code = reserve(call, space, key, gives_up, &size);
+    int code = reserve(call, space, key, gives_up, false, &size);
     /* The new text is about as long as the old one; a large one is staged. */
     if (code == 0)
         code = fs_tx_charge(call, space, FS_TX_CHANGE + (size < FS_LARGE ? size : 0));

@@ -95,7 +95,7 @@ int fs_fields_names(struct fs_call *call, struct fs_node *node, struct sfs_buffe
     /* The names take memory as the document does, also where that is in the cache. */
     int code = fs_field_key(call, node, &field);
     if (code == 0)
-        code = fs_document_reserve(call, node->space, sfs_buffer_bytes(&field.key), true);
+        code = fs_document_reserve_names(call, node->space, sfs_buffer_bytes(&field.key));
     fs_field_free(&field);
     if (code < 0)
         return code;

@@ -11,20 +11,18 @@
 #include "fs/tx.h"
 
 /*
- * Whether the kernel's pages and attributes are of this revision; from now on they will be. Where
- * it still believes in an older size it would cut what is read by that: EXPIRED makes it look the
- * name up, and open again. It does so only once; then its pages are left out, and no shared mapping
- * can be made (ENODEV).
+ * From now on the kernel's pages and attributes are of this revision. Where it still believes in an
+ * older size it would cut what is read by that: EXPIRED makes it look the name up and open again,
+ * once; then its pages are left out, and no shared mapping can be made (ENODEV).
  */
 static int revalidate(struct fs_call *call, struct fs_node *node, uint64_t revision, uint64_t size,
                       struct fuse_file_info *info)
 {
-    uint64_t attributes = node->attribute_revision;
-    bool other_size = attributes != revision && attributes != 0 && node->attribute_size != size &&
-                      (info->flags & O_TRUNC) == 0;
+    uint64_t told = node->attribute_revision;
+    bool cuts = (info->flags & O_TRUNC) != 0;
+    bool other_size = !cuts && told != revision && told != 0 && node->attribute_size != size;
     if (other_size && (info->flags & O_EXCL) == 0 && fs_keys_looks_again(call))
-        return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
-                        "the size that the kernel keeps is an older one");
+        return sfs_fail(&call->error, SFS_E_EXPIRED, "mount", "the kernel keeps an older size");
     info->keep_cache = atomic_exchange(&node->page_revision, revision) == revision;
     atomic_store(&node->attribute_revision, revision);
     if (other_size) {

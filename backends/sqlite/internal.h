@@ -124,6 +124,11 @@ struct sfs_sqlite_sweep {
 struct sfs_sqlite_memo;    /* memo.c */
 struct sfs_sqlite_request; /* write.c */
 struct sfs_sqlite_feed;    /* feed.c */
+struct sfs_sqlite_queue {
+    struct sfs_sqlite_request *first, *last;
+    unsigned count;
+};
+
 struct sfs_sqlite {
     struct sfs_storage storage;
     char *path;
@@ -137,9 +142,10 @@ struct sfs_sqlite {
     unsigned readers;
 
     pthread_mutex_t queue_mutex; /* guards what follows; never held across I/O */
-    struct sfs_sqlite_request *queue_first, *queue_last;
+    struct sfs_sqlite_queue queue;       /* of batches and syncs */
+    struct sfs_sqlite_queue alone;       /* of who wants the write connection for itself */
     struct sfs_sqlite_request *awaiting; /* the leader that waits for companions; NULL: none does */
-    unsigned queued, companions;         /* in the queue; who wanted something durable of late */
+    unsigned companions;                 /* who wanted something durable of late */
     int64_t durable_took;                /* ns, a turn with something durable in it, as of late */
     bool writing, committed;             /* somebody holds the write connection; there is a … */
     pthread_t committer;                 /* … thread that made the last commit here … */

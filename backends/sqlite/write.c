@@ -4,6 +4,8 @@
  * queued, executes each batch in a savepoint of its own inside one transaction, commits, and tells
  * every caller its own result. With one batch there is no savepoint. Where the transaction as a
  * whole fails, each batch is tried again alone, so that no batch suffers from its neighbours.
+ * Whoever wants the write connection for itself, as who stages a large value does, queues up beside
+ * them, and gets it in turn with the groups: a commit waits for one of these at most.
  * Where the disk is slow a leader waits a little for those who wrote durably a moment ago: the sync
  * that served them keeps them out of the next one. (PostgreSQL's commit_delay and commit_siblings.)
  */
@@ -22,7 +24,6 @@
 struct sfs_sqlite_request {
     struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
     const struct sfs_apply_options *options; /* of the batch; may be NULL */
-    bool exclusive;
     bool durable;
     uint64_t released; /* the lease of a snapshot that is not read any more after the commit */
     bool done;
@@ -35,55 +36,62 @@ struct sfs_sqlite_request {
     struct sfs_sqlite_request *next;
 };
 
+static void append(struct sfs_sqlite_queue *queue, struct sfs_sqlite_request *request)
+{
+    if (queue->last)
+        queue->last->next = request;
+    else
+        queue->first = request;
+    queue->last = request;
+    queue->count++;
+}
+
+static struct sfs_sqlite_request *take_first(struct sfs_sqlite_queue *queue)
+{
+    struct sfs_sqlite_request *first = queue->first;
+    queue->first = first->next;
+    if (!queue->first)
+        queue->last = NULL;
+    queue->count--;
+    return first;
+}
+
 static void enqueue(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
 {
-    if (store->queue_last)
-        store->queue_last->next = request;
-    else
-        store->queue_first = request;
-    store->queue_last = request;
-    store->queued++;
-    if (store->awaiting && store->queued >= store->companions)
+    append(&store->queue, request);
+    if (store->awaiting && store->queue.count >= store->companions)
         pthread_cond_signal(&store->awaiting->wake);
 }
 
-/* Takes the requests at the queue's beginning that can be committed together. */
+/* Takes requests that can be committed together. */
 static size_t take_group(struct sfs_sqlite *store, struct sfs_sqlite_request **group)
 {
     size_t count = 0;
-    while (store->queue_first && !store->queue_first->exclusive && count < GROUP_MAX) {
-        group[count++] = store->queue_first;
-        store->queue_first = store->queue_first->next;
-    }
-    store->queued -= (unsigned)count;
-    if (!store->queue_first)
-        store->queue_last = NULL;
+    while (store->queue.first && count < GROUP_MAX)
+        group[count++] = take_first(&store->queue);
     return count;
 }
 
-/* Makes the first in the queue the next holder of the write connection. */
-static void pass_on(struct sfs_sqlite *store)
+/* Makes another the holder of the write connection: after a group one who wants it alone, and after
+ * that one the first of a group. */
+static void pass_on(struct sfs_sqlite *store, bool after_group)
 {
-    struct sfs_sqlite_request *next = store->queue_first;
+    struct sfs_sqlite_request *next = store->queue.first;
+    if (store->alone.first && (after_group || !next))
+        next = take_first(&store->alone);
     store->writing = next != NULL;
     if (!next)
         return;
     next->leader = true;
-    if (next->exclusive) {
-        store->queue_first = next->next;
-        store->queued--;
-        if (!store->queue_first)
-            store->queue_last = NULL;
-    }
     pthread_cond_signal(&next->wake);
 }
 
 void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
 {
-    struct sfs_sqlite_request request = {.exclusive = true, .wake = PTHREAD_COND_INITIALIZER};
+    struct sfs_sqlite_request request = {.wake = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&store->queue_mutex);
     if (store->writing) {
-        enqueue(store, &request);
+        append(&store->alone, &request);
         while (!request.leader)
             pthread_cond_wait(&request.wake, &store->queue_mutex);
     }
@@ -96,7 +104,7 @@ void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
 void sfs_sqlite_writer_leave(struct sfs_sqlite *store)
 {
     pthread_mutex_lock(&store->queue_mutex);
-    pass_on(store);
+    pass_on(store, false);
     pthread_mutex_unlock(&store->queue_mutex);
 }
 
@@ -373,7 +381,7 @@ static bool waits_for_disk(const struct sfs_sqlite *store, const struct sfs_sqli
 static unsigned waiting_for_disk(const struct sfs_sqlite *store)
 {
     unsigned count = 0;
-    for (const struct sfs_sqlite_request *next = store->queue_first; next; next = next->next)
+    for (const struct sfs_sqlite_request *next = store->queue.first; next; next = next->next)
         count += waits_for_disk(store, next);
     return count;
 }
@@ -390,7 +398,7 @@ static void await_companions(struct sfs_sqlite *store, struct sfs_sqlite_request
                            .tv_nsec = (long)(until % SFS_NS_PER_SECOND)};
     int code = 0;
     store->awaiting = leader;
-    while (store->queued < store->companions && code == 0)
+    while (store->queue.count < store->companions && code == 0)
         code = pthread_cond_clockwait(&leader->wake, &store->queue_mutex, CLOCK_MONOTONIC, &end);
     store->awaiting = NULL;
 }
@@ -423,7 +431,7 @@ static void lead(struct sfs_sqlite *store, struct sfs_sqlite_request *leader)
         group[i]->done = true;
         pthread_cond_signal(&group[i]->wake);
     }
-    pass_on(store);
+    pass_on(store, true);
 }
 
 static int submit(struct sfs_sqlite *store, struct sfs_sqlite_request *request)

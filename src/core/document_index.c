@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A document for reading. Each large array or object that is asked about gets a table of where its
- * members are, sorted by name; small ones are read through, which is as fast.
+ * A document for reading. Each large object that is asked about gets a table of where its members
+ * are, sorted by name, and each large array the places of some elements; small ones are read
+ * through, which is as fast.
  */
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,21 +14,22 @@
 
 #define ORIGIN "document"
 #define SMALL SFS_JSON_SKIP_SIZE /* bytes of an array or object that needs no table */
+#define STRIDE 16u               /* elements from one whose place is kept to the next */
 
 /* Offsets count from the beginning of the document's text. */
 struct entry {
-    uint32_t name; /* of the literal; 0: an element */
+    uint32_t name; /* of the literal */
     uint32_t value;
     uint32_t size; /* of the value; 0: a later one has the same name */
 };
 
 struct table {
-    uint32_t count;
+    uint32_t count; /* of entries, or of marks */
     uint32_t capacity;
-    bool object;
-    struct entry *entries; /* in the order written */
-    uint32_t *order;       /* of an object: indices of entries that count, by name */
+    struct entry *entries; /* of an object, in the order written */
+    uint32_t *order;       /* indices of those that count, by name */
     uint32_t named;        /* how many */
+    uint32_t *marks;       /* of an array: where a cursor is before elements 0, STRIDE, … */
 };
 
 struct sfs_document {
@@ -37,9 +38,9 @@ struct sfs_document {
     const char *text;
     struct sfs_json root;
     struct sfs_json_skips skips;
-    pthread_mutex_t lock; /* of the members below; tables are never taken away */
-    struct table **tables; /* of each span of skips; NULL: not asked about yet */
-    size_t cost;
+    atomic_size_t cost;
+    pthread_mutex_t lock;  /* held while a table is made, which may take a second */
+    struct table **tables; /* of each span of skips; NULL: not asked about yet; never taken away */
 };
 
 int sfs_document_open(struct sfs_blob *blob, struct sfs_document **ret_document,
@@ -61,9 +62,9 @@ int sfs_document_open(struct sfs_blob *blob, struct sfs_document **ret_document,
     document->blob = sfs_blob_ref(blob);
     document->text = sfs_blob_bytes(blob).data;
     document->root = root;
-    document->cost = sizeof(*document) + sfs_blob_bytes(blob).size +
-                     skips.capacity * sizeof(struct sfs_json_span) +
-                     skips.count * sizeof(*document->tables);
+    atomic_init(&document->cost, sizeof(*document) + sfs_blob_bytes(blob).size +
+                                     skips.capacity * sizeof(struct sfs_json_span) +
+                                     skips.count * sizeof(*document->tables));
     atomic_init(&document->references, 1);
     pthread_mutex_init(&document->lock, NULL);
     *ret_document = document;
@@ -82,6 +83,7 @@ static void table_free(struct table *table)
         return;
     free(table->entries);
     free(table->order);
+    free(table->marks);
     free(table);
 }
 
@@ -105,10 +107,7 @@ struct sfs_bytes sfs_document_root(const struct sfs_document *document)
 
 size_t sfs_document_cost(struct sfs_document *document)
 {
-    pthread_mutex_lock(&document->lock);
-    size_t cost = document->cost;
-    pthread_mutex_unlock(&document->lock);
-    return cost;
+    return atomic_load(&document->cost);
 }
 
 /* --- tables --- */
@@ -134,20 +133,23 @@ static int compare_entries(const void *a, const void *b, void *context)
     return order != 0 ? order : (left > right) - (left < right);
 }
 
-static int add_entry(struct table *table, struct entry entry, struct sfs_error *error)
+static int fail_many(struct sfs_error *error)
 {
-    if (table->count == SFS_DOCUMENT_CHILDREN_MAX)
-        return sfs_fail(error, SFS_E_TOO_LARGE, ORIGIN, "one array or object has more than %u members",
-                        SFS_DOCUMENT_CHILDREN_MAX);
-    if (table->count == table->capacity) {
-        uint32_t capacity = table->capacity != 0 ? table->capacity * 2 : 16;
-        void *grown = reallocarray(table->entries, capacity, sizeof(*table->entries));
-        if (grown == NULL)
-            return sfs_fail_memory(error, ORIGIN);
-        table->entries = grown;
-        table->capacity = capacity;
-    }
-    table->entries[table->count++] = entry;
+    return sfs_fail(error, SFS_E_TOO_LARGE, ORIGIN, "one array or object has more than %u members",
+                    SFS_DOCUMENT_CHILDREN_MAX);
+}
+
+/* Room for one more in a list of the table, of `size` bytes each. */
+static int make_room(struct table *table, void **list, size_t size, struct sfs_error *error)
+{
+    if (table->count < table->capacity)
+        return 0;
+    uint32_t capacity = table->capacity != 0 ? table->capacity * 2 : 16;
+    void *grown = reallocarray(*list, capacity, size);
+    if (grown == NULL)
+        return sfs_fail_memory(error, ORIGIN);
+    *list = grown;
+    table->capacity = capacity;
     return 0;
 }
 
@@ -174,30 +176,65 @@ static int sort_names(const struct sfs_document *document, struct table *table, 
     return 0;
 }
 
+static int fill_entries(const struct sfs_document *document, struct sfs_json object,
+                        struct table *table, struct sfs_error *error)
+{
+    struct sfs_slots slots = sfs_slots_over(object, &document->skips);
+    struct sfs_slot slot;
+    int code = 0;
+    while (code == 0 && sfs_slots_next(&slots, &slot)) {
+        void *list = table->entries;
+        code = table->count < SFS_DOCUMENT_CHILDREN_MAX
+                   ? make_room(table, &list, sizeof(*table->entries), error)
+                   : fail_many(error);
+        table->entries = list;
+        if (code == 0)
+            table->entries[table->count++] =
+                (struct entry){.name = offset_of(document, slot.name.text.data),
+                               .value = offset_of(document, slot.value.text.data),
+                               .size = (uint32_t)slot.value.text.size};
+    }
+    return code == 0 ? sort_names(document, table, error) : code;
+}
+
+static int fill_marks(const struct sfs_document *document, struct sfs_json array,
+                      struct table *table, struct sfs_error *error)
+{
+    struct sfs_slots slots = sfs_slots_over(array, &document->skips);
+    struct sfs_slot slot;
+    int code = 0;
+    const char *at = slots.cursor.at;
+    for (size_t i = 0; code == 0 && sfs_slots_next(&slots, &slot); i++) {
+        void *list = table->marks;
+        code = i % STRIDE == 0 ? make_room(table, &list, sizeof(*table->marks), error) : 0;
+        table->marks = list;
+        if (code == 0 && i % STRIDE == 0)
+            table->marks[table->count++] = offset_of(document, at);
+        at = slots.cursor.at;
+    }
+    return code;
+}
+
 static int table_new(const struct sfs_document *document, struct sfs_json container,
                      struct table **ret_table, struct sfs_error *error)
 {
     struct table *table = calloc(1, sizeof(*table));
-    struct sfs_slots slots = sfs_slots_over(container, &document->skips);
-    struct sfs_slot slot;
-    int code = table == NULL ? sfs_fail_memory(error, ORIGIN) : 0;
-    while (code == 0 && sfs_slots_next(&slots, &slot)) {
-        struct entry entry = {
-            .name = slots.object ? offset_of(document, slot.name.text.data) : 0,
-            .value = offset_of(document, slot.value.text.data),
-            .size = (uint32_t)slot.value.text.size,
-        };
-        code = add_entry(table, entry, error);
-    }
-    if (code == 0 && slots.object)
-        code = sort_names(document, table, error);
+    int code = table == NULL                       ? sfs_fail_memory(error, ORIGIN)
+               : container.type == SFS_JSON_OBJECT ? fill_entries(document, container, table, error)
+                                                   : fill_marks(document, container, table, error);
     if (code) {
         table_free(table);
         return code;
     }
-    table->object = slots.object;
     *ret_table = table;
     return 0;
+}
+
+static size_t table_cost(const struct table *table)
+{
+    size_t size = table->entries != NULL ? sizeof(struct entry) : sizeof(uint32_t);
+    size_t order = table->order != NULL ? (table->count + 1) * sizeof(uint32_t) : 0;
+    return sizeof(*table) + table->capacity * size + order;
 }
 
 /* The table of a large array or object, made if need be; stays with the document. */
@@ -211,8 +248,7 @@ static int table_of(struct sfs_document *document, struct sfs_json container, st
     struct table *table = *place;
     if (table == NULL && (code = table_new(document, container, &table, error)) == 0) {
         *place = table;
-        document->cost += sizeof(*table) + table->capacity * sizeof(struct entry) +
-                          (table->object ? (table->count + 1) * sizeof(uint32_t) : 0);
+        atomic_fetch_add(&document->cost, table_cost(table));
     }
     pthread_mutex_unlock(&document->lock);
     if (code == 0)
@@ -252,31 +288,51 @@ static const struct entry *find_name(const struct sfs_document *document, const 
     return NULL;
 }
 
+static int find_member(struct sfs_document *document, const struct table *table,
+                       struct sfs_bytes step, struct sfs_json *ret_value, struct sfs_error *error)
+{
+    struct sfs_buffer literal = {0};
+    const struct entry *entry = NULL;
+    int code = sfs_json_string_encode(step, &literal);
+    if (code == 0)
+        entry = find_name(document, table, sfs_json_view(sfs_buffer_bytes(&literal)));
+    sfs_buffer_free(&literal);
+    if (code && code != SFS_E_INVALID) /* what is not UTF-8 is no member's name */
+        return sfs_fail_memory(error, ORIGIN);
+    if (entry == NULL)
+        return sfs_document_none(SFS_JSON_OBJECT, step, error);
+    *ret_value = value_at(document, entry);
+    return 0;
+}
+
+static int find_element(const struct sfs_document *document, const struct table *table,
+                        struct sfs_json array, struct sfs_bytes step, size_t index,
+                        struct sfs_json *ret_value, struct sfs_error *error)
+{
+    struct sfs_slots slots = sfs_slots_over(array, &document->skips);
+    struct sfs_slot slot;
+    bool found = index / STRIDE < table->count;
+    if (found)
+        slots.cursor.at = document->text + table->marks[index / STRIDE];
+    for (size_t i = 0; found && i <= index % STRIDE; i++)
+        found = sfs_slots_next(&slots, &slot);
+    if (!found)
+        return sfs_document_none(SFS_JSON_ARRAY, step, error);
+    *ret_value = slot.value;
+    return 0;
+}
+
 static int find_in_table(struct sfs_document *document, struct sfs_json container,
                          struct sfs_bytes step, size_t index, struct sfs_json *ret_value,
                          struct sfs_error *error)
 {
     struct table *table;
-    struct sfs_buffer literal = {0};
-    const struct entry *entry = NULL;
     int code = table_of(document, container, &table, error);
-    if (code == 0 && table->object) {
-        code = sfs_json_string_encode(step, &literal);
-        if (code == 0)
-            entry = find_name(document, table, sfs_json_view(sfs_buffer_bytes(&literal)));
-        else if (code == SFS_E_INVALID)
-            code = 0; /* what is not UTF-8 is no member's name */
-        else
-            code = sfs_fail_memory(error, ORIGIN);
-        sfs_buffer_free(&literal);
-    } else if (code == 0 && index < table->count) {
-        entry = &table->entries[index];
-    }
-    if (code == 0 && entry == NULL)
-        code = sfs_document_none(container.type, step, error);
-    if (code == 0)
-        *ret_value = value_at(document, entry);
-    return code;
+    if (code)
+        return code;
+    return container.type == SFS_JSON_OBJECT
+               ? find_member(document, table, step, ret_value, error)
+               : find_element(document, table, container, step, index, ret_value, error);
 }
 
 static int step_into(struct sfs_document *document, struct sfs_json container, struct sfs_bytes step,
@@ -319,35 +375,56 @@ int sfs_document_find_below(struct sfs_document *document, struct sfs_bytes from
 
 typedef int visit_function(void *context, struct sfs_bytes name, struct sfs_bytes value);
 
-static int visit_entry(const struct sfs_document *document, const struct table *table, uint32_t index,
-                       struct sfs_buffer *name, visit_function *visit, void *context,
-                       struct sfs_error *error)
+static int visit_elements(const struct sfs_document *document, struct sfs_json array,
+                          visit_function *visit, void *context, struct sfs_error *error)
 {
-    const struct entry *entry = &table->entries[index];
-    name->size = 0;
-    int code = table->object ? sfs_json_string_decode(name_at(document->text, entry), name)
-                             : sfs_buffer_printf(name, "%" PRIu32, index);
-    if (code)
-        return sfs_fail_memory(error, ORIGIN);
-    return visit(context, sfs_buffer_bytes(name), value_at(document, entry).text);
+    struct sfs_slots slots = sfs_slots_over(array, &document->skips);
+    struct sfs_slot slot;
+    char name[32];
+    int code = 0;
+    for (size_t i = 0; code == 0 && sfs_slots_next(&slots, &slot); i++) {
+        int size = snprintf(name, sizeof(name), "%zu", i);
+        code = i < SFS_DOCUMENT_CHILDREN_MAX
+                   ? visit(context, sfs_bytes(name, (size_t)size), slot.value.text)
+                   : fail_many(error);
+    }
+    return code;
+}
+
+static int visit_members(const struct sfs_document *document, const struct table *table,
+                         visit_function *visit, void *context, struct sfs_error *error)
+{
+    struct sfs_buffer name = {0};
+    int code = 0;
+    for (uint32_t i = 0; i < table->count && code == 0; i++) {
+        const struct entry *entry = &table->entries[i];
+        if (entry->size == 0)
+            continue;
+        name.size = 0;
+        code = sfs_json_string_decode(name_at(document->text, entry), &name) != 0
+                   ? sfs_fail_memory(error, ORIGIN)
+                   : visit(context, sfs_buffer_bytes(&name), value_at(document, entry).text);
+    }
+    sfs_buffer_free(&name);
+    return code;
 }
 
 int sfs_document_visit(struct sfs_document *document, struct sfs_bytes value, visit_function *visit,
                        void *context, struct sfs_error *error)
 {
     struct sfs_json container = sfs_json_view(value);
-    struct sfs_buffer name = {0};
     struct table *table;
-    bool kept = value.size >= SMALL && sfs_document_kind(value) != SFS_DOCUMENT_SCALAR;
+    if (container.type == SFS_JSON_ARRAY)
+        return visit_elements(document, container, visit, context, error);
+    if (container.type != SFS_JSON_OBJECT)
+        return 0;
+    bool kept = value.size >= SMALL;
     int code = kept ? table_of(document, container, &table, error)
                     : table_new(document, container, &table, error);
     if (code)
         return code;
-    for (uint32_t i = 0; i < table->count && code == 0; i++)
-        if (table->entries[i].size > 0)
-            code = visit_entry(document, table, i, &name, visit, context, error);
+    code = visit_members(document, table, visit, context, error);
     if (!kept)
         table_free(table);
-    sfs_buffer_free(&name);
     return code;
 }

@@ -166,7 +166,7 @@ P
 }
 said=$(fill as_other $keys/u)
 checks=$((checks + 1))
-[[ $said == 1[0-9][0-9]" a user has at most 128 MiB"* ]] || fail "another user's open files: $said"
+[[ $said == [67][0-9]" a user has at most 64 MiB"* ]] || fail "another user's open files: $said"
 same "200 " "$(fill env $keys/own)" "the owner's open files"
 down "$TMPDIR/m"
 finish

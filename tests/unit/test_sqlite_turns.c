@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes that write one SQLite file take turns: one that commits without pause keeps nobody
- * out, and one that is stopped while it waits stops nobody. */
+ * out, and one that is stopped while it waits stops nobody. In one process commits do not wait for
+ * all who stage large values. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/wait.h>
 
+#include "backends/sqlite/internal.h"
 #include "tests/unit/sqlite_fixture.h"
 
 #define KEYS 100
@@ -154,12 +157,82 @@ static void test_stopped(void **state)
     expect_healthy(fixture->store);
 }
 
+/* --- in one process --- */
+
+#define ALONE 4
+
+struct order {
+    struct sfs_sqlite *store;
+    pthread_mutex_t mutex;
+    char turns[ALONE + 3];
+};
+
+static void note_turn(struct order *order, const char *who)
+{
+    pthread_mutex_lock(&order->mutex);
+    strcat(order->turns, who);
+    pthread_mutex_unlock(&order->mutex);
+}
+
+static void *hold_alone(void *context)
+{
+    struct order *order = context;
+    sfs_sqlite_writer_enter(order->store);
+    note_turn(order, "a");
+    sfs_sqlite_writer_leave(order->store);
+    return NULL;
+}
+
+static void note_commit(void *context)
+{
+    note_turn(context, "c");
+}
+
+static void *commit_one(void *context)
+{
+    struct order *order = context;
+    const struct sfs_apply_options options = {.publish = note_commit, .publish_context = order};
+    struct sfs_batch *batch = batch_of_keys();
+    assert_int_equal(sfs_apply(&order->store->storage, batch, &options, NULL, NULL), 0);
+    return NULL;
+}
+
+static void await_queued(struct sfs_sqlite *store, unsigned alone, unsigned batches)
+{
+    for (bool there = false; !there; usleep(100)) {
+        pthread_mutex_lock(&store->queue_mutex);
+        there = store->alone.count == alone && store->queue.count == batches;
+        pthread_mutex_unlock(&store->queue_mutex);
+    }
+}
+
+/* Those who want the connection alone have waited for longer. */
+static void test_commits_in_turn(void **state)
+{
+    struct fixture *fixture = *state;
+    struct order order = {.store = (struct sfs_sqlite *)fixture->store,
+                          .mutex = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[ALONE + 2];
+    sfs_sqlite_writer_enter(order.store);
+    for (unsigned i = 0; i < ALONE; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hold_alone, &order), 0);
+    await_queued(order.store, ALONE, 0);
+    for (unsigned i = ALONE; i < ALONE + 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, commit_one, &order), 0);
+    await_queued(order.store, ALONE, 2);
+    sfs_sqlite_writer_leave(order.store);
+    for (unsigned i = 0; i < ALONE + 2; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_string_equal(order.turns, "ccaaaa");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_without_pause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_without_pause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_commits_in_turn, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

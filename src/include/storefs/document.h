@@ -21,7 +21,7 @@
  * NO_MEMORY.
  */
 #define SFS_DOCUMENT_MAX ((size_t)64 << 20)   /* bytes of a document */
-#define SFS_DOCUMENT_CHILDREN_MAX 4000000u    /* members of one object or array that can be listed */
+#define SFS_DOCUMENT_CHILDREN_MAX 1000000u /* members of one object or array that can be listed */
 
 struct sfs_document_path {
     const struct sfs_bytes *steps;
@@ -137,9 +137,9 @@ SFS_API int sfs_document_move(struct sfs_storage *store, struct sfs_bytes key,
 /* --- reading many members --- */
 
 /*
- * A document opened for reading: its text, and an index of each large array or object that was asked
- * about, so that finding one of many members does not read them all. Immutable to its users, counted,
- * thread-safe.
+ * A document opened for reading: its text, and an index of each large array or object that was
+ * asked about, so that finding one of many members does not read them all (of an object those of at
+ * most SFS_DOCUMENT_CHILDREN_MAX, else TOO_LARGE). Immutable to its users, counted, thread-safe.
  */
 struct sfs_document;
 /* Of the bytes that a blob holds; takes a reference of its own. UNSUPPORTED, TOO_LARGE, NO_MEMORY. */
@@ -151,7 +151,7 @@ SFS_API struct sfs_document *sfs_document_ref(struct sfs_document *document);
 SFS_API void sfs_document_unref(struct sfs_document *document);
 /* The whole value, without white space around; borrowed, as all values below. */
 SFS_API struct sfs_bytes sfs_document_root(const struct sfs_document *document);
-/* Bytes of memory that it holds now. */
+/* Bytes of memory that it holds now. Never waits. */
 SFS_API size_t sfs_document_cost(struct sfs_document *document);
 /* The value at a path. */
 SFS_API int sfs_document_find(struct sfs_document *document, struct sfs_document_path path,
@@ -161,9 +161,10 @@ SFS_API int sfs_document_find_below(struct sfs_document *document, struct sfs_by
                                     struct sfs_document_path path, struct sfs_bytes *ret_value,
                                     struct sfs_error *error);
 /*
- * Calls `visit` with each member or element of `value`, which must be of this document: in the order
- * written, of duplicates the last only. `name` is decoded, or the index in digits; borrowed for the call. A
- * visit that returns not 0 ends it, and that is returned. TOO_LARGE.
+ * Calls `visit` with each member or element of `value`, which must be of this document: in the
+ * order written, of duplicates the last only. `name` is decoded, or the index in digits; borrowed
+ * for the call. A visit that returns not 0 ends it, and that is returned. TOO_LARGE: there are more
+ * than SFS_DOCUMENT_CHILDREN_MAX, of which some may have been visited.
  */
 SFS_API int sfs_document_visit(struct sfs_document *document, struct sfs_bytes value,
                                int (*visit)(void *context, struct sfs_bytes name,
