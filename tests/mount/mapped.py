@@ -1,17 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""mapped.py ONE OTHER: what is written below OTHER can be mapped, shared and whole, below ONE at once."""
+# Writes a file through a shared mapping: mapped.py FILE
 import mmap
 import sys
 
-one, other = sys.argv[1:]
-for size in range(1, 3000, 97):
-    with open(f"{other}/mapped", "wb") as file:
-        file.write(bytes([size % 251]) * size)
-    with open(f"{one}/mapped", "r+b") as file:
-        try:
-            with mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED) as mapping:
-                shown = bytes(mapping)
-        except OSError as error:
-            sys.exit(f"{size} bytes cannot be mapped: {error}")
-    if shown != bytes([size % 251]) * size:
-        sys.exit(f"of {size} bytes {len(shown)} are mapped, or others")
+with open(sys.argv[1], "wb+") as file:
+    file.truncate(8192)
+    with mmap.mmap(file.fileno(), 8192) as memory:
+        memory[0:7] = b"mapped!"
+        memory.flush()

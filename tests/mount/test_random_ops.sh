@@ -53,7 +53,7 @@ checks=$((checks + 1))
 python3 "$srcdir/tests/mount/two_mounts.py" "$mnt/keys" "$other/keys" || fail "two mounts of one store"
 down "$mnt"
 late "$store" "$mnt"
-works python3 "$srcdir/tests/mount/mapped.py" "$mnt/keys" "$other/keys"
+works python3 "$srcdir/tests/mount/mapped_at_once.py" "$mnt/keys" "$other/keys"
 down "$other"
 down "$mnt"
 works "$STOREFS" fsck "$store"
