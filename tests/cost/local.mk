@@ -2,9 +2,7 @@
 # What one operation costs, in counts: doc/modules/tests.md. cost.py compiles the programs here itself, since it
 # also counts builds of other commits.
 #   cost_scripts += tests/cost/NAME.sh
-cost_scripts += tests/cost/test_figures.sh
-# Not a part of `make check` yet: the figures have been counted on one kind of machine only.
-EXTRA_DIST += tests/cost/test_cost.sh
+cost_scripts += tests/cost/test_figures.sh tests/cost/test_cost.sh
 check-cost: all
 	srcdir=$(abs_srcdir) builddir=$(abs_builddir) $(srcdir)/tests/run-limited $(srcdir)/tests/cost/test_cost.sh
 
