@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What programs may use of libstorefs, one header an idea; backend.h is for implementers only.
+# What programs may use of libstorefs, one header an idea; backend.h and its parts are for implementers only.
 # Public headers, installed as <storefs/NAME.h>:  storefsinclude_HEADERS += src/include/storefs/NAME.h
 storefsinclude_HEADERS += src/include/storefs/attribute_index.h
 storefsinclude_HEADERS += src/include/storefs/batch.h
@@ -9,6 +9,13 @@ storefsinclude_HEADERS += src/include/storefs/export.h
 storefsinclude_HEADERS += src/include/storefs/record.h
 storefsinclude_HEADERS += src/include/storefs/storage.h
 storefsinclude_HEADERS += src/include/storefs/backend.h
+storefsinclude_HEADERS += src/include/storefs/backend_apply.h
+storefsinclude_HEADERS += src/include/storefs/backend_batch.h
+storefsinclude_HEADERS += src/include/storefs/backend_handle.h
+storefsinclude_HEADERS += src/include/storefs/backend_index.h
+storefsinclude_HEADERS += src/include/storefs/backend_memory.h
+storefsinclude_HEADERS += src/include/storefs/backend_open.h
+storefsinclude_HEADERS += src/include/storefs/backend_store.h
 storefsinclude_HEADERS += src/include/storefs/bulk.h
 storefsinclude_HEADERS += src/include/storefs/index.h
 storefsinclude_HEADERS += src/include/storefs/document.h

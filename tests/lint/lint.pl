@@ -121,7 +121,7 @@ sub may_include {
     return 1 if $file =~ m{^tests/} || $file eq 'backends/registry.c';
     my ($area) = $file =~ m{^(src/[^/]+|[^/]+)/};
     my @prefixes = @{ $allowed{$area} // ['core/', 'util/', 'storefs/'] };
-    return 0 if $target eq 'storefs/backend.h' && $file =~ m{^(?:fs|tools)/};
+    return 0 if $target =~ m{^storefs/backend(?:_\w+)?\.h$} && $file =~ m{^(?:fs|tools)/};
     push @prefixes, "$1/" if $file =~ m{^src/([^/]+)/} && $1 ne 'include';
     push @prefixes, "backends/$1/", "$1/" if $file =~ m{^backends/([^/]+)/};
     return scalar grep { index($target, $_) == 0 } @prefixes;

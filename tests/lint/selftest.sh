@@ -18,7 +18,8 @@ clean_tree() {
     printf '# SPDX-License-Identifier: MIT\n# Names all files.\n' > "$tree/tests/local.mk"
     put src/include/storefs/error.h < /dev/null
     put src/include/storefs/store.h <<< '#include "storefs/error.h"'
-    put src/include/storefs/backend.h <<< '#include "storefs/store.h"'
+    put src/include/storefs/backend_store.h <<< '#include "storefs/store.h"'
+    put src/include/storefs/backend.h <<< '#include "storefs/backend_store.h"'
     put src/util/list.h <<< '#include "storefs/error.h"'
     put src/core/apply.h <<< '#include "util/list.h"'
     put src/query/parse.h <<< '#include "core/apply.h"'
@@ -74,6 +75,8 @@ catches 'a backend includes another' backends/two/a.c 'may not include' \
 catches 'fs includes core' fs/a.c 'may not include' <<< '#include "src/core/apply.h"'
 catches 'fs includes a backend' fs/a.c 'may not include' <<< '#include "backends/one/one.h"'
 catches 'fs includes backend.h' fs/a.c 'may not include' <<< '#include "storefs/backend.h"'
+catches 'fs includes a part of backend.h' fs/a.c 'may not include' \
+    <<< '#include "storefs/backend_store.h"'
 catches 'tools include util' tools/a.c 'may not include' <<< '#include <storefs/backend.h>'
 catches 'a way around' fs/a.c 'no such file' <<< '#include "../src/core/apply.h"'
 catches 'libfuse in the library' src/core/a.c 'libfuse' <<< '#include <fuse_lowlevel.h>'

@@ -6,7 +6,7 @@
 
 /*
  * The stages of a query as data, for a backend that evaluates some of them itself (the override
- * push_down of storefs/backend.h). All that is got here is borrowed from the query and immutable;
+ * push_down of storefs/backend_store.h). All that is got here is borrowed from the query and immutable;
  * any thread may look at it. What stages and tests mean, exactly, is in doc/query.md. (The idea of
  * offering the parts of a query and letting the engine say what it takes is SQLite's xBestIndex.)
  */
