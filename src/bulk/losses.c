@@ -60,7 +60,7 @@ uint64_t sfs_records_ahead(struct sfs_storage *store, const struct sfs_bulk_opti
 {
     struct sfs_totals totals;
     const size_t offset = offsetof(struct sfs_override_operations, totals);
-    if (!options->progress || !sfs_storage_override(store, offset, false) ||
+    if (!options->progress || !sfs_storage_override(store, offset, SFS_OVERRIDE_ANSWER) ||
         sfs_totals(store, &totals, NULL))
         return 0;
     return totals.records;

@@ -15,8 +15,8 @@
 int sfs_backup(struct sfs_storage *store, const char *path, sfs_progress_function *progress,
                void *context, struct sfs_error *error)
 {
-    struct sfs_storage *able =
-        sfs_storage_override(store, offsetof(struct sfs_override_operations, backup), false);
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, backup), SFS_OVERRIDE_UPKEEP);
     if (!able)
         return sfs_fail(error, SFS_E_UNSUPPORTED, "storage",
                         "a %s store has no backup format of its own: use export, which writes "
@@ -176,9 +176,9 @@ int sfs_check(struct sfs_storage *store, bool repair, sfs_report_function *repor
 {
     struct inspection inspection = {.store = store, .report = report, .context = context};
     uint64_t found = 0, repaired = 0, in_indexes = 0;
-    struct sfs_storage *able =
-        sfs_storage_override(store, offsetof(struct sfs_override_operations, check), repair);
-    if (repair && store->read_only)
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, check), SFS_OVERRIDE_UPKEEP);
+    if (repair && sfs_storage_is_read_only(store, able ? able : store))
         return sfs_fail(error, SFS_E_READ_ONLY, "storage",
                         "a store that is open read-only cannot be repaired");
     int rc = able ? able->operations->override->check(able, repair, report, context, &found,

@@ -262,8 +262,8 @@ int sfs_exists_any(struct sfs_storage *store, const struct sfs_range *ranges, si
         rc = sfs_range_check(ranges[i], error);
     if (rc)
         return rc;
-    struct sfs_storage *able =
-        sfs_storage_override(store, offsetof(struct sfs_override_operations, exists), false);
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, exists), SFS_OVERRIDE_ANSWER);
     if (able)
         return able->operations->override->exists(able, ranges, count, error);
     for (size_t i = 0; rc == 0 && i < count; i++)
@@ -300,16 +300,16 @@ static int count_records(struct sfs_storage *store, struct sfs_totals *ret_total
 
 int sfs_totals(struct sfs_storage *store, struct sfs_totals *ret_totals, struct sfs_error *error)
 {
-    struct sfs_storage *able =
-        sfs_storage_override(store, offsetof(struct sfs_override_operations, totals), false);
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, totals), SFS_OVERRIDE_ANSWER);
     return able ? able->operations->override->totals(able, ret_totals, error)
                 : count_records(store, ret_totals, error);
 }
 
 int sfs_version(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error)
 {
-    struct sfs_storage *able =
-        sfs_storage_override(store, offsetof(struct sfs_override_operations, version), false);
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, version), SFS_OVERRIDE_ANSWER);
     return able ? able->operations->override->version(able, ret_version, error)
                 : sfs_fail(error, SFS_E_UNSUPPORTED, "storage",
                            "this store does not tell without being read whether it has changed");

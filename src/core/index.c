@@ -6,32 +6,21 @@
 
 #include "core/storage.h"
 
-static struct sfs_storage *find_able(struct sfs_storage *store, bool writes)
-{
-    return sfs_storage_override(store, offsetof(struct sfs_override_operations, index), writes);
-}
-
 static const struct sfs_index_operations *operations_of(const struct sfs_storage *able)
 {
     return able->operations->override->index;
-}
-
-static bool is_read_only(const struct sfs_storage *store, const struct sfs_storage *able)
-{
-    while (store != able && !store->read_only)
-        store = store->below;
-    return store->read_only;
 }
 
 /* The store that takes changes of indexes. */
 static int find_writer(struct sfs_storage *store, struct sfs_storage **ret_able,
                        struct sfs_error *error)
 {
-    struct sfs_storage *able = find_able(store, true);
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, index), SFS_OVERRIDE_UPKEEP);
     if (!able)
         return sfs_fail(error, SFS_E_UNSUPPORTED, "index", "this %s store can have no indexes",
                         sfs_storage_name(store));
-    if (is_read_only(store, able))
+    if (sfs_storage_is_read_only(store, able))
         return sfs_fail(error, SFS_E_READ_ONLY, "index", "the %s store %s is read-only",
                         sfs_storage_name(store), sfs_storage_location(store));
     *ret_able = able;
@@ -109,7 +98,7 @@ int sfs_index_stats(struct sfs_storage *store, struct sfs_bytes name,
 {
     struct sfs_index_set *set = NULL;
     const struct sfs_index *index = NULL;
-    struct sfs_storage *able = find_able(store, false);
+    struct sfs_storage *able = sfs_storage_index(store);
     int rc = find_index(able, name, &set, &index, error);
     if (rc)
         return rc;
@@ -125,7 +114,7 @@ int sfs_index_list(struct sfs_storage *store,
 {
     struct sfs_index_set *set = NULL;
     struct sfs_index_stats stats;
-    struct sfs_storage *able = find_able(store, false);
+    struct sfs_storage *able = sfs_storage_index(store);
     int rc = able ? operations_of(able)->set(able, &set, error) : 0;
     for (size_t i = 0; rc == 0 && set && i < set->count; i++) {
         struct sfs_error failure = {0};

@@ -127,7 +127,7 @@ int sfs_notes_layer(struct sfs_storage *below, struct sfs_notes *notes,
 {
     static const struct sfs_read_operations read = {layer_get, layer_read, layer_scan};
     static const struct sfs_storage_operations operations = {
-        .name = "salvage", .read = &read, .transparent = true, .close = layer_close};
+        .name = "salvage", .read = &read, .close = layer_close};
     struct layer *layer = calloc(1, sizeof(*layer));
     if (!layer)
         return sfs_fail_memory(error, ORIGIN);

@@ -9,6 +9,7 @@
 #include "core/range.h"
 #include "core/storage.h"
 #include "storefs/query.h"
+#include "util/clock.h"
 
 static struct sfs_storage *reader(struct sfs_storage *store)
 {
@@ -127,7 +128,15 @@ uint64_t sfs_snapshot_lease(const struct sfs_storage *snapshot)
     return snapshot ? snapshot->lease : 0;
 }
 
-struct sfs_storage *sfs_storage_override(struct sfs_storage *store, size_t offset, bool writes)
+bool sfs_storage_is_read_only(const struct sfs_storage *store, const struct sfs_storage *end)
+{
+    while (store != end && !store->read_only)
+        store = store->below;
+    return store && store->read_only;
+}
+
+struct sfs_storage *sfs_storage_override(struct sfs_storage *store, size_t offset,
+                                         enum sfs_override_kind kind)
 {
     for (; store; store = store->below) {
         const struct sfs_storage_operations *operations = store->operations;
@@ -136,18 +145,49 @@ struct sfs_storage *sfs_storage_override(struct sfs_storage *store, size_t offse
             memcpy(&slot, (const char *)operations->override + offset, sizeof(slot));
         if (slot)
             return store;
-        if (!operations->transparent && (operations->read || (writes && operations->write)))
+        if (operations->hides & kind)
             return NULL;
     }
     return NULL;
+}
+
+struct sfs_storage *sfs_storage_index(struct sfs_storage *store)
+{
+    return sfs_storage_override(store, offsetof(struct sfs_override_operations, index),
+                                SFS_OVERRIDE_ANSWER);
+}
+
+/* The first layer from `store` down to `end` that observes index scans, or `end`. */
+static struct sfs_storage *observer(struct sfs_storage *store, const struct sfs_storage *end)
+{
+    while (store != end && !store->operations->observe_index_scan)
+        store = store->below;
+    return store;
+}
+
+int sfs_storage_index_scan(struct sfs_storage *store, const struct sfs_index *index,
+                           struct sfs_range range, bool descending, unsigned want,
+                           struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+{
+    struct sfs_storage *able = sfs_storage_index(store);
+    struct sfs_storage *layer = observer(store, able);
+    int64_t begun = layer == able ? 0 : sfs_clock_monotonic();
+    int rc = able->operations->override->index->scan(able, index, range, descending, want,
+                                                     ret_cursor, error);
+    if (layer == able)
+        return rc;
+    uint64_t duration = (uint64_t)(sfs_clock_monotonic() - begun);
+    for (; layer != able; layer = observer(layer->below, able))
+        layer->operations->observe_index_scan(layer, duration, rc);
+    return rc;
 }
 
 int sfs_storage_push_down(struct sfs_storage *store, const struct sfs_query *query,
                           struct sfs_push_down *ret_taken, struct sfs_error *error)
 {
     struct sfs_push_down taken = {0};
-    struct sfs_storage *able =
-        sfs_storage_override(store, offsetof(struct sfs_override_operations, push_down), false);
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, push_down), SFS_OVERRIDE_ANSWER);
     int rc = able ? able->operations->override->push_down(able, query, &taken, error) : 0;
     if (rc == 0)
         *ret_taken = taken;
@@ -200,8 +240,8 @@ int sfs_data(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
     int rc = check_name(store, name, error);
     if (rc)
         return rc;
-    struct sfs_storage *able =
-        sfs_storage_override(store, offsetof(struct sfs_override_operations, data), false);
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, data), SFS_OVERRIDE_ANSWER);
     if (able)
         return able->operations->override->data(able, name, offset, ret_extent, error);
     rc = sfs_get(store, name, SFS_WANT_RECORD, &record, error);
@@ -252,7 +292,7 @@ int sfs_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_fir
                     struct sfs_error *error)
 {
     const size_t offset = offsetof(struct sfs_override_operations, reserve_ids);
-    struct sfs_storage *able = sfs_storage_override(store, offset, true);
+    struct sfs_storage *able = sfs_storage_override(store, offset, SFS_OVERRIDE_UPKEEP);
     if (count == 0 || count > UINT64_C(1) << 20)
         return sfs_fail(error, SFS_E_INVALID, "storage", "1 to 2^20 ids can be reserved at once");
     if (!writer(store))
@@ -353,9 +393,8 @@ void sfs_feed_close(struct sfs_feed *feed)
 
 int sfs_watch_open(struct sfs_storage *store, struct sfs_watch **ret_watch, struct sfs_error *error)
 {
-    struct sfs_storage *able = store;
-    while (able && !(able->operations->override && able->operations->override->watch))
-        able = able->below;
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, watch), SFS_OVERRIDE_OPENING);
     if (!able)
         return fail_unsupported(store, "watch for the commits of others", error);
     return able->operations->override->watch(able, ret_watch, error);
@@ -364,9 +403,8 @@ int sfs_watch_open(struct sfs_storage *store, struct sfs_watch **ret_watch, stru
 int sfs_check_files(struct sfs_storage *store, sfs_report_function *report, void *context,
                     struct sfs_error *error)
 {
-    struct sfs_storage *able = store;
-    while (able && !(able->operations->override && able->operations->override->files))
-        able = able->below;
+    struct sfs_storage *able = sfs_storage_override(
+        store, offsetof(struct sfs_override_operations, files), SFS_OVERRIDE_OPENING);
     return able ? able->operations->override->files(able, report, context, error) : 0;
 }
 

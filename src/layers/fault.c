@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fault layer: makes calls fail from a chosen one on, to see what those above do about it. The
- * steps of a cursor count as reads. It cuts off the engine's overrides, so that nothing passes it by.
+ * steps of a cursor count as reads. It hides the overrides below, so that nothing passes it by.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -176,6 +176,7 @@ static const struct sfs_storage_operations fault_operations = {
     .read = &read_operations,
     .write = &write_operations,
     .time = &time_operations,
+    .hides = SFS_OVERRIDE_ANSWER | SFS_OVERRIDE_UPKEEP, /* nothing passes that could not fail */
     .close = fault_close,
 };
 
@@ -202,7 +203,6 @@ int sfs_fault_layer(struct sfs_storage **ret_store, struct sfs_storage *below,
         return code;
     }
     self->storage.read_only = below->read_only;
-    self->storage.capabilities &= ~(unsigned)SFS_CAN_PUSH_DOWN;
     pthread_mutex_init(&self->lock, NULL);
     self->options = options ? *options : (struct sfs_fault_options){0};
     *ret_store = &self->storage;

@@ -4,10 +4,9 @@
  * of each other and never reset, so relaxed atomics are enough.
  */
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 
-#include "core/storage.h"
+#include "storefs/backend.h"
 #include "storefs/layers.h"
 #include "util/clock.h"
 
@@ -42,11 +41,16 @@ static void add(atomic_uint_least64_t *counter, uint64_t number)
     atomic_fetch_add_explicit(counter, number, memory_order_relaxed);
 }
 
-static void count_time(struct counters *row, int64_t begun, int code)
+static void add_time(struct counters *row, uint64_t nanoseconds, int code)
 {
-    add(&row->nanoseconds, (uint64_t)(sfs_clock_monotonic() - begun));
+    add(&row->nanoseconds, nanoseconds);
     if (code < 0 && code != SFS_E_NOT_FOUND)
         add(&row->failures, 1);
+}
+
+static void count_time(struct counters *row, int64_t begun, int code)
+{
+    add_time(row, (uint64_t)(sfs_clock_monotonic() - begun), code);
 }
 
 static int count(struct counters *row, int64_t begun, int code)
@@ -203,70 +207,12 @@ static int metrics_changes(struct sfs_storage *store, uint64_t since, struct sfs
     return count(row_of(store, CHANGES), begun, sfs_changes(store->below, since, ret_feed, error));
 }
 
-/* --- the scans of indexes are counted --- */
-
-/* The store below that has indexes; where there is none, `set` says so and nothing else is called. */
-static struct sfs_storage *index_store(struct sfs_storage *store)
+static void metrics_observe_index_scan(struct sfs_storage *store, uint64_t nanoseconds, int code)
 {
-    return sfs_storage_override(store->below, offsetof(struct sfs_override_operations, index),
-                                false);
+    struct counters *row = row_of(store, SCAN);
+    add(&row->calls, 1);
+    add_time(row, nanoseconds, code);
 }
-
-static int metrics_index_set(struct sfs_storage *store, struct sfs_index_set **ret_set,
-                             struct sfs_error *error)
-{
-    struct sfs_storage *able = index_store(store);
-    *ret_set = NULL;
-    return able ? able->operations->override->index->set(able, ret_set, error) : 0;
-}
-
-static int metrics_index_stats(struct sfs_storage *store, const struct sfs_index *index,
-                               struct sfs_index_stats *ret_stats, struct sfs_error *error)
-{
-    struct sfs_storage *able = index_store(store);
-    return able->operations->override->index->stats(able, index, ret_stats, error);
-}
-
-static int metrics_index_create(struct sfs_storage *store, const struct sfs_index *index,
-                                sfs_progress_function *progress, void *context,
-                                struct sfs_error *error)
-{
-    return sfs_index_create(store->below, sfs_string(index->name), progress, context, error);
-}
-
-static int metrics_index_drop(struct sfs_storage *store, uint64_t id, struct sfs_error *error)
-{
-    struct sfs_storage *able = index_store(store);
-    return able->operations->override->index->drop(able, id, error);
-}
-
-static int metrics_index_scan(struct sfs_storage *store, const struct sfs_index *index,
-                              struct sfs_range range, bool descending, unsigned want,
-                              struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
-{
-    struct sfs_storage *able = index_store(store);
-    int64_t begun = sfs_clock_monotonic();
-    return count(row_of(store, SCAN), begun,
-                 able->operations->override->index->scan(able, index, range, descending, want,
-                                                         ret_cursor, error));
-}
-
-static int metrics_index_count(struct sfs_storage *store, const struct sfs_index *index,
-                               struct sfs_range range, uint64_t most, uint64_t *ret_count,
-                               struct sfs_error *error)
-{
-    struct sfs_storage *able = index_store(store);
-    return able->operations->override->index->count(able, index, range, most, ret_count, error);
-}
-
-static const struct sfs_index_operations index_operations = {
-    .set = metrics_index_set,
-    .stats = metrics_index_stats,
-    .create = metrics_index_create,
-    .drop = metrics_index_drop,
-    .scan = metrics_index_scan,
-    .count = metrics_index_count,
-};
 
 static int metrics_close(struct sfs_storage *store, struct sfs_error *error)
 {
@@ -290,16 +236,12 @@ static const struct sfs_time_operations time_operations = {
     .snapshot = metrics_snapshot,
     .changes = metrics_changes,
 };
-static const struct sfs_override_operations override_operations = {
-    .index = &index_operations,
-};
 static const struct sfs_storage_operations metrics_operations = {
     .name = "metrics",
     .read = &read_operations,
     .write = &write_operations,
     .time = &time_operations,
-    .override = &override_operations,
-    .transparent = true,
+    .observe_index_scan = metrics_observe_index_scan,
     .close = metrics_close,
 };
 

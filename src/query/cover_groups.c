@@ -93,8 +93,8 @@ static int watch_end(struct groups *self, size_t at, struct sfs_error *error)
     struct sfs_range range = {sfs_buffer_bytes(&self->from), sfs_buffer_bytes(&self->to)};
     if (range.to.size > 0 && sfs_bytes_compare(range.from, range.to) >= 0)
         return 0;
-    int found = entries->able->operations->override->index->scan(
-        entries->able, entries->plan->index, range, descending, SFS_WANT_NAMES, &cursor, error);
+    int found = sfs_storage_index_scan(entries->store, entries->plan->index, range, descending,
+                                       SFS_WANT_NAMES, &cursor, error);
     if (found)
         return found;
     found = cursor->operations->next(cursor, &row, error);
@@ -118,8 +118,9 @@ static int count_rest(struct groups *self, struct sfs_error *error)
                          &self->to))
         return sfs_fail_memory(error, "query");
     struct sfs_range range = {sfs_buffer_bytes(&self->from), sfs_buffer_bytes(&self->to)};
-    int result = entries->able->operations->override->index->count(
-        entries->able, entries->plan->index, range, UINT64_MAX, &count, error);
+    struct sfs_storage *able = sfs_storage_index(entries->store);
+    int result = able->operations->override->index->count(able, entries->plan->index, range,
+                                                          UINT64_MAX, &count, error);
     if (result == 0)
         self->count += count - self->seen;
     return result;

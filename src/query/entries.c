@@ -8,8 +8,7 @@
 struct sfs_entries sfs_entries_begin(struct sfs_storage *store, const struct sfs_plan *plan,
                                      size_t fields, struct sfs_guard *guard)
 {
-    return (struct sfs_entries){
-        .able = sfs_plan_able(store), .plan = plan, .fields = fields, .guard = guard};
+    return (struct sfs_entries){.store = store, .plan = plan, .fields = fields, .guard = guard};
 }
 
 static void close_range(struct sfs_entries *entries)
@@ -26,7 +25,7 @@ int sfs_entries_next(struct sfs_entries *entries, struct sfs_bytes *ret_key,
     int found = sfs_guard_check(entries->guard, error);
     while (found == 0 && entries->range < entries->plan->range_count) {
         if (!entries->cursor)
-            found = sfs_plan_open_range(entries->able, entries->plan, entries->range,
+            found = sfs_plan_open_range(entries->store, entries->plan, entries->range,
                                         SFS_WANT_NAMES, &entries->cursor, error);
         if (found == 0)
             found = entries->cursor->operations->next(entries->cursor, &row, error);

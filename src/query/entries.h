@@ -10,7 +10,7 @@
 #include "query/plan.h"
 
 struct sfs_entries {
-    struct sfs_storage *able;
+    struct sfs_storage *store;
     const struct sfs_plan *plan;
     struct sfs_guard *guard;
     struct sfs_index_cursor *cursor; /* over range number `range`; NULL: not begun */

@@ -64,13 +64,12 @@ static int check_entry(struct inspection *self, const struct sfs_index_row *row)
     return sfs_buffer_add(&self->name, row->name);
 }
 
-static int check_entries(struct inspection *self, struct sfs_storage *able, struct sfs_error *error)
+static int check_entries(struct inspection *self, struct sfs_error *error)
 {
     struct sfs_index_cursor *cursor = NULL;
     struct sfs_index_row row;
-    int result = able->operations->override->index->scan(
-        able, self->index, (struct sfs_range){{0}, {0}}, false, SFS_WANT_VALUE | SFS_WANT_DOCUMENTS,
-        &cursor, error);
+    int result = sfs_storage_index_scan(self->store, self->index, (struct sfs_range){{0}, {0}},
+                                        false, SFS_WANT_VALUE | SFS_WANT_DOCUMENTS, &cursor, error);
     if (result)
         return result;
     while ((result = cursor->operations->next(cursor, &row, error)) > 0) {
@@ -100,7 +99,7 @@ static int check_index(struct inspection *self, struct sfs_storage *able, struct
 {
     struct sfs_index_stats stats = {.entries = 0};
     uint64_t keys = 0;
-    int result = check_entries(self, able, error);
+    int result = check_entries(self, error);
     if (result == 0)
         result = sfs_size(self->store, &keys, error);
     if (result == 0)
@@ -118,7 +117,7 @@ static int check_index(struct inspection *self, struct sfs_storage *able, struct
 static int check_all(struct sfs_storage *store, sfs_report_function *report, void *context,
                      uint64_t *ret_found, struct sfs_error *error)
 {
-    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_storage *able = sfs_storage_index(store);
     struct sfs_index_set *set = NULL;
     uint64_t found = 0;
     int result = able ? able->operations->override->index->set(able, &set, error) : 0;

@@ -66,13 +66,13 @@ static int step(struct walk *walk, struct sfs_bytes key, struct sfs_error *error
     return walk->cursor->operations->seek(walk->cursor, sfs_buffer_bytes(&walk->next), error);
 }
 
-static int run(struct walk *walk, struct sfs_storage *able, const struct sfs_plan_range *range,
+static int run(struct walk *walk, struct sfs_storage *store, const struct sfs_plan_range *range,
                struct sfs_error *error)
 {
     struct sfs_index_row row;
     struct sfs_range bounds = {sfs_buffer_bytes(&range->from), sfs_buffer_bytes(&range->to)};
-    int result = able->operations->override->index->scan(able, walk->index, bounds, false,
-                                                         SFS_WANT_NAMES, &walk->cursor, error);
+    int result = sfs_storage_index_scan(store, walk->index, bounds, false, SFS_WANT_NAMES,
+                                        &walk->cursor, error);
     if (result)
         return result;
     while ((result = walk->cursor->operations->next(walk->cursor, &row, error)) > 0) {
@@ -113,12 +113,13 @@ static bool tests_field(const struct sfs_plan_tests *tests, const struct sfs_fie
 }
 
 /* Tries one index: *ret_done. */
-static int try_index(struct walk *walk, struct sfs_storage *able,
+static int try_index(struct walk *walk, struct sfs_storage *store,
                      const struct sfs_plan_tests *tests, const struct sfs_field *field,
                      bool *ret_done, struct sfs_error *error)
 {
     struct sfs_plan_ranges ranges = {.count = 0};
     struct sfs_index_stats stats = {.inexact = 1};
+    struct sfs_storage *able = sfs_storage_index(store);
     int result = sfs_plan_ranges_make(walk->index, tests, &ranges);
     if (result)
         return sfs_fail_memory(error, "query");
@@ -128,7 +129,7 @@ static int try_index(struct walk *walk, struct sfs_storage *able,
         walk->fixed = fixed_size(&ranges.ranges[0]);
         sfs_index_hit(walk->index);
         *ret_done = true;
-        result = run(walk, able, &ranges.ranges[0], error);
+        result = run(walk, store, &ranges.ranges[0], error);
     }
     sfs_plan_ranges_free(&ranges);
     return result;
@@ -138,13 +139,13 @@ static int walk_in(struct sfs_storage *store, const struct sfs_plan_tests *tests
                    const struct sfs_field *field, struct walk *walk, bool *ret_done,
                    struct sfs_error *error)
 {
-    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_storage *able = sfs_storage_index(store);
     struct sfs_index_set *set = NULL;
     int result = able->operations->override->index->set(able, &set, error);
     for (size_t i = 0; result == 0 && set && !*ret_done && i < set->count; i++) {
         walk->index = set->indexes[i];
         if (walk->index->ready)
-            result = try_index(walk, able, tests, field, ret_done, error);
+            result = try_index(walk, store, tests, field, ret_done, error);
     }
     sfs_index_set_unref(set);
     return result;

@@ -3,7 +3,6 @@
 #include "query/plan.h"
 
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "core/storage.h"
@@ -402,7 +401,7 @@ int sfs_plan_exact(struct sfs_storage *store, const struct sfs_query *query,
                    struct sfs_plan *ret_plan, struct sfs_error *error)
 {
     struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
-    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_storage *able = sfs_storage_index(store);
     struct wish wish = wish_of(query);
     int result = able && wish.filters > 0 ? operations_of(able)->set(able, &plan.set, error) : 0;
     for (size_t i = 0; result == 0 && plan.set && !plan.index && i < plan.set->count; i++) {
@@ -418,11 +417,6 @@ int sfs_plan_exact(struct sfs_storage *store, const struct sfs_query *query,
 
 /* --- from outside --- */
 
-struct sfs_storage *sfs_plan_able(struct sfs_storage *store)
-{
-    return sfs_storage_override(store, offsetof(struct sfs_override_operations, index), false);
-}
-
 bool sfs_plan_is_of_one_state(const struct sfs_storage *store)
 {
     return (sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) || sfs_snapshot_lease(store) != 0;
@@ -432,7 +426,7 @@ int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query,
                   struct sfs_plan *ret_plan, struct sfs_error *error)
 {
     struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
-    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_storage *able = sfs_storage_index(store);
     struct wish wish = wish_of(query);
     int result = 0;
     if (able && (wish.filters > 0 || wish.order || wish.grouped))

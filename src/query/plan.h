@@ -100,8 +100,6 @@ int sfs_plan_count(struct sfs_storage *store, const struct sfs_query *query, boo
 /* Appends how the plan's index is used, for explain. */
 int sfs_plan_explain(const struct sfs_plan *plan, struct sfs_buffer *out);
 
-/* The store of the stack that has index operations, NULL: none. */
-struct sfs_storage *sfs_plan_able(struct sfs_storage *store);
 /* Whether a plan is made of one state: `store` is a snapshot, or one can be taken before it is
  * read. */
 bool sfs_plan_is_of_one_state(const struct sfs_storage *store);

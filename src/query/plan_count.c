@@ -42,7 +42,7 @@ static int count_in(struct sfs_storage *store, const struct sfs_query *query, bo
 
 bool sfs_plan_has_indexes(struct sfs_storage *store)
 {
-    struct sfs_storage *able = sfs_plan_able(store);
+    struct sfs_storage *able = sfs_storage_index(store);
     struct sfs_index_set *set = NULL;
     if (!able || !(sfs_storage_capabilities(store) & SFS_CAN_SNAPSHOT) ||
         able->operations->override->index->set(able, &set, NULL))

@@ -14,10 +14,9 @@ static int open_from(struct sfs_storage *store, const struct sfs_plan *plan, siz
                      struct sfs_bytes from, unsigned want, struct sfs_index_cursor **ret_cursor,
                      struct sfs_error *error)
 {
-    struct sfs_storage *able = sfs_plan_able(store);
     struct sfs_range range = {from, sfs_buffer_bytes(&plan->ranges[at].to)};
-    return able->operations->override->index->scan(able, plan->index, range, plan->descending, want,
-                                                   ret_cursor, error);
+    return sfs_storage_index_scan(store, plan->index, range, plan->descending, want, ret_cursor,
+                                  error);
 }
 
 static void expect(struct sfs_index_cursor *cursor, uint64_t count)

@@ -7,22 +7,10 @@
 #include "core/storage.h"
 #include "txn/index_entries.h"
 
-static struct sfs_storage *able_of(const struct sfs_txn_view *view)
-{
-    return sfs_storage_override(view->base, offsetof(struct sfs_override_operations, index), false);
-}
-
-const struct sfs_index_operations *sfs_txn_index_base(const struct sfs_txn_view *view,
-                                                      struct sfs_storage **ret_able)
-{
-    *ret_able = able_of(view);
-    return (*ret_able)->operations->override->index;
-}
-
 int sfs_txn_index_set(const struct sfs_txn_view *view, struct sfs_index_set **ret_set,
                       struct sfs_error *error)
 {
-    struct sfs_storage *able = able_of(view);
+    struct sfs_storage *able = sfs_storage_index(view->base);
     *ret_set = NULL;
     if (!able || view->writes.map.count > 0 || view->writes.entries.count > SFS_TXN_INDEX_WRITES)
         return 0;
@@ -231,10 +219,9 @@ int sfs_txn_index_stats(const struct sfs_txn_view *view, struct sfs_txn_indexes 
                         struct sfs_error *error)
 {
     const struct sfs_txn_index_entries *entries = NULL;
-    struct sfs_storage *able;
-    const struct sfs_index_operations *base = sfs_txn_index_base(view, &able);
+    struct sfs_storage *able = sfs_storage_index(view->base);
     struct sfs_index_stats stats;
-    int code = base->stats(able, index, &stats, error);
+    int code = able->operations->override->index->stats(able, index, &stats, error);
     if (code == 0)
         code = sfs_txn_index_entries(view, indexes, index, &entries, error);
     if (code)
@@ -250,8 +237,7 @@ int sfs_txn_index_count(const struct sfs_txn_view *view, struct sfs_txn_indexes 
                         uint64_t *ret_count, struct sfs_error *error)
 {
     const struct sfs_txn_index_entries *entries = NULL;
-    struct sfs_storage *able;
-    const struct sfs_index_operations *base = sfs_txn_index_base(view, &able);
+    struct sfs_storage *able = sfs_storage_index(view->base);
     uint64_t count = 0;
     int code = sfs_txn_index_entries(view, indexes, index, &entries, error);
     if (code)
@@ -259,7 +245,8 @@ int sfs_txn_index_count(const struct sfs_txn_view *view, struct sfs_txn_indexes 
     uint64_t hidden = in_range(&entries->hidden, range);
     if (most > UINT64_MAX - hidden)
         most = UINT64_MAX - hidden;
-    code = base->count(able, index, range, most + hidden, &count, error);
+    code =
+        able->operations->override->index->count(able, index, range, most + hidden, &count, error);
     if (code == 0)
         *ret_count = count - hidden + in_range(&entries->own, range);
     return code;

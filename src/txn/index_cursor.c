@@ -2,6 +2,7 @@
 /* A cursor over an index in a transaction: the base's entries and the write set's, merged. */
 #include <stdlib.h>
 
+#include "core/storage.h"
 #include "txn/index_entries.h"
 
 struct merged {
@@ -160,8 +161,6 @@ int sfs_txn_index_scan(const struct sfs_txn_view *view, struct sfs_txn_indexes *
     static const struct sfs_index_cursor_operations operations = {
         .next = merged_next, .seek = merged_seek, .expect = merged_expect, .close = merged_close};
     const struct sfs_txn_index_entries *entries = NULL;
-    struct sfs_storage *able;
-    const struct sfs_index_operations *base = sfs_txn_index_base(view, &able);
     int code = sfs_txn_index_entries(view, indexes, index, &entries, error);
     struct merged *self = code ? NULL : calloc(1, sizeof(*self));
     if (!self)
@@ -175,7 +174,7 @@ int sfs_txn_index_scan(const struct sfs_txn_view *view, struct sfs_txn_indexes *
     self->descending = descending;
     self->from = sfs_txn_index_position(self->own, range.from);
     self->to = range.to.size ? sfs_txn_index_position(self->own, range.to) : self->own->count;
-    code = base->scan(able, index, range, descending, want, &self->below, error);
+    code = sfs_storage_index_scan(view->base, index, range, descending, want, &self->below, error);
     if (code) {
         merged_close(&self->cursor);
         return code;

@@ -30,8 +30,5 @@ int sfs_txn_index_entries(const struct sfs_txn_view *view, struct sfs_txn_indexe
                           struct sfs_error *error);
 /* The first entry whose K is not below `bound`. */
 size_t sfs_txn_index_position(const struct sfs_txn_index_part *part, struct sfs_bytes bound);
-/* The base's index operations, and the store to call them on; the base has them. */
-const struct sfs_index_operations *sfs_txn_index_base(const struct sfs_txn_view *view,
-                                                      struct sfs_storage **ret_able);
 
 #endif

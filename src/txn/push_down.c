@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/storage.h"
 #include "query/bounds.h"
 #include "query/cover.h"
 #include "query/plan.h"
@@ -118,7 +119,7 @@ static int open_index(struct tracker *self, size_t stages, struct sfs_error *err
 {
     struct sfs_query filters = *self->query; /* the stages stay those of self->query */
     filters.count = stages;
-    if (!sfs_plan_able(self->transaction->snapshot))
+    if (!sfs_storage_index(self->transaction->snapshot))
         return 0;
     int code = open_view(self, error);
     if (code == 0)
@@ -155,7 +156,7 @@ static int open_plan(struct tracker *self, struct sfs_error *error)
  * from its entries, if there is one. */
 static int open_whole(struct tracker *self, size_t stages, struct sfs_error *error)
 {
-    if (!needs_all(self->query, stages) || !sfs_plan_able(self->transaction->snapshot))
+    if (!needs_all(self->query, stages) || !sfs_storage_index(self->transaction->snapshot))
         return 0;
     int code = open_view(self, error);
     if (code == 0)

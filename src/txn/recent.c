@@ -238,7 +238,6 @@ static const struct sfs_read_operations read_operations = {
 static const struct sfs_storage_operations operations = {
     .name = "recent",
     .read = &read_operations,
-    .transparent = true,
     .close = recent_close,
 };
 

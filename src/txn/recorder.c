@@ -158,6 +158,7 @@ static const struct sfs_read_operations read_operations = {
 static const struct sfs_storage_operations operations = {
     .name = "recorder",
     .read = &read_operations,
+    .hides = SFS_OVERRIDE_ANSWER, /* what it did not see it could not note */
     .close = recorder_close,
 };
 

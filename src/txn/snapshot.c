@@ -266,6 +266,7 @@ static const struct sfs_storage_operations view_operations = {
     .read = &view_read_operations,
     .time = &view_time_operations,
     .override = &view_overrides,
+    .hides = SFS_OVERRIDE_ANSWER | SFS_OVERRIDE_UPKEEP, /* the base lacks the write set */
     .close = view_close,
 };
 

@@ -292,6 +292,7 @@ static const struct sfs_override_operations txn_overrides = {
 static const struct sfs_storage_operations txn_operations = {
     .name = "transaction",
     .override = &txn_overrides,
+    .hides = SFS_OVERRIDE_ANSWER | SFS_OVERRIDE_UPKEEP, /* the base lacks the write set */
     .read = &txn_read_operations,
     .write = &txn_write_operations,
     .time = &txn_time_operations,

@@ -222,8 +222,10 @@ struct sfs_storage *broken_half_batches(struct sfs_storage *below)
     return make(&operations, below);
 }
 
-static const struct sfs_storage_operations spoiled_operations = {
-    .name = "spoils records", .read = &spoiled_read, .close = broken_close};
+static const struct sfs_storage_operations spoiled_operations = {.name = "spoils records",
+                                                                 .read = &spoiled_read,
+                                                                 .hides = SFS_OVERRIDE_ANSWER,
+                                                                 .close = broken_close};
 
 struct sfs_storage *broken_stale_records(struct sfs_storage *below)
 {

@@ -40,7 +40,9 @@ conformance_tests += tests/conformance/test_bounded
 tests_conformance_test_bounded_SOURCES = tests/conformance/test_bounded.c
 tests_conformance_test_bounded_LDADD = libstorefs.la $(SQLITE_LIBS)
 conformance_tests += tests/conformance/test_overrides
-tests_conformance_test_overrides_SOURCES = tests/conformance/test_overrides.c $(conformance_fixture)
+tests_conformance_test_overrides_SOURCES = tests/conformance/test_overrides.c $(conformance_fixture) \
+	tests/conformance/counting.c tests/conformance/counting.h \
+	tests/conformance/layered.c tests/conformance/layered.h
 conformance_tests += tests/conformance/test_growth
 tests_conformance_test_growth_SOURCES = tests/conformance/test_growth.c $(conformance_fixture) \
 	tests/conformance/counted.c tests/conformance/counted.h

@@ -1,160 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which store of a stack answers: overrides that count how often they are asked lie right over the
- * backend, under each stack of layers. A layer that loses one gives the same answers, only slower.
+ * Which function answers each override slot under each stack of layers: a layer that loses a slot
+ * gives the same answers, only slower.
  */
-#include <stdio.h>
+#include <stddef.h>
 
+#include "core/storage.h"
 #include "storefs/query.h"
-#include "tests/conformance/short.h"
+#include "tests/conformance/layered.h"
 
-enum slot {
-    ASK_TOTALS,
-    ASK_BACKUP,
-    ASK_CHECK,
-    ASK_EXISTS,
-    ASK_DATA,
-    ASK_WATCH,
-    ASK_VERSION,
-    ASK_RESERVE_IDS,
-    ASK_PUSH_DOWN,
-    ASK_INDEX,
-    SLOTS
-};
+/* --- one call for each slot --- */
 
-static const char *const slot_names[SLOTS] = {
-    [ASK_TOTALS] = "totals",       [ASK_BACKUP] = "backup",   [ASK_CHECK] = "check",
-    [ASK_EXISTS] = "exists",       [ASK_DATA] = "data",       [ASK_WATCH] = "watch",
-    [ASK_VERSION] = "version",     [ASK_INDEX] = "index",     [ASK_RESERVE_IDS] = "reserve_ids",
-    [ASK_PUSH_DOWN] = "push_down",
-};
-
-static unsigned asked[SLOTS];
-
-/* --- the store that counts --- */
-
-static int count_totals(struct sfs_storage *store, struct sfs_totals *ret_totals,
-                        struct sfs_error *error)
+static int ask_totals(struct sfs_storage *store, struct sfs_error *error)
 {
-    asked[ASK_TOTALS]++;
-    return sfs_totals(store->below, ret_totals, error);
+    struct sfs_totals totals;
+    return sfs_totals(store, &totals, error);
 }
 
-static int count_backup(struct sfs_storage *store, const char *path,
-                        sfs_progress_function *progress, void *context, struct sfs_error *error)
+static int ask_exists(struct sfs_storage *store, struct sfs_error *error)
 {
-    (void)store, (void)path, (void)progress, (void)context, (void)error;
-    asked[ASK_BACKUP]++;
-    return 0;
+    return sfs_exists(store, everything(), error);
 }
 
-static int count_check(struct sfs_storage *store, bool repair, sfs_report_function *report,
-                       void *context, uint64_t *ret_found, uint64_t *ret_repaired,
-                       struct sfs_error *error)
+static int ask_data(struct sfs_storage *store, struct sfs_error *error)
 {
-    (void)store, (void)repair, (void)report, (void)context, (void)error;
-    asked[ASK_CHECK]++;
-    *ret_found = *ret_repaired = 1;
-    return 0;
+    struct sfs_extent extent;
+    return sfs_data(store, L("k"), 0, &extent, error);
 }
 
-static int count_exists(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
-                        struct sfs_error *error)
+static int ask_version(struct sfs_storage *store, struct sfs_error *error)
 {
-    asked[ASK_EXISTS]++;
-    return sfs_exists_any(store->below, ranges, count, error);
+    uint64_t version;
+    return sfs_version(store, &version, error);
 }
 
-static int count_data(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
-                      struct sfs_extent *ret_extent, struct sfs_error *error)
+static int ask_push_down(struct sfs_storage *store, struct sfs_error *error)
 {
-    asked[ASK_DATA]++;
-    return sfs_data(store->below, name, offset, ret_extent, error);
+    struct sfs_query *query = NULL;
+    uint64_t count = 0;
+    OK(sfs_query_new(&query, NULL));
+    OK(sfs_query_where(query, L("m > 1"), NULL)); /* which no index holds */
+    int code = sfs_query_count(store, query, &count, error);
+    sfs_query_free(query);
+    return code;
 }
 
-static int count_watch(struct sfs_storage *store, struct sfs_watch **ret_watch,
-                       struct sfs_error *error)
+static int ask_backup(struct sfs_storage *store, struct sfs_error *error)
 {
-    (void)store, (void)ret_watch;
-    asked[ASK_WATCH]++;
-    return sfs_fail(error, SFS_E_UNSUPPORTED, "test", "only counted");
+    return sfs_backup(store, "nowhere", NULL, NULL, error);
 }
 
-static int count_version(struct sfs_storage *store, uint64_t *ret_version, struct sfs_error *error)
+static int ask_check(struct sfs_storage *store, struct sfs_error *error)
 {
-    (void)store, (void)error;
-    asked[ASK_VERSION]++;
-    *ret_version = 1;
-    return 0;
+    uint64_t found = 0, repaired = 0;
+    return sfs_check(store, false, NULL, NULL, &found, &repaired, error);
 }
 
-static int count_reserve_ids(struct sfs_storage *store, uint64_t count, uint64_t *ret_first,
-                             struct sfs_error *error)
+static int ask_reserve_ids(struct sfs_storage *store, struct sfs_error *error)
 {
-    (void)store, (void)count, (void)error;
-    asked[ASK_RESERVE_IDS]++;
-    *ret_first = 1000;
-    return 0;
+    uint64_t first;
+    return sfs_reserve_ids(store, 3, &first, error);
 }
 
-static int count_push_down(struct sfs_storage *store, const struct sfs_query *query,
-                           struct sfs_push_down *ret_taken, struct sfs_error *error)
+static int ask_watch(struct sfs_storage *store, struct sfs_error *error)
 {
-    (void)store, (void)query, (void)ret_taken, (void)error;
-    asked[ASK_PUSH_DOWN]++;
-    return 0;
+    struct sfs_watch *watch;
+    return sfs_watch_open(store, &watch, error);
 }
 
-static int count_index_set(struct sfs_storage *store, struct sfs_index_set **ret_set,
-                           struct sfs_error *error)
+static int ask_files(struct sfs_storage *store, struct sfs_error *error)
 {
-    (void)store, (void)error;
-    asked[ASK_INDEX]++;
-    *ret_set = NULL;
-    return 0;
+    return sfs_check_files(store, NULL, NULL, error);
 }
-
-static int count_index_create(struct sfs_storage *store, const struct sfs_index *index,
-                              sfs_progress_function *progress, void *context,
-                              struct sfs_error *error)
-{
-    (void)store, (void)index, (void)progress, (void)context, (void)error;
-    asked[ASK_INDEX]++;
-    return 0;
-}
-
-static int count_close(struct sfs_storage *store, struct sfs_error *error)
-{
-    (void)error;
-    free(store);
-    return 0;
-}
-
-static struct sfs_storage *counting_store(struct sfs_storage *below)
-{
-    static const struct sfs_index_operations index = {.set = count_index_set,
-                                                      .create = count_index_create};
-    static const struct sfs_override_operations overrides = {
-        .totals = count_totals,
-        .backup = count_backup,
-        .check = count_check,
-        .exists = count_exists,
-        .data = count_data,
-        .watch = count_watch,
-        .version = count_version,
-        .reserve_ids = count_reserve_ids,
-        .push_down = count_push_down,
-        .index = &index,
-    };
-    static const struct sfs_storage_operations operations = {
-        .name = "counting", .override = &overrides, .close = count_close};
-    struct sfs_storage *store = calloc(1, sizeof(*store));
-    assert_non_null(store);
-    OK(sfs_layer_init(store, &operations, below, NULL));
-    return store;
-}
-
-/* --- the calls --- */
 
 static int pass_by(void *context, const char *name, const struct sfs_index_stats *stats)
 {
@@ -162,67 +79,192 @@ static int pass_by(void *context, const char *name, const struct sfs_index_stats
     return 0;
 }
 
-/* One call for each slot. Whether it succeeds depends on who answers. */
-static void ask_all(struct sfs_storage *store, bool changes)
+static int ask_index_set(struct sfs_storage *store, struct sfs_error *error)
 {
-    struct sfs_totals totals;
-    struct sfs_extent extent;
-    struct sfs_watch *watch = NULL;
-    struct sfs_query *query = NULL;
-    uint64_t number = 0, found = 0;
-    if (changes) {
-        (void)sfs_check(store, true, NULL, NULL, &found, &number, NULL);
-        asked[ASK_DATA] = 0; /* which values it reads is its affair */
-        (void)sfs_reserve_ids(store, 3, &number, NULL);
-        (void)sfs_index_create(store, L("n"), NULL, NULL, NULL);
-        return;
+    return sfs_index_list(store, pass_by, NULL, error);
+}
+
+static int ask_index_stats(struct sfs_storage *store, struct sfs_error *error)
+{
+    struct sfs_index_stats stats;
+    return sfs_index_stats(store, L("n"), &stats, error);
+}
+
+/* The index that the store shows; the caller unrefs *ret_set. */
+static const struct sfs_index *find_index(struct sfs_storage *store, struct sfs_index_set **ret_set)
+{
+    struct sfs_storage *able = sfs_storage_index(store);
+    *ret_set = NULL;
+    if (able)
+        OK(able->operations->override->index->set(able, ret_set, NULL));
+    return *ret_set ? (*ret_set)->indexes[0] : NULL;
+}
+
+static int no_index(struct sfs_error *error)
+{
+    return sfs_fail(error, SFS_E_UNSUPPORTED, "test", "the store shows no index");
+}
+
+static int ask_index_scan(struct sfs_storage *store, struct sfs_error *error)
+{
+    struct sfs_index_set *set = NULL;
+    struct sfs_index_cursor *cursor = NULL;
+    const struct sfs_index *index = find_index(store, &set);
+    int code = index ? sfs_storage_index_scan(store, index, everything(), false, SFS_WANT_NAMES,
+                                              &cursor, error)
+                     : no_index(error);
+    if (cursor)
+        cursor->operations->close(cursor);
+    sfs_index_set_unref(set);
+    return code;
+}
+
+static int ask_index_count(struct sfs_storage *store, struct sfs_error *error)
+{
+    struct sfs_index_set *set = NULL;
+    const struct sfs_index *index = find_index(store, &set);
+    struct sfs_storage *able = sfs_storage_index(store);
+    uint64_t count;
+    int code = index ? able->operations->override->index->count(able, index, everything(), 9,
+                                                                &count, error)
+                     : no_index(error);
+    sfs_index_set_unref(set);
+    return code;
+}
+
+static int ask_index_create(struct sfs_storage *store, struct sfs_error *error)
+{
+    return sfs_index_create(store, L("m"), NULL, NULL, error);
+}
+
+static int ask_index_drop(struct sfs_storage *store, struct sfs_error *error)
+{
+    return sfs_index_drop(store, L("n"), error);
+}
+
+/*
+ * Who answers, a letter for each stack in the order of layered.c, which is layers, then snapshots
+ * and layers over them, then transactions: o  the override of the backend L  the override of a
+ * layer, which asks that of the backend l  the override of a layer, by itself d  the derived form,
+ * which reads records n  nobody needs to be asked r  nobody: the call is refused
+ */
+#define OFFSET(slot) offsetof(struct sfs_override_operations, slot)
+static const struct {
+    const char *name;
+    size_t offset;
+    int (*ask)(struct sfs_storage *store, struct sfs_error *error);
+    const char *who;
+} rows[SLOTS] = {
+    [SLOT_TOTALS] = {"totals", OFFSET(totals), ask_totals,
+                     "ooddoodo"
+                     "oood"
+                     "lLLlLLLL"},
+    [SLOT_EXISTS] = {"exists", OFFSET(exists), ask_exists,
+                     "ooddoodo"
+                     "oood"
+                     "Llllllll"},
+    [SLOT_DATA] = {"data", OFFSET(data), ask_data,
+                   "ooddoodo"
+                   "oood"
+                   "dddddddd"},
+    [SLOT_VERSION] = {"version", OFFSET(version), ask_version,
+                      "oorrooro"
+                      "ooor"
+                      "rrrrrrrr"},
+    [SLOT_PUSH_DOWN] = {"push_down", OFFSET(push_down), ask_push_down,
+                        "ooddoodo"
+                        "oood"
+                        "llllllll"},
+    [SLOT_BACKUP] = {"backup", OFFSET(backup), ask_backup,
+                     "oorrooor"
+                     "oooo"
+                     "rrrrrrrr"},
+    [SLOT_CHECK] = {"check", OFFSET(check), ask_check,
+                    "ooddoood"
+                    "oooo"
+                    "dddddddd"},
+    [SLOT_RESERVE_IDS] = {"reserve_ids", OFFSET(reserve_ids), ask_reserve_ids,
+                          "oorrroor"
+                          "rrrr"
+                          "rrrrrrrr"},
+    [SLOT_WATCH] = {"watch", OFFSET(watch), ask_watch,
+                    "oooooooo"
+                    "oooo"
+                    "oooooooo"},
+    [SLOT_FILES] = {"files", OFFSET(files), ask_files,
+                    "oooooooo"
+                    "oooo"
+                    "oooooooo"},
+    [SLOT_INDEX_SET] = {"index->set", OFFSET(index), ask_index_set,
+                        "oonnoono"
+                        "ooon"
+                        "LLlLLlLL"},
+    [SLOT_INDEX_STATS] = {"index->stats", OFFSET(index), ask_index_stats,
+                          "oorrooro"
+                          "ooor"
+                          "LLrLLrLL"},
+    [SLOT_INDEX_SCAN] = {"index->scan", OFFSET(index), ask_index_scan,
+                         "oorrooro"
+                         "ooor"
+                         "rrrLLrrr"},
+    [SLOT_INDEX_COUNT] = {"index->count", OFFSET(index), ask_index_count,
+                          "oorrooro"
+                          "ooor"
+                          "LLrLLrLL"},
+    [SLOT_INDEX_CREATE] = {"index->create", OFFSET(index), ask_index_create,
+                           "oorrroor"
+                           "rrrr"
+                           "rrrrrrrr"},
+    [SLOT_INDEX_DROP] = {"index->drop", OFFSET(index), ask_index_drop,
+                         "oorrroor"
+                         "rrrr"
+                         "rrrrrrrr"},
+};
+
+/* Whether a layer over the backend has the slot. */
+static bool layer_has(const struct sfs_storage *store, size_t offset)
+{
+    for (; store && !counting_is(store); store = store->below) {
+        void (*slot)(void) = NULL;
+        if (store->operations->override)
+            memcpy(&slot, (const char *)store->operations->override + offset, sizeof(slot));
+        if (slot)
+            return true;
     }
-    (void)sfs_totals(store, &totals, NULL);
-    (void)sfs_backup(store, "nowhere", NULL, NULL, NULL);
-    (void)sfs_exists(store, everything(), NULL);
-    (void)sfs_data(store, L("k"), 0, &extent, NULL);
-    (void)sfs_watch_open(store, &watch, NULL);
-    (void)sfs_version(store, &number, NULL);
-    OK(sfs_query_new(&query, NULL));
-    OK(sfs_query_where(query, L("n > 1"), NULL));
-    (void)sfs_query_count(store, query, &number, NULL);
-    sfs_query_free(query);
-    (void)sfs_index_list(store, pass_by, NULL, NULL);
+    return false;
 }
 
-static void expect_asked(const struct stack *stack, unsigned slots)
+static char who_answers(struct sfs_storage *store, enum slot slot)
 {
-    for (unsigned slot = 0; slot < SLOTS; slot++)
-        if ((asked[slot] > 0) != ((slots >> slot) & 1))
-            fail_msg("%s: %s was asked %u times", stack->name, slot_names[slot], asked[slot]);
-    memset(asked, 0, sizeof(asked));
+    struct sfs_error error = {0};
+    bool layer = layer_has(store, rows[slot].offset);
+    int code = rows[slot].ask(store, &error);
+    if (counting_asked[slot])
+        return layer ? 'L' : 'o';
+    if (code < 0 && code != SFS_E_UNSUPPORTED && code != SFS_E_READ_ONLY && code != SFS_E_NOT_FOUND)
+        fail_msg("%s: %s", rows[slot].name, error.message);
+    if (code < 0)
+        return 'r';
+    return layer ? 'l' : counting_reads ? 'd' : 'n';
 }
 
-#define OF(slot) (1u << (slot))
-#define READING                                                                                    \
-    (OF(ASK_TOTALS) | OF(ASK_BACKUP) | OF(ASK_EXISTS) | OF(ASK_DATA) | OF(ASK_WATCH) | OF(ASK_VERSION) | OF(ASK_PUSH_DOWN) |   \
-     OF(ASK_INDEX))
-#define CHANGING (OF(ASK_CHECK) | OF(ASK_RESERVE_IDS) | OF(ASK_INDEX))
-
-static void test_overrides(void **state)
+static void test_slot(void **state)
 {
-    const struct stack *stack = *state;
-    struct stack counted = *stack;
-    counted.bottom = counting_store;
-    struct fixture *f = fixture_new(&counted);
-    /* The fault layer and a transaction let nothing pass them by, but the watch of the opening;
-     * what a transaction asks for itself is its affair. */
-    bool opaque = stack->layers & (STACK_FAULT | STACK_TRANSACTION);
-    put(f, L("k"), L("{\"n\":2}"));
-    memset(asked, 0, sizeof(asked));
-    ask_all(f->store, false);
-    if (!(stack->layers & STACK_TRANSACTION))
-        expect_asked(stack, opaque ? OF(ASK_WATCH) : READING);
-    memset(asked, 0, sizeof(asked));
-    ask_all(f->store, true);
-    asked[ASK_INDEX] *= !(stack->layers & STACK_TRANSACTION);
-    expect_asked(stack, opaque ? 0 : CHANGING);
-    fixture_free(f);
+    enum slot slot = (enum slot)(uintptr_t)*state;
+    struct opened opened;
+    char who[LAYERED + 1] = "";
+    if (!rows[slot].ask || strlen(rows[slot].who) != LAYERED)
+        fail_msg("slot %d has no row for every stack", (int)slot);
+    for (size_t stack = 0; stack < LAYERED; stack++) {
+        layered_open(stack, &opened);
+        who[stack] = who_answers(opened.store, slot);
+        layered_close(&opened);
+    }
+    for (size_t stack = 0; stack < LAYERED; stack++)
+        if (who[stack] != rows[slot].who[stack])
+            print_error("%s under %s: '%c' answered, not '%c'\n", rows[slot].name,
+                        layered_name(stack), who[stack], rows[slot].who[stack]);
+    assert_string_equal(who, rows[slot].who);
 }
 
 /* --- a store whose values cannot be read --- */
@@ -251,11 +293,8 @@ static struct sfs_storage *damaged_store(struct sfs_storage *below)
 {
     static const struct sfs_read_operations reads = {damaged_get, damaged_read, damaged_scan};
     static const struct sfs_storage_operations operations = {
-        .name = "damaged", .read = &reads, .close = count_close};
-    struct sfs_storage *store = calloc(1, sizeof(*store));
-    assert_non_null(store);
-    OK(sfs_layer_init(store, &operations, below, NULL));
-    return store;
+        .name = "damaged", .read = &reads, .hides = SFS_OVERRIDE_ANSWER, .close = layer_free};
+    return layer_over(below, &operations);
 }
 
 /* A layer that hands the check on would have it done twice. */
@@ -275,12 +314,12 @@ static void test_damage_counts_once(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[2 * STACK_COUNT];
-    const struct stack *stacks = stack_table();
-    for (size_t i = 0; i < STACK_COUNT; i++) {
-        void *stack = (void *)(uintptr_t)&stacks[i];
-        tests[2 * i] = (struct CMUnitTest){stacks[i].name, test_overrides, NULL, NULL, stack};
-        tests[2 * i + 1] = (struct CMUnitTest){stacks[i].name, test_damage_counts_once, NULL, NULL, stack};
-    }
-    return _cmocka_run_group_tests("overrides", tests, 2 * STACK_COUNT, NULL, NULL);
+    struct CMUnitTest tests[SLOTS + STACK_COUNT];
+    const struct stack *fixtures = stack_table();
+    for (uintptr_t i = 0; i < SLOTS; i++)
+        tests[i] = (struct CMUnitTest){rows[i].name, test_slot, NULL, NULL, (void *)i};
+    for (size_t i = 0; i < STACK_COUNT; i++)
+        tests[SLOTS + i] = (struct CMUnitTest){fixtures[i].name, test_damage_counts_once, NULL,
+                                               NULL, (void *)(uintptr_t)&fixtures[i]};
+    return _cmocka_run_group_tests("overrides", tests, SLOTS + STACK_COUNT, NULL, NULL);
 }

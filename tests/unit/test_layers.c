@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "storefs/backend.h"
+#include "core/storage.h"
 #include "storefs/layers.h"
 
 static struct sfs_storage *open_memory(void)
@@ -85,6 +85,71 @@ static void test_metrics_count_failures(void **state)
     assert_int_equal(row(store, "apply").bytes, 0);
     assert_int_equal(sfs_totals(store, &totals, NULL), 0);
     assert_int_equal(totals.records, 0);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+/* Index scans pass the layer: it only observes them. */
+static void test_metrics_observe_index_scans(void **state)
+{
+    (void)state;
+    struct sfs_storage *lower, *store, *memory = open_memory();
+    struct sfs_index_cursor *cursor;
+    struct sfs_index_set *set = NULL;
+    struct sfs_index_row entry;
+    assert_int_equal(sfs_metrics_layer(&lower, memory, NULL), 0);
+    assert_int_equal(sfs_metrics_layer(&store, lower, NULL), 0);
+    assert_int_equal(sfs_set(store, sfs_string("a"), sfs_string("{\"n\":1}"), NULL), 0);
+    assert_int_equal(sfs_index_create(store, sfs_string("n"), NULL, NULL, NULL), 0);
+    assert_ptr_equal(sfs_storage_index(store), memory);
+    assert_int_equal(memory->operations->override->index->set(memory, &set, NULL), 0);
+    uint64_t before = row(store, "scan").calls;
+    assert_int_equal(before, row(lower, "scan").calls);
+    assert_int_equal(sfs_storage_index_scan(store, set->indexes[0], (struct sfs_range){0}, false,
+                                            SFS_WANT_NAMES, &cursor, NULL),
+                     0);
+    assert_int_equal(cursor->operations->next(cursor, &entry, NULL), 1);
+    assert_memory_equal(entry.name.data, "a", 1);
+    cursor->operations->close(cursor);
+    sfs_index_set_unref(set);
+    assert_int_equal(row(store, "scan").calls, before + 1);
+    assert_int_equal(row(lower, "scan").calls, before + 1);
+    assert_int_equal(row(store, "scan").failures, 0);
+    assert_true(row(store, "scan").nanoseconds > 0);
+    assert_int_equal(sfs_close(store, NULL), 0);
+}
+
+static int failing_scan(struct sfs_storage *store, const struct sfs_index *index,
+                        struct sfs_range range, bool descending, unsigned want,
+                        struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
+{
+    (void)store, (void)index, (void)range, (void)descending, (void)want, (void)ret_cursor;
+    return sfs_fail(error, SFS_E_IO, "test", "as told");
+}
+
+static int free_store(struct sfs_storage *store, struct sfs_error *error)
+{
+    (void)error;
+    free(store);
+    return 0;
+}
+
+static void test_metrics_observe_failed_index_scans(void **state)
+{
+    (void)state;
+    static const struct sfs_index_operations index = {.scan = failing_scan};
+    static const struct sfs_override_operations override = {.index = &index};
+    static const struct sfs_storage_operations operations = {
+        .name = "failing", .override = &override, .close = free_store};
+    struct sfs_storage *store, *failing = calloc(1, sizeof(*failing));
+    struct sfs_index_cursor *cursor;
+    assert_non_null(failing);
+    assert_int_equal(sfs_layer_init(failing, &operations, open_memory(), NULL), 0);
+    assert_int_equal(sfs_metrics_layer(&store, failing, NULL), 0);
+    assert_int_equal(
+        sfs_storage_index_scan(store, NULL, (struct sfs_range){0}, false, 0, &cursor, NULL),
+        SFS_E_IO);
+    assert_int_equal(row(store, "scan").calls, 1);
+    assert_int_equal(row(store, "scan").failures, 1);
     assert_int_equal(sfs_close(store, NULL), 0);
 }
 
@@ -168,6 +233,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_metrics_count_failures),
+        cmocka_unit_test(test_metrics_observe_index_scans),
+        cmocka_unit_test(test_metrics_observe_failed_index_scans),
         cmocka_unit_test(test_fault_strikes_from_the_chosen_call_on),
         cmocka_unit_test(test_fault_in_the_middle_of_a_scan),
         cmocka_unit_test(test_layer_with_a_hole_is_refused),

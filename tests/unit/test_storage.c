@@ -195,6 +195,8 @@ static const struct sfs_storage_operations able = {
     .name = "able", .override = &overrides, .close = layer_close};
 static const struct sfs_storage_operations reading = {
     .name = "reading", .read = &reads, .close = layer_close};
+static const struct sfs_storage_operations hiding = {
+    .name = "hiding", .read = &reads, .hides = SFS_OVERRIDE_UPKEEP, .close = layer_close};
 
 static void holes_are_refused(void **state)
 {
@@ -224,7 +226,7 @@ static void unset_groups_fall_through(void **state)
     assert_int_equal(sfs_set(&top.storage, L("k"), L("w"), NULL), SFS_E_READ_ONLY);
 }
 
-static void overrides_are_cut_off(void **state)
+static void overrides_pass_unless_hidden(void **state)
 {
     struct layer bottom = {0}, top = {0};
     struct sfs_error error = {0};
@@ -233,10 +235,13 @@ static void overrides_are_cut_off(void **state)
     assert_int_equal(sfs_layer_init(&bottom.storage, &able, *state, NULL), 0);
     assert_int_equal(sfs_layer_init(&top.storage, &plain, &bottom.storage, NULL), 0);
     assert_int_equal(sfs_backup(&top.storage, "x", NULL, NULL, NULL), 7);
-    assert_int_equal(sfs_layer_init(&top.storage, &reading, &bottom.storage, NULL), 0);
+    assert_int_equal(sfs_layer_init(&top.storage, &hiding, &bottom.storage, NULL), 0);
     assert_int_equal(sfs_backup(&top.storage, "x", NULL, NULL, &error), SFS_E_UNSUPPORTED);
     assert_non_null(strstr(error.message, "export"));
+    assert_int_equal(sfs_layer_init(&top.storage, &reading, &bottom.storage, NULL), 0);
+    assert_int_equal(sfs_backup(&top.storage, "x", NULL, NULL, NULL), 7);
 
+    /* The check reads through the layer. */
     assert_int_equal(sfs_set(&top.storage, L("k"), L("v"), NULL), 0);
     assert_int_equal(sfs_has(&top.storage, L("k"), NULL), 1);
     assert_int_equal(top.calls, 1);
@@ -273,7 +278,7 @@ int main(void)
         TEST(stores_are_checked),
         TEST(holes_are_refused),
         TEST(unset_groups_fall_through),
-        TEST(overrides_are_cut_off),
+        TEST(overrides_pass_unless_hidden),
         cmocka_unit_test(closing_closes_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
