@@ -5,15 +5,22 @@
 /*
  * For those who implement a backend or a layer, in C. Programs that use a store need nothing of this.
  *
- * The tables of operations are the contract. A backend fills the groups; a layer is a store over a store and
- * fills only the groups it intercepts, but those whole: an unset group is answered by the store below,
- * and a group with a hole is refused when the layer is put on (sfs_layer_init), so that a new write
- * call can never slip past an events or cache layer. (Pass-through defaults: curl's connection
- * filters; comments that are the contract: git's odb/source.h.)
+ * The comment at each slot of a table of operations is its contract. What holds for all slots:
  *
- * Every call may come from several threads at once, except those on one cursor, stage or feed.
- * Arguments have been checked (names are names, ranges are ordered); implementations need not again.
- * `ret_` outputs are set on success only. The public functions hold no lock while they call.
+ * Arguments are checked before the call (names are valid and not too long, ranges are ordered) and
+ * borrowed until it returns. What a `ret_` output receives is the caller's; it is set on success
+ * only. `error` may be NULL; a failed call fills it.
+ *
+ * Each slot names its own errors. Besides them every slot that returns an int may fail with
+ * NO_MEMORY, IO, CORRUPT (the store is damaged), BUSY (another process holds a lock for longer than
+ * the backend waits), UNREACHABLE, and on a snapshot or a transaction's store EXPIRED.
+ *
+ * The slots of a store may be called from several threads at once, except `close`. A cursor, stage,
+ * feed or watch is used by one thread at a time, except `wake`; it is closed before its store. No
+ * lock of core is held during a call.
+ *
+ * (Pass-through defaults of layers: curl's connection filters; comments that are the contract: git's
+ * odb/source.h.)
  */
 #include "storefs/backend_apply.h"
 #include "storefs/backend_batch.h"

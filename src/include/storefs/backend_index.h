@@ -79,79 +79,90 @@ SFS_API void sfs_index_set_unref(struct sfs_index_set *set);
 /* The definition on these fields, unique or not, borrowed; NULL. */
 SFS_API const struct sfs_index *sfs_index_set_find(const struct sfs_index_set *set, const char *fields);
 
-/* First member of every cursor over an index. `record` is NULL with SFS_WANT_NAMES; borrowed until the next step. */
+/* One entry, as an index cursor shows it; borrowed until the cursor's next call. */
 struct sfs_index_row {
     struct sfs_bytes key; /* K */
     struct sfs_bytes name;
-    const struct sfs_record *record;
+    const struct sfs_record *record; /* NULL with SFS_WANT_NAMES */
 };
 struct sfs_index_cursor;
-/* Shown K, borrowed for the call: 0, or an error, which is below 0. */
+/* Is shown K, borrowed for the call: 0, or an error, which is below 0. */
 typedef int sfs_index_visit(void *context, struct sfs_bytes key);
+
+/* storefs/backend.h has the rules that hold for all slots. Used by one thread at a time. */
 struct sfs_index_cursor_operations {
-    /* 1 and the next entry, 0 at the end, or an error. */
+    /* 1 and the next entry, 0 at the end. Never NULL. */
     int (*next)(struct sfs_index_cursor *cursor, struct sfs_index_row *ret_row,
                 struct sfs_error *error);
-    /* Ascending: the next step shows the first entry whose K is not below `key`; descending: the first
-     * (by name) of those with the greatest K below `key`. Clipped to the range; only in the
-     * direction of the cursor. `key` is a bound as in `scan`. */
+    /* Ascending: the next step shows the first entry whose K is not below `key`; descending: the
+     * first (by name) of those with the greatest K below `key`. Clipped to the range, and only asked
+     * in the direction of the cursor. `key` is a bound as in `scan`. Never NULL. */
     int (*seek)(struct sfs_index_cursor *cursor, struct sfs_bytes key, struct sfs_error *error);
-    /* Optional: about so many entries will be asked for, so that no more need be read ahead. */
+    /* A hint: about `count` entries will be asked for, so that no more need be read ahead. NULL: it
+     * is not given. */
     void (*expect)(struct sfs_index_cursor *cursor, uint64_t count);
-    /*
-     * Optional; ascending cursors of names, of one state: shows the Ks of all entries that are left
-     * with K below `to` (empty: up to the range's end) to `visit`, in order; then the next step shows
-     * the first entry not below `to`. For engines that get from entry to entry in less than it takes
-     * to give one out. An error of `visit`, which has told its own sentence, ends it.
-     */
+    /* Of ascending cursors of names over one state: shows `visit` the Ks of all entries left with K
+     * below `to` (empty: up to the range's end), in order; the next step shows the first entry not
+     * below `to`. For engines that step faster than they hand out an entry. An error of `visit` ends
+     * it and is returned; `visit` has filled `error`. NULL: core steps. */
     int (*walk)(struct sfs_index_cursor *cursor, struct sfs_bytes to, sfs_index_visit *visit,
                 void *context, struct sfs_error *error);
+    /* Frees the cursor. Called once, in any state. Never NULL. */
     void (*close)(struct sfs_index_cursor *cursor);
 };
+/* First member of every cursor over an index. */
 struct sfs_index_cursor {
     const struct sfs_index_cursor_operations *operations;
 };
 
-/* A scan's `want` besides those of enum sfs_want: names only, for who sorts them before it looks at the records;
- * records of which name, size, kind, type, type_set and a wanted value are looked at: all else may be 0, default. */
+/* A scan's `want` besides enum sfs_want. NAMES: no records, for a caller that sorts the names first.
+ * BARE: of a record only name, size, kind, type, type_set and a wanted value are used; all else may
+ * be 0. */
 #define SFS_WANT_NAMES 8u
 #define SFS_WANT_BARE 16u
 
 /*
- * Indexes of a store, all of these or none. On a snapshot: `set`, `stats`, `scan` and `count` as of
- * its moment; the other two are not called (a snapshot is read-only). A range is of Ks, [from, to),
- * an empty `to` means no upper bound; the bounds are copied, and no K is the beginning of a longer bound.
+ * The indexes of a store: all slots, but of a snapshot's store not `create` and `drop`, which are
+ * not called on a read-only store. What the others say of a snapshot is as of its moment. `index` is
+ * a definition of a set that the store gave out, also a former one. A range is of Ks, [from, to), an
+ * empty `to` means no upper bound; no K is the beginning of a longer bound.
  */
 struct sfs_index_operations {
-    /* A reference to the present set, also of those being built; *ret_set NULL: none. Cheap: every query
-     * asks. */
+    /* --- answers (SFS_OVERRIDE_ANSWER) --- */
+
+    /* A reference to the present set, also with the indexes that are being built; *ret_set NULL:
+     * none. Every query asks, so it must be cheap. */
     int (*set)(struct sfs_storage *store, struct sfs_index_set **ret_set, struct sfs_error *error);
-    /* Of an index of the present set; hits, name and the like are core's. */
+    /* Entries, bytes, inexact, done and total; the other members are core's. NOT_FOUND: it was
+     * dropped. */
     int (*stats)(struct sfs_storage *store, const struct sfs_index *index,
                  struct sfs_index_stats *ret_stats, struct sfs_error *error);
-    /*
-     * Makes an index: `index` has id 0 and is replaced by one with an id. It is in the set first (not
-     * ready), kept by every batch from then on, then filled by sfs_index_build() in write
-     * transactions of the engine's own, with the writer's lock let go between them, then ready.
-     * `progress` as in sfs_index_create(). Whatever fails drops it again; so does a crash. EXISTS: there
-     * is one on these fields.
-     */
-    int (*create)(struct sfs_storage *store, const struct sfs_index *index,
-                  sfs_progress_function *progress, void *context, struct sfs_error *error);
-    /* Out of the set at once; its entries may go later, in bounded steps. One that is being built:
-     * its `create` fails with CANCELLED. NOT_FOUND. */
-    int (*drop)(struct sfs_storage *store, uint64_t id, struct sfs_error *error);
-    /*
-     * A cursor over the entries with K in the range, by K ascending or descending; those of equal K always by name
-     * ascending. `want`: enum sfs_want, SFS_WANT_BARE or SFS_WANT_NAMES. Outside a snapshot it shows each entry as
-     * it is when reached, as sfs_scan() does, or all as they were when it began. The caller closes it.
-     */
+    /* A cursor over the entries with K in the range, by K ascending or descending; those of equal K
+     * always by name ascending. The caller closes it. The bounds are copied. `want`: enum sfs_want,
+     * SFS_WANT_BARE or SFS_WANT_NAMES. Outside a snapshot it shows each entry as it is when reached,
+     * or all as they were when it began. A transaction's own store is UNSUPPORTED: its snapshots are
+     * scanned. */
     int (*scan)(struct sfs_storage *store, const struct sfs_index *index, struct sfs_range range,
                 bool descending, unsigned want, struct sfs_index_cursor **ret_cursor,
                 struct sfs_error *error);
     /* How many entries are in the range; it may stop at `most`. */
     int (*count)(struct sfs_storage *store, const struct sfs_index *index, struct sfs_range range,
                  uint64_t most, uint64_t *ret_count, struct sfs_error *error);
+
+    /* --- upkeep (SFS_OVERRIDE_UPKEEP) --- */
+
+    /* Makes an index: `index` has id 0 and is replaced by one with an id. It is in the set first
+     * (not ready), kept by every batch from then on, then filled by sfs_index_build() in write
+     * transactions of the engine's own, with the writer's lock let go between them, then ready.
+     * `progress` (may be NULL) is called after each step; a result that is not 0 ends it: CANCELLED.
+     * A failure drops the index again; so does a crash. EXISTS (there is one on these fields, or two
+     * keys hold one value of a unique index), NO_SPACE, TOO_LARGE; UNSUPPORTED in a transaction. */
+    int (*create)(struct sfs_storage *store, const struct sfs_index *index,
+                  sfs_progress_function *progress, void *context, struct sfs_error *error);
+    /* Takes the index out of the set at once; its entries may go later, in bounded steps. The
+     * `create` of one that is being built fails with CANCELLED. NOT_FOUND, NO_SPACE; UNSUPPORTED in
+     * a transaction. */
+    int (*drop)(struct sfs_storage *store, uint64_t id, struct sfs_error *error);
 };
 
 #endif

@@ -14,8 +14,11 @@
  */
 struct sfs_memory_engine;
 struct sfs_memory_hooks {
+    /* Keeps the state that the cursor (borrowed) shows, the commit `sequence`'s, on disk if `durable`.
+     * One call at a time. NO_SPACE, LOST. NULL: nothing is kept. */
     int (*persist)(void *context, struct sfs_cursor *state, uint64_t sequence, bool durable,
                    struct sfs_error *error);
+    /* Puts everything that was kept on disk. NO_SPACE, LOST. NULL: there is nothing to do. */
     int (*sync)(void *context, struct sfs_error *error);
     void *context;
 };

@@ -34,6 +34,9 @@ SFS_API int sfs_options_parse(const struct sfs_location *location, const struct 
 
 struct sfs_backend {
     struct sfs_backend_info info;
+    /* Opens the store of a location (borrowed) with `flags`, enum sfs_open_flags in a combination that
+     * sfs_open() allows: READ_ONLY is set with FROZEN and with SALVAGE. The caller closes the store.
+     * May be called from several threads at once. Errors: those of sfs_open(). Never NULL. */
     int (*open)(struct sfs_storage **ret_store, const struct sfs_location *location, unsigned flags,
                 struct sfs_error *error);
 };
