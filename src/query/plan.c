@@ -23,6 +23,7 @@ struct wish {
     size_t done;                             /* the stages that make them */
     uint64_t most;                           /* rows behind that: limit and offset; UINT64_MAX */
     uint64_t keys;                           /* in the store */
+    bool one_state;                          /* what is read is one state of the store */
 };
 
 static uint64_t add_up(uint64_t a, uint64_t b)
@@ -70,9 +71,9 @@ static void wish_groups(struct wish *wish)
     }
 }
 
-static struct wish wish_of(const struct sfs_query *query)
+static struct wish wish_of(const struct sfs_storage *store, const struct sfs_query *query)
 {
-    struct wish wish = {.query = query};
+    struct wish wish = {.query = query, .one_state = sfs_plan_is_of_one_state(store)};
     while (wish.filters < query->count && query->stages[wish.filters]->node)
         wish.filters++;
     wish.tests = sfs_plan_tests_of(query, wish.filters);
@@ -219,12 +220,11 @@ static void choose_groups(struct offer *offer, const struct sfs_cover *cover)
     offer->price = offer->rows / (cover->streamed ? SFS_PLAN_ENTRIES : SFS_PLAN_FOLDED_ENTRIES);
 }
 
-static struct sfs_cover cover_of(struct sfs_storage *able, const struct wish *wish,
-                                 const struct offer *offer)
+static struct sfs_cover cover_of(const struct wish *wish, const struct offer *offer)
 {
     struct sfs_cover cover = {.covers = false};
     /* Where the store is no snapshot, a record may be met twice under two values. */
-    if (wish->grouped && offer->ranges.exact && sfs_plan_is_of_one_state(able))
+    if (wish->grouped && offer->ranges.exact && wish->one_state)
         cover = sfs_cover_of(offer->index, offer->ranges.bound, offer->ranges.count, wish->group,
                              wish->aggregate);
     return cover;
@@ -237,7 +237,7 @@ static int price(struct sfs_storage *able, const struct wish *wish, struct offer
     uint64_t unread = 0;
     bool in_order = wish->order && offer->ranges.count == 1 &&
                     gives_order(wish, offer->index, offer->ranges.bound, &offer->descending);
-    struct sfs_cover cover = cover_of(able, wish, offer);
+    struct sfs_cover cover = cover_of(wish, offer);
     offer->price = UINT64_MAX;
     if (!offer->ranges.narrowed && !in_order && !cover.covers)
         return 0;
@@ -402,7 +402,7 @@ int sfs_plan_exact(struct sfs_storage *store, const struct sfs_query *query,
 {
     struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
     struct sfs_storage *able = sfs_storage_index(store);
-    struct wish wish = wish_of(query);
+    struct wish wish = wish_of(store, query);
     int result = able && wish.filters > 0 ? operations_of(able)->set(able, &plan.set, error) : 0;
     for (size_t i = 0; result == 0 && plan.set && !plan.index && i < plan.set->count; i++) {
         if (plan.set->indexes[i]->ready)
@@ -427,7 +427,7 @@ int sfs_plan_make(struct sfs_storage *store, const struct sfs_query *query,
 {
     struct sfs_plan plan = {.way = SFS_PLAN_SCAN};
     struct sfs_storage *able = sfs_storage_index(store);
-    struct wish wish = wish_of(query);
+    struct wish wish = wish_of(store, query);
     int result = 0;
     if (able && (wish.filters > 0 || wish.order || wish.grouped))
         result = operations_of(able)->set(able, &plan.set, error);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "index_fixture.h"
+#include "query/plan.h"
 
 static int stop_at_once(void *context, const char *name, const struct sfs_index_stats *stats)
 {
@@ -417,9 +418,40 @@ static void test_check_finds(void **state)
     }
 }
 
+static enum sfs_plan_way way_of(struct sfs_storage *store, const struct sfs_query *query)
+{
+    struct sfs_plan plan;
+    assert_int_equal(sfs_plan_make(store, query, &plan, &error), 0);
+    enum sfs_plan_way way = plan.way;
+    sfs_plan_free(&plan);
+    return way;
+}
+
+/* Groups are read from an index alone only in one state: of the store that is asked, not of the one
+ * below it that has the index. */
+static void test_groups_need_one_state(void **state)
+{
+    (void)state;
+    static const struct sfs_storage_operations operations = {.name = "bare",
+                                                             .close = lie_store_close};
+    struct sfs_storage bare, *memory = open_filled(20);
+    struct sfs_query *query = NULL;
+    enum sfs_sink sink;
+    must_create(memory, "n");
+    assert_int_equal(sfs_query_parse(SFS_LITERAL("group/n/count"), &query, &sink, &error), 0);
+    assert_int_equal(way_of(memory, query), SFS_PLAN_GROUPS);
+    assert_int_equal(sfs_layer_init(&bare, &operations, memory, &error), 0);
+    assert_int_equal(way_of(&bare, query), SFS_PLAN_GROUPS);
+    bare.capabilities &= ~(unsigned)SFS_CAN_SNAPSHOT;
+    assert_int_not_equal(way_of(&bare, query), SFS_PLAN_GROUPS);
+    sfs_query_free(query);
+    assert_int_equal(sfs_close(&bare, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_groups_need_one_state),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_where_there_are_none),
         cmocka_unit_test(test_unique),
