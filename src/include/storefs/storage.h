@@ -28,8 +28,7 @@ enum sfs_capability {
     SFS_CAN_CHANGES = 1 << 1,     /* changes() works */
     SFS_CAN_SHARE = 1 << 2,       /* other processes may have the same store open */
     SFS_CAN_PERSIST = 1 << 3,     /* content outlives the process */
-    SFS_CAN_PUSH_DOWN = 1 << 4,   /* evaluates query stages itself */
-    SFS_CAN_CHANGE_OUTSIDE = 1 << 5, /* programs that know nothing of the store can change its content */
+    SFS_CAN_CHANGE_OUTSIDE = 1 << 4, /* programs that know nothing of the store can change its content */
 };
 
 enum sfs_open_flags {
