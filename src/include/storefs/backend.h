@@ -3,7 +3,8 @@
 #define STOREFS_BACKEND_H
 
 /*
- * For those who implement a backend or a layer, in C. Programs that use a store need nothing of this.
+ * For those who implement a backend or a layer, in C. Programs that use a store need nothing of
+ * this.
  *
  * The comment at each slot of a table of operations is its contract. What holds for all slots:
  *
@@ -19,8 +20,8 @@
  * feed or watch is used by one thread at a time, except `wake`; it is closed before its store. No
  * lock of core is held during a call.
  *
- * (Pass-through defaults of layers: curl's connection filters; comments that are the contract: git's
- * odb/source.h.)
+ * (Pass-through defaults of layers: curl's connection filters; comments that are the contract:
+ * git's odb/source.h.)
  */
 #include "storefs/backend_apply.h"
 #include "storefs/backend_batch.h"

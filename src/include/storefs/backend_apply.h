@@ -10,9 +10,9 @@
 
 /*
  * The engine's primitives. `run` is one execution of one batch, by one thread. The meaning of each
- * operation and precondition is in sfs_apply_run(); an engine only looks up, stores and removes single
- * records, and may set the optional slots where it can do better. storefs/backend.h has the rules
- * that hold for all slots; a failure ends the run, and the engine rolls it back.
+ * operation and precondition is in sfs_apply_run(); an engine only looks up, stores and removes
+ * single records, and may set the optional slots where it can do better. storefs/backend.h has the
+ * rules that hold for all slots; a failure ends the run, and the engine rolls it back.
  */
 struct sfs_apply_run;
 
@@ -40,17 +40,17 @@ struct sfs_apply_operations {
      * NOT_FOUND. */
     int (*lookup)(struct sfs_apply_run *run, struct sfs_bytes name, unsigned want,
                   const struct sfs_record **ret_record, struct sfs_error *error);
-    /* Puts `record`, new or changed, under its name in place of `before` (the record of the same name;
-     * NULL: there is none). Its revision is the run's sequence; with id 0 the engine gives it a new
-     * one. The engine takes references of its own. NO_SPACE, TOO_LARGE. */
+    /* Puts `record`, new or changed, under its name in place of `before` (the record of the same
+     * name; NULL: there is none). Its revision is the run's sequence; with id 0 the engine gives
+     * it a new one. The engine takes references of its own. NO_SPACE, TOO_LARGE. */
     int (*store)(struct sfs_apply_run *run, const struct sfs_record *before,
                  const struct sfs_record *record, enum sfs_value_change change,
                  struct sfs_error *error);
     /* Removes the record `before`, which exists. NO_SPACE (of history). */
     int (*remove)(struct sfs_apply_run *run, const struct sfs_record *before,
                   struct sfs_error *error);
-    /* Gives the record `before` the name of `record`, its new form, which no record has; id and value
-     * stay, revision becomes the run's, changed `record->attributes.changed`. NO_SPACE. */
+    /* Gives the record `before` the name of `record`, its new form, which no record has; id and
+     * value stay, revision becomes the run's, changed `record->attributes.changed`. NO_SPACE. */
     int (*move)(struct sfs_apply_run *run, const struct sfs_record *before,
                 const struct sfs_record *record, struct sfs_error *error);
     /* The first record of the range as it is now in this run; the caller unrefs it. NOT_FOUND. */
@@ -72,16 +72,16 @@ struct sfs_apply_operations {
     /* 0 if the snapshot lease has not expired, else EXPIRED. NULL: such preconditions are
      * UNSUPPORTED. */
     int (*lease)(struct sfs_apply_run *run, uint64_t lease, struct sfs_error *error);
-    /* WRITE, APPEND, TRUNCATE or PATCH on a value that the engine keeps in chunks. `record` is the new
-     * form (size, times, no blob; type as before unless the engine sets it). NO_SPACE, TOO_LARGE;
-     * UNSUPPORTED: not of this value, and nothing was changed. NULL or UNSUPPORTED: core stores the
-     * whole value. */
+    /* WRITE, APPEND, TRUNCATE or PATCH on a value that the engine keeps in chunks. `record` is the
+     * new form (size, times, no blob; type as before unless the engine sets it). NO_SPACE,
+     * TOO_LARGE; UNSUPPORTED: not of this value, and nothing was changed. NULL or UNSUPPORTED:
+     * core stores the whole value. */
     int (*patch)(struct sfs_apply_run *run, const struct sfs_record *before,
                  const struct sfs_record *record, const struct sfs_operation *operation,
                  struct sfs_error *error);
-    /* Gives every name that begins with `from` the beginning `to` instead, all at once, with `time` as
-     * changed and the run's revision; *ret_count is how many. No name is in the way, and none gets
-     * too long. NO_SPACE. NULL: core moves each record. */
+    /* Gives every name that begins with `from` the beginning `to` instead, all at once, with
+     * `time` as changed and the run's revision; *ret_count is how many. No name is in the way, and
+     * none gets too long. NO_SPACE. NULL: core moves each record. */
     int (*move_prefix)(struct sfs_apply_run *run, struct sfs_bytes from, struct sfs_bytes to,
                        int64_t time, uint64_t *ret_count, struct sfs_error *error);
     /* Removes every record of the range, all at once; *ret_count is how many. NO_SPACE. NULL: core
@@ -96,9 +96,9 @@ struct sfs_apply_operations {
     /* --- entries of indexes: an engine with run->indexes has the first three --- */
 
     /*
-     * Core calls them around the primitives above, whose engine code knows nothing of indexes; a name
-     * may be a temporary one. Inside one batch several names may hold one K of a unique index; core
-     * checks at the end.
+     * Core calls them around the primitives above, whose engine code knows nothing of indexes; a
+     * name may be a temporary one. Inside one batch several names may hold one K of a unique index;
+     * core checks at the end.
      */
 
     /* Adds the entry (key, name), unless it exists. The record of that name has been stored, and
@@ -114,14 +114,14 @@ struct sfs_apply_operations {
     int (*index_find)(struct sfs_apply_run *run, const struct sfs_index *index,
                       struct sfs_bytes key, struct sfs_bytes after, struct sfs_buffer *ret_name,
                       struct sfs_error *error);
-    /* Before `move_prefix`: gives every entry whose name begins with `from` the name with `to` in its
-     * place. An engine whose entries refer to records by id has nothing to do. Only asked when all
-     * indexes are ready and none has @key. NO_SPACE. NULL: core goes through the records, and
+    /* Before `move_prefix`: gives every entry whose name begins with `from` the name with `to` in
+     * its place. An engine whose entries refer to records by id has nothing to do. Only asked when
+     * all indexes are ready and none has @key. NO_SPACE. NULL: core goes through the records, and
      * `move_prefix` is not called. */
     int (*index_move_prefix)(struct sfs_apply_run *run, const struct sfs_index *index,
                              struct sfs_bytes from, struct sfs_bytes to, struct sfs_error *error);
-    /* Before `clear`: removes every entry whose name is in the range. NO_SPACE. NULL: core goes through
-     * the records, and `clear` is not called. */
+    /* Before `clear`: removes every entry whose name is in the range. NO_SPACE. NULL: core goes
+     * through the records, and `clear` is not called. */
     int (*index_clear)(struct sfs_apply_run *run, const struct sfs_index *index,
                        struct sfs_range range, struct sfs_error *error);
 };
@@ -132,8 +132,8 @@ struct sfs_apply_run {
     size_t key_max;
     uint64_t next_id; /* none from here on was allotted or reserved; 0: the engine does not say */
     struct sfs_stage *stage;
-    /* The store's indexes, those being built too, as they are inside this write transaction; borrowed.
-     * NULL: none, and nothing of them costs anything. */
+    /* The store's indexes, those being built too, as they are inside this write transaction;
+     * borrowed. NULL: none, and nothing of them costs anything. */
     const struct sfs_index_set *indexes;
     struct sfs_index_checks *index_checks; /* core's; NULL outside sfs_apply_run() */
     /* The engine's own members follow in the struct that embeds this one. */
@@ -143,16 +143,17 @@ struct sfs_apply_run {
  * storefs/batch.h names for each operation and precondition, and those of the primitives. */
 SFS_API int sfs_apply_run(struct sfs_apply_run *run, struct sfs_batch *batch, struct sfs_error *error);
 /*
- * One step of building an index, for `create`: makes the entries of at most `most` records with names
- * above *after ({0}: from the first) through the primitives of `run`, and puts into *after the last name
- * seen. run->indexes is not looked at. *ret_seen is how many; fewer than `most`: that was all. EXISTS: two keys hold the same value of
- * a unique index. On failure the engine rolls the step back and drops the index.
+ * One step of building an index, for `create`: makes the entries of at most `most` records with
+ * names above *after ({0}: from the first) through the primitives of `run`, and puts into *after
+ * the last name seen. run->indexes is not looked at. *ret_seen is how many; fewer than `most`: that
+ * was all. EXISTS: two keys hold the same value of a unique index. On failure the engine rolls the
+ * step back and drops the index.
  */
 SFS_API int sfs_index_build(struct sfs_apply_run *run, const struct sfs_index *index, uint64_t most,
                             struct sfs_buffer *after, uint64_t *ret_seen, struct sfs_error *error);
 
-/* What receives the parts of a PATCH, in their order, from one thread. The first error ends it and is
- * returned. */
+/* What receives the parts of a PATCH, in their order, from one thread. The first error ends it and
+ * is returned. */
 struct sfs_patch_target {
     /* Reads exactly `size` bytes of the stage. NULL: sfs_stage_read(). */
     int (*read)(void *context, struct sfs_stage *stage, uint64_t offset, void *data, size_t size,

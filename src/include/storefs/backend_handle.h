@@ -5,9 +5,9 @@
 #include "storefs/storage.h"
 
 /*
- * What a store hands out: cursors, stages, feeds and watches. Each implementation has a struct of its
- * own that begins with the struct here. storefs/backend.h has the rules that hold for all slots. No
- * slot may be NULL but a cursor's `seek`.
+ * What a store hands out: cursors, stages, feeds and watches. Each implementation has a struct of
+ * its own that begins with the struct here. storefs/backend.h has the rules that hold for all
+ * slots. No slot may be NULL but a cursor's `seek`.
  */
 
 struct sfs_cursor_operations {
@@ -15,8 +15,8 @@ struct sfs_cursor_operations {
      * With SFS_OPEN_SALVAGE the next call goes on behind CORRUPT and DOUBTFUL. */
     int (*next)(struct sfs_cursor *cursor, const struct sfs_record **ret_record,
                 struct sfs_error *error);
-    /* The next step shows the first record of the range whose name is not below `name`, which may lie
-     * behind or ahead. NULL: UNSUPPORTED; only cursors of queries may leave it out. */
+    /* The next step shows the first record of the range whose name is not below `name`, which may
+     * lie behind or ahead. NULL: UNSUPPORTED; only cursors of queries may leave it out. */
     int (*seek)(struct sfs_cursor *cursor, struct sfs_bytes name, struct sfs_error *error);
     /* Frees the cursor. Called once, in any state. */
     void (*close)(struct sfs_cursor *cursor);
@@ -31,7 +31,7 @@ struct sfs_stage_operations {
      * NO_SPACE, TOO_LARGE, EXPIRED (the store has removed the stage, unused for too long). */
     int (*write)(struct sfs_stage *stage, uint64_t offset, struct sfs_bytes bytes,
                  struct sfs_error *error);
-    /* Makes the content `size` bytes long; what it grows by reads as zeros. Errors as for `write`. */
+    /* Makes the content `size` bytes long; what it grows by reads as zeros. Errors: as `write`. */
     int (*truncate)(struct sfs_stage *stage, uint64_t size, struct sfs_error *error);
     /* Copies up to `size` bytes from `offset` on; *ret_size is how many, 0 at or past the end only.
      * Other stores read a stage through it. EXPIRED. */

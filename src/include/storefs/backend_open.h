@@ -18,8 +18,9 @@ struct sfs_location {
     size_t option_count;
 };
 enum sfs_option_type { SFS_OPTION_BOOL, SFS_OPTION_SIZE, SFS_OPTION_TEXT, SFS_OPTION_CHOICE };
-/* A backend's table of options; ends with name NULL. `offset` is where the value lies in the struct
- * that sfs_options_parse() fills: bool, uint64_t, const char * (borrowed), int (index in `choices`, parted by '|'). */
+/* A backend's table of options; ends with name NULL. `offset` is where the value lies in the
+ * struct that sfs_options_parse() fills: bool, uint64_t, const char * (borrowed), int (index in
+ * `choices`, parted by '|'). */
 struct sfs_option_rule {
     const char *name;
     enum sfs_option_type type;
@@ -34,9 +35,10 @@ SFS_API int sfs_options_parse(const struct sfs_location *location, const struct 
 
 struct sfs_backend {
     struct sfs_backend_info info;
-    /* Opens the store of a location (borrowed) with `flags`, enum sfs_open_flags in a combination that
-     * sfs_open() allows: READ_ONLY is set with FROZEN and with SALVAGE. The caller closes the store.
-     * May be called from several threads at once. Errors: those of sfs_open(). Never NULL. */
+    /* Opens the store of a location (borrowed) with `flags`, enum sfs_open_flags in a combination
+     * that sfs_open() allows: READ_ONLY is set with FROZEN and with SALVAGE. The caller closes the
+     * store. May be called from several threads at once. Errors: those of sfs_open(). Never NULL.
+     */
     int (*open)(struct sfs_storage **ret_store, const struct sfs_location *location, unsigned flags,
                 struct sfs_error *error);
 };

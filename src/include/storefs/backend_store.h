@@ -9,9 +9,9 @@
  * has the rules that hold for all slots.
  *
  * A backend fills the groups. A layer is a store over a store and fills only the groups that it
- * intercepts, but those whole: an unset group is answered by the store below. A group with a hole is
- * refused when the layer is made (sfs_layer_init), so that a new write call can never slip past a
- * layer that follows the changes.
+ * intercepts, but those whole: an unset group is answered by the store below. A group with a hole
+ * is refused when the layer is made (sfs_layer_init), so that a new write call can never slip past
+ * a layer that follows the changes.
  *
  * Overrides are single slots. One that a layer leaves NULL is answered by the store below, unless
  * the layer hides it; a layer forwards none by hand.
@@ -39,13 +39,14 @@ struct sfs_read_operations {
                 struct sfs_cursor **ret_cursor, struct sfs_error *error);
 };
 
-/* NULL in a backend: the store is read-only, changes are READ_ONLY and a sync has nothing to do. Not
- * called where a store of the stack above has `read_only`. A group with a NULL slot is invalid. */
+/* NULL in a backend: the store is read-only, changes are READ_ONLY and a sync has nothing to do.
+ * Not called where a store of the stack above has `read_only`. A group with a NULL slot is
+ * invalid. */
 struct sfs_write_operations {
     /* Executes the batch whole or not at all, by sfs_apply_run() inside the engine's write
      * transaction; `affected` of its operations is set, and its stages are spent on success.
-     * `options` and `ret_sequence`, which receives the commit's sequence number, are never NULL. The
-     * engine calls sfs_apply_publish() before any reader can see the changes, and returns with
+     * `options` and `ret_sequence`, which receives the commit's sequence number, are never NULL.
+     * The engine calls sfs_apply_publish() before any reader can see the changes, and returns with
      * `durable` only when they are on disk. `released_lease` may be ignored. Errors: those of
      * sfs_apply_run(), READ_ONLY, NO_SPACE, LOST. */
     int (*apply)(struct sfs_storage *store, struct sfs_batch *batch,
@@ -85,7 +86,8 @@ struct sfs_time_operations {
  * hides answers; one that also must not have the store below served past it hides upkeep.
  */
 enum sfs_override_kind {
-    /* About this opening of the store: its files, and who else has it open. No layer can hide it. */
+    /* About this opening of the store: its files, and who else has it open. No layer can hide it.
+     */
     SFS_OVERRIDE_OPENING = 0,
     /* Says what could also be found out by reading records. */
     SFS_OVERRIDE_ANSWER = 1,
@@ -166,9 +168,9 @@ struct sfs_storage_operations {
     /* Of a layer; NULL: it does not observe. Called when an index scan (index->scan) of a store
      * below has begun: how long that took, and what it returned. */
     void (*observe_index_scan)(struct sfs_storage *layer, uint64_t nanoseconds, int code);
-    /* Writes what is not yet written and frees the store, also when it fails. A layer does not close
-     * the store below: sfs_close() does. Called once, when nothing else uses the store. NO_SPACE,
-     * LOST. Never NULL. */
+    /* Writes what is not yet written and frees the store, also when it fails. A layer does not
+     * close the store below: sfs_close() does. Called once, when nothing else uses the store.
+     * NO_SPACE, LOST. Never NULL. */
     int (*close)(struct sfs_storage *store, struct sfs_error *error);
 };
 
@@ -184,8 +186,9 @@ struct sfs_storage {
     uint64_t lease;            /* of a snapshot */
 };
 
-/* Fills the common part of a layer over `below` and checks that its groups have no holes (INVALID).
- * capabilities, key_max and location are taken from below. On failure `below` still is the caller's. */
+/* Fills the common part of a layer over `below` and checks that its groups have no holes
+ * (INVALID). capabilities, key_max and location are taken from below. On failure `below` still is
+ * the caller's. */
 SFS_API int sfs_layer_init(struct sfs_storage *layer, const struct sfs_storage_operations *operations,
                            struct sfs_storage *below, struct sfs_error *error);
 
