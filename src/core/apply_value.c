@@ -162,10 +162,11 @@ static int patch_blob(struct sfs_bytes old, const struct sfs_operation *operatio
     return 0;
 }
 
-/* For values that the engine keeps in one piece: loads, changes and stores all of it. */
+/* For values that the engine keeps in one piece: loads, changes and stores all of it. `first`: all
+ * of it is in the change. */
 static int patch_whole(struct sfs_apply_run *run, struct sfs_record *form,
                        const struct sfs_operation *operation, const struct extent *extent,
-                       struct sfs_error *error)
+                       bool first, struct sfs_error *error)
 {
     const struct sfs_record *before = NULL;
     int rc = sfs_apply_need(run, form->name, SFS_WANT_VALUE, &before, error);
@@ -175,7 +176,7 @@ static int patch_whole(struct sfs_apply_run *run, struct sfs_record *form,
     rc = patch_blob(sfs_record_value(before), operation, extent, &blob, error);
     if (rc == 0) {
         form->blob = blob;
-        if (!form->attributes.type_set && (form->size < PATCH_TYPE_MAX || before->size == 0))
+        if (!form->attributes.type_set && (form->size < PATCH_TYPE_MAX || first))
             form->attributes.type = sfs_type_of(sfs_blob_bytes(blob));
         rc = sfs_apply_store(run, before, form, SFS_VALUE_WHOLE, error);
     }
@@ -219,7 +220,7 @@ static int patch_record(struct sfs_apply_run *run, const struct sfs_record *befo
                  form.size <= sfs_blob_bytes(operation->value).size; /* and all of it is in memory */
     rc = first ? SFS_E_UNSUPPORTED : patch_in_engine(run, before, &form, operation, error);
     if (rc == SFS_E_UNSUPPORTED)
-        rc = patch_whole(run, &form, operation, &extent, error);
+        rc = patch_whole(run, &form, operation, &extent, first, error);
     run->stage = NULL;
     return rc;
 }

@@ -126,6 +126,18 @@ static void large_value_is_patched(void **state)
     free(bytes);
 }
 
+/* Also one that was empty and does not have all of its bytes from the change. */
+static void empty_value_keeps_type(void **state)
+{
+    struct fixture *f = *state;
+    put(f, L("key"), L(""));
+    OK(sfs_batch_truncate(f->batch, L("key"), MIB, NULL));
+    APPLY_AFFECTING(f, 1);
+    const struct sfs_record *record = get(f->store, L("key"));
+    assert_int_equal(record->attributes.type, SFS_TYPE_TEXT);
+    sfs_record_unref(record);
+}
+
 /* A value of 1 MiB and more keeps the type that it had; a smaller one gets it found anew. */
 static void large_value_keeps_type(void **state)
 {
@@ -314,6 +326,7 @@ const struct conformance_test stage_tests[] = {
     {"a large stage", large_stage, 0},
     {"a large value is patched", large_value_is_patched, 0},
     {"a large value keeps its type", large_value_keeps_type, 0},
+    {"an empty value that grows to 1 MiB keeps its type", empty_value_keeps_type, 0},
     {"a large value moves", large_value_moves, 0},
     {"a value is patched in parts", value_is_patched_in_parts, 0},
     {"parts at the end", parts_at_the_end, 0},
