@@ -351,6 +351,16 @@ static int check_rows(struct sfs_sqlite_connection *connection, sqlite3_stmt *an
     return 0;
 }
 
+/* The commit that does so may have been made already, and not be finished. */
+static bool is_given_up(const struct sfs_sqlite_hold *hold, int64_t sequence)
+{
+    struct sfs_sqlite_pool *pool = &hold->store->pool;
+    pthread_mutex_lock(&pool->mutex);
+    bool given_up = hold->gone_at != 0 && sequence >= hold->gone_at;
+    pthread_mutex_unlock(&pool->mutex);
+    return given_up;
+}
+
 int sfs_sqlite_hold_anchor(const struct sfs_sqlite_hold *hold,
                            struct sfs_sqlite_connection *connection, sqlite3_stmt **ret_anchor,
                            bool *ret_present, struct sfs_error *error)
@@ -369,6 +379,10 @@ int sfs_sqlite_hold_anchor(const struct sfs_sqlite_hold *hold,
     } while (found == 0 && (rows.open != before.open || rows.exact != before.exact));
     if (found <= 0)
         return found < 0 ? found : expired(hold, error);
+    if (is_given_up(hold, sqlite3_column_int64(anchor, 1))) {
+        sqlite3_reset(anchor);
+        return expired(hold, error);
+    }
     *ret_present = sqlite3_column_int64(anchor, 1) == hold->sequence;
     *ret_anchor = anchor;
     return 0;

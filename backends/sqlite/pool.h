@@ -52,6 +52,7 @@ struct sfs_sqlite_hold {
     bool young;                         /* it relies on the open lease … */
     struct sfs_sqlite_own_lease *exact; /* … or on this one; on both while this one is written */
     bool expired;                       /* then it is not in the list */
+    int64_t gone_at; /* the commit that gives it up; 0: none. It is not of a state that has this */
     bool loose; /* constant: the disk had no room for a row. It is in no list, and good while nothing
                  * is committed */
     struct sfs_sqlite_hold *next;

@@ -51,7 +51,9 @@ int sfs_sqlite_pool_begin_commit(struct sfs_sqlite_transaction *transaction, uin
 {
     struct sfs_sqlite_pool *pool = &transaction->store->pool;
     pthread_mutex_lock(&pool->mutex);
-    const struct sfs_sqlite_hold *given = released ? sfs_sqlite_pool_find(pool, released) : NULL;
+    struct sfs_sqlite_hold *given = released ? sfs_sqlite_pool_find(pool, released) : NULL;
+    if (given)
+        given->gone_at = transaction->present + 1;
     if (given && given->exact && given->exact->holds == 1)
         transaction->given_row = given->exact->row;
     if (transaction->own >= 0 && pool->open.row == transaction->own_row && pool->settling == 0) {
@@ -71,12 +73,13 @@ void sfs_sqlite_pool_end_commit(struct sfs_sqlite_transaction *transaction, uint
                                 bool committed)
 {
     struct sfs_sqlite_pool *pool = &transaction->store->pool;
-    if (!transaction->exact && transaction->given_row == 0)
+    if (!transaction->exact && released == 0)
         return;
     pthread_mutex_lock(&pool->mutex);
-    struct sfs_sqlite_hold *given =
-        committed && released ? sfs_sqlite_pool_find(pool, released) : NULL;
-    if (given && (given->young ? transaction->exact : transaction->given_row != 0))
+    struct sfs_sqlite_hold *given = released ? sfs_sqlite_pool_find(pool, released) : NULL;
+    if (given && !committed)
+        given->gone_at = 0;
+    else if (given && (given->young ? transaction->exact : transaction->given_row != 0))
         sfs_sqlite_pool_unlist(pool, given);
     if (transaction->exact) {
         /* A sync commits no change, so that the number may be the one from before. */

@@ -22,6 +22,22 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, run, context);
 }
 
+/* Read when the next commit is made and not yet finished. */
+static struct sfs_storage *given_up;
+static int given_up_code;
+
+struct sfs_sqlite;
+void __real_sfs_sqlite_feeds_notify(struct sfs_sqlite *store);
+void __wrap_sfs_sqlite_feeds_notify(struct sfs_sqlite *store);
+void __wrap_sfs_sqlite_feeds_notify(struct sfs_sqlite *store)
+{
+    const struct sfs_record *record = NULL;
+    if (given_up)
+        given_up_code = sfs_get(given_up, SFS_LITERAL("key"), SFS_WANT_VALUE, &record, NULL);
+    sfs_record_unref(record);
+    __real_sfs_sqlite_feeds_notify(store);
+}
+
 static struct sfs_storage *snapshot_of(struct sfs_storage *store, uint64_t lease_ms)
 {
     struct sfs_error error = {0};
@@ -358,6 +374,34 @@ static void test_log(void **state)
     expect_healthy(fixture->store);
 }
 
+/* A commit keeps nothing for the snapshot that it gives up, though an older one needs as much: who
+ * still reads it is told so as soon as the commit is made, and not given the new value. */
+static void test_given_up(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture->store, "key", "first");
+    struct sfs_storage *oldest = snapshot_of(fixture->store, 0);
+    set(fixture->store, "key", "second");
+    given_up = snapshot_of(fixture->store, 0);
+    assert_int_equal(read_code(given_up, "key"), 0);
+    const struct sfs_apply_options options = {.released_lease = sfs_snapshot_lease(given_up)};
+    struct sfs_batch *batch = new_batch();
+    assert_int_equal(sfs_batch_require_absent(batch, SFS_LITERAL("key"), NULL), 0);
+    assert_int_equal(sfs_apply(fixture->store, batch, &options, NULL, NULL), SFS_E_EXISTS);
+    assert_int_equal(read_code(given_up, "key"), 0); /* it failed: nothing was given up */
+    sfs_batch_clear(batch);
+    assert_int_equal(sfs_batch_put(batch, SFS_LITERAL("key"), SFS_LITERAL("third"), NULL, 0, NULL),
+                     0);
+    given_up_code = 1;
+    assert_int_equal(sfs_apply(fixture->store, batch, &options, NULL, NULL), 0);
+    assert_int_equal(given_up_code, SFS_E_EXPIRED);
+    sfs_batch_free(batch);
+    close_store(given_up);
+    given_up = NULL;
+    expect(oldest, "key", "first");
+    close_store(oldest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_given_up, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
