@@ -189,7 +189,7 @@ static const struct sfs_option_rule option_rules[] = {
     {"synchronous", SFS_OPTION_CHOICE, offsetof(struct sfs_sqlite_options, synchronous),
      "normal|full", "whether every commit waits for the disk"},
     {"cache", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, cache), NULL,
-     "memory for pages of the file, 64M unless given"},
+     "memory for pages of the file, 16M unless given, and as much for all readers"},
     {"mmap", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, mmap), NULL,
      "how much of the file is mapped into memory, 32M unless given, 0 none"},
     {"busy-timeout", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, busy_timeout), NULL,
@@ -421,7 +421,7 @@ static struct sfs_sqlite *new_store(void)
     sfs_sqlite_pool_init(store);
     sfs_sqlite_owner_init(store);
     store->turn = store->files[0] = store->files[1] = store->files[2] = -1;
-    store->options = (struct sfs_sqlite_options){.cache = UINT64_C(64) << 20,
+    store->options = (struct sfs_sqlite_options){.cache = UINT64_C(16) << 20,
                                                  .mmap = UINT64_C(256) << 20,
                                                  .busy_timeout = 5000,
                                                  .dirsync = true};
@@ -536,7 +536,8 @@ const struct sfs_backend sfs_sqlite_backend = {
              .summary = "one SQLite database file, which several processes may share",
              .options =
                  "synchronous=normal|full (whether every commit waits for the disk); "
-                 "cache=SIZE (memory for pages, 64M); mmap=SIZE (mapped part of the file, 256M); "
+                 "cache=SIZE (memory for pages, 16M, and as much for all readers); "
+                 "mmap=SIZE (mapped part of the file, 256M); "
                  "busy-timeout=MS (how long to wait for another process's lock, 5000); "
                  "dirsync=BOOL (no: accept a file system that cannot put directories on disk)",
              .shared = true},
