@@ -54,7 +54,8 @@ struct fs_budget {
     uint64_t counts[FS_COUNTED];
 };
 
-/* With the shares, the documents that are kept and 40 MiB of the process itself under 512 MiB. */
+/* With the shares, the documents that are kept, SQLite's pages and the process itself about 512
+ * MiB. */
 static const struct limit {
     uint64_t user;
     uint64_t mount;

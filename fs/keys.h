@@ -173,8 +173,9 @@ int fs_keys_prepare_unlink(struct fs_call *call, struct fs_file *file);
  * a file that needs nothing. */
 struct fs_file *fs_keys_keep_ahead(struct fs_call *call, struct fs_node *dir, const char *name);
 void fs_keys_kept_ahead(struct fs_file *file, bool done);
-/* Of an open whose file was replaced after its name was looked up: whether EXPIRED lets the kernel
- * look it up again, which it does once. The second is called when the open has found its file. */
+/* Of an open whose file was replaced or changed after its name was looked up: whether EXPIRED lets
+ * the kernel look it up again, which it does once. The second is called when the open has found its
+ * file. */
 bool fs_keys_looks_again(struct fs_call *call);
 void fs_keys_looked_again(struct fs_call *call);
 /* Around a change of names: the call is alone in the keys tree with its change. */

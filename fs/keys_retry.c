@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Between the kernel's look-up of a name and its open another file may be renamed over the one that
- * was looked up. ESTALE makes the kernel look the name up again, once. If the file is replaced
- * again meanwhile, the program would be told ESTALE, so which thread was sent back already is
- * remembered for a moment.
+ * was looked up, or the kernel may keep an older size. ESTALE makes the kernel look the name up
+ * again, once. If that happens again meanwhile, the program would be told ESTALE, so which thread
+ * was sent back already is remembered for a moment.
  */
 #include "fs/keys.h"
 

@@ -191,7 +191,7 @@ static const struct sfs_option_rule option_rules[] = {
     {"cache", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, cache), NULL,
      "memory for pages of the file, 16M unless given, and as much for all readers"},
     {"mmap", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, mmap), NULL,
-     "how much of the file is mapped into memory, 32M unless given, 0 none"},
+     "how much of the file is mapped into memory, 256M unless given, 0 none"},
     {"busy-timeout", SFS_OPTION_SIZE, offsetof(struct sfs_sqlite_options, busy_timeout), NULL,
      "milliseconds to wait for another process's lock, 5000 unless given"},
     {"dirsync", SFS_OPTION_BOOL, offsetof(struct sfs_sqlite_options, dirsync), NULL,

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # stage: gcc
 # A user who may write in one directory neither takes the daemon's memory nor the other users' time, and reads nothing of theirs. Ten
-# minutes with STOREFS_TEST_SCALE=full. The limit is on the peak of resident memory (VmHWM): a limit of address space
-# or of data counts the stacks of threads and what was reserved and not used, and a control group counts the pages
-# of the store's file, which the kernel drops by itself. Sanitizers need a multiple of the memory: hence the stage.
+# minutes with STOREFS_TEST_SCALE=full. The limit is on anonymous memory, looked at each 20 ms: a limit of address
+# space or of data counts the stacks of threads and what was reserved and not used, and what is resident counts the
+# pages of the store's file, which the kernel drops by itself. Sanitizers need a multiple of the memory: hence the stage.
 . "$srcdir/tests/mount/lib.sh"
 seconds=3 megabytes=4
 [ "${STOREFS_TEST_SCALE-}" = full ] && seconds=300 megabytes=60

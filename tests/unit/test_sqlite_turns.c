@@ -194,6 +194,7 @@ static void *commit_one(void *context)
     const struct sfs_apply_options options = {.publish = note_commit, .publish_context = order};
     struct sfs_batch *batch = batch_of_keys();
     assert_int_equal(sfs_apply(&order->store->storage, batch, &options, NULL, NULL), 0);
+    sfs_batch_free(batch);
     return NULL;
 }
 
