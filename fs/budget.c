@@ -5,6 +5,7 @@
 #include "fs/budget.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,9 +13,11 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define LARGEST (FS_DOCUMENT_TIMES * (uint64_t)SFS_DOCUMENT_MAX)
-#define ALWAYS_KEPT 4096     /* bytes of a value that a handle keeps and that is not counted */
-#define LOOK 100000000       /* ns between two looks for an interruption */
-#define WAITING_MAX 512      /* requests, each with a thread … */
+#define ALWAYS_KEPT 4096    /* bytes of a value that a handle keeps and that is not counted */
+#define TRIM_FROM (6 * MIB) /* bytes of a share: when it ends, free memory goes to the system … */
+#define TRIM_EVERY 1000     /* … but not more often (ms) */
+#define LOOK 100000000      /* ns between two looks for an interruption */
+#define WAITING_MAX 512     /* requests, each with a thread … */
 #define WAITING_USER_MAX 128 /* … and of one user */
 
 /* What a thread's request has taken or waits for. */
@@ -52,10 +55,11 @@ struct fs_budget {
     unsigned waiting;
     struct user *users; /* with something counted */
     uint64_t counts[FS_COUNTED];
+    int64_t trimmed; /* when, monotonic ms */
 };
 
-/* With the shares, the documents that are kept, SQLite's pages and the process itself about 512
- * MiB. */
+/* With the shares, the documents that are kept, SQLite's pages and the process itself this is about
+ * 512 MiB. */
 static const struct limit {
     uint64_t user;
     uint64_t mount;
@@ -299,11 +303,17 @@ void fs_budget_give(struct fs *fs)
     if (account == NULL)
         return;
     from = NULL;
+    int64_t now = fs_monotonic_ms();
     pthread_mutex_lock(&fs->budget->lock);
     take_out(&account->taken, &share);
     account->left += share.bytes;
     serve(account);
+    bool trims = share.bytes >= TRIM_FROM && now - fs->budget->trimmed >= TRIM_EVERY;
+    if (trims)
+        fs->budget->trimmed = now;
     pthread_mutex_unlock(&fs->budget->lock);
+    if (trims)
+        malloc_trim(0);
 }
 
 /* --- counts --- */
