@@ -39,6 +39,7 @@ struct fs_document_cache *fs_document_cache_new(void)
 
 void fs_document_cache_clear(struct fs_document_cache *cache, const struct fs_space *space)
 {
+    struct sfs_document *out[KEPT] = {0};
     if (cache == NULL)
         return;
     pthread_mutex_lock(&cache->lock);
@@ -46,10 +47,12 @@ void fs_document_cache_clear(struct fs_document_cache *cache, const struct fs_sp
         struct kept *kept = &cache->kept[i];
         if (space != NULL && kept->space != space)
             continue;
-        sfs_document_unref(kept->document);
+        out[i] = kept->document;
         kept->document = NULL;
     }
     pthread_mutex_unlock(&cache->lock);
+    for (size_t i = 0; i < KEPT; i++)
+        sfs_document_unref(out[i]);
 }
 
 void fs_document_cache_free(struct fs_document_cache *cache)
@@ -85,7 +88,8 @@ static bool find(const struct fs_space *space, struct fs_document *document)
     return document->document != NULL;
 }
 
-/* The place for another: a free one, or one with an older revision, or the one not used for longest. */
+/* The place for another: a free one, or one with an older revision, or the one not used for
+ * longest. */
 static struct kept *place_for(struct fs_document_cache *cache, const struct fs_space *space,
                               const struct sfs_record *record)
 {
@@ -122,7 +126,7 @@ static size_t shrink(struct fs_document_cache *cache, const struct kept *newest,
     }
 }
 
-/* (Large memory is given back without the lock, for which everybody below fields/ waits.) */
+/* Large memory is freed without the lock, which each request below fields/ needs. */
 static void keep(const struct fs_space *space, struct fs_document *document)
 {
     struct fs_document_cache *cache = space->fs->documents;
