@@ -37,7 +37,8 @@ static int batch_bytes(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
         if (piece->source == FS_MEMORY)
             memcpy(bytes + piece->offset, piece->data, (size_t)piece->size);
     }
-    int code = sfs_batch_put(batch, key, sfs_bytes(bytes, (size_t)content->size), &attributes, mask, error);
+    int code = sfs_batch_put(batch, key, sfs_bytes(bytes, (size_t)content->size), &attributes, mask,
+                             error);
     free(bytes);
     return code;
 }
@@ -95,7 +96,8 @@ static int batch_pieces(struct fs_file *file, struct sfs_bytes key, struct sfs_b
     size_t count = 0;
     bool staged = false;
     struct sfs_part *parts = calloc(file->content.count + 1, sizeof(*parts));
-    int code = parts != NULL ? collect_parts(file, parts, &count, &bytes, &staged) : SFS_E_NO_MEMORY;
+    int code =
+        parts != NULL ? collect_parts(file, parts, &count, &bytes, &staged) : SFS_E_NO_MEMORY;
     if (code < 0)
         code = sfs_fail_memory(error, "mount");
     else if (count > 0)
@@ -116,7 +118,8 @@ static int batch_parts(struct fs_file *file, struct sfs_bytes key, struct sfs_ba
     unsigned mask = times_of(file, &attributes);
     int code = 0;
     if (file->created) /* the file is another's, who has given it its mode and owner */
-        mask &= ~(unsigned)(SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID | SFS_ATTRIBUTE_ID);
+        mask &= ~(unsigned)(SFS_ATTRIBUTE_MODE | SFS_ATTRIBUTE_UID | SFS_ATTRIBUTE_GID |
+                            SFS_ATTRIBUTE_ID);
     if (dirty->cut)
         code = sfs_batch_truncate(batch, key, dirty->low, error);
     if (code == 0)
@@ -162,8 +165,8 @@ static enum way choose_way(struct fs_file *file, enum fs_onto onto)
     return WAY_STAGE;
 }
 
-int fs_file_batch(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, enum fs_onto onto,
-                  struct sfs_batch *batch, struct fs_dirty *ret_taken)
+int fs_file_batch(struct fs_call *call, struct fs_file *file, struct sfs_bytes key,
+                  enum fs_onto onto, struct sfs_batch *batch, struct fs_dirty *ret_taken)
 {
     pthread_mutex_lock(&file->lock);
     enum way way = choose_way(file, onto);
@@ -219,7 +222,8 @@ static void give_up(struct fs_file *file, const struct sfs_record *record)
     file->loaded = file->dirty.level != FS_CLEAN;
     if (record == NULL || file->dirty.whole)
         return;
-    content->below = file->dirty.cut && file->dirty.low < record->size ? file->dirty.low : record->size;
+    content->below =
+        file->dirty.cut && file->dirty.low < record->size ? file->dirty.low : record->size;
     if (!file->dirty.cut && content->size < record->size)
         content->size = record->size;
 }
@@ -299,7 +303,7 @@ void fs_file_forget_content(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
-/* Whether somebody else has made the key; else what is there already is a value of a unique index. */
+/* Whether somebody else has made the key; else a unique index has the value already. */
 static bool is_taken(struct fs_file *file, struct sfs_bytes key)
 {
     const struct sfs_record *record = NULL;
@@ -308,9 +312,10 @@ static bool is_taken(struct fs_file *file, struct sfs_bytes key)
     return code != SFS_E_NOT_FOUND;
 }
 
-/* Onto the revision that is known, or onto nothing where the file was made here; where somebody else
- * wrote or made it since, onto theirs, and what this mount shows is then read anew. */
-static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key, uint64_t *ret_sequence)
+/* Onto the revision that is known, or onto nothing where the file was made here; where somebody
+ * else wrote or made it since, onto theirs, and what this mount shows is then read anew. */
+static int apply_dirty(struct fs_call *call, struct fs_file *file, struct sfs_bytes key,
+                       uint64_t *ret_sequence)
 {
     int code = apply_once(call, file, key, FS_ONTO_KNOWN, ret_sequence);
     if (code != SFS_E_CONFLICT && !(code == SFS_E_EXISTS && file->created && is_taken(file, key)))
@@ -366,8 +371,8 @@ int fs_file_prepare(struct fs_call *call, struct fs_file *file, enum fs_dirt lev
     return code;
 }
 
-int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level, const struct fs_open *open,
-                   uint64_t *ret_sequence)
+int fs_file_commit(struct fs_call *call, struct fs_file *file, enum fs_dirt level,
+                   const struct fs_open *open, uint64_t *ret_sequence)
 {
     fs_file_hold(file);
     pthread_mutex_lock(&file->lock);
@@ -393,7 +398,8 @@ void fs_file_withdraw(struct fs_call *call, struct fs_file *file)
     if (file->made == 0)
         return;
     if (fs_keys_key(&quiet, file->node, &key) == 0 &&
-        fs_keys_delete_revision(&quiet, file->space, sfs_buffer_bytes(&key), file->node->kind, file->made) == 0) {
+        fs_keys_delete_revision(&quiet, file->space, sfs_buffer_bytes(&key), file->node->kind,
+                                file->made) == 0) {
         file->made = 0;
         if (file->space == file->space->fs->space)
             fs_keys_tell(file->space->fs, sfs_buffer_bytes(&key), true);
@@ -429,10 +435,11 @@ int fs_file_check(struct fs_call *call, const struct fs_file *file)
 {
     if (!file->stale)
         return 0;
-    return sfs_fail(&call->error, SFS_E_EXPIRED, "mount",
-                    "something else is in the place of this file, put there by somebody else, by a rollback "
-                    "to a savepoint or by the commit of an inner transaction, or it was new and its content "
-                    "was refused: open it again");
+    return sfs_fail(
+        &call->error, SFS_E_EXPIRED, "mount",
+        "something else is in the place of this file, put there by somebody else, by a rollback "
+        "to a savepoint or by the commit of an inner transaction, or it was new and its content "
+        "was refused: open it again");
 }
 
 void fs_file_part(struct fs_file *file)
@@ -444,7 +451,8 @@ void fs_file_part(struct fs_file *file)
     fs_nodes_unlock(fs->nodes);
 }
 
-/* What has been refused goes: the file shows what the store has. With the lock held; returns what it was staged in. */
+/* What has been refused goes: the file shows what the store has. With the lock held; returns what
+ * it was staged in. */
 static struct sfs_stage *revert(struct fs_file *file)
 {
     struct sfs_stage *spent = file->stage;
@@ -459,7 +467,8 @@ static struct sfs_stage *revert(struct fs_file *file)
     return spent;
 }
 
-void fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *open, unsigned writers)
+void fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *open,
+                    unsigned writers)
 {
     struct fs_call quiet = *call; /* the caller's error is that of the content */
     struct sfs_stage *spent = NULL;
@@ -481,7 +490,8 @@ void fs_file_refuse(struct fs_call *call, struct fs_file *file, struct fs_open *
         fs_notify_attributes(file->space->fs->notifier, file->node->id);
     } else if (gone) {
         fs_file_forget_content(file);
-        if (mask != 0 && file->made == 0) /* what was set meanwhile was not refused, if the file stays */
+        if (mask != 0 &&
+            file->made == 0) /* what was set meanwhile was not refused, if the file stays */
             (void)fs_keys_set_attributes(&quiet, file->node, &pending, mask);
     }
     fs_file_let_go(file);
@@ -494,8 +504,9 @@ static bool is_same(struct fs_call *call, struct fs_file *file)
     struct fs_call quiet = *call;
     struct sfs_buffer key = {0};
     const struct sfs_record *now = NULL;
-    bool same = fs_keys_key(&quiet, file->node, &key) == 0 &&
-                sfs_get(file->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &now, NULL) == 0;
+    bool same =
+        fs_keys_key(&quiet, file->node, &key) == 0 &&
+        sfs_get(file->space->store, sfs_buffer_bytes(&key), SFS_WANT_RECORD, &now, NULL) == 0;
     pthread_mutex_lock(&file->lock);
     same = same && (file->record == NULL || file->record->attributes.id == now->attributes.id);
     if (same) {
@@ -509,7 +520,8 @@ static bool is_same(struct fs_call *call, struct fs_file *file)
     return same;
 }
 
-/* One that was unlinked before is nobody's but its descriptors'; if that is undone, it is a file again. */
+/* One that was unlinked before is nobody's but its descriptors'; if that is undone, it is a file
+ * again. */
 static void renew(struct fs_call *call, struct fs_file *file, uint64_t since)
 {
     bool same = file->unlinked ? file->node->moved <= since : is_same(call, file);
@@ -538,8 +550,8 @@ static void distrust(void *context, struct fs_node *node)
     fs_notify_attributes(fs->notifier, node->id);
 }
 
-void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since, struct fs_file **files,
-                    size_t count)
+void fs_files_renew(struct fs_call *call, struct fs_space *space, uint64_t since,
+                    struct fs_file **files, size_t count)
 {
     struct renewal renewal = {space, since};
     fs_nodes_visit(space->fs, distrust, &renewal);

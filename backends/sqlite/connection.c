@@ -24,8 +24,8 @@ int64_t sfs_sqlite_patience(const struct sfs_sqlite_connection *connection)
     return connection->hasty && limit > HASTE ? HASTE : limit;
 }
 
-/* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most races
- * against a process that commits without pause. */
+/* Waits in slices that grow from 100 µs to 5 ms: SQLite's own steps of up to 100 ms lose most
+ * races against a process that commits without pause. */
 static int wait_for_lock(void *context, int count)
 {
     struct sfs_sqlite_connection *connection = context;

@@ -143,7 +143,7 @@ struct sfs_sqlite {
 
     pthread_mutex_t queue_mutex; /* guards what follows; never held across I/O */
     struct sfs_sqlite_queue queue;       /* of batches and syncs */
-    struct sfs_sqlite_queue alone;       /* of who wants the write connection for itself */
+    struct sfs_sqlite_queue alone;       /* of work that needs the write connection for itself */
     struct sfs_sqlite_request *awaiting; /* the leader that waits for companions; NULL: none does */
     unsigned companions;                 /* who wanted something durable of late */
     int64_t durable_took;                /* ns, a turn with something durable in it, as of late */

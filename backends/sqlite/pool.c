@@ -351,7 +351,7 @@ static int check_rows(struct sfs_sqlite_connection *connection, sqlite3_stmt *an
     return 0;
 }
 
-/* The commit that does so may have been made already, and not be finished. */
+/* From the commit on that gives it up, also before that call returns. */
 static bool is_given_up(const struct sfs_sqlite_hold *hold, int64_t sequence)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;

@@ -52,9 +52,10 @@ struct sfs_sqlite_hold {
     bool young;                         /* it relies on the open lease … */
     struct sfs_sqlite_own_lease *exact; /* … or on this one; on both while this one is written */
     bool expired;                       /* then it is not in the list */
-    int64_t gone_at; /* the commit that gives it up; 0: none. It is not of a state that has this */
-    bool loose; /* constant: the disk had no room for a row. It is in no list, and good while nothing
-                 * is committed */
+    int64_t gone_at; /* the commit that gives it up: it cannot be read in this state or a later one;
+                      * 0: none */
+    bool loose;      /* constant: the disk had no room for a row. It is in no list, and good while
+                      * nothing is committed */
     struct sfs_sqlite_hold *next;
     struct sfs_sqlite_hold *older; /* young and settled ones, by their sequence numbers */
     struct sfs_sqlite_hold *newer;

@@ -64,7 +64,8 @@
     " THEN data ELSE (SELECT block.data FROM block WHERE block = content) END AS whole"            \
     " FROM record WHERE kind = 0)"
 
-/* All that a file of ours may contain: each row of its sqlite_schema is one of these, letter for letter. */
+/* All that a file of ours may contain: each row of its sqlite_schema is one of these, letter for
+ * letter. */
 static const struct object {
     const char *type, *name, *table;
     const char *sql; /* NULL: comes with its table */
@@ -82,7 +83,8 @@ static const struct object {
      "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " RECORD_ATTRIBUTES
      ", begun INTEGER NOT NULL DEFAULT 0, data BLOB)"},
     {"index", "sqlite_autoindex_record_1", "record", NULL},
-    {"table", "block", "block", "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL)"},
+    {"table", "block", "block",
+     "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL)"},
     {"table", "chunk", "chunk",
      "CREATE TABLE chunk(content INTEGER, part INTEGER, begun INTEGER, ended INTEGER NOT NULL,"
      " block INTEGER NOT NULL, PRIMARY KEY(content, part, begun)) WITHOUT ROWID"},

@@ -4,10 +4,10 @@
  * queued, executes each batch in a savepoint of its own inside one transaction, commits, and tells
  * every caller its own result. With one batch there is no savepoint. Where the transaction as a
  * whole fails, each batch is tried again alone, so that no batch suffers from its neighbours.
- * Whoever wants the write connection for itself, as who stages a large value does, queues up beside
- * them, and gets it in turn with the groups: a commit waits for one of these at most.
- * Where the disk is slow a leader waits a little for those who wrote durably a moment ago: the sync
- * that served them keeps them out of the next one. (PostgreSQL's commit_delay and commit_siblings.)
+ * Work that needs the write connection for itself, such as staging a large value, waits in a queue
+ * of its own. The two queues take turns: a commit waits for one piece of such work at most. Where
+ * the disk is slow a leader waits a little for those who wrote durably a moment ago: the sync that
+ * served them keeps them out of the next one. (PostgreSQL's commit_delay and commit_siblings.)
  */
 #include "backends/sqlite/index.h"
 #include "backends/sqlite/sharing.h"
@@ -22,7 +22,7 @@
 #define WAIT_MOST (20 * SFS_NS_PER_MS) /* a turn may have been long for another process's lock */
 
 struct sfs_sqlite_request {
-    struct sfs_batch *batch; /* NULL: a sync, or whoever wants the write connection for itself */
+    struct sfs_batch *batch; /* NULL: a sync, or work that needs the write connection for itself */
     const struct sfs_apply_options *options; /* of the batch; may be NULL */
     bool durable;
     uint64_t released; /* the lease of a snapshot that is not read any more after the commit */
@@ -72,8 +72,7 @@ static size_t take_group(struct sfs_sqlite *store, struct sfs_sqlite_request **g
     return count;
 }
 
-/* Makes another the holder of the write connection: after a group one who wants it alone, and after
- * that one the first of a group. */
+/* Gives the write connection to the next request: the two queues take turns. */
 static void pass_on(struct sfs_sqlite *store, bool after_group)
 {
     struct sfs_sqlite_request *next = store->queue.first;

@@ -129,7 +129,8 @@ static int compare_entries(const void *a, const void *b, void *context)
     const struct entry *entries = both[1];
     uint32_t left = *(const uint32_t *)a;
     uint32_t right = *(const uint32_t *)b;
-    int order = sfs_json_string_compare(name_at(both[0], &entries[left]), name_at(both[0], &entries[right]));
+    int order = sfs_json_string_compare(name_at(both[0], &entries[left]),
+                                        name_at(both[0], &entries[right]));
     return order != 0 ? order : (left > right) - (left < right);
 }
 
@@ -154,7 +155,8 @@ static int make_room(struct table *table, void **list, size_t size, struct sfs_e
 }
 
 /* Sorts by name; of the same names only the last counts. */
-static int sort_names(const struct sfs_document *document, struct table *table, struct sfs_error *error)
+static int sort_names(const struct sfs_document *document, struct table *table,
+                      struct sfs_error *error)
 {
     const void *context[] = {document->text, table->entries};
     table->order = reallocarray(NULL, table->count + 1, sizeof(*table->order));
@@ -165,7 +167,8 @@ static int sort_names(const struct sfs_document *document, struct table *table, 
     qsort_r(table->order, table->count, sizeof(*table->order), compare_entries, (void *)context);
     for (uint32_t i = 0; i < table->count; i++) {
         const struct entry *entry = &table->entries[table->order[i]];
-        struct entry *last = table->named > 0 ? &table->entries[table->order[table->named - 1]] : NULL;
+        struct entry *last =
+            table->named > 0 ? &table->entries[table->order[table->named - 1]] : NULL;
         if (last != NULL && sfs_json_string_compare(name_at(document->text, last),
                                                     name_at(document->text, entry)) == 0) {
             last->size = 0;
@@ -238,8 +241,8 @@ static size_t table_cost(const struct table *table)
 }
 
 /* The table of a large array or object, made if need be; stays with the document. */
-static int table_of(struct sfs_document *document, struct sfs_json container, struct table **ret_table,
-                    struct sfs_error *error)
+static int table_of(struct sfs_document *document, struct sfs_json container,
+                    struct table **ret_table, struct sfs_error *error)
 {
     const struct sfs_json_span *span = sfs_json_skips_find(&document->skips, container.text.data);
     struct table **place = &document->tables[span - document->skips.spans];
@@ -335,8 +338,8 @@ static int find_in_table(struct sfs_document *document, struct sfs_json containe
                : find_element(document, table, container, step, index, ret_value, error);
 }
 
-static int step_into(struct sfs_document *document, struct sfs_json container, struct sfs_bytes step,
-                     struct sfs_json *ret_value, struct sfs_error *error)
+static int step_into(struct sfs_document *document, struct sfs_json container,
+                     struct sfs_bytes step, struct sfs_json *ret_value, struct sfs_error *error)
 {
     size_t index = 0;
     bool array = container.type == SFS_JSON_ARRAY;

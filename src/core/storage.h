@@ -9,8 +9,8 @@
  */
 #include "storefs/backend.h"
 
-/* The store that has the override at `offset` of struct sfs_override_operations, or NULL where
- * there is none or a layer hides it. `kind`: as declared at the slot. */
+/* The store that has the override at `offset` of struct sfs_override_operations; NULL if no store
+ * has it, or a layer hides it. `kind`: as declared at the slot. */
 struct sfs_storage *sfs_storage_override(struct sfs_storage *store, size_t offset,
                                          enum sfs_override_kind kind);
 

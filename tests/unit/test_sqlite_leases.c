@@ -374,8 +374,8 @@ static void test_log(void **state)
     expect_healthy(fixture->store);
 }
 
-/* A commit keeps nothing for the snapshot that it gives up, though an older one needs as much: who
- * still reads it is told so as soon as the commit is made, and not given the new value. */
+/* A commit keeps nothing for the snapshot that it gives up. A thread that still reads it gets
+ * EXPIRED as soon as the commit is made, never the new value. */
 static void test_given_up(void **state)
 {
     struct fixture *fixture = *state;

@@ -202,7 +202,7 @@ static void await_queued(struct sfs_sqlite *store, unsigned alone, unsigned batc
 {
     for (bool there = false; !there; usleep(100)) {
         pthread_mutex_lock(&store->queue_mutex);
-        there = store->alone.count == alone && store->queue.count == batches;
+        there = store->alone.count >= alone && store->queue.count >= batches;
         pthread_mutex_unlock(&store->queue_mutex);
     }
 }

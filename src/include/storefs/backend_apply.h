@@ -41,7 +41,7 @@ struct sfs_apply_operations {
     int (*lookup)(struct sfs_apply_run *run, struct sfs_bytes name, unsigned want,
                   const struct sfs_record **ret_record, struct sfs_error *error);
     /* Puts `record`, new or changed, under its name in place of `before` (the record of the same
-     * name; NULL: there is none). Its revision is the run's sequence; with id 0 the engine gives
+     * name; NULL: the name is free). Its revision is the run's sequence; with id 0 the engine gives
      * it a new one. The engine takes references of its own. NO_SPACE, TOO_LARGE. */
     int (*store)(struct sfs_apply_run *run, const struct sfs_record *before,
                  const struct sfs_record *record, enum sfs_value_change change,

@@ -40,8 +40,8 @@ SFS_API int sfs_memory_engine_counters_check(struct sfs_memory_engine *engine, s
 /* The highest record id that was allotted. */
 SFS_API uint64_t sfs_memory_engine_last_id(struct sfs_memory_engine *engine);
 /* A cursor with values over all of the present state, for saves and backups. `progress` (may be
- * NULL) is told how many records were shown; where it answers not 0 the next step is CANCELLED.
- * *ret_sequence: the state's. */
+ * NULL) is called with the number of records so far; if it returns another value than 0, the next
+ * step fails with CANCELLED. *ret_sequence: the state's. */
 SFS_API int sfs_memory_engine_scan(struct sfs_memory_engine *engine, sfs_progress_function *progress,
                                    void *context, uint64_t *ret_sequence,
                                    struct sfs_cursor **ret_cursor, struct sfs_error *error);

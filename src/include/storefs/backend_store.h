@@ -105,8 +105,8 @@ struct sfs_override_operations {
      * reading much, and for transactions, which note less. NULL: core scans each range. */
     int (*exists)(struct sfs_storage *store, const struct sfs_range *ranges, size_t count,
                   struct sfs_error *error);
-    /* 1 and the first run of stored bytes from `offset` on, 0 if there is none; what lies between
-     * runs reads as zeros. NOT_FOUND. NULL: the whole value is one run. */
+    /* Returns 1 and the first run of stored bytes at or after `offset`, or 0 at the end. What lies
+     * between runs reads as zeros. NOT_FOUND. NULL: the whole value is one run. */
     int (*data)(struct sfs_storage *store, struct sfs_bytes name, uint64_t offset,
                 struct sfs_extent *ret_extent, struct sfs_error *error);
     /* A number that differs after any commit, of any process, that was completed before the call;
