@@ -469,7 +469,7 @@ static int change_file(struct fs_call *call, struct fs_file *file, struct change
     int code = 0;
     for (bool done = false; code == 0 && !done;) {
         code = fs_file_load(call, file, false);
-        if (code == 0)
+        if (code == 0 && change->bytes.size > 0)
             code = fs_file_make_room(call, file, change->bytes.size);
         if (code < 0)
             return code;

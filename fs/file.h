@@ -111,7 +111,9 @@ int fs_file_seek(struct fs_call *call, struct fs_file *file, uint64_t offset, bo
 #define FS_LARGE (UINT64_C(1) << 20) /* values from this size on are kept in parts, bytes */
 #define FS_PIECE ((size_t)1 << 20)   /* of a value that is copied, bytes */
 
-/* Makes room for `size` bytes: where the file or the mount has too many in memory, they go to the stage. */
+/* Makes room for `size` bytes: where the file or the mount has too many in memory, they go to the
+ * stage, while the call leaves the keys tree. EXPIRED: something else is in the file's place now.
+ */
 int fs_file_make_room(struct fs_call *call, struct fs_file *file, uint64_t size);
 /* With the lock held, before `size` bytes are written: counts them for who writes. NO_SPACE. */
 int fs_file_charge(struct fs_call *call, struct fs_file *file, uint64_t size);

@@ -123,16 +123,21 @@ static bool is_crowded(struct fs_file *file, uint64_t more)
            (memory >= FILE_MIN && file->space->fs->buffered + more > MOUNT_MAX);
 }
 
+/* Outside of the keys tree: staging may wait for others, and a rename waits for all changers. */
 int fs_file_make_room(struct fs_call *call, struct fs_file *file, uint64_t size)
 {
     if (!is_crowded(file, size))
         return 0;
+    if (call->tree == FS_CHANGES)
+        fs_space_change_end(file->space);
     fs_file_hold(file);
     begin(file);
     int code = is_crowded(file, size) ? spill(call, file) : 0;
     end(file);
     fs_file_let_go(file);
-    return code;
+    if (call->tree == FS_CHANGES)
+        fs_space_change(file->space);
+    return code == 0 ? fs_file_check(call, file) : code;
 }
 
 /* --- what shows of the store's value --- */
