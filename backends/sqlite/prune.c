@@ -9,7 +9,7 @@
 
 /* How much one commit removes on its way, in blocks, and in rows of history eight times that and
  * twice of what it added: the sweep is faster than those who write. */
-#define PRUNE_ALONE 256
+#define PRUNE_ALONE 8
 #define ROWS_PER_BLOCK 8
 #define ROWS_PER_ROW 2
 
