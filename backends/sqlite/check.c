@@ -265,7 +265,7 @@ static int inspect_reading(struct sfs_sqlite *store, struct inspection *inspecti
 static int inspect_repairing(struct sfs_sqlite *store, struct inspection *inspection,
                              struct sfs_error *error)
 {
-    sfs_sqlite_writer_enter(store);
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
     inspection->connection = store->writer;
     int code = sfs_sqlite_execute(inspection->connection, "BEGIN IMMEDIATE", error);
     if (code == 0) {

@@ -21,7 +21,9 @@
 #define PRUNE_MS 1000
 #define PRUNE_MS_WAITED_FOR 50
 #define LOG_LONG 4000     /* pages, then the log is written into the file */
-#define LOG_TOO_LONG 8000 /* then readers are waited for, so that it can begin anew */
+#define LOG_TOO_LONG                                                                               \
+    8000                  /* then nothing is staged, and readers are waited for, so that it can    \
+                           * begin anew */
 #define LOG_MOST 12000    /* then commits wait until it has begun anew, … */
 #define LOG_STEP 1000     /* … each so many pages … */
 #define LOG_PATIENCE (250 * SFS_NS_PER_MS) /* … as long as this for readers */
@@ -114,7 +116,7 @@ int sfs_sqlite_sweep(struct sfs_sqlite *store, bool *ret_removed, struct sfs_err
  * moment: the connection is hasty), but not for another checkpoint, which leaves `log` as it is:
  * that one ends without us, and is waited for as for any lock.
  */
-static void begin_log_anew(struct sfs_sqlite_connection *connection, bool wait)
+static void begin_log_anew(struct sfs_sqlite_connection *connection)
 {
     int64_t begin = sfs_clock_monotonic();
     int64_t busy = (int64_t)connection->store->options.busy_timeout * SFS_NS_PER_MS;
@@ -123,7 +125,7 @@ static void begin_log_anew(struct sfs_sqlite_connection *connection, bool wait)
         int result = sfs_sqlite_checkpoint(connection->store, connection->db,
                                            SQLITE_CHECKPOINT_RESTART, &log);
         int64_t most = log < 0 ? busy : busy < LOG_PATIENCE ? busy : LOG_PATIENCE;
-        if (result != SQLITE_BUSY || !wait || sfs_clock_monotonic() - begin >= most)
+        if (result != SQLITE_BUSY || sfs_clock_monotonic() - begin >= most)
             return;
         nanosleep(&(struct timespec){.tv_nsec = SFS_NS_PER_MS}, NULL);
     }
@@ -151,6 +153,8 @@ static int after_commit(void *context, sqlite3 *db, const char *name, int frames
     if (frames < connection->log_tried)
         connection->log_tried = 0;
     connection->log_frames = frames;
+    if (frames >= LOG_TOO_LONG && keeper_runs(store, false))
+        sfs_sqlite_staging_hold(store); /* first: the round that ends it must begin later */
     if (frames >= LOG_LONG)
         (void)keeper_runs(store, true);
     return SQLITE_OK;
@@ -158,10 +162,9 @@ static int after_commit(void *context, sqlite3 *db, const char *name, int frames
 
 /*
  * Instead of SQLite's own checkpoint in the commit that makes the log long: before the next
- * transaction. Who commits without pause adds to the log meanwhile, and where many read in turn
- * there is always one, so that the log could never restart: then, every few pages, the next
- * transaction waits a moment for readers to be done. On a busy machine the thread may be slow at
- * it: from LOG_MOST pages on transactions wait for it. What fails here the next one tries.
+ * transaction, if there is no housekeeper. On a busy machine its thread may be slow at it, and
+ * where many read in turn there may always be one, so that the log cannot restart: from LOG_MOST
+ * pages on transactions wait for that, each LOG_STEP pages.
  */
 void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection)
 {
@@ -169,12 +172,10 @@ void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection)
     connection->log_frames = 0;
     if (frames < LOG_LONG)
         return;
-    int step = frames >= LOG_MOST ? LOG_STEP : LOG_LONG;
-    bool anew = frames >= LOG_TOO_LONG && frames >= connection->log_tried + step;
     connection->hasty = true;
-    if (anew) {
+    if (frames >= LOG_MOST && frames >= connection->log_tried + LOG_STEP) {
         connection->log_tried = frames;
-        begin_log_anew(connection, frames >= LOG_MOST);
+        begin_log_anew(connection);
     } else if (!keeper_runs(connection->store, false)) {
         (void)sfs_sqlite_checkpoint(connection->store, connection->db, SQLITE_CHECKPOINT_PASSIVE,
                                     NULL);
@@ -182,19 +183,35 @@ void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection)
     connection->hasty = false;
 }
 
+/* SQLite does so at the end of a checkpoint, but not where the log has grown meanwhile. */
+static int sync_file(const struct sfs_sqlite_connection *connection)
+{
+    sqlite3_file *file = NULL;
+    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    return result == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : result;
+}
+
 /* First beside the commits, then what they have added meanwhile while none is made, so that the
- * next can begin the log anew. */
+ * next can begin the log anew. The disk is waited for before, not while none can be made. */
 static void shorten_log(struct sfs_sqlite *store)
 {
     struct sfs_sqlite_connection *connection;
     if (sfs_sqlite_reader_take(store, &connection, NULL) != 0)
         return;
     int result = sfs_sqlite_checkpoint(store, connection->db, SQLITE_CHECKPOINT_PASSIVE, NULL);
+    if (result == SQLITE_OK)
+        result = sync_file(connection);
     sfs_sqlite_reader_give(connection);
     if (result != SQLITE_OK)
         return;
-    sfs_sqlite_writer_enter(store);
-    (void)sfs_sqlite_checkpoint(store, store->writer->db, SQLITE_CHECKPOINT_PASSIVE, NULL);
+    connection = store->writer;
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
+    connection->hasty = true;
+    bool too_long = connection->log_frames >= LOG_TOO_LONG;
+    (void)sfs_sqlite_checkpoint(store, connection->db,
+                                too_long ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+                                NULL);
+    connection->hasty = false;
     sfs_sqlite_writer_leave(store);
 }
 
@@ -213,11 +230,13 @@ void sfs_sqlite_keep_house(struct sfs_sqlite *store, int64_t linger)
     pool->near = false;
     pthread_mutex_unlock(&pool->mutex);
     if (near) { /* entering ends it */
-        sfs_sqlite_writer_enter(store);
+        sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
         sfs_sqlite_writer_leave(store);
     }
-    if (log_is_long)
+    if (log_is_long) {
         shorten_log(store);
+        sfs_sqlite_staging_admit(store);
+    }
     int64_t again;
     int code = sfs_sqlite_pool_tend(store, linger, &again);
     if (code == 1 || prune)

@@ -13,6 +13,7 @@
 
 #include "storefs/backend.h"
 #include "backends/sqlite/pool.h"
+#include "backends/sqlite/queue.h"
 #include "backends/sqlite/sql.h"
 
 #define SFS_SQLITE_ORIGIN "sqlite"
@@ -22,7 +23,7 @@
 #define SFS_SQLITE_FOREVER INT64_MAX            /* the end of a part that is current */
 #define SFS_SQLITE_LATEST (INT64_MAX - 1)       /* the version that sees what is current */
 #define SFS_SQLITE_READERS 8
-#define SFS_SQLITE_PRUNE_BY_THE_WAY 16 /* blocks that a commit removes on its way */
+#define SFS_SQLITE_PRUNE_BY_THE_WAY 8 /* blocks that a commit removes on its way */
 #define SFS_SQLITE_LEASE_MS ((uint64_t)10 * 60 * 1000)
 #define SFS_SQLITE_LEASE ((int64_t)SFS_SQLITE_LEASE_MS * 1000000) /* nanoseconds */
 #define SFS_SQLITE_OWNER_SIZE 128
@@ -121,13 +122,8 @@ struct sfs_sqlite_sweep {
     int64_t garbage_content;
 };
 
-struct sfs_sqlite_memo;    /* memo.c */
-struct sfs_sqlite_request; /* write.c */
-struct sfs_sqlite_feed;    /* feed.c */
-struct sfs_sqlite_queue {
-    struct sfs_sqlite_request *first, *last;
-    unsigned count;
-};
+struct sfs_sqlite_memo; /* memo.c */
+struct sfs_sqlite_feed; /* feed.c */
 
 struct sfs_sqlite {
     struct sfs_storage storage;
@@ -142,8 +138,9 @@ struct sfs_sqlite {
     unsigned readers;
 
     pthread_mutex_t queue_mutex; /* guards what follows; never held across I/O */
-    struct sfs_sqlite_queue queue;       /* of batches and syncs */
-    struct sfs_sqlite_queue alone;       /* of work that needs the write connection for itself */
+    struct sfs_sqlite_queue queues[SFS_SQLITE_QUEUES];
+    enum sfs_sqlite_queue_kind holder;   /* what the write connection is held for, if it is */
+    bool staging_held, staging_admitted; /* nothing is staged, but for one piece */
     struct sfs_sqlite_request *awaiting; /* the leader that waits for companions; NULL: none does */
     unsigned companions;                 /* who wanted something durable of late */
     int64_t durable_took;                /* ns, a turn with something durable in it, as of late */
@@ -357,9 +354,6 @@ struct sfs_sqlite_transaction {
     bool more_garbage; /* after the commit: there is more to prune */
 };
 
-/* Holds the write connection for the caller: for everything that is not an apply. */
-void sfs_sqlite_writer_enter(struct sfs_sqlite *store);
-void sfs_sqlite_writer_leave(struct sfs_sqlite *store);
 /* The caller holds the write connection. After a failure there is no transaction. */
 int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
                      struct sfs_sqlite_transaction *ret_transaction, struct sfs_error *error);

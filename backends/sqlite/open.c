@@ -152,7 +152,7 @@ static int sqlite_reserve_ids(struct sfs_storage *base, uint64_t count, uint64_t
 {
     struct reservation reservation = {.count = count};
     struct sfs_sqlite *store = sfs_sqlite_of(base);
-    sfs_sqlite_writer_enter(store);
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
     store->writer->hasty = true;
     int code = sfs_sqlite_transact_held(store, reserve_work, &reservation, error);
     store->writer->hasty = false;

@@ -218,7 +218,7 @@ static int add_row(struct sfs_sqlite *store, struct sfs_sqlite_hold *hold, struc
 {
     struct sfs_sqlite_pool *pool = &store->pool;
     struct row row = {.lasting = 2 * hold->duration};
-    sfs_sqlite_writer_enter(store);
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
     pthread_mutex_lock(&pool->mutex);
     bool there = pool->open.row != 0;
     pthread_mutex_unlock(&pool->mutex);
@@ -257,7 +257,7 @@ static int renew_row(struct sfs_sqlite_hold *hold, struct sfs_error *error)
     struct sfs_sqlite_pool *pool = &store->pool;
     struct sfs_sqlite_own_lease *lease = NULL;
     struct row row = {0};
-    sfs_sqlite_writer_enter(store);
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
     pthread_mutex_lock(&pool->mutex);
     row.lasting = 2 * sfs_sqlite_pool_look(pool).longest;
     if (is_due(pool, hold)) {

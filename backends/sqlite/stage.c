@@ -12,6 +12,7 @@
 
 #include "util/clock.h"
 
+#define TURN ((size_t)1 << 20) /* bytes that are written while commits of others wait */
 #define STAGE_LIFE (INT64_C(24) * 3600 * SFS_NS_PER_SECOND)
 
 struct stage {
@@ -60,6 +61,15 @@ static int over(struct sfs_error *error)
                     "the staged value was not written to for a day and has been removed");
 }
 
+static int transact(struct stage *stage, sfs_sqlite_work *work, void *context,
+                    struct sfs_error *error)
+{
+    sfs_sqlite_writer_enter(stage->store, SFS_SQLITE_STAGING);
+    int code = sfs_sqlite_transact_held(stage->store, work, context, error);
+    sfs_sqlite_writer_leave(stage->store);
+    return code;
+}
+
 static int renew(struct sfs_sqlite_transaction *transaction, struct stage *stage,
                  struct sfs_error *error)
 {
@@ -83,7 +93,7 @@ static int flush(struct stage *stage, struct sfs_error *error)
 {
     if (!stage->dirty)
         return 0;
-    int code = sfs_sqlite_transact(stage->store, flush_work, stage, error);
+    int code = transact(stage, flush_work, stage, error);
     if (code == 0)
         stage->dirty = false;
     return code;
@@ -116,7 +126,7 @@ static int spill(struct stage *stage, struct sfs_error *error)
     stage->chunk = malloc((size_t)SFS_SQLITE_CHUNK);
     if (!stage->chunk)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    int code = sfs_sqlite_transact(stage->store, spill_work, stage, error);
+    int code = transact(stage, spill_work, stage, error);
     if (code != 0) {
         stage->content = 0;
         free(stage->chunk);
@@ -181,14 +191,14 @@ static int whole_work(struct sfs_sqlite_transaction *transaction, void *context,
                                           chunks->bytes, error);
 }
 
-/* Chunks that are written whole need not be held back: all of them are one transaction. */
+/* Chunks that are written whole need not be held back: those of a turn are one transaction. */
 static int write_whole(struct stage *stage, uint64_t offset, struct sfs_bytes bytes,
                        struct sfs_error *error)
 {
     struct whole_chunks chunks = {stage, (int64_t)offset, bytes};
     int code = flush(stage, error);
     if (code == 0)
-        code = sfs_sqlite_transact(stage->store, whole_work, &chunks, error);
+        code = transact(stage, whole_work, &chunks, error);
     stage->part = -1;
     return code;
 }
@@ -201,7 +211,8 @@ static int write_chunks(struct stage *stage, uint64_t offset, struct sfs_bytes b
     while (left > 0) {
         size_t at = (size_t)(offset % (uint64_t)SFS_SQLITE_CHUNK);
         size_t room = (size_t)SFS_SQLITE_CHUNK - at;
-        size_t whole = at == 0 ? left - left % (size_t)SFS_SQLITE_CHUNK : 0;
+        size_t most = left < TURN ? left : TURN;
+        size_t whole = at == 0 ? most - most % (size_t)SFS_SQLITE_CHUNK : 0;
         size_t size = whole > 0 ? whole : left < room ? left : room;
         int code = whole > 0 ? write_whole(stage, offset, sfs_bytes(from, whole), error)
                              : hold(stage, (int64_t)(offset / (uint64_t)SFS_SQLITE_CHUNK), error);
@@ -288,7 +299,7 @@ static int stage_truncate(struct sfs_stage *base, uint64_t size, struct sfs_erro
         code = flush(stage, error);
     if (code == 0 && size < base->size) {
         struct cut cut = {stage, size};
-        code = sfs_sqlite_transact(stage->store, cut_work, &cut, error);
+        code = transact(stage, cut_work, &cut, error);
     }
     if (code != 0)
         return code;

@@ -264,7 +264,7 @@ static int tend(struct sfs_sqlite *store, int64_t linger)
 {
     struct sfs_sqlite_pool *pool = &store->pool;
     struct round round = {.linger = linger, .target = -1};
-    sfs_sqlite_writer_enter(store);
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
     int code = sfs_sqlite_transact_held(store, tend_work, &round, NULL);
     pthread_mutex_lock(&pool->mutex);
     if (code == 0)

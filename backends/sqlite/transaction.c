@@ -260,7 +260,7 @@ int sfs_sqlite_transact_held(struct sfs_sqlite *store, sfs_sqlite_work *work, vo
 int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                         struct sfs_error *error)
 {
-    sfs_sqlite_writer_enter(store);
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
     int code = sfs_sqlite_transact_held(store, work, context, error);
     sfs_sqlite_writer_leave(store);
     return code;

@@ -4,9 +4,8 @@
  * queued, executes each batch in a savepoint of its own inside one transaction, commits, and tells
  * every caller its own result. With one batch there is no savepoint. Where the transaction as a
  * whole fails, each batch is tried again alone, so that no batch suffers from its neighbours.
- * Work that needs the write connection for itself, such as staging a large value, waits in a queue
- * of its own. The two queues take turns: a commit waits for one piece of such work at most. Where
- * the disk is slow a leader waits a little for those who wrote durably a moment ago: the sync that
+ * Work that needs the write connection for itself waits in queues of its own (queue.h). Where the
+ * disk is slow a leader waits a little for those who wrote durably a moment ago: the sync that
  * served them keeps them out of the next one. (PostgreSQL's commit_delay and commit_siblings.)
  */
 #include "backends/sqlite/index.h"
@@ -58,26 +57,44 @@ static struct sfs_sqlite_request *take_first(struct sfs_sqlite_queue *queue)
 
 static void enqueue(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
 {
-    append(&store->queue, request);
-    if (store->awaiting && store->queue.count >= store->companions)
+    struct sfs_sqlite_queue *queue = &store->queues[SFS_SQLITE_COMMITS];
+    append(queue, request);
+    if (store->awaiting && queue->count >= store->companions)
         pthread_cond_signal(&store->awaiting->wake);
 }
 
 /* Takes requests that can be committed together. */
 static size_t take_group(struct sfs_sqlite *store, struct sfs_sqlite_request **group)
 {
+    struct sfs_sqlite_queue *queue = &store->queues[SFS_SQLITE_COMMITS];
     size_t count = 0;
-    while (store->queue.first && count < GROUP_MAX)
-        group[count++] = take_first(&store->queue);
+    while (queue->first && count < GROUP_MAX)
+        group[count++] = take_first(queue);
     return count;
 }
 
-/* Gives the write connection to the next request: the two queues take turns. */
-static void pass_on(struct sfs_sqlite *store, bool after_group)
+/* The first in the queue, if it may have the write connection: the leader takes its group later. */
+static struct sfs_sqlite_request *choose(struct sfs_sqlite *store, enum sfs_sqlite_queue_kind kind)
 {
-    struct sfs_sqlite_request *next = store->queue.first;
-    if (store->alone.first && (after_group || !next))
-        next = take_first(&store->alone);
+    struct sfs_sqlite_queue *queue = &store->queues[kind];
+    if (kind == SFS_SQLITE_COMMITS || !queue->first)
+        return queue->first;
+    if (kind == SFS_SQLITE_STAGING && store->staging_held && !store->staging_admitted)
+        return NULL;
+    if (kind == SFS_SQLITE_STAGING)
+        store->staging_admitted = false;
+    return take_first(queue);
+}
+
+/* Gives the write connection to the next request, of the queues behind the one that had it first.
+ */
+static void pass_on(struct sfs_sqlite *store)
+{
+    struct sfs_sqlite_request *next = NULL;
+    for (unsigned i = 1; i <= SFS_SQLITE_QUEUES && !next; i++) {
+        store->holder = (store->holder + 1) % SFS_SQLITE_QUEUES;
+        next = choose(store, store->holder);
+    }
     store->writing = next != NULL;
     if (!next)
         return;
@@ -85,16 +102,15 @@ static void pass_on(struct sfs_sqlite *store, bool after_group)
     pthread_cond_signal(&next->wake);
 }
 
-void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
+void sfs_sqlite_writer_enter(struct sfs_sqlite *store, enum sfs_sqlite_queue_kind kind)
 {
     struct sfs_sqlite_request request = {.wake = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&store->queue_mutex);
-    if (store->writing) {
-        append(&store->alone, &request);
-        while (!request.leader)
-            pthread_cond_wait(&request.wake, &store->queue_mutex);
-    }
-    store->writing = true;
+    append(&store->queues[kind], &request);
+    if (!store->writing)
+        pass_on(store);
+    while (!request.leader)
+        pthread_cond_wait(&request.wake, &store->queue_mutex);
     pthread_mutex_unlock(&store->queue_mutex);
     pthread_cond_destroy(&request.wake);
     sfs_sqlite_near_end(store);
@@ -103,7 +119,24 @@ void sfs_sqlite_writer_enter(struct sfs_sqlite *store)
 void sfs_sqlite_writer_leave(struct sfs_sqlite *store)
 {
     pthread_mutex_lock(&store->queue_mutex);
-    pass_on(store, false);
+    pass_on(store);
+    pthread_mutex_unlock(&store->queue_mutex);
+}
+
+void sfs_sqlite_staging_hold(struct sfs_sqlite *store)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    store->staging_held = true;
+    pthread_mutex_unlock(&store->queue_mutex);
+}
+
+void sfs_sqlite_staging_admit(struct sfs_sqlite *store)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    store->staging_held = false;
+    store->staging_admitted = true;
+    if (!store->writing)
+        pass_on(store);
     pthread_mutex_unlock(&store->queue_mutex);
 }
 
@@ -380,7 +413,8 @@ static bool waits_for_disk(const struct sfs_sqlite *store, const struct sfs_sqli
 static unsigned waiting_for_disk(const struct sfs_sqlite *store)
 {
     unsigned count = 0;
-    for (const struct sfs_sqlite_request *next = store->queue.first; next; next = next->next)
+    const struct sfs_sqlite_request *next = store->queues[SFS_SQLITE_COMMITS].first;
+    for (; next; next = next->next)
         count += waits_for_disk(store, next);
     return count;
 }
@@ -397,7 +431,7 @@ static void await_companions(struct sfs_sqlite *store, struct sfs_sqlite_request
                            .tv_nsec = (long)(until % SFS_NS_PER_SECOND)};
     int code = 0;
     store->awaiting = leader;
-    while (store->queue.count < store->companions && code == 0)
+    while (store->queues[SFS_SQLITE_COMMITS].count < store->companions && code == 0)
         code = pthread_cond_clockwait(&leader->wake, &store->queue_mutex, CLOCK_MONOTONIC, &end);
     store->awaiting = NULL;
 }
@@ -430,7 +464,7 @@ static void lead(struct sfs_sqlite *store, struct sfs_sqlite_request *leader)
         group[i]->done = true;
         pthread_cond_signal(&group[i]->wake);
     }
-    pass_on(store, true);
+    pass_on(store);
 }
 
 static int submit(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
@@ -440,6 +474,7 @@ static int submit(struct sfs_sqlite *store, struct sfs_sqlite_request *request)
     enqueue(store, request);
     if (!store->writing) {
         store->writing = true;
+        store->holder = SFS_SQLITE_COMMITS;
         request->leader = true;
     }
     while (!request->done) {

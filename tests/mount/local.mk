@@ -38,7 +38,8 @@ EXTRA_DIST += tests/mount/files.js
 mount_scripts += tests/mount/test_coherence.sh tests/mount/test_killed.sh tests/mount/test_clients.sh \
 	tests/mount/test_slow.sh tests/mount/test_limits.sh
 EXTRA_DIST += tests/mount/coherence.py tests/mount/killed.py tests/mount/clients.py tests/mount/limits.py
-mount_scripts += tests/mount/test_keys_only.sh tests/mount/test_durable.sh
+mount_scripts += tests/mount/test_keys_only.sh tests/mount/test_durable.sh \
+    tests/mount/test_slow_staging.sh
 EXTRA_DIST += tests/mount/slow_disk.c tests/mount/late_notices.c tests/mount/mapped_at_once.py
 mount_scripts += tests/mount/test_closing.sh
 EXTRA_DIST += tests/mount/closing.py tests/mount/refusals.py

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes that write one SQLite file take turns: one that commits without pause keeps nobody
  * out, and one that is stopped while it waits stops nobody. In one process commits do not wait for
- * all who stage large values. */
+ * all who stage large values, and these wait while the log is too long. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/wait.h>
@@ -159,12 +159,14 @@ static void test_stopped(void **state)
 
 /* --- in one process --- */
 
-#define ALONE 4
+#define MOST_TURNS 8
 
 struct order {
     struct sfs_sqlite *store;
     pthread_mutex_t mutex;
-    char turns[ALONE + 3];
+    pthread_t threads[MOST_TURNS];
+    unsigned count;
+    char turns[MOST_TURNS + 1];
 };
 
 static void note_turn(struct order *order, const char *who)
@@ -174,11 +176,20 @@ static void note_turn(struct order *order, const char *who)
     pthread_mutex_unlock(&order->mutex);
 }
 
-static void *hold_alone(void *context)
+static void *do_single(void *context)
 {
     struct order *order = context;
-    sfs_sqlite_writer_enter(order->store);
+    sfs_sqlite_writer_enter(order->store, SFS_SQLITE_SINGLE);
     note_turn(order, "a");
+    sfs_sqlite_writer_leave(order->store);
+    return NULL;
+}
+
+static void *stage_one(void *context)
+{
+    struct order *order = context;
+    sfs_sqlite_writer_enter(order->store, SFS_SQLITE_STAGING);
+    note_turn(order, "s");
     sfs_sqlite_writer_leave(order->store);
     return NULL;
 }
@@ -198,33 +209,75 @@ static void *commit_one(void *context)
     return NULL;
 }
 
-static void await_queued(struct sfs_sqlite *store, unsigned alone, unsigned batches)
+static void await_queued(struct sfs_sqlite *store, enum sfs_sqlite_queue_kind kind, unsigned count)
 {
     for (bool there = false; !there; usleep(100)) {
         pthread_mutex_lock(&store->queue_mutex);
-        there = store->alone.count >= alone && store->queue.count >= batches;
+        there = store->queues[kind].count >= count;
         pthread_mutex_unlock(&store->queue_mutex);
     }
 }
 
-/* Those who want the connection alone have waited for longer. */
+/* Starts so many, and returns when all of them wait. */
+static void queue_up(struct order *order, unsigned count, void *(*work)(void *context),
+                     enum sfs_sqlite_queue_kind kind)
+{
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(pthread_create(&order->threads[order->count++], NULL, work, order), 0);
+    await_queued(order->store, kind, count);
+}
+
+static void await_turns(struct order *order, const char *turns)
+{
+    for (bool there = false; !there; usleep(100)) {
+        pthread_mutex_lock(&order->mutex);
+        there = strlen(order->turns) >= strlen(turns);
+        pthread_mutex_unlock(&order->mutex);
+    }
+    assert_string_equal(order->turns, turns);
+}
+
+static void end_order(struct order *order, const char *turns)
+{
+    for (unsigned i = 0; i < order->count; i++)
+        assert_int_equal(pthread_join(order->threads[i], NULL), 0);
+    assert_string_equal(order->turns, turns);
+}
+
+/* Those who want the connection for themselves have waited for longer. */
 static void test_commits_in_turn(void **state)
 {
     struct fixture *fixture = *state;
     struct order order = {.store = (struct sfs_sqlite *)fixture->store,
                           .mutex = PTHREAD_MUTEX_INITIALIZER};
-    pthread_t threads[ALONE + 2];
-    sfs_sqlite_writer_enter(order.store);
-    for (unsigned i = 0; i < ALONE; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, hold_alone, &order), 0);
-    await_queued(order.store, ALONE, 0);
-    for (unsigned i = ALONE; i < ALONE + 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, commit_one, &order), 0);
-    await_queued(order.store, ALONE, 2);
+    sfs_sqlite_writer_enter(order.store, SFS_SQLITE_SINGLE);
+    queue_up(&order, 2, do_single, SFS_SQLITE_SINGLE);
+    queue_up(&order, 4, stage_one, SFS_SQLITE_STAGING);
+    queue_up(&order, 2, commit_one, SFS_SQLITE_COMMITS);
     sfs_sqlite_writer_leave(order.store);
-    for (unsigned i = 0; i < ALONE + 2; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_string_equal(order.turns, "ccaaaa");
+    end_order(&order, "sccasass");
+}
+
+/* While the log is too long, and then one piece. */
+static void test_staging_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    struct order order = {.store = (struct sfs_sqlite *)fixture->store,
+                          .mutex = PTHREAD_MUTEX_INITIALIZER};
+    sfs_sqlite_staging_hold(order.store);
+    queue_up(&order, 3, stage_one, SFS_SQLITE_STAGING);
+    do_single(&order);
+    commit_one(&order);
+    assert_string_equal(order.turns, "ac");
+    sfs_sqlite_writer_enter(order.store, SFS_SQLITE_SINGLE);
+    sfs_sqlite_staging_admit(order.store);
+    sfs_sqlite_staging_hold(order.store);
+    sfs_sqlite_writer_leave(order.store);
+    await_turns(&order, "acs");
+    do_single(&order);
+    assert_string_equal(order.turns, "acsa");
+    sfs_sqlite_staging_admit(order.store);
+    end_order(&order, "acsass");
 }
 
 int main(void)
@@ -234,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_without_pause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_commits_in_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_staging_is_held, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
