@@ -24,7 +24,6 @@ libstorefs_la_SOURCES += backends/sqlite/transaction.c backends/sqlite/turn.c ba
 libstorefs_la_SOURCES += backends/sqlite/write.c
 libstorefs_la_SOURCES += backends/sqlite/index.c backends/sqlite/index.h
 libstorefs_la_SOURCES += backends/sqlite/index_apply.c backends/sqlite/index_build.c
-libstorefs_la_SOURCES += backends/sqlite/index_count.c backends/sqlite/index_past.c
 libstorefs_la_SOURCES += backends/dir/dir.h backends/dir/internal.h backends/dir/form.h backends/dir/run.h
 libstorefs_la_SOURCES += backends/dir/adopt.c backends/dir/apply.c backends/dir/backup.c backends/dir/content.c
 libstorefs_la_SOURCES += backends/dir/form.c backends/dir/item.c backends/dir/log.c backends/dir/look.c

@@ -33,7 +33,7 @@ static const char cleaning[] =
     " WHERE chunk.content IN (SELECT content FROM dead) OR chunk.ended < 9223372036854775807);"
     "DELETE FROM chunk WHERE content IN (SELECT content FROM dead) OR ended < 9223372036854775807;"
     "DELETE FROM lease; DELETE FROM history; DELETE FROM garbage; DELETE FROM stage;"
-    "DELETE FROM entry WHERE index_id IN"
+    "DELETE FROM entry WHERE ended < 9223372036854775807 OR index_id IN"
     " (SELECT index_id FROM index_definition WHERE ready IS NULL OR ended IS NOT NULL);"
     "DELETE FROM index_definition WHERE ready IS NULL OR ended IS NOT NULL;"
     "UPDATE state SET kept = sequence, kept_contents = sequence; COMMIT; DROP TABLE dead;";

@@ -45,14 +45,22 @@ struct rule {
 
 #define UNREFERRED_ENTRIES "index_id NOT IN (SELECT index_id FROM index_definition)"
 #define LIVE_INDEXES "(SELECT index_id FROM index_definition WHERE ended IS NULL)"
+#define CURRENT "ended = 9223372036854775807"
 #define STRAY_ENTRIES                                                                              \
-    "index_id IN " LIVE_INDEXES " AND NOT EXISTS(SELECT 1 FROM record WHERE id = record_id"        \
-    " AND name = entry_name AND kind = 0)"
+    CURRENT " AND index_id IN " LIVE_INDEXES " AND NOT EXISTS(SELECT 1 FROM record"                \
+            " WHERE id = record_id AND name = entry_name AND kind = 0)"
 #define ENTRIES_OF_IT                                                                              \
-    "(SELECT count(*) FROM entry WHERE entry.index_id = index_definition.index_id)"
+    "(SELECT count(*) FROM entry WHERE entry.index_id = index_definition.index_id"                 \
+    " AND entry." CURRENT ")"
 #define BYTES_OF_IT                                                                                \
     "(SELECT coalesce(sum(length(entry_key) + length(entry_name)), 0) FROM entry"                  \
-    " WHERE entry.index_id = index_definition.index_id)"
+    " WHERE entry.index_id = index_definition.index_id AND entry." CURRENT ")"
+/* One that is being built has entries that begin with the next commit. */
+#define LATE_ENTRIES CURRENT " AND begun > (SELECT sequence + 1 FROM state)"
+/* In no state, or removed by nobody. */
+#define ODD_ENTRIES                                                                                \
+    "ended <> 9223372036854775807 AND (begun >= ended OR ended > (SELECT sequence FROM state))"
+#define ODD_EXPIRY "typeof(expires) NOT IN ('null', 'integer')"
 
 /* In this order: what one repair leaves over, the next finds. */
 static const struct rule rules[] = {
@@ -70,6 +78,12 @@ static const struct rule rules[] = {
     {"SELECT name, length(data) FROM record WHERE content IS NOT NULL AND data IS NOT NULL",
      "key '%s': %lld bytes in its row are not its value, which lies elsewhere", true,
      "UPDATE record SET data = NULL WHERE content IS NOT NULL AND data IS NOT NULL"},
+    {"SELECT name, 0 FROM record WHERE " ODD_EXPIRY,
+     "key '%s': the time at which it expires is none (%lld)", true,
+     "UPDATE record SET expires = NULL WHERE " ODD_EXPIRY},
+    {"SELECT NULL, count(*) FROM history WHERE " ODD_EXPIRY " HAVING count(*) > 0",
+     "%lld earlier records have a time of expiry that is none", false,
+     "UPDATE history SET expires = NULL WHERE " ODD_EXPIRY},
     {"SELECT name, part FROM record JOIN chunk USING (content) WHERE chunked"
      " AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)",
      "key '%s': part %lld of its value is missing", true, NULL},
@@ -124,6 +138,12 @@ static const struct rule rules[] = {
      "UPDATE state SET sequence = (SELECT max(revision) FROM record)"},
     {"SELECT NULL, count(*) FROM entry WHERE " UNREFERRED_ENTRIES " HAVING count(*) > 0",
      "%lld entries belong to no index", false, "DELETE FROM entry WHERE " UNREFERRED_ENTRIES},
+    {"SELECT NULL, count(*) FROM entry WHERE " LATE_ENTRIES " HAVING count(*) > 0",
+     "%lld entries of indexes begin behind the last commit", false,
+     "UPDATE entry SET begun = (SELECT sequence FROM state) WHERE " LATE_ENTRIES},
+    {"SELECT NULL, count(*) FROM entry WHERE " ODD_ENTRIES " HAVING count(*) > 0",
+     "%lld earlier entries of indexes are of no state", false,
+     "DELETE FROM entry WHERE " ODD_ENTRIES},
     {"SELECT entry_name, index_id FROM entry WHERE " STRAY_ENTRIES,
      "key '%s': it is not there, but index %lld names it", true,
      "DELETE FROM entry WHERE " STRAY_ENTRIES},

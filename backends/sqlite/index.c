@@ -207,7 +207,7 @@ static int present_scan(struct sfs_storage *base, const struct sfs_index *index,
                         struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
 {
     struct sfs_sqlite_view view = {sfs_sqlite_of(base), NULL};
-    return sfs_sqlite_index_scan(view, NULL, index, range, descending, want, ret_cursor, error);
+    return sfs_sqlite_index_scan(view, index, range, descending, want, ret_cursor, error);
 }
 
 static int present_count(struct sfs_storage *base, const struct sfs_index *index,
@@ -215,7 +215,7 @@ static int present_count(struct sfs_storage *base, const struct sfs_index *index
                          struct sfs_error *error)
 {
     struct sfs_sqlite_view view = {sfs_sqlite_of(base), NULL};
-    return sfs_sqlite_index_count(view, NULL, index, range, most, ret_count, error);
+    return sfs_sqlite_index_count(view, index, range, most, ret_count, error);
 }
 
 const struct sfs_index_operations sfs_sqlite_index_operations = {
@@ -229,15 +229,62 @@ const struct sfs_index_operations sfs_sqlite_index_operations = {
 
 /* --- of a snapshot --- */
 
-/* The numbers of all its indexes, while nothing was committed since the snapshot. */
+void sfs_sqlite_snapshot_indexes_init(struct sfs_sqlite_snapshot_indexes *indexes)
+{
+    *indexes = (struct sfs_sqlite_snapshot_indexes){.known = false};
+    pthread_mutex_init(&indexes->mutex, NULL);
+}
+
+void sfs_sqlite_snapshot_indexes_free(struct sfs_sqlite_snapshot_indexes *indexes)
+{
+    sfs_index_set_unref(indexes->set);
+    free(indexes->stats);
+    pthread_mutex_destroy(&indexes->mutex);
+}
+
+/* Adds the inexact ones among the entries that the snapshot sees and that have ended since. Those
+ * that begun since are counted too: it is an upper bound, and 0 only where there are none. */
+static int add_inexact(struct sfs_sqlite_connection *connection, const struct sfs_index *index,
+                       int64_t sequence, int64_t *inexact, struct sfs_error *error)
+{
+    sqlite3_stmt *row;
+    int code = sfs_sqlite_statement(connection, SFS_SQL_ENTRIES_ENDED, &row, error);
+    if (code)
+        return code;
+    sqlite3_bind_int64(row, 1, (int64_t)index->id);
+    sqlite3_bind_int64(row, 8, sequence);
+    while ((code = sfs_sqlite_step(connection, row, error)) == 1)
+        *inexact += !sfs_index_key_is_exact(sfs_sqlite_column(row, 0));
+    return code;
+}
+
+/* Makes the present numbers those of the snapshot, as far as they matter to queries. Each key has
+ * an entry in each index. */
+static int go_back(struct sfs_sqlite_connection *connection, const struct sfs_index *index,
+                   int64_t sequence, struct sfs_sqlite_index_row *row, struct sfs_error *error)
+{
+    const int64_t arguments[] = {0, 0, sequence};
+    int found = 1;
+    if (index->ready)
+        found =
+            sfs_sqlite_integers(connection, SFS_SQL_KEYS_AT, arguments, 3, &row->entries, 1, error);
+    int code = found < 0 ? found : add_inexact(connection, index, sequence, &row->inexact, error);
+    if (code == 0 && row->inexact > row->entries)
+        row->inexact = row->entries;
+    return code;
+}
+
 static int read_all_stats(struct sfs_sqlite_connection *connection, const struct sfs_index_set *set,
-                          struct sfs_index_stats **ret_stats, struct sfs_error *error)
+                          int64_t sequence, bool present, struct sfs_index_stats **ret_stats,
+                          struct sfs_error *error)
 {
     struct sfs_index_stats *stats = calloc(set->count, sizeof(*stats));
     int code = stats ? 0 : sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
     for (size_t i = 0; code == 0 && i < set->count; i++) {
         struct sfs_sqlite_index_row row;
         code = sfs_sqlite_index_row(connection, set->indexes[i], &row, error);
+        if (code == 0 && !present)
+            code = go_back(connection, set->indexes[i], sequence, &row, error);
         if (code == 0)
             stats[i] = stats_of(set->indexes[i], &row);
     }
@@ -255,15 +302,16 @@ static int read_past_set(struct sfs_sqlite_view view, struct sfs_index_set **ret
     struct sfs_sqlite_connection *connection;
     struct sfs_index_set *set = NULL;
     sqlite3_stmt *anchor = NULL;
+    int64_t sequence = view.hold->sequence;
     bool present = false;
     int code = sfs_sqlite_reader_take(view.store, &connection, error);
     if (code)
         return code;
     code = sfs_sqlite_hold_anchor(view.hold, connection, &anchor, &present, error);
     if (code == 0)
-        code = sfs_sqlite_index_set_at(connection, view.hold->sequence, &set, error);
-    if (code == 0 && present && set)
-        code = read_all_stats(connection, set, ret_stats, error);
+        code = sfs_sqlite_index_set_at(connection, sequence, &set, error);
+    if (code == 0 && set)
+        code = read_all_stats(connection, set, sequence, present, ret_stats, error);
     sqlite3_reset(anchor);
     sfs_sqlite_reader_give(connection);
     if (code) {
@@ -321,107 +369,70 @@ static struct sfs_index_set *find_known_state(struct sfs_sqlite *store, int64_t 
 }
 
 /* Finds it, and keeps it unless somebody else just did. */
-static int learn_set(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
-                     struct sfs_index_set **ret_set, struct sfs_error *error)
+static int learn_set(struct sfs_sqlite_view view, struct sfs_sqlite_snapshot_indexes *indexes,
+                     struct sfs_error *error)
 {
     struct sfs_index_stats *stats = NULL;
-    *ret_set = find_known_state(view.store, view.hold->sequence, &stats);
-    bool known = *ret_set != NULL;
-    int code = known ? 0 : read_past_set(view, ret_set, &stats, error);
+    struct sfs_index_set *set = find_known_state(view.store, view.hold->sequence, &stats);
+    bool noted = set != NULL;
+    int code = noted ? 0 : read_past_set(view, &set, &stats, error);
     if (code)
         return code;
-    if (stats && !known)
-        note_known(view.store, view.hold->sequence, *ret_set, stats);
-    pthread_mutex_lock(&pasts->mutex);
-    if (!pasts->set_known) {
-        pasts->set = sfs_index_set_ref(*ret_set);
-        pasts->stats = stats;
+    if (set && !noted)
+        note_known(view.store, view.hold->sequence, set, stats);
+    pthread_mutex_lock(&indexes->mutex);
+    if (!indexes->known) {
+        indexes->set = set;
+        indexes->stats = stats;
+        indexes->known = true;
+        set = NULL;
         stats = NULL;
     }
-    pasts->set_known = true;
-    pthread_mutex_unlock(&pasts->mutex);
+    pthread_mutex_unlock(&indexes->mutex);
+    sfs_index_set_unref(set);
     free(stats);
     return 0;
 }
 
+static int know_set(struct sfs_sqlite_view view, struct sfs_sqlite_snapshot_indexes *indexes,
+                    struct sfs_error *error)
+{
+    int code = sfs_sqlite_hold_use(view.hold, error);
+    if (code)
+        return code;
+    pthread_mutex_lock(&indexes->mutex);
+    bool known = indexes->known;
+    pthread_mutex_unlock(&indexes->mutex);
+    return known ? 0 : learn_set(view, indexes, error);
+}
+
+/* What is known stays as it is: it needs no lock. */
 static int snapshot_set(struct sfs_storage *base, struct sfs_index_set **ret_set,
                         struct sfs_error *error)
 {
     struct sfs_sqlite_view view;
-    struct sfs_sqlite_pasts *pasts = sfs_sqlite_snapshot_pasts(base, &view);
-    int code = sfs_sqlite_hold_use(view.hold, error);
-    if (code)
-        return code;
-    pthread_mutex_lock(&pasts->mutex);
-    bool known = pasts->set_known;
-    struct sfs_index_set *set = sfs_index_set_ref(pasts->set);
-    pthread_mutex_unlock(&pasts->mutex);
-    if (!known)
-        return learn_set(view, pasts, ret_set, error);
-    *ret_set = set;
-    return 0;
-}
-
-static bool find_stats(struct sfs_sqlite_pasts *pasts, const struct sfs_index *index,
-                       struct sfs_index_stats *ret_stats)
-{
-    bool found = false;
-    pthread_mutex_lock(&pasts->mutex);
-    for (size_t i = 0; pasts->stats && i < pasts->set->count; i++) {
-        if (pasts->set->indexes[i]->id == index->id) {
-            *ret_stats = pasts->stats[i];
-            found = true;
-        }
-    }
-    pthread_mutex_unlock(&pasts->mutex);
-    return found;
-}
-
-/* How many keys the snapshot has, which is how many entries: counted once. */
-static int count_keys(struct sfs_sqlite_pasts *pasts, const struct sfs_sqlite_index_look *look,
-                      int64_t present, int64_t *ret_keys, struct sfs_error *error)
-{
-    pthread_mutex_lock(&pasts->mutex);
-    int64_t keys = pasts->keys;
-    pthread_mutex_unlock(&pasts->mutex);
-    if (keys < 0) {
-        uint64_t changed = 0;
-        int code =
-            sfs_sqlite_past_present(look, NULL, (struct sfs_range){{0}, {0}}, &changed, error);
-        if (code)
-            return code;
-        keys = present - (int64_t)changed + (int64_t)look->past.entries.count;
-        pthread_mutex_lock(&pasts->mutex);
-        pasts->keys = keys;
-        pthread_mutex_unlock(&pasts->mutex);
-    }
-    *ret_keys = keys;
-    return 0;
+    struct sfs_sqlite_snapshot_indexes *indexes = sfs_sqlite_snapshot_indexes_of(base, &view);
+    int code = know_set(view, indexes, error);
+    if (code == 0)
+        *ret_set = sfs_index_set_ref(indexes->set);
+    return code;
 }
 
 static int snapshot_stats(struct sfs_storage *base, const struct sfs_index *index,
                           struct sfs_index_stats *ret_stats, struct sfs_error *error)
 {
     struct sfs_sqlite_view view;
-    struct sfs_sqlite_pasts *pasts = sfs_sqlite_snapshot_pasts(base, &view);
-    struct sfs_sqlite_index_look look;
-    struct sfs_sqlite_index_row row;
-    if (find_stats(pasts, index, ret_stats))
-        return sfs_sqlite_hold_use(view.hold, error);
-    int code = sfs_sqlite_index_look(view, pasts, index, &look, error);
+    struct sfs_sqlite_snapshot_indexes *indexes = sfs_sqlite_snapshot_indexes_of(base, &view);
+    int code = know_set(view, indexes, error);
     if (code)
         return code;
-    code = sfs_sqlite_index_row(look.connection, index, &row, error);
-    if (code == 0 && index->ready)
-        code = count_keys(pasts, &look, row.keys, &row.entries, error);
-    if (code == 0) {
-        row.inexact += look.past.inexact;
-        if (row.inexact > row.entries)
-            row.inexact = row.entries;
-        *ret_stats = stats_of(index, &row);
+    for (size_t i = 0; indexes->set && i < indexes->set->count; i++) {
+        if (indexes->set->indexes[i]->id == index->id) {
+            *ret_stats = indexes->stats[i];
+            return 0;
+        }
     }
-    sfs_sqlite_index_look_end(&look);
-    return code;
+    return sfs_sqlite_index_gone(index, error);
 }
 
 static int snapshot_scan(struct sfs_storage *base, const struct sfs_index *index,
@@ -429,8 +440,8 @@ static int snapshot_scan(struct sfs_storage *base, const struct sfs_index *index
                          struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
 {
     struct sfs_sqlite_view view;
-    struct sfs_sqlite_pasts *pasts = sfs_sqlite_snapshot_pasts(base, &view);
-    return sfs_sqlite_index_scan(view, pasts, index, range, descending, want, ret_cursor, error);
+    (void)sfs_sqlite_snapshot_indexes_of(base, &view);
+    return sfs_sqlite_index_scan(view, index, range, descending, want, ret_cursor, error);
 }
 
 static int snapshot_count(struct sfs_storage *base, const struct sfs_index *index,
@@ -438,8 +449,8 @@ static int snapshot_count(struct sfs_storage *base, const struct sfs_index *inde
                           struct sfs_error *error)
 {
     struct sfs_sqlite_view view;
-    struct sfs_sqlite_pasts *pasts = sfs_sqlite_snapshot_pasts(base, &view);
-    return sfs_sqlite_index_count(view, pasts, index, range, most, ret_count, error);
+    (void)sfs_sqlite_snapshot_indexes_of(base, &view);
+    return sfs_sqlite_index_count(view, index, range, most, ret_count, error);
 }
 
 const struct sfs_index_operations sfs_sqlite_snapshot_index_operations = {

@@ -10,12 +10,11 @@
  * Every write transaction reads the number of the last such commit with the counters (0: there
  * never was an index), so that a store without indexes pays nothing.
  *
- * A snapshot at S reads the present entries of names that have not changed since S, and in place of
- * the others what history has of them (index_past.c). An index that was dropped keeps its entries,
- * which nobody changes any more, until no snapshot is older.
+ * A snapshot at S reads the entries with begun <= S < ended, as it reads parts of values; a record
+ * that has changed since comes from history. An index that was dropped keeps its entries, which
+ * nobody changes any more, until no snapshot is older.
  */
 #include "backends/sqlite/internal.h"
-#include "util/tree.h"
 
 /* --- definitions (index.c) --- */
 
@@ -63,86 +62,46 @@ int sfs_sqlite_index_move_prefix(struct sfs_apply_run *base, const struct sfs_in
 int sfs_sqlite_index_clear(struct sfs_apply_run *base, const struct sfs_index *index,
                            struct sfs_range range, struct sfs_error *error);
 
-/* --- the past (index_past.c) --- */
+/* Removes up to `most` entries that no snapshot needs; *ret_more: some may be left. */
+int sfs_sqlite_entries_prune(struct sfs_sqlite_transaction *transaction, int64_t most,
+                             bool *ret_more, struct sfs_error *error);
 
-/* An entry of the past, or (with key_size 0) only a name that has changed. */
-struct sfs_sqlite_index_entry {
-    atomic_size_t references;
-    size_t key_size;
-    size_t size;
-    char bytes[]; /* K, then the name */
-};
-static inline struct sfs_bytes sfs_sqlite_entry_key(const struct sfs_sqlite_index_entry *entry)
-{
-    return sfs_bytes(entry->bytes, entry->key_size);
-}
-static inline struct sfs_bytes sfs_sqlite_entry_name(const struct sfs_sqlite_index_entry *entry)
-{
-    return sfs_bytes(entry->bytes + entry->key_size, entry->size - entry->key_size);
-}
+/* --- of a snapshot (index.c) --- */
 
-/* What one index was at a snapshot, as far as that is not what it is now: up to a row of history.
- */
-struct sfs_sqlite_past {
-    struct sfs_tree changed; /* names, each with its entry */
-    struct sfs_tree entries; /* those that were there, by K and name */
-    int64_t inexact;
-    int64_t sequence;       /* of the last row of history looked at … */
-    struct sfs_buffer name; /* … and its name */
-};
-void sfs_sqlite_past_clear(struct sfs_sqlite_past *past);
-
-/* What a snapshot keeps of its indexes; shared by its cursors. */
-struct sfs_sqlite_pasts {
+/* The indexes that a snapshot has, and their numbers: read once. */
+struct sfs_sqlite_snapshot_indexes {
     pthread_mutex_t mutex; /* guards all of it; never held across I/O */
-    bool set_known;
+    bool known;
     struct sfs_index_set *set;
-    struct sfs_index_stats *stats; /* of each in the set; NULL: they were not read with it */
-    int64_t keys;                  /* of the snapshot, -1: not known yet */
-    struct sfs_sqlite_past_of *first;
+    struct sfs_index_stats *stats; /* of each in the set */
 };
-void sfs_sqlite_pasts_init(struct sfs_sqlite_pasts *pasts);
-void sfs_sqlite_pasts_free(struct sfs_sqlite_pasts *pasts);
+void sfs_sqlite_snapshot_indexes_init(struct sfs_sqlite_snapshot_indexes *indexes);
+void sfs_sqlite_snapshot_indexes_free(struct sfs_sqlite_snapshot_indexes *indexes);
 
-/* One short look at an index: a read transaction in which the past is complete. */
+/* --- reading (index_scan.c) --- */
+
+/* One short look at an index: a read transaction. */
 struct sfs_sqlite_index_look {
     struct sfs_sqlite_connection *connection;
     sqlite3_stmt *anchor;
-    int64_t version;             /* of values in it that are as they were */
-    bool present;                /* nothing was committed since the snapshot */
-    struct sfs_sqlite_past past; /* of a snapshot; empty where nothing has changed */
+    int64_t version; /* that is looked at */
 };
-/* `pasts` is NULL with the present state. EXPIRED. */
-int sfs_sqlite_index_look(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
-                          const struct sfs_index *index, struct sfs_sqlite_index_look *ret_look,
+/* EXPIRED. */
+int sfs_sqlite_index_look(struct sfs_sqlite_view view, struct sfs_sqlite_index_look *ret_look,
                           struct sfs_error *error);
 void sfs_sqlite_index_look_end(struct sfs_sqlite_index_look *look);
-/* Whether the index was dropped since the snapshot. NOT_FOUND: it was, and there is none. */
-int sfs_sqlite_index_ended(const struct sfs_sqlite_index_look *look, const struct sfs_index *index,
-                           bool snapshot, bool *ret_ended, struct sfs_error *error);
-/* The record that a name had then. */
-int sfs_sqlite_past_record(const struct sfs_sqlite_index_look *look, struct sfs_bytes name,
-                           unsigned want, const struct sfs_record **ret_record,
-                           struct sfs_error *error);
-/* How many of the names that have changed are keys now; with an index, of how many K is in the
- * range. */
-int sfs_sqlite_past_present(const struct sfs_sqlite_index_look *look, const struct sfs_index *index,
-                            struct sfs_range range, uint64_t *ret_count, struct sfs_error *error);
-/* --- reading (index_scan.c) --- */
 
 /* The bare record in a row of SFS_SQL_INDEX_FETCH_BARE, with SFS_WANT_VALUE its value (row.c). */
 int sfs_sqlite_row_bare(struct sfs_sqlite_connection *connection, struct sfs_sqlite_fields fields,
                         unsigned want, const struct sfs_record **ret_record,
                         struct sfs_error *error);
 
-int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
-                          const struct sfs_index *index, struct sfs_range range, bool descending,
-                          unsigned want, struct sfs_index_cursor **ret_cursor,
-                          struct sfs_error *error);
-/* index_count.c */
-int sfs_sqlite_index_count(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
-                           const struct sfs_index *index, struct sfs_range range, uint64_t most,
-                           uint64_t *ret_count, struct sfs_error *error);
+int sfs_sqlite_index_scan(struct sfs_sqlite_view view, const struct sfs_index *index,
+                          struct sfs_range range, bool descending, unsigned want,
+                          struct sfs_index_cursor **ret_cursor, struct sfs_error *error);
+int sfs_sqlite_index_count(struct sfs_sqlite_view view, const struct sfs_index *index,
+                           struct sfs_range range, uint64_t most, uint64_t *ret_count,
+                           struct sfs_error *error);
 
 /* --- making and dropping (index_build.c) --- */
 
@@ -163,7 +122,7 @@ extern const struct sfs_index_operations sfs_sqlite_snapshot_index_operations;
 
 /* --- a snapshot's (snapshot.c) --- */
 
-struct sfs_sqlite_pasts *sfs_sqlite_snapshot_pasts(struct sfs_storage *snapshot,
-                                                   struct sfs_sqlite_view *ret_view);
+struct sfs_sqlite_snapshot_indexes *
+sfs_sqlite_snapshot_indexes_of(struct sfs_storage *snapshot, struct sfs_sqlite_view *ret_view);
 
 #endif

@@ -72,6 +72,8 @@ void sfs_sqlite_index_forget(struct sfs_sqlite_run *run)
 
 /* --- single entries --- */
 
+/* ?4 the commit, ?5 the newest snapshot: what begun after it nobody needs, and it is changed in
+ * place. */
 static int begin(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql, const struct sfs_index *index,
                  struct sfs_bytes key, struct sfs_bytes name, sqlite3_stmt **ret_statement,
                  struct sfs_error *error)
@@ -82,33 +84,49 @@ static int begin(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql, const stru
     sqlite3_bind_int64(*ret_statement, 1, (int64_t)index->id);
     sfs_sqlite_bind(*ret_statement, 2, key);
     sfs_sqlite_bind(*ret_statement, 3, name);
+    sqlite3_bind_int64(*ret_statement, 4, (int64_t)run->run.sequence);
+    sqlite3_bind_int64(*ret_statement, 5, run->transaction->newest);
     return 0;
 }
 
+/* Runs one of them: 1 it changed an entry, 0 there is none for it to change, or an error. */
 static int change(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql,
                   const struct sfs_index *index, struct sfs_bytes key, struct sfs_bytes name,
-                  int sign, struct sfs_error *error)
+                  struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = run->transaction->connection;
     sqlite3_stmt *statement;
     int code = begin(run, sql, index, key, name, &statement, error);
     if (code == 0)
         code = sfs_sqlite_step(connection, statement, error);
-    if (code || sqlite3_changes(connection->db) == 0)
-        return code;
-    return note(run, index, key, (int64_t)name.size, sign, error);
+    return code ? code : sqlite3_changes(connection->db) > 0;
 }
 
 int sfs_sqlite_index_add(struct sfs_apply_run *base, const struct sfs_index *index,
                          struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error)
 {
-    return change(run_of(base), SFS_SQL_INDEX_ADD, index, key, name, 1, error);
+    struct sfs_sqlite_run *run = run_of(base);
+    int added = change(run, SFS_SQL_ENTRY_ADD, index, key, name, error);
+    return added <= 0 ? added : note(run, index, key, (int64_t)name.size, 1, error);
+}
+
+/* Only snapshots see it from now on. */
+static int end_entry(struct sfs_sqlite_run *run, const struct sfs_index *index,
+                     struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error)
+{
+    int ended = change(run, SFS_SQL_ENTRY_END, index, key, name, error);
+    run->transaction->rows += ended > 0;
+    return ended;
 }
 
 int sfs_sqlite_index_remove(struct sfs_apply_run *base, const struct sfs_index *index,
                             struct sfs_bytes key, struct sfs_bytes name, struct sfs_error *error)
 {
-    return change(run_of(base), SFS_SQL_INDEX_REMOVE, index, key, name, -1, error);
+    struct sfs_sqlite_run *run = run_of(base);
+    int removed = change(run, SFS_SQL_ENTRY_REMOVE, index, key, name, error);
+    if (removed == 0)
+        removed = end_entry(run, index, key, name, error);
+    return removed <= 0 ? removed : note(run, index, key, (int64_t)name.size, -1, error);
 }
 
 int sfs_sqlite_index_find(struct sfs_apply_run *base, const struct sfs_index *index,
@@ -120,6 +138,7 @@ int sfs_sqlite_index_find(struct sfs_apply_run *base, const struct sfs_index *in
     int code = begin(run, SFS_SQL_INDEX_GROUP_NAMES, index, key, after, &statement, error);
     if (code)
         return code;
+    sqlite3_bind_int64(statement, 8, SFS_SQLITE_LATEST);
     int found = sfs_sqlite_step(run->transaction->connection, statement, error);
     if (found == 0)
         return sfs_fail(error, SFS_E_NOT_FOUND, SFS_SQLITE_ORIGIN, "there is no such entry");
@@ -144,22 +163,36 @@ struct range_work {
     struct sfs_buffer name;
 };
 
+/* Runs one of the statements that give the entry its new name, as change() does. */
+static int rename_entry(struct range_work *work, enum sfs_sqlite_sql sql, struct sfs_bytes name,
+                        struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = work->run->transaction->connection;
+    sqlite3_stmt *statement;
+    int code =
+        begin(work->run, sql, work->index, sfs_buffer_bytes(&work->key), name, &statement, error);
+    if (code)
+        return code;
+    sfs_sqlite_bind(statement, 6, sfs_buffer_bytes(&work->name));
+    code = sfs_sqlite_step(connection, statement, error);
+    return code ? code : sqlite3_changes(connection->db) > 0;
+}
+
 static int move_entry(struct range_work *work, struct sfs_bytes name, struct sfs_error *error)
 {
-    sqlite3_stmt *statement;
     work->name.size = 0;
     if (sfs_buffer_add(&work->name, *work->to) ||
         sfs_buffer_append(&work->name, (const char *)name.data + work->from.size,
                           name.size - work->from.size))
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    int code = begin(work->run, SFS_SQL_INDEX_MOVE, work->index, sfs_buffer_bytes(&work->key), name,
-                     &statement, error);
-    if (code)
-        return code;
-    sfs_sqlite_bind(statement, 4, sfs_buffer_bytes(&work->name));
-    code = sfs_sqlite_step(work->run->transaction->connection, statement, error);
-    if (code || work->to->size == work->from.size)
-        return code;
+    int moved = rename_entry(work, SFS_SQL_ENTRY_MOVE, name, error);
+    if (moved == 0) {
+        moved = rename_entry(work, SFS_SQL_ENTRY_COPY, name, error);
+        if (moved > 0)
+            moved = end_entry(work->run, work->index, sfs_buffer_bytes(&work->key), name, error);
+    }
+    if (moved < 0 || work->to->size == work->from.size)
+        return moved < 0 ? moved : 0;
     struct sfs_sqlite_index_change *numbers = change_of(work->run, work->index->id);
     if (!numbers)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
@@ -229,16 +262,22 @@ int sfs_sqlite_index_move_prefix(struct sfs_apply_run *base, const struct sfs_in
 static int clear_all(struct sfs_sqlite_run *run, const struct sfs_index *index,
                      struct sfs_error *error)
 {
-    int code = sfs_sqlite_run(run->transaction->connection, SFS_SQL_INDEX_EMPTY, error, 1,
-                              (int64_t)index->id);
+    struct sfs_sqlite_transaction *transaction = run->transaction;
+    struct sfs_sqlite_connection *connection = transaction->connection;
+    int64_t id = (int64_t)index->id;
+    int code =
+        sfs_sqlite_run(connection, SFS_SQL_ENTRIES_REMOVE, error, 2, id, transaction->newest);
+    if (code == 0 && transaction->newest >= 0) {
+        code = sfs_sqlite_run(connection, SFS_SQL_ENTRIES_END, error, 2, id,
+                              (int64_t)run->run.sequence);
+        transaction->rows += code ? 0 : sqlite3_changes(connection->db);
+    }
     struct sfs_sqlite_index_change *numbers = code ? NULL : change_of(run, index->id);
     if (code == 0 && !numbers)
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
     if (code == 0)
         *numbers = (struct sfs_sqlite_index_change){.id = numbers->id};
-    return code ? code
-                : sfs_sqlite_run(run->transaction->connection, SFS_SQL_INDEX_UNCOUNTED, error, 1,
-                                 (int64_t)index->id);
+    return code ? code : sfs_sqlite_run(connection, SFS_SQL_INDEX_UNCOUNTED, error, 1, id);
 }
 
 int sfs_sqlite_index_clear(struct sfs_apply_run *base, const struct sfs_index *index,
@@ -248,4 +287,24 @@ int sfs_sqlite_index_clear(struct sfs_apply_run *base, const struct sfs_index *i
     /* Where nothing is left there is nothing to be looked up. */
     bool all = range.from.size == 0 && range.to.size == 0;
     return all ? clear_all(work.run, index, error) : work_through(&work, range, error);
+}
+
+/* --- what no snapshot needs --- */
+
+int sfs_sqlite_entries_prune(struct sfs_sqlite_transaction *transaction, int64_t most,
+                             bool *ret_more, struct sfs_error *error)
+{
+    struct sfs_sqlite_connection *connection = transaction->connection;
+    const int64_t kept = transaction->state.kept_contents;
+    int64_t prunable = 0;
+    *ret_more = false;
+    if (transaction->state.indexes <= 0)
+        return 0;
+    int code =
+        sfs_sqlite_integers(connection, SFS_SQL_ENTRIES_PRUNABLE, &kept, 1, &prunable, 1, error);
+    if (code < 0 || prunable <= 0)
+        return code < 0 ? code : 0;
+    code = sfs_sqlite_run(connection, SFS_SQL_ENTRIES_PRUNE, error, 2, kept, most);
+    *ret_more = code == 0 && sqlite3_changes(connection->db) >= most;
+    return code;
 }

@@ -29,7 +29,6 @@ struct rows {
 struct index_cursor {
     struct sfs_index_cursor cursor;
     struct sfs_sqlite_view view;
-    struct sfs_sqlite_pasts *pasts;
     const struct sfs_index *index;
     unsigned want;
     bool descending;

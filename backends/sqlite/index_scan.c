@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cursors over an index. Entries are fetched some at a time, each time in a short read transaction
- * that goes on behind the last one. Of a snapshot the names that have changed since are passed
- * over, and what they were is merged in. What was read ahead of the present state is dropped when
- * this process commits.
+ * Cursors over an index, and counting its entries. Entries are fetched some at a time, each time in
+ * a short read transaction that goes on behind the last one. Statements show the entries of one
+ * version, and with them records that have not changed since; the others come from history. What
+ * was read ahead of the present state is dropped when this process commits.
  */
 #include "backends/sqlite/index_cursor.h"
 
@@ -12,7 +12,6 @@
 #define FETCH_FIRST 16
 #define FETCH_MOST 256
 #define FETCH_BYTES ((uint64_t)1024 * 1024) /* of values */
-#define PASSED_OVER 4096                    /* rows in one fetch that do not show */
 
 /* --- rows --- */
 
@@ -65,7 +64,47 @@ static void reverse(struct rows *rows, size_t from)
     }
 }
 
-/* --- the present entries --- */
+/* --- one read transaction --- */
+
+int sfs_sqlite_index_look(struct sfs_sqlite_view view, struct sfs_sqlite_index_look *ret_look,
+                          struct sfs_error *error)
+{
+    struct sfs_sqlite_index_look look = {.version = SFS_SQLITE_LATEST};
+    bool present;
+    int code = view.hold ? sfs_sqlite_hold_use(view.hold, error) : 0;
+    if (code == 0)
+        code = sfs_sqlite_reader_take(view.store, &look.connection, error);
+    if (code == 0 && view.hold) {
+        look.version = view.hold->sequence;
+        code = sfs_sqlite_hold_anchor(view.hold, look.connection, &look.anchor, &present, error);
+    }
+    if (code)
+        sfs_sqlite_index_look_end(&look);
+    else
+        *ret_look = look;
+    return code;
+}
+
+void sfs_sqlite_index_look_end(struct sfs_sqlite_index_look *look)
+{
+    if (look->anchor)
+        sqlite3_reset(look->anchor);
+    if (look->connection)
+        sfs_sqlite_reader_give(look->connection);
+}
+
+/* A snapshot that can be read has what it had. */
+static int check_there(struct sfs_sqlite_view view, const struct sfs_sqlite_index_look *look,
+                       const struct sfs_index *index, struct sfs_error *error)
+{
+    struct sfs_sqlite_index_row row;
+    int code = view.hold ? 0 : sfs_sqlite_index_row(look->connection, index, &row, error);
+    if (code == 0 && !view.hold && row.ended)
+        code = sfs_sqlite_index_gone(index, error);
+    return code;
+}
+
+/* --- fetching entries --- */
 
 /* What is in a row besides the entry, where that is, and the statements. */
 enum form { NAMES, RECORDS, BARE };
@@ -86,11 +125,8 @@ struct fetching {
     sqlite3_stmt *statement;
     sqlite3_value **values; /* of the row, where the statement shows it (visitor.c) */
     struct sfs_error *error;
-    bool ended; /* the index was dropped since the snapshot */
     enum form form;
-    size_t passed;       /* rows read, whether they show or not */
-    size_t group;        /* descending: where the entries of the present K begin … */
-    size_t group_passed; /* … and how many of them were read */
+    size_t group; /* descending: where the entries of the present K begin */
     struct place reached;
 };
 
@@ -112,12 +148,10 @@ static struct sfs_bytes row_name(const struct fetching *fetching)
 static bool is_full(const struct fetching *fetching)
 {
     const struct index_cursor *self = fetching->self;
-    return self->rows.count >= self->fetch || self->size >= FETCH_BYTES ||
-           fetching->passed >= PASSED_OVER;
+    return self->rows.count >= self->fetch || self->size >= FETCH_BYTES;
 }
 
-/* ?1 index, ?2 and ?3 place, ?4 bound, ?8 whether the index was dropped, ?9 whether values are
- * wanted. */
+/* ?1 index, ?2 and ?3 place, ?4 bound, ?8 version, ?9 whether values are wanted. */
 static int begin(struct fetching *fetching, enum sfs_sqlite_sql sql, struct sfs_bytes second,
                  struct sfs_bytes third, struct sfs_bytes bound, struct sfs_error *error)
 {
@@ -130,7 +164,7 @@ static int begin(struct fetching *fetching, enum sfs_sqlite_sql sql, struct sfs_
     sfs_sqlite_bind(statement, 2, second);
     sfs_sqlite_bind(statement, 3, third);
     sfs_sqlite_bind(statement, 4, sfs_sqlite_range_end((struct sfs_range){{0}, bound}));
-    sqlite3_bind_int64(statement, 8, fetching->ended);
+    sqlite3_bind_int64(statement, 8, fetching->look->version);
     sqlite3_bind_int64(statement, 9, (self->want & SFS_WANT_VALUE) != 0);
     fetching->statement = statement;
     return 0;
@@ -146,12 +180,29 @@ static int damaged(const struct fetching *fetching, struct sfs_error *error)
                     sfs_name_show(row_name(fetching), shown, sizeof(shown)));
 }
 
-/* Of a name that was made after the snapshot and is gone again history says nothing; the entries of
- * an index that was dropped in between may still have it. */
-static bool is_gone(const struct fetching *fetching)
+/* The record that the name had then. */
+static int read_earlier(const struct fetching *fetching, const struct sfs_record **ret_record,
+                        struct sfs_error *error)
 {
-    return fetching->form != NAMES &&
-           sfs_sqlite_field_is_null(fields_of(fetching), SFS_SQLITE_COLUMN_ID);
+    const struct sfs_sqlite_index_look *look = fetching->look;
+    unsigned want = fetching->self->want;
+    sqlite3_stmt *row;
+    struct sfs_sqlite_row found;
+    int code = sfs_sqlite_statement(look->connection, SFS_SQL_HISTORY_GET, &row, error);
+    if (code)
+        return code;
+    sfs_sqlite_bind(row, 1, row_name(fetching));
+    sqlite3_bind_int64(row, 2, look->version);
+    sqlite3_bind_int64(row, 9, (want & SFS_WANT_VALUE) != 0);
+    code = sfs_sqlite_step(look->connection, row, error);
+    if (code == 1 && sqlite3_column_int(row, SFS_SQLITE_COLUMN_EXISTED))
+        code = sfs_sqlite_row(look->connection, row, want, look->version, &found, error);
+    else if (code >= 0)
+        code = damaged(fetching, error);
+    sqlite3_reset(row);
+    if (code == 0)
+        *ret_record = found.record;
+    return code;
 }
 
 static int read_record(const struct fetching *fetching, const struct sfs_record **ret_record,
@@ -160,6 +211,8 @@ static int read_record(const struct fetching *fetching, const struct sfs_record 
     struct sfs_sqlite_row row;
     struct sfs_sqlite_connection *connection = fetching->look->connection;
     unsigned want = fetching->self->want;
+    if (sfs_sqlite_field_is_null(fields_of(fetching), SFS_SQLITE_COLUMN_ID))
+        return read_earlier(fetching, ret_record, error);
     if (fetching->form == BARE)
         return sfs_sqlite_row_bare(connection, fields_of(fetching), want, ret_record, error);
     int code = sfs_sqlite_row_of(connection, fields_of(fetching), want, fetching->look->version,
@@ -168,18 +221,11 @@ static int read_record(const struct fetching *fetching, const struct sfs_record 
     return code;
 }
 
-/* Adds the entry in the statement's row, unless its name has changed since the snapshot. */
+/* Adds the entry in the statement's row. */
 static int add_entry(struct fetching *fetching, struct sfs_error *error)
 {
     struct index_cursor *self = fetching->self;
     const struct sfs_record *record = NULL;
-    fetching->passed++;
-    fetching->group_passed++;
-    const struct sfs_tree *changed = &fetching->look->past.changed;
-    if (changed->count > 0 && sfs_tree_find(changed, row_name(fetching)))
-        return 0;
-    if (is_gone(fetching))
-        return fetching->ended ? 0 : damaged(fetching, error);
     int code = self->want & SFS_WANT_NAMES ? 0 : read_record(fetching, &record, error);
     if (code)
         return code;
@@ -253,19 +299,18 @@ static int add_descending(struct fetching *fetching, struct sfs_error *error)
     struct index_cursor *self = fetching->self;
     struct place *reached = &fetching->reached;
     int code = 0;
-    if (fetching->group_passed > 0 &&
+    if (self->rows.count > fetching->group &&
         !sfs_bytes_equal(row_key(fetching), sfs_buffer_bytes(&reached->key))) {
         reverse(&self->rows, fetching->group);
         if (is_full(fetching))
             return 1;
         fetching->group = self->rows.count;
-        fetching->group_passed = 0;
     }
-    if (fetching->group_passed == 0)
+    size_t shown = self->rows.count - fetching->group;
+    if (shown == 0)
         code =
             sfs_sqlite_place_set(reached, row_key(fetching), (struct sfs_bytes){0}, false, error);
-    if (code == 0 && (fetching->group_passed >= self->fetch ||
-                      (fetching->group_passed > 0 && self->size >= FETCH_BYTES))) {
+    if (code == 0 && (shown >= self->fetch || (shown > 0 && self->size >= FETCH_BYTES))) {
         cut_rows(&self->rows, fetching->group);
         reached->within = true;
         return 2;
@@ -283,7 +328,6 @@ static int fetch_descending(struct fetching *fetching, struct sfs_error *error)
             return code;
     }
     fetching->group = self->rows.count;
-    fetching->group_passed = 0;
     if (fetching->form == BARE)
         fetching->form = RECORDS;
     code = begin(fetching,
@@ -299,148 +343,19 @@ static int fetch_descending(struct fetching *fetching, struct sfs_error *error)
     return code > 0 ? 1 : code ? code : found;
 }
 
-/* --- what they were --- */
-
-/* The first entry that the past has behind the place. `work` is scratch. NULL. */
-static const struct sfs_sqlite_index_entry *past_first(const struct sfs_tree *entries,
-                                                       struct sfs_bytes key, struct sfs_bytes name,
-                                                       struct sfs_buffer *work)
-{
-    work->size = 0;
-    if (sfs_buffer_add(work, key) || sfs_buffer_add(work, name) ||
-        (name.size && sfs_buffer_byte(work, '\0')))
-        return NULL;
-    return sfs_tree_lower_bound(entries, sfs_buffer_bytes(work));
-}
-
-/* The next entry of the past behind the place, in the cursor's range and direction; NULL. */
-static const struct sfs_sqlite_index_entry *past_next(const struct index_cursor *self,
-                                                      const struct sfs_tree *entries,
-                                                      const struct place *place,
-                                                      struct sfs_buffer *work)
-{
-    struct sfs_bytes key = sfs_buffer_bytes(&place->key), to = sfs_buffer_bytes(&self->to);
-    const struct sfs_sqlite_index_entry *entry = NULL;
-    if (!self->descending || place->within)
-        entry = past_first(entries, key, sfs_buffer_bytes(&place->name), work);
-    if (!self->descending)
-        return entry && (to.size == 0 || sfs_bytes_compare(sfs_sqlite_entry_key(entry), to) < 0)
-                   ? entry
-                   : NULL;
-    if (entry && sfs_bytes_equal(sfs_sqlite_entry_key(entry), key))
-        return entry;
-    entry = sfs_tree_below(entries, key);
-    if (!entry || sfs_bytes_compare(sfs_sqlite_entry_key(entry), sfs_buffer_bytes(&self->from)) < 0)
-        return NULL;
-    return past_first(entries, sfs_sqlite_entry_key(entry), (struct sfs_bytes){0}, work);
-}
-
-/* Whether an entry comes before another place in the direction. */
-static bool comes_before(const struct index_cursor *self,
-                         const struct sfs_sqlite_index_entry *entry, struct sfs_bytes key,
-                         struct sfs_bytes name)
-{
-    int order = sfs_bytes_compare(sfs_sqlite_entry_key(entry), key);
-    if (order)
-        return self->descending ? order > 0 : order < 0;
-    return sfs_bytes_compare(sfs_sqlite_entry_name(entry), name) < 0;
-}
-
-/* Whether it comes before all that has not been fetched yet. */
-static bool is_reached(const struct index_cursor *self, const struct place *reached,
-                       const struct sfs_sqlite_index_entry *entry)
-{
-    if (self->exhausted)
-        return true;
-    if (self->descending && !reached->within)
-        return sfs_bytes_compare(sfs_sqlite_entry_key(entry), sfs_buffer_bytes(&reached->key)) >= 0;
-    return comes_before(self, entry, sfs_buffer_bytes(&reached->key),
-                        sfs_buffer_bytes(&reached->name));
-}
-
-static int add_past(struct index_cursor *self, const struct sfs_sqlite_index_look *look,
-                    struct rows *rows, const struct sfs_sqlite_index_entry *entry,
-                    struct sfs_error *error)
-{
-    const struct sfs_record *record = NULL;
-    int code = 0;
-    if (!(self->want & SFS_WANT_NAMES))
-        code =
-            sfs_sqlite_past_record(look, sfs_sqlite_entry_name(entry), self->want, &record, error);
-    if (code)
-        return code;
-    self->size += record && (self->want & SFS_WANT_VALUE) ? record->size : 0;
-    return add_row(rows, sfs_sqlite_entry_key(entry), sfs_sqlite_entry_name(entry), record, error);
-}
-
-/* Merges what was fetched with the past. Where that gets too much the rest is fetched again. */
-static int merge(struct index_cursor *self, const struct sfs_sqlite_index_look *look,
-                 struct place *reached, struct sfs_error *error)
-{
-    struct rows merged = {.list = NULL}, *rows = &self->rows;
-    struct sfs_buffer work = {0};
-    const struct sfs_tree *entries = &look->past.entries;
-    size_t at = 0, most = rows->count + FETCH_MOST;
-    const struct sfs_sqlite_index_entry *entry = NULL;
-    /* Room for any place, so that looking for one cannot fail. */
-    int code = sfs_buffer_reserve(&work, self->place.key.size + self->place.name.size +
-                                             SFS_INDEX_KEY_MAX + SFS_KEY_MAX + 3)
-                   ? sfs_fail_memory(error, SFS_SQLITE_ORIGIN)
-                   : 0;
-    if (code == 0)
-        entry = past_next(self, entries, &self->place, &work);
-    self->size = 0;
-    while (code == 0 && merged.count < most && self->size < FETCH_BYTES) {
-        struct row *row = at < rows->count ? &rows->list[at] : NULL;
-        bool past = entry && (row ? comes_before(self, entry, key_of(rows, row), name_of(rows, row))
-                                  : is_reached(self, reached, entry));
-        if (past) {
-            code = add_past(self, look, &merged, entry, error);
-        } else if (row) {
-            code = add_row(&merged, key_of(rows, row), name_of(rows, row),
-                           sfs_record_ref(row->record), error);
-            self->size += row->record && (self->want & SFS_WANT_VALUE) ? row->record->size : 0;
-            at++;
-        } else {
-            break;
-        }
-        if (code == 0)
-            code =
-                sfs_sqlite_place_set(&self->place, key_of(&merged, &merged.list[merged.count - 1]),
-                                     name_of(&merged, &merged.list[merged.count - 1]), true, error);
-        if (code == 0 && past)
-            entry = past_next(self, entries, &self->place, &work);
-    }
-    bool all = at == rows->count && !(entry && is_reached(self, reached, entry));
-    if (!all) {
-        self->exhausted = false;
-        code = code ? code
-                    : sfs_sqlite_place_set(reached, sfs_buffer_bytes(&self->place.key),
-                                           sfs_buffer_bytes(&self->place.name), true, error);
-    }
-    cut_rows(rows, 0);
-    free(rows->list);
-    sfs_buffer_free(&rows->bytes);
-    sfs_buffer_free(&work);
-    *rows = merged;
-    return code;
-}
-
-/* --- fetching --- */
+/* --- the cursor --- */
 
 static int fetch_in(struct index_cursor *self, const struct sfs_sqlite_index_look *look,
                     struct sfs_error *error)
 {
     struct fetching fetching = {.self = self, .look = look};
-    int code = sfs_sqlite_index_ended(look, self->index, self->view.hold, &fetching.ended, error);
+    int code = check_there(self->view, look, self->index, error);
     if (code)
         return code;
-    if (fetching.ended || !(self->want & SFS_WANT_NAMES))
-        fetching.form = !fetching.ended && (self->want & SFS_WANT_BARE) ? BARE : RECORDS;
+    if (!(self->want & SFS_WANT_NAMES))
+        fetching.form = self->want & SFS_WANT_BARE ? BARE : RECORDS;
     code = (self->descending ? fetch_descending : fetch_ascending)(&fetching, error);
     self->exhausted = code == 0;
-    if (code >= 0 && look->past.entries.count > 0)
-        code = merge(self, look, &fetching.reached, error);
     if (code >= 0 && !self->exhausted) {
         struct place before = self->place;
         self->place = fetching.reached;
@@ -458,7 +373,7 @@ static int fetch(struct index_cursor *self, struct sfs_error *error)
     self->at = 0;
     self->size = 0;
     self->commits = atomic_load(&self->view.store->commits);
-    int code = sfs_sqlite_index_look(self->view, self->pasts, self->index, &look, error);
+    int code = sfs_sqlite_index_look(self->view, &look, error);
     if (code)
         return code;
     code = fetch_in(self, &look, error);
@@ -492,13 +407,10 @@ int sfs_sqlite_index_next(struct sfs_index_cursor *base, struct sfs_index_row *r
 {
     struct index_cursor *self = (struct index_cursor *)base;
     int code = drop_old(self, error);
-    /* A fetch may find nothing to show and yet have come only part of the way. */
-    while (code == 0 && self->at == self->rows.count) {
-        if (self->exhausted)
-            return 0;
+    /* Descending, the first fetch of a large group only finds out where it begins. */
+    while (code == 0 && self->at == self->rows.count && !self->exhausted)
         code = fetch(self, error);
-    }
-    if (code)
+    if (code || self->at == self->rows.count)
         return code;
     const struct row *row = &self->rows.list[self->at++];
     *ret_row =
@@ -562,10 +474,9 @@ static void index_close(struct sfs_index_cursor *base)
     free(self);
 }
 
-int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *pasts,
-                          const struct sfs_index *index, struct sfs_range range, bool descending,
-                          unsigned want, struct sfs_index_cursor **ret_cursor,
-                          struct sfs_error *error)
+int sfs_sqlite_index_scan(struct sfs_sqlite_view view, const struct sfs_index *index,
+                          struct sfs_range range, bool descending, unsigned want,
+                          struct sfs_index_cursor **ret_cursor, struct sfs_error *error)
 {
     static const struct sfs_index_cursor_operations operations = {
         .next = sfs_sqlite_index_next,
@@ -579,7 +490,6 @@ int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *
         return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
     *self = (struct index_cursor){.cursor = {&operations},
                                   .view = view,
-                                  .pasts = pasts,
                                   .index = sfs_index_ref(index),
                                   .want = want,
                                   .descending = descending,
@@ -596,4 +506,46 @@ int sfs_sqlite_index_scan(struct sfs_sqlite_view view, struct sfs_sqlite_pasts *
     }
     *ret_cursor = &self->cursor;
     return 0;
+}
+
+/* --- counting --- */
+
+static int count_entries(const struct sfs_sqlite_index_look *look, const struct sfs_index *index,
+                         struct sfs_range range, uint64_t most, uint64_t *ret_count,
+                         struct sfs_error *error)
+{
+    bool bounded = most < INT64_MAX;
+    sqlite3_stmt *statement;
+    int code = sfs_sqlite_statement(look->connection,
+                                    bounded ? SFS_SQL_INDEX_COUNT_MOST : SFS_SQL_INDEX_COUNT,
+                                    &statement, error);
+    if (code)
+        return code;
+    sqlite3_bind_int64(statement, 1, (int64_t)index->id);
+    sfs_sqlite_bind(statement, 2, range.from);
+    sfs_sqlite_bind(statement, 4, sfs_sqlite_range_end(range));
+    sqlite3_bind_int64(statement, 8, look->version);
+    if (bounded)
+        sqlite3_bind_int64(statement, 5, (int64_t)most);
+    code = sfs_sqlite_step(look->connection, statement, error);
+    if (code != 1)
+        return code;
+    *ret_count = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return 0;
+}
+
+int sfs_sqlite_index_count(struct sfs_sqlite_view view, const struct sfs_index *index,
+                           struct sfs_range range, uint64_t most, uint64_t *ret_count,
+                           struct sfs_error *error)
+{
+    struct sfs_sqlite_index_look look;
+    int code = sfs_sqlite_index_look(view, &look, error);
+    if (code)
+        return code;
+    code = check_there(view, &look, index, error);
+    if (code == 0)
+        code = count_entries(&look, index, range, most, ret_count, error);
+    sfs_sqlite_index_look_end(&look);
+    return code;
 }

@@ -2,8 +2,8 @@
 /*
  * Walking over entries: SQLite itself goes from one to the next and calls the visitor for each, by
  * a function of ours in the condition of the statement (visitor.c), in place of a row that is given
- * out and copied. Each piece of the way is a short read transaction. Where a snapshot's names have
- * changed since, entries are fetched and merged as always, and shown one by one.
+ * out and copied. Each piece of the way is a short read transaction of a snapshot; present entries
+ * are fetched as always, and shown one by one.
  */
 #include "backends/sqlite/index_cursor.h"
 
@@ -30,7 +30,7 @@ static int walk_ahead(struct index_cursor *self, struct sfs_bytes to, sfs_index_
     return code;
 }
 
-/* Entries that are fetched, each with its merge: 1 it has come to the bound, 0 at the end. */
+/* Entries that are fetched: 1 it has come to the bound, 0 at the end. */
 static int walk_rows(struct index_cursor *self, struct sfs_bytes to, sfs_index_visit *visit,
                      void *context, struct sfs_error *error)
 {
@@ -90,7 +90,7 @@ static int stand_behind(struct piece *piece, sqlite3_stmt *statement)
 }
 
 static int walk_statement(struct piece *piece, struct sfs_sqlite_connection *connection,
-                          enum sfs_sqlite_sql sql)
+                          int64_t version, enum sfs_sqlite_sql sql)
 {
     sqlite3_stmt *statement;
     const struct place *place = &piece->self->place;
@@ -99,6 +99,7 @@ static int walk_statement(struct piece *piece, struct sfs_sqlite_connection *con
         return code;
     sqlite3_bind_int64(statement, 1, (int64_t)piece->self->index->id);
     sfs_sqlite_bind(statement, 2, sfs_buffer_bytes(&place->key));
+    sqlite3_bind_int64(statement, 8, version);
     if (sql == SFS_SQL_INDEX_WALK_GROUP)
         sfs_sqlite_bind(statement, 3, sfs_buffer_bytes(&place->name));
     code = sfs_sqlite_visit(connection, statement, take_entry, piece, piece->error);
@@ -110,42 +111,28 @@ static int walk_statement(struct piece *piece, struct sfs_sqlite_connection *con
 
 /* What is left of the K that the place is at, and what is behind it: FULL the cursor's place then
  * says where it goes on, 0 it came to the bound or the end. */
-static int walk_piece(struct piece *piece, struct sfs_sqlite_connection *connection)
+static int walk_piece(struct piece *piece, const struct sfs_sqlite_index_look *look)
 {
-    int code = walk_statement(piece, connection, SFS_SQL_INDEX_WALK_GROUP);
+    int code = walk_statement(piece, look->connection, look->version, SFS_SQL_INDEX_WALK_GROUP);
     if (code == 0)
-        code = walk_statement(piece, connection, SFS_SQL_INDEX_WALK);
+        code = walk_statement(piece, look->connection, look->version, SFS_SQL_INDEX_WALK);
     return code == BEYOND ? 0 : code;
 }
 
-/* Whether the entries are what the cursor shows, without more. */
-static int is_plain(const struct index_cursor *self, const struct sfs_sqlite_index_look *look,
-                    bool *ret_plain, struct sfs_error *error)
-{
-    bool ended = false;
-    int code = sfs_sqlite_index_ended(look, self->index, true, &ended, error);
-    *ret_plain = code == 0 && self->view.hold && !ended && look->past.changed.count == 0;
-    return code;
-}
-
-/* The next pieces, up to the bound: *ret_done; not where entries must be fetched. */
+/* The next pieces, up to the bound. */
 static int walk_pieces(struct index_cursor *self, struct sfs_bytes to, sfs_index_visit *visit,
-                       void *context, bool *ret_done, struct sfs_error *error)
+                       void *context, struct sfs_error *error)
 {
-    int code = 1;
-    bool plain = true;
-    while (code == 1 && plain) {
+    int code = FULL;
+    while (code == FULL) {
         struct sfs_sqlite_index_look look;
-        code = sfs_sqlite_index_look(self->view, self->pasts, self->index, &look, error);
+        code = sfs_sqlite_index_look(self->view, &look, error);
         if (code)
             return code;
-        code = is_plain(self, &look, &plain, error);
         struct piece piece = {self, to, visit, context, error, PIECE};
-        if (code == 0 && plain)
-            code = walk_piece(&piece, look.connection);
+        code = walk_piece(&piece, &look);
         sfs_sqlite_index_look_end(&look);
     }
-    *ret_done = plain;
     return code;
 }
 
@@ -163,16 +150,15 @@ int sfs_sqlite_index_walk(struct sfs_index_cursor *base, struct sfs_bytes to,
 {
     struct index_cursor *self = (struct index_cursor *)base;
     struct sfs_bytes bound = sfs_buffer_bytes(&self->to);
-    bool done = false;
     if (to.size > 0 && (bound.size == 0 || sfs_bytes_compare(to, bound) < 0))
         bound = to;
     int code = walk_ahead(self, bound, visit, context);
     if (code || self->exhausted)
         return code < 0 ? code : 0;
-    code = walk_pieces(self, bound, visit, context, &done, error);
-    if (code == 0 && done)
-        return stand_at(self, to, error);
-    if (code == 0)
+    if (!self->view.hold) {
         code = walk_rows(self, bound, visit, context, error);
-    return code < 0 ? code : 0;
+        return code < 0 ? code : 0;
+    }
+    code = walk_pieces(self, bound, visit, context, error);
+    return code ? code : stand_at(self, to, error);
 }

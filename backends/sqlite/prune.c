@@ -141,6 +141,10 @@ static int prune_before_all(struct sfs_sqlite_transaction *transaction, struct s
         code = prune_history(transaction, error);
     if (code >= 0 && prunable[1] > 0)
         code = prune_garbage(transaction, error);
+    bool more = false;
+    if (code >= 0)
+        code = sfs_sqlite_entries_prune(transaction, row_budget(transaction), &more, error);
+    transaction->more_garbage |= more;
     return code < 0 ? code : 0;
 }
 

@@ -78,7 +78,7 @@ static enum form form_of(const struct sfs_columns *row, bool table)
         return FORM_SCHEMA;
     if (!has_type(row, 0, SFS_COLUMN_NULL))
         return FORM_NONE;
-    if (row->count >= 18 && row->count <= 20 && has_type(row, 1, SFS_COLUMN_BLOB))
+    if (row->count >= 18 && row->count <= 21 && has_type(row, 1, SFS_COLUMN_BLOB))
         return FORM_RECORD;
     if (row->count == 2 && has_type(row, 1, SFS_COLUMN_BLOB))
         return FORM_BLOCK;

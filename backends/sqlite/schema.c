@@ -5,7 +5,8 @@
  *
  * record   one row a name, and in `data` its value, where that has at most SFS_SQLITE_ROW_VALUE
  *          bytes and `content` is NULL. Else `content` is where the value lies. `begun` is the
- *          commit that put it there.
+ *          commit that put it there. `expires`, in milliseconds since the epoch or NULL: nothing
+ *          sets it yet; whatever changes or copies the row keeps it.
  * block    bytes by number: a whole value under 1 MiB, or one part of a larger one. Names and
  *          larger values are apart, so that renaming, listing and history do not touch these.
  *          (Both have a rowid: a table without one keeps whole rows in its key's tree, which
@@ -27,7 +28,9 @@
  *          it. Large values are always removed through it, in bounded steps.
  * stage    contents on their way that no record refers to yet, and the process that writes them.
  * index_definition  one row an index (index.h). entry: one for each key and index, with the
- *          record's number, so that the record need not be looked up by its name.
+ *          record's number, so that the record need not be looked up by its name; visible to
+ *          versions v with begun <= v < ended, as parts are. entry_ended has only those that are
+ *          not current.
  * state    one row of counters. `indexes`: the commit that last changed the set of indexes.
  *          `kept` and `kept_contents`: nobody needs what is before. `history_from` …
  *          `garbage_to`: the commits in between which something may be superfluous since leases
@@ -81,7 +84,7 @@ static const struct object {
      " released INTEGER NOT NULL DEFAULT 0, indexes INTEGER NOT NULL DEFAULT 0)"},
     {"table", "record", "record",
      "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " RECORD_ATTRIBUTES
-     ", begun INTEGER NOT NULL DEFAULT 0, data BLOB)"},
+     ", begun INTEGER NOT NULL DEFAULT 0, data BLOB, expires INTEGER)"},
     {"index", "sqlite_autoindex_record_1", "record", NULL},
     {"table", "block", "block",
      "CREATE TABLE block(block INTEGER PRIMARY KEY, data BLOB NOT NULL)"},
@@ -91,7 +94,7 @@ static const struct object {
     {"table", "history", "history",
      "CREATE TABLE history(sequence INTEGER NOT NULL, name BLOB NOT NULL,"
      " existed INTEGER NOT NULL, id INTEGER, " RECORD_ATTRIBUTES
-     ", data BLOB, PRIMARY KEY(sequence, name)) WITHOUT ROWID"},
+     ", data BLOB, expires INTEGER, PRIMARY KEY(sequence, name)) WITHOUT ROWID"},
     {"index", "history_name", "history", "CREATE INDEX history_name ON history(name)"},
     {"table", "lease", "lease",
      "CREATE TABLE lease(lease INTEGER PRIMARY KEY, sequence INTEGER NOT NULL,"
@@ -107,8 +110,11 @@ static const struct object {
      " entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"
      " inexact INTEGER NOT NULL DEFAULT 0, owner TEXT, expires INTEGER)"},
     {"table", "entry", "entry",
-     "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB,"
-     " record_id INTEGER NOT NULL, PRIMARY KEY(index_id, entry_key, entry_name)) WITHOUT ROWID"},
+     "CREATE TABLE entry(index_id INTEGER, entry_key BLOB, entry_name BLOB, ended INTEGER,"
+     " begun INTEGER NOT NULL, record_id INTEGER NOT NULL,"
+     " PRIMARY KEY(index_id, entry_key, entry_name, ended)) WITHOUT ROWID"},
+    {"index", "entry_ended", "entry",
+     "CREATE INDEX entry_ended ON entry(ended) WHERE ended < 9223372036854775807"},
     {"view", "storage", "storage", VIEW},
 };
 #define OBJECTS (sizeof(objects) / sizeof(objects[0]))

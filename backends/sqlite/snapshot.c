@@ -7,7 +7,7 @@
 struct snapshot {
     struct sfs_storage storage;
     struct sfs_sqlite_hold hold;
-    struct sfs_sqlite_pasts pasts;
+    struct sfs_sqlite_snapshot_indexes indexes;
 };
 
 static struct sfs_sqlite_view view_of(struct sfs_storage *base)
@@ -57,7 +57,7 @@ static int snapshot_close(struct sfs_storage *base, struct sfs_error *error)
     struct snapshot *snapshot = (struct snapshot *)base;
     (void)error;
     sfs_sqlite_hold_drop(&snapshot->hold);
-    sfs_sqlite_pasts_free(&snapshot->pasts);
+    sfs_sqlite_snapshot_indexes_free(&snapshot->indexes);
     free(snapshot);
     return 0;
 }
@@ -73,11 +73,11 @@ static const struct sfs_time_operations time_operations = {
     .changes = snapshot_changes,
 };
 
-struct sfs_sqlite_pasts *sfs_sqlite_snapshot_pasts(struct sfs_storage *base,
-                                                   struct sfs_sqlite_view *ret_view)
+struct sfs_sqlite_snapshot_indexes *sfs_sqlite_snapshot_indexes_of(struct sfs_storage *base,
+                                                                   struct sfs_sqlite_view *ret_view)
 {
     *ret_view = view_of(base);
-    return &((struct snapshot *)base)->pasts;
+    return &((struct snapshot *)base)->indexes;
 }
 
 static int snapshot_data(struct sfs_storage *base, struct sfs_bytes name, uint64_t offset,
@@ -111,7 +111,7 @@ int sfs_sqlite_snapshot(struct sfs_storage *base, uint64_t lease_ms,
         free(snapshot);
         return code;
     }
-    sfs_sqlite_pasts_init(&snapshot->pasts);
+    sfs_sqlite_snapshot_indexes_init(&snapshot->indexes);
     snapshot->storage = (struct sfs_storage){
         .operations = &operations,
         .read_only = true,

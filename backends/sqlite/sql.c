@@ -18,26 +18,25 @@
     "revision = ?3, size = ?4, content = ?5, chunked = ?6, kind = ?7, type = ?8, type_set = ?9,"   \
     " mode = ?10, uid = ?11, gid = ?12, device = ?13, created = ?14, accessed = ?15,"              \
     " modified = ?16, changed = ?17, xattrs = ?18, begun = ?19, data = iif(?22, ?20, data)"
-/* Entries of index ?1 behind K ?2 and below ?4; of one K behind ?3; and from the last below ?4 on.
- * (With both in one, (K, name) > (?2, ?3), SQLite compares each row with it.) */
+#define FOREVER "9223372036854775807" /* the end of what is current */
+/* Entries of index ?1 behind K ?2 and below ?4; of one K behind ?3; and from the last below ?4 on;
+ * each as of version ?8. (With both in one, (K, name) > (?2, ?3), SQLite compares each row with
+ * it.) */
 #define ENTRY "entry_key, entry_name"
-/* ?8: only where the record still has the name. */
-#define JOINED                                                                                     \
-    " FROM entry LEFT JOIN record ON id = record_id AND (NOT ?8 OR name = entry_name)"
+#define AS_OF " AND entry.ended > ?8 AND entry.begun <= ?8"
 #define ENTRY_COLUMNS "id, entry_name, " SFS_SQLITE_ATTRIBUTES ", " VALUE ", entry_key"
-#define ENTRY_RECORD ENTRY_COLUMNS JOINED
-#define BEHIND "index_id = ?1 AND entry_key > ?2 AND entry_key < ?4"
-#define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3"
+/* A record that has changed since is read from history, by its name. */
+#define JOINED " FROM entry LEFT JOIN record ON id = record_id AND revision <= ?8"
+#define BEHIND "index_id = ?1 AND entry_key > ?2 AND entry_key < ?4" AS_OF
+#define GROUP "index_id = ?1 AND entry_key = ?2 AND entry_name > ?3" AS_OF
+#define IN_KEYS "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4" AS_OF
 #define TAKEN " AND storefs_row(" ENTRY_COLUMNS ")"
-/* Of an index that is there, where record and entry have one name. */
-#define JOINED_BARE " FROM entry LEFT JOIN record ON id = record_id"
 #define TAKEN_BARE " AND storefs_row(size, entry_name, type, type_set, " VALUE ", entry_key)"
 #define ASCENDING " ORDER BY entry_key, entry_name"
-#define BACKWARD                                                                                   \
-    "index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4 ORDER BY entry_key DESC, entry_name "    \
-    "DESC"
+#define BACKWARD IN_KEYS " ORDER BY entry_key DESC, entry_name DESC"
+#define THIS_ENTRY "index_id = ?1 AND entry_key = ?2 AND entry_name = ?3 AND ended = " FOREVER
 /* A pre-image has its value only where a snapshot, of which ?N is the newest, sees it. */
-#define HISTORY_ADD "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ", data)"
+#define HISTORY_ADD "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ", expires, data)"
 #define SEEN(NEWEST) "iif(revision <= " NEWEST ", data, NULL)"
 #define IN_RANGE "name >= ?1 AND name < ?2"
 #define IS_LAST(ROW)                                                                               \
@@ -133,9 +132,9 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_BLOCK_REMOVE] = "DELETE FROM block WHERE block = ?1",
     [SFS_SQL_CHUNKS_READ] = "SELECT part, block FROM chunk WHERE content = ?1 AND part BETWEEN ?2"
                             " AND ?3 AND begun <= ?4 AND ended > ?4 ORDER BY part",
-    [SFS_SQL_CHUNK_FIND] = "SELECT block, begun, length(data) FROM chunk JOIN block USING (block)"
-                           " WHERE content = ?1 AND part = ?2 AND ended = 9223372036854775807"
-                           " ORDER BY begun DESC LIMIT 1",
+    [SFS_SQL_CHUNK_FIND] =
+        "SELECT block, begun, length(data) FROM chunk JOIN block USING (block)"
+        " WHERE content = ?1 AND part = ?2 AND ended = " FOREVER " ORDER BY begun DESC LIMIT 1",
     [SFS_SQL_CHUNK_NEXT] =
         "SELECT part, block, begun, length(data) FROM chunk JOIN block USING (block)"
         " WHERE content = ?1 AND part BETWEEN ?2 AND ?3"
@@ -154,22 +153,22 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_CHUNKS_GARBAGE] =
         "INSERT INTO garbage(ended, content, part, begun, since)"
         " SELECT iif(max(begun, ?4) <= ?5, ?3, 0), content, part, begun, max(begun, ?4) FROM chunk"
-        " WHERE content = ?1 AND part >= ?2 AND ended = 9223372036854775807",
+        " WHERE content = ?1 AND part >= ?2 AND ended = " FOREVER,
     [SFS_SQL_CHUNKS_END] = "UPDATE chunk SET ended = ?3 WHERE content = ?1 AND part >= ?2"
-                           " AND ended = 9223372036854775807",
+                           " AND ended = " FOREVER,
     [SFS_SQL_CHUNK_ANY] = "SELECT part, begun, block FROM chunk WHERE content = ?1 LIMIT 1",
     [SFS_SQL_CHUNK_VERSION] = "SELECT part, begun, block FROM chunk"
                               " WHERE content = ?1 AND part = ?2 AND begun = ?3",
     [SFS_SQL_CHUNK_REMOVE] = "DELETE FROM chunk WHERE content = ?1 AND part = ?2 AND begun = ?3",
 
     [SFS_SQL_HISTORY_ADD_RECORD] =
-        HISTORY_ADD " SELECT ?2, 1, " COLUMNS ", " SEEN("?3") " FROM record WHERE id = ?1",
+        HISTORY_ADD " SELECT ?2, 1, " COLUMNS ", expires, " SEEN("?3") " FROM record WHERE id = ?1",
     /* A free name that has changed since the newest lease has its row for it already. */
     [SFS_SQL_HISTORY_ADD_ABSENT] =
         "INSERT OR IGNORE INTO history(sequence, existed, name) SELECT ?2, 0, ?1"
         " WHERE NOT EXISTS(SELECT 1 FROM history WHERE name = ?1 AND sequence > ?3)",
-    [SFS_SQL_HISTORY_ADD_RANGE] = HISTORY_ADD
-    " SELECT ?3, 1, " COLUMNS ", " SEEN("?5") " FROM record WHERE " IN_RANGE " AND revision <= ?4",
+    [SFS_SQL_HISTORY_ADD_RANGE] = HISTORY_ADD " SELECT ?3, 1, " COLUMNS ", expires, " SEEN(
+        "?5") " FROM record WHERE " IN_RANGE " AND revision <= ?4",
     [SFS_SQL_HISTORY_ADD_TARGETS] =
         "INSERT OR IGNORE INTO history(sequence, existed, name)"
         " SELECT ?5, 0, target FROM (SELECT CAST(?3 || substr(name, ?4) AS BLOB) AS target"
@@ -283,36 +282,51 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                               " AND (owner = ?2 OR expires <= ?3)",
     [SFS_SQL_INDEX_ENDED] = "SELECT index_id FROM index_definition WHERE ended <= ?1 LIMIT 1",
     [SFS_SQL_INDEX_PRUNE] =
-        "DELETE FROM entry WHERE (index_id, entry_key, entry_name) IN"
-        " (SELECT index_id, entry_key, entry_name FROM entry WHERE index_id = ?1 LIMIT ?2)",
+        "DELETE FROM entry WHERE (index_id, entry_key, entry_name, ended) IN"
+        " (SELECT index_id, entry_key, entry_name, ended FROM entry WHERE index_id = ?1 LIMIT ?2)",
     [SFS_SQL_INDEX_FORGET] = "DELETE FROM index_definition WHERE index_id = ?1",
-    [SFS_SQL_INDEX_ADD] = "INSERT OR IGNORE INTO entry(index_id, entry_key, entry_name, record_id)"
-                          " SELECT ?1, ?2, ?3, id FROM record WHERE name = ?3",
-    [SFS_SQL_INDEX_REMOVE] =
-        "DELETE FROM entry WHERE index_id = ?1 AND entry_key = ?2 AND entry_name = ?3",
-    [SFS_SQL_INDEX_MOVE] = "UPDATE entry SET entry_name = ?4 WHERE index_id = ?1"
-                           " AND entry_key = ?2 AND entry_name = ?3",
-    [SFS_SQL_INDEX_EMPTY] = "DELETE FROM entry WHERE index_id = ?1",
+    /* Of entries that are current: ?4 is the commit, and no snapshot needs what begun after ?5. */
+    [SFS_SQL_ENTRY_ADD] =
+        "INSERT OR IGNORE INTO entry(index_id, entry_key, entry_name, ended, begun, record_id)"
+        " SELECT ?1, ?2, ?3, " FOREVER ", ?4, id FROM record WHERE name = ?3",
+    [SFS_SQL_ENTRY_REMOVE] = "DELETE FROM entry WHERE " THIS_ENTRY " AND begun > ?5",
+    [SFS_SQL_ENTRY_END] = "UPDATE OR REPLACE entry SET ended = ?4 WHERE " THIS_ENTRY,
+    [SFS_SQL_ENTRY_MOVE] =
+        "UPDATE entry SET entry_name = ?6, begun = ?4 WHERE " THIS_ENTRY " AND begun > ?5",
+    [SFS_SQL_ENTRY_COPY] =
+        "INSERT OR IGNORE INTO entry(index_id, entry_key, entry_name, ended, begun, record_id)"
+        " SELECT ?1, ?2, ?6, " FOREVER ", ?4, record_id FROM entry WHERE " THIS_ENTRY,
+    [SFS_SQL_ENTRIES_REMOVE] =
+        "DELETE FROM entry WHERE index_id = ?1 AND ended = " FOREVER " AND begun > ?2",
+    [SFS_SQL_ENTRIES_END] =
+        "UPDATE OR REPLACE entry SET ended = ?2 WHERE index_id = ?1 AND ended = " FOREVER,
+    [SFS_SQL_ENTRIES_PRUNABLE] =
+        "SELECT EXISTS(SELECT 1 FROM entry WHERE ended <= ?1 AND ended < " FOREVER ")",
+    [SFS_SQL_ENTRIES_PRUNE] = "DELETE FROM entry WHERE (index_id, entry_key, entry_name, ended) IN"
+                              " (SELECT index_id, entry_key, entry_name, ended FROM entry"
+                              " WHERE ended <= ?1 AND ended < " FOREVER " LIMIT ?2)",
+    [SFS_SQL_ENTRIES_ENDED] = "SELECT entry_key FROM entry WHERE index_id = ?1 AND ended > ?8"
+                              " AND ended < " FOREVER " AND begun <= ?8",
+    [SFS_SQL_KEYS_AT] =
+        "SELECT keys + (SELECT coalesce(sum((existed AND kind = 0) - EXISTS(SELECT 1 FROM record"
+        " WHERE record.name = history.name AND record.kind = 0)), 0) FROM history"
+        " WHERE sequence > ?3" IS_FIRST ") FROM state",
     [SFS_SQL_INDEX_NAMES] = "SELECT " ENTRY " FROM entry WHERE " BEHIND ASCENDING,
-    [SFS_SQL_INDEX_RECORDS] = "SELECT " ENTRY_RECORD " WHERE index_id = ?1 AND entry_key >= ?2"
-                              " AND entry_key < ?4" ASCENDING,
     [SFS_SQL_INDEX_GROUP_NAMES] = "SELECT " ENTRY " FROM entry WHERE " GROUP ASCENDING,
     [SFS_SQL_INDEX_FETCH_GROUP] = "SELECT 1" JOINED " WHERE " GROUP TAKEN ASCENDING,
     [SFS_SQL_INDEX_FETCH] = "SELECT 1" JOINED " WHERE " BEHIND TAKEN ASCENDING,
-    [SFS_SQL_INDEX_FETCH_BARE_GROUP] = "SELECT 1" JOINED_BARE " WHERE " GROUP TAKEN_BARE ASCENDING,
-    [SFS_SQL_INDEX_FETCH_BARE] = "SELECT 1" JOINED_BARE " WHERE " BEHIND TAKEN_BARE ASCENDING,
+    [SFS_SQL_INDEX_FETCH_BARE_GROUP] = "SELECT 1" JOINED " WHERE " GROUP TAKEN_BARE ASCENDING,
+    [SFS_SQL_INDEX_FETCH_BARE] = "SELECT 1" JOINED " WHERE " BEHIND TAKEN_BARE ASCENDING,
     [SFS_SQL_INDEX_BACK_NAMES] = "SELECT " ENTRY " FROM entry WHERE " BACKWARD,
-    [SFS_SQL_INDEX_BACK_RECORDS] = "SELECT " ENTRY_RECORD " WHERE " BACKWARD,
-    [SFS_SQL_INDEX_COUNT] =
-        "SELECT count(*) FROM entry WHERE index_id = ?1 AND entry_key >= ?2 AND entry_key < ?4",
-    [SFS_SQL_INDEX_COUNT_MOST] = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE index_id = ?1"
-                                 " AND entry_key >= ?2 AND entry_key < ?4 LIMIT ?5)",
+    [SFS_SQL_INDEX_BACK_RECORDS] = "SELECT " ENTRY_COLUMNS JOINED " WHERE " BACKWARD,
+    [SFS_SQL_INDEX_COUNT] = "SELECT count(*) FROM entry WHERE " IN_KEYS,
+    [SFS_SQL_INDEX_COUNT_MOST] =
+        "SELECT count(*) FROM (SELECT 1 FROM entry WHERE " IN_KEYS " LIMIT ?5)",
     [SFS_SQL_INDEX_WALK_GROUP] =
         "SELECT " ENTRY " FROM entry WHERE " GROUP " AND storefs_entry(entry_key)" ASCENDING,
-    [SFS_SQL_INDEX_WALK] = "SELECT " ENTRY " FROM entry WHERE index_id = ?1 AND entry_key > ?2"
-                           " AND storefs_entry(entry_key)" ASCENDING,
-    [SFS_SQL_INDEX_HISTORY] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
-                              " WHERE (sequence, name) > (?1, ?2) ORDER BY sequence, name LIMIT ?3",
+    [SFS_SQL_INDEX_WALK] =
+        "SELECT " ENTRY " FROM entry WHERE index_id = ?1 AND entry_key > ?2" AS_OF
+        " AND storefs_entry(entry_key)" ASCENDING,
 };
 
 const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql)

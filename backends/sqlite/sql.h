@@ -124,12 +124,18 @@ enum sfs_sqlite_sql {
     SFS_SQL_INDEX_ENDED,
     SFS_SQL_INDEX_PRUNE,
     SFS_SQL_INDEX_FORGET,
-    SFS_SQL_INDEX_ADD,
-    SFS_SQL_INDEX_REMOVE,
-    SFS_SQL_INDEX_MOVE,
-    SFS_SQL_INDEX_EMPTY,
+    SFS_SQL_ENTRY_ADD,
+    SFS_SQL_ENTRY_REMOVE,
+    SFS_SQL_ENTRY_END,
+    SFS_SQL_ENTRY_MOVE,
+    SFS_SQL_ENTRY_COPY,
+    SFS_SQL_ENTRIES_REMOVE,
+    SFS_SQL_ENTRIES_END,
+    SFS_SQL_ENTRIES_PRUNABLE,
+    SFS_SQL_ENTRIES_PRUNE,
+    SFS_SQL_ENTRIES_ENDED,
+    SFS_SQL_KEYS_AT,
     SFS_SQL_INDEX_NAMES,
-    SFS_SQL_INDEX_RECORDS,
     SFS_SQL_INDEX_GROUP_NAMES,
     SFS_SQL_INDEX_FETCH_GROUP,
     SFS_SQL_INDEX_FETCH,
@@ -141,14 +147,13 @@ enum sfs_sqlite_sql {
     SFS_SQL_INDEX_COUNT_MOST,
     SFS_SQL_INDEX_WALK_GROUP,
     SFS_SQL_INDEX_WALK,
-    SFS_SQL_INDEX_HISTORY,
 
     SFS_SQLITE_STATEMENTS
 };
 
 /* In the file's head: "stfs", and the format that this version writes. */
 #define SFS_SQLITE_APPLICATION 0x73746673
-#define SFS_SQLITE_FORMAT 3
+#define SFS_SQLITE_FORMAT 4
 
 /* The columns of a record, in `record` and `history`, as row.c reads and binds them. */
 #define SFS_SQLITE_COLUMNS "id, name, " SFS_SQLITE_ATTRIBUTES
@@ -165,11 +170,11 @@ enum sfs_sqlite_sql {
 #define SFS_SQLITE_COLUMN_DATA 18
 #define SFS_SQLITE_COLUMN_EXISTED 19
 #define SFS_SQLITE_COLUMN_SEQUENCE 20
-/* In those over an index K; the name is that of the entry, and the id NULL where that has no
- * record. */
+/* In those over an index K; the name is that of the entry, and the id NULL where its record has
+ * changed since the version asked for. */
 #define SFS_SQLITE_COLUMN_KEY 19
-/* Of a bare record (SFS_WANT_BARE) they have less, with the size (NULL where there is no record) in
- * place of the id, and the name where it always is. */
+/* Of a bare record (SFS_WANT_BARE) they have less, with the size (NULL like the id) in place of the
+ * id, and the name where it always is. */
 #define SFS_SQLITE_BARE_SIZE 0
 #define SFS_SQLITE_BARE_TYPE 2
 #define SFS_SQLITE_BARE_TYPE_SET 3

@@ -2,9 +2,10 @@
 /*
  * Two stores live the same random life, one with indexes that come and go and one in memory without
  * any: every query must give the same rows in the same order on both, on the stores themselves, on
- * snapshots taken earlier, and inside transactions with changes of their own. After each round
- * every entry of every index is compared with its document. STOREFS_TEST_SCALE=full runs 200,000
- * queries in place of 4,000.
+ * snapshots taken earlier, and inside transactions with changes of their own. A file is open twice,
+ * and each change, snapshot and query goes through either opening. After each round every entry of
+ * every index is compared with its document. STOREFS_TEST_SCALE=full runs 200,000 queries in place
+ * of 4,000.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@
 
 #define BATCHES 6
 #define QUERIES 40
+#define EARLIER 3 /* snapshots at a time */
 
 struct pair {
     struct sfs_storage *indexed;
@@ -31,6 +33,7 @@ struct pair {
 
 struct life {
     struct pair stores;
+    struct sfs_storage *other; /* opening of the indexed store, or that one again */
     struct model_record records[INDEX_RECORDS]; /* what keys and documents are made of */
     size_t queries;
     size_t served; /* that an index took part in */
@@ -140,7 +143,7 @@ static void change_indexes(struct life *life)
 {
     struct sfs_error error = {0};
     struct sfs_buffer name = {0};
-    struct sfs_storage *store = life->stores.indexed;
+    struct sfs_storage *store = generate_below(2) ? life->stores.indexed : life->other;
     if (generate_below(4) == 0) {
         require(sfs_index_list(store, visit_drop, &name, &error), &error, "list");
         if (name.size)
@@ -184,6 +187,20 @@ static uint64_t hits(struct sfs_storage *store)
     uint64_t sum = 0;
     require(sfs_index_list(store, visit_hits, &sum, &error), &error, "list");
     return sum;
+}
+
+static uint64_t all_hits(const struct life *life)
+{
+    const struct pair *stores = &life->stores;
+    return hits(stores->indexed) + (life->other == stores->indexed ? 0 : hits(life->other));
+}
+
+/* The store through either of its openings; a snapshot or transaction as it is. */
+static struct pair either(const struct life *life, struct pair stores)
+{
+    if (stores.indexed == life->stores.indexed && generate_below(2))
+        stores.indexed = life->other;
+    return stores;
 }
 
 /* --- queries --- */
@@ -282,10 +299,11 @@ static struct sfs_query *any_query(struct life *life, struct pair stores, struct
     return query;
 }
 
-static void run_queries(struct life *life, struct pair stores, size_t count)
+static void run_queries(struct life *life, struct pair of, size_t count)
 {
     struct sfs_buffer path = {0};
     for (size_t i = 0; i < count; i++) {
+        struct pair stores = either(life, of);
         struct sfs_query *query = any_query(life, stores, &path);
         const struct sfs_query_options options = {.bare =
                                                       i % 2}; /* the rows compared have it all */
@@ -294,7 +312,7 @@ static void run_queries(struct life *life, struct pair stores, size_t count)
         if (is_covered(stores.indexed, query)) {
             compare_lines(stores, query, &path);
             life->covered++;
-            life->covered_inside += stores.indexed != life->stores.indexed;
+            life->covered_inside += of.indexed != life->stores.indexed;
         }
         sfs_query_free(query);
         life->queries++;
@@ -323,7 +341,7 @@ static void apply_some(struct life *life, struct pair to, size_t batches)
 {
     for (size_t i = 0; i < batches; i++) {
         struct sfs_batch *batch = index_random_batch(life->records, 3);
-        apply_both(life, to, batch);
+        apply_both(life, either(life, to), batch);
         sfs_batch_free(batch);
     }
 }
@@ -334,8 +352,9 @@ static void run_in_transaction(struct life *life, bool nested)
     struct sfs_transaction_options options = {
         .isolation = (enum sfs_isolation)(SFS_READ_COMMITTED + generate_below(3))};
     struct sfs_transaction *both[4] = {NULL, NULL, NULL, NULL};
-    require(sfs_begin(life->stores.indexed, &options, &both[0], &error), &error, "begin");
-    require(sfs_begin(life->stores.plain, &options, &both[1], &error), &error, "begin");
+    struct pair stores = either(life, life->stores);
+    require(sfs_begin(stores.indexed, &options, &both[0], &error), &error, "begin");
+    require(sfs_begin(stores.plain, &options, &both[1], &error), &error, "begin");
     struct pair inside = {sfs_transaction_storage(both[0]), sfs_transaction_storage(both[1])};
     for (size_t i = 0; i < 3; i++) {
         if (i > 0)
@@ -371,35 +390,51 @@ static void fill_stores(struct life *life)
     }
 }
 
-static void live(struct life *life, size_t seed, const char *uri)
+static void live_a_round(struct life *life, struct pair earlier[EARLIER], bool nested)
+{
+    change_indexes(life);
+    apply_some(life, life->stores, 10);
+    check_indexes(life->stores.indexed);
+    uint64_t before = all_hits(life);
+    run_queries(life, life->stores, QUERIES);
+    for (size_t i = 0; i < EARLIER; i++) {
+        apply_some(life, life->stores, generate_below(3));
+        run_queries(life, earlier[i], QUERIES / 8);
+        if (generate_below(EARLIER) == 0) {
+            close_both(earlier[i]);
+            earlier[i] = snapshots(either(life, life->stores));
+        }
+    }
+    uint64_t outside = all_hits(life);
+    run_in_transaction(life, nested);
+    life->inside += all_hits(life) - outside;
+    life->served += all_hits(life) - before;
+}
+
+static void live(struct life *life, size_t seed, const char *uri, bool shared)
 {
     struct sfs_error error = {0};
+    struct pair earlier[EARLIER];
     model_reset();
     generate_seed(seed);
     for (size_t i = 0; i < INDEX_RECORDS; i++)
         generate_record(&life->records[i], i);
     require(sfs_open(&life->stores.indexed, uri, SFS_OPEN_CREATE, &error), &error, uri);
     require(sfs_open(&life->stores.plain, "memory:", SFS_OPEN_CREATE, &error), &error, "memory:");
+    life->other = life->stores.indexed;
+    if (shared)
+        require(sfs_open(&life->other, uri, 0, &error), &error, uri);
     fill_stores(life);
-    struct pair earlier = snapshots(life->stores);
-    for (size_t i = 0; i < BATCHES; i++) {
-        change_indexes(life);
-        apply_some(life, life->stores, 10);
-        check_indexes(life->stores.indexed);
-        uint64_t before = hits(life->stores.indexed);
-        run_queries(life, life->stores, QUERIES);
-        if (i == BATCHES / 2) {
-            close_both(earlier);
-            earlier = snapshots(life->stores);
-        }
-        run_queries(life, earlier, QUERIES / 4);
-        uint64_t outside = hits(life->stores.indexed);
-        run_in_transaction(life, i % 2);
-        life->inside += hits(life->stores.indexed) - outside;
-        life->served += hits(life->stores.indexed) - before;
+    for (size_t i = 0; i < EARLIER; i++)
+        earlier[i] = snapshots(either(life, life->stores));
+    for (size_t i = 0; i < BATCHES; i++)
+        live_a_round(life, earlier, i % 2);
+    for (size_t i = 0; i < EARLIER; i++) {
+        check_indexes(earlier[i].indexed);
+        close_both(earlier[i]);
     }
-    check_indexes(earlier.indexed);
-    close_both(earlier);
+    if (shared)
+        require(sfs_close(life->other, &error), &error, "close");
     close_both(life->stores);
 }
 
@@ -416,7 +451,7 @@ static void run_lives(const char *scheme, const char *options)
                  seed);
         if (options)
             snprintf(uri, sizeof(uri), "%s:%s%s", scheme, life->path, options);
-        live(life, seed, uri);
+        live(life, seed, uri, strcmp(scheme, "sqlite") == 0);
         (void)unlink(life->path);
     }
     print_message("%s: %zu queries, %zu rows; %zu with an index, %zu of them in "

@@ -55,8 +55,10 @@ works "$STOREFS" backup "$mnt" backup.sqlite
 # The columns of a record, each exported or not for a reason; a new one must be put here, and in the lines.
 exported='name size kind type type_set mode uid gid device created accessed modified changed xattrs'
 reasons='id revision content chunked begun data' # another store has its own; the value is compared below
+reasons+=' expires'                               # nothing sets it yet: it is NULL in every row
 same "$(printf '%s\n' $exported $reasons | sort)" \
     "$(sqlite3 store.sqlite 'SELECT name FROM pragma_table_info("record")' | sort)" 'columns of a record'
+same 0 "$(sqlite3 store.sqlite 'SELECT count(expires) FROM record')" 'records that expire'
 # A type that was found is found again, and that of a large value only when it is written whole.
 columns="hex(name), size, kind, CASE WHEN type_set OR size < 1048576 THEN type END, type_set, mode, uid, gid, device,
     created, accessed, modified, changed, hex(xattrs)"

@@ -282,7 +282,7 @@ static void test_wrong_files(void **state)
     run_in(fixture, "PRAGMA user_version = 99");
     assert_int_equal(open_code(fixture->path, 0, &error), SFS_E_TOO_NEW);
     assert_non_null(strstr(error.message, "99"));
-    run_in(fixture, "PRAGMA user_version = 3");
+    run_in(fixture, "PRAGMA user_version = 4");
     assert_int_equal(open_code(fixture->path, 0, &error), 0);
     run_in(fixture, "PRAGMA journal_mode = DELETE");
     assert_int_equal(truncate(fixture->path, 8192), 0);

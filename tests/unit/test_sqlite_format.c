@@ -80,12 +80,19 @@ static void test_formats(void **state)
     set(fixture->store, "a", "1");
     close_and_run(fixture, "PRAGMA user_version = 2");
     expect_refused(fixture, 0, SFS_E_UNSUPPORTED, "older version: its format is 2");
+    /* The format before had no time of expiry; what is lost with it can be saved. */
+    run_in(fixture, "ALTER TABLE record DROP COLUMN expires; PRAGMA user_version = 3");
+    expect_refused(fixture, 0, SFS_E_UNSUPPORTED, "older version: its format is 3");
+    struct sfs_storage *saved = open_with(fixture, "", SFS_OPEN_SALVAGE);
+    expect(saved, "a", "1");
+    close_store(saved);
+    run_in(fixture, "ALTER TABLE record ADD COLUMN expires INTEGER");
     expect_refused(fixture, SFS_OPEN_READ_ONLY, SFS_E_UNSUPPORTED, "fsck --salvage");
-    run_in(fixture, "PRAGMA user_version = 4");
-    expect_refused(fixture, 0, SFS_E_TOO_NEW, "newer version: its format is 4");
+    run_in(fixture, "PRAGMA user_version = 5");
+    expect_refused(fixture, 0, SFS_E_TOO_NEW, "newer version: its format is 5");
     run_in(fixture, "PRAGMA application_id = 1");
     expect_refused(fixture, 0, SFS_E_NOT_A_STORE, "another program's");
-    run_in(fixture, "PRAGMA application_id = 0x73746673; PRAGMA user_version = 3");
+    run_in(fixture, "PRAGMA application_id = 0x73746673; PRAGMA user_version = 4");
     fixture->store = open_again(fixture);
     expect(fixture->store, "a", "1");
 }
@@ -364,6 +371,60 @@ static void test_check_of_rows(void **state)
     expect_healthy(fixture->store);
 }
 
+/* --- what nothing sets yet --- */
+
+#define EXPIRING "SELECT group_concat(CAST(name AS TEXT) || expires) FROM"
+
+static void expect_text_in(const struct fixture *fixture, const char *sql, const char *wanted)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    const char *found = (const char *)sqlite3_column_text(statement, 0);
+    assert_string_equal(found ? found : "", wanted);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+}
+
+/* The time at which a record expires stays with it, and with what it was, whatever is changed. */
+static void test_expiry(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *snapshot = NULL;
+    struct sfs_error error = {0};
+    struct sfs_attributes attributes = {.mode = 0600};
+    struct sfs_batch *batch = new_batch();
+    set(fixture->store, "d/a", "1");
+    set(fixture->store, "d/b", longer("1"));
+    set(fixture->store, "c", "1");
+    run_in(fixture, "UPDATE record SET expires = iif(name = x'63', NULL, id)");
+    must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
+    set(fixture->store, "d/a", longer("2"));
+    assert_int_equal(sfs_batch_append(batch, SFS_LITERAL("d/b"), SFS_LITERAL("2"), NULL), 0);
+    assert_int_equal(
+        sfs_batch_attributes(batch, SFS_LITERAL("d/b"), &attributes, SFS_ATTRIBUTE_MODE, NULL), 0);
+    apply_and_free(fixture->store, batch);
+    batch = new_batch();
+    assert_int_equal(sfs_batch_rename_prefix(batch, SFS_LITERAL("d/"), SFS_LITERAL("e/"), NULL), 0);
+    apply_and_free(fixture->store, batch);
+    batch = new_batch();
+    assert_int_equal(sfs_batch_rename(batch, SFS_LITERAL("e/a"), SFS_LITERAL("c"), 0, NULL), 0);
+    apply_and_free(fixture->store, batch);
+    set(fixture->store, "new", "1");
+    expect_text_in(fixture, EXPIRING "(SELECT * FROM record ORDER BY name)", "c1,e/b2");
+    expect_text_in(fixture, EXPIRING "(SELECT * FROM history ORDER BY name)", "d/a1,d/b2");
+    expect_healthy(fixture->store);
+    run_in(fixture, "UPDATE record SET expires = 'soon' WHERE name = x'63';"
+                    "UPDATE history SET expires = 0.5 WHERE name = CAST('d/a' AS BLOB)");
+    expect_findings(fixture->store, true, 2);
+    expect_healthy(fixture->store);
+    expect_text_in(fixture, EXPIRING "(SELECT * FROM record ORDER BY name)", "e/b2");
+    close_store(snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +437,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_empty_with_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failed_repair, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check_of_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_expiry, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 #include "tests/unit/sqlite_fixture.h"
 
 #define ENTRIES "SELECT count(*) FROM entry"
+#define FOREVER "9223372036854775807"
+#define EARLIER ENTRIES " WHERE ended < " FOREVER
 #define DEFINITIONS "SELECT count(*) FROM index_definition"
 
 static void create(struct sfs_storage *store, const char *name)
@@ -153,6 +155,39 @@ static void test_old_snapshot(void **state)
     close_store(snapshot);
     eventually(fixture, ENTRIES, 0);
     eventually(fixture, DEFINITIONS, 0);
+    forget(&answers);
+}
+
+/* Without a snapshot entries are changed in place; with one what it sees is kept once, and goes
+ * with it. */
+static void test_earlier_entries(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *store = fixture->store, *snapshot = NULL;
+    struct sfs_error error = {0};
+    create(store, "n");
+    fill(store, 0, 100, 1);
+    fill(store, 0, 100, -1);
+    clear_range(store, "k0009", "k001");
+    assert_int_equal(number_in(fixture, EARLIER), 0);
+    must(sfs_snapshot(store, 0, &snapshot, &error), &error);
+    struct answers answers = ask(snapshot);
+    for (int i = 0; i < 5; i++)
+        fill(store, 0, 50, i % 2 ? -1 : 1); /* and back to the same K */
+    fill(store, 90, 100, 1);
+    clear_range(store, "k0009", "k001");               /* made and gone: of no snapshot */
+    assert_int_equal(number_in(fixture, EARLIER), 49); /* 0 is -0 */
+    expect_answers(snapshot, &answers);
+    expect_indexed(snapshot);
+    expect_healthy(store);
+    clear_range(store, "", "");
+    assert_int_equal(number_in(fixture, EARLIER), 90);
+    fill(store, 0, 5000, 1);
+    expect_answers(snapshot, &answers);
+    close_store(snapshot);
+    eventually(fixture, EARLIER, 0);
+    assert_int_equal(number_in(fixture, ENTRIES), 5000);
+    expect_healthy(store);
     forget(&answers);
 }
 
@@ -378,12 +413,21 @@ static void test_check(void **state)
     fill(fixture->store, 0, 100, 1);
     create(fixture->store, "n");
     expect_healthy(fixture->store);
-    run_in(fixture, "INSERT INTO entry VALUES(999, x'01', x'6b', 1);"
-                    "INSERT INTO entry SELECT index_id, x'02', x'6b', 99999 FROM index_definition;"
+    run_in(fixture, "INSERT INTO entry VALUES(999, x'01', x'6b', " FOREVER ", 1, 1);"
+                    "INSERT INTO entry SELECT index_id, x'02', x'6b', " FOREVER ", 1, 99999"
+                    " FROM index_definition;"
                     "UPDATE index_definition SET bytes = bytes + 2;"
                     "UPDATE state SET indexes = 0");
     expect_findings(fixture->store, true, 4, 4);
     expect_healthy(fixture->store);
+    /* Entries of no state, that would be removed when it has come, or that nothing sees. */
+    run_in(fixture, "INSERT INTO entry SELECT index_id, x'02', x'6b', 9, 9, 1 FROM"
+                    " index_definition UNION ALL SELECT index_id, x'02', x'6b', 999999, 1, 1 FROM"
+                    " index_definition UNION ALL SELECT index_id, x'02', x'6b', 'x', 1, 1 FROM"
+                    " index_definition; UPDATE entry SET begun = 'x' WHERE record_id = 7");
+    expect_findings(fixture->store, true, 2, 2);
+    expect_healthy(fixture->store);
+    assert_string_equal(text(fixture->store, "by/n/6/keys"), "k00006\n");
     /* An entry that lacks cannot be made again but with its index. */
     run_in(fixture, "DELETE FROM entry WHERE entry_name = CAST('k00030' AS BLOB);"
                     "UPDATE index_definition SET entries = 99, bytes = "
@@ -521,6 +565,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_old_snapshot, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_earlier_entries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_killed_while_building, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_processes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),

@@ -272,6 +272,11 @@ static void test_contradictions(void **state)
         "UPDATE entry SET record_id = -record_id",
         "UPDATE entry SET entry_name = x'ff' || entry_name",
         "UPDATE entry SET entry_key = x'ffff' || entry_key",
+        "UPDATE entry SET begun = ended",
+        "UPDATE OR REPLACE entry SET ended = begun",
+        "INSERT OR REPLACE INTO entry SELECT index_id, entry_key, entry_name, ended - 1, begun,"
+        " record_id FROM entry",
+        "UPDATE record SET expires = 'x'",
         "UPDATE history SET sequence = -sequence",
         "UPDATE history SET existed = 1, content = 99, chunked = 1, size = 5",
         "UPDATE state SET last_content = 1, last_id = 1, sequence = 1",
