@@ -36,7 +36,7 @@ static const char cleaning[] =
     "DELETE FROM entry WHERE ended < 9223372036854775807 OR index_id IN"
     " (SELECT index_id FROM index_definition WHERE ready IS NULL OR ended IS NOT NULL);"
     "DELETE FROM index_definition WHERE ready IS NULL OR ended IS NOT NULL;"
-    "UPDATE state SET kept = sequence, kept_contents = sequence; COMMIT; DROP TABLE dead;";
+    "UPDATE state SET kept = sequence, whole = sequence; COMMIT; DROP TABLE dead;";
 
 static int fail(struct backup *backup, sqlite3 *db, int result, struct sfs_error *error)
 {

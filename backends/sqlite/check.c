@@ -32,16 +32,14 @@ struct rule {
 #define UNREFERRED_BLOCKS                                                                          \
     "block NOT IN " REFERRED " AND block NOT IN (SELECT chunk.block FROM chunk)"
 
-/* Behind all leases and outside of what is still to be swept: rows that no snapshot and no feed
- * needs, which nothing would ever remove. */
-#define FORGOTTEN_HISTORY                                                                          \
-    "sequence > (SELECT kept FROM state) AND NOT (sequence > (SELECT history_from FROM state)"     \
-    " AND sequence <= (SELECT history_to FROM state)) AND NOT EXISTS(SELECT 1 FROM lease"          \
-    " WHERE NOT contents AND lease.sequence < history.sequence) AND "                              \
-    "NOT " SFS_SQLITE_HISTORY_NEEDED("history")
-#define FORGOTTEN_GARBAGE                                                                          \
-    "ended > (SELECT kept_contents FROM state) AND NOT (ended > (SELECT garbage_from FROM state)"  \
-    " AND ended <= (SELECT garbage_to FROM state)) AND NOT " SFS_SQLITE_GARBAGE_NEEDED
+/* The oldest state that is leased is behind what the row shows, and before what came then. (Of what
+ * is before `kept` no snapshot needs anything.) */
+#define LEASED                                                                                     \
+    "history.sequence > (SELECT kept FROM state) AND EXISTS(SELECT 1 FROM lease WHERE contents"    \
+    " AND lease.sequence < history.sequence AND lease.sequence >= history.revision)"
+/* From a commit that there was not: no snapshot needs it, and nothing would remove it. */
+#define FORGOTTEN_HISTORY "sequence > (SELECT sequence FROM state)"
+#define FORGOTTEN_GARBAGE "ended > (SELECT sequence FROM state)"
 
 #define UNREFERRED_ENTRIES "index_id NOT IN (SELECT index_id FROM index_definition)"
 #define LIVE_INDEXES "(SELECT index_id FROM index_definition WHERE ended IS NULL)"
@@ -90,7 +88,7 @@ static const struct rule rules[] = {
     {"SELECT name, sequence FROM history WHERE existed AND CASE WHEN content IS NULL"
      " THEN size <> coalesce(length(data), 0) WHEN NOT chunked"
      " THEN NOT EXISTS(SELECT 1 FROM block WHERE block.block = content) END"
-     " AND " SFS_SQLITE_HISTORY_SEEN("history"),
+     " AND " LEASED,
      "key '%s': its value before %lld, which a snapshot needs, is missing", true, NULL},
     {"SELECT NULL, count(*) FROM chunk WHERE content NOT IN (SELECT content FROM record WHERE"
      " content IS NOT NULL) AND NOT EXISTS(SELECT 1 FROM block WHERE block.block = chunk.block)"
@@ -108,12 +106,6 @@ static const struct rule rules[] = {
      "DELETE FROM chunk WHERE " UNREFERRED_CHUNKS},
     {"SELECT NULL, count(*) FROM block WHERE " UNREFERRED_BLOCKS " HAVING count(*) > 0",
      "%lld values belong to no record", false, "DELETE FROM block WHERE " UNREFERRED_BLOCKS},
-    {"SELECT NULL, count(*) FROM history WHERE " FORGOTTEN_HISTORY " HAVING count(*) > 0",
-     "%lld earlier records are kept that nobody needs", false,
-     "DELETE FROM history WHERE " FORGOTTEN_HISTORY},
-    {"SELECT NULL, count(*) FROM garbage WHERE " FORGOTTEN_GARBAGE " HAVING count(*) > 0",
-     "%lld earlier values are kept that nobody needs", false,
-     "UPDATE OR REPLACE garbage SET ended = 0 WHERE " FORGOTTEN_GARBAGE},
     {"SELECT NULL, records FROM state WHERE records <> (SELECT count(*) FROM record)",
      "the count of records is wrong: it says %lld", false,
      "UPDATE state SET records = (SELECT count(*) FROM record)"},
@@ -136,6 +128,12 @@ static const struct rule rules[] = {
      " (SELECT coalesce(max(revision), 0) FROM record)",
      "the counter of commits is behind: it says %lld", false,
      "UPDATE state SET sequence = (SELECT max(revision) FROM record)"},
+    {"SELECT NULL, count(*) FROM history WHERE " FORGOTTEN_HISTORY " HAVING count(*) > 0",
+     "%lld earlier records are kept that nobody needs", false,
+     "DELETE FROM history WHERE " FORGOTTEN_HISTORY},
+    {"SELECT NULL, count(*) FROM garbage WHERE " FORGOTTEN_GARBAGE " HAVING count(*) > 0",
+     "%lld earlier values are kept that nobody needs", false,
+     "UPDATE OR REPLACE garbage SET ended = 0 WHERE " FORGOTTEN_GARBAGE},
     {"SELECT NULL, count(*) FROM entry WHERE " UNREFERRED_ENTRIES " HAVING count(*) > 0",
      "%lld entries belong to no index", false, "DELETE FROM entry WHERE " UNREFERRED_ENTRIES},
     {"SELECT NULL, count(*) FROM entry WHERE " LATE_ENTRIES " HAVING count(*) > 0",

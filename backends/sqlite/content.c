@@ -74,9 +74,9 @@ int sfs_sqlite_content_drop(struct sfs_sqlite_run *run, struct sfs_sqlite_place 
         return 0;
     bool needed = sfs_sqlite_is_needed(run->transaction, place.begun);
     if (needed || place.chunked)
-        return sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 5,
+        return sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4,
                               needed ? (int64_t)run->run.sequence : (int64_t)0, place.content,
-                              (int64_t)-1, (int64_t)0, place.begun);
+                              (int64_t)-1, (int64_t)0);
     return sfs_sqlite_run(connection, SFS_SQL_BLOCK_REMOVE, error, 1, place.content);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The housekeeper: a thread of the store that does what nobody should have to wait for. It tends
- * the leases of snapshots (tend.c), removes history and garbage, writes a long log into the file,
- * and looks for leases and stages of processes that are dead. It sleeps until there is something to
- * do, and looks about every two seconds. Where no thread can be had, whoever ends a snapshot, or
- * reads an old one, does its work.
+ * the lease of the snapshots (pool_lease.c), removes history and garbage, writes a long log into
+ * the file, and looks for leases and stages of processes that are dead. It sleeps until there is
+ * something to do, and looks about every two seconds. Where no thread can be had, whoever ends a
+ * snapshot does its work.
  */
 #include "backends/sqlite/index.h"
 #include "backends/sqlite/sharing.h"

@@ -62,10 +62,6 @@ int sfs_sqlite_index_move_prefix(struct sfs_apply_run *base, const struct sfs_in
 int sfs_sqlite_index_clear(struct sfs_apply_run *base, const struct sfs_index *index,
                            struct sfs_range range, struct sfs_error *error);
 
-/* Removes up to `most` entries that no snapshot needs; *ret_more: some may be left. */
-int sfs_sqlite_entries_prune(struct sfs_sqlite_transaction *transaction, int64_t most,
-                             bool *ret_more, struct sfs_error *error);
-
 /* --- of a snapshot (index.c) --- */
 
 /* The indexes that a snapshot has, and their numbers: read once. */

@@ -288,23 +288,3 @@ int sfs_sqlite_index_clear(struct sfs_apply_run *base, const struct sfs_index *i
     bool all = range.from.size == 0 && range.to.size == 0;
     return all ? clear_all(work.run, index, error) : work_through(&work, range, error);
 }
-
-/* --- what no snapshot needs --- */
-
-int sfs_sqlite_entries_prune(struct sfs_sqlite_transaction *transaction, int64_t most,
-                             bool *ret_more, struct sfs_error *error)
-{
-    struct sfs_sqlite_connection *connection = transaction->connection;
-    const int64_t kept = transaction->state.kept_contents;
-    int64_t prunable = 0;
-    *ret_more = false;
-    if (transaction->state.indexes <= 0)
-        return 0;
-    int code =
-        sfs_sqlite_integers(connection, SFS_SQL_ENTRIES_PRUNABLE, &kept, 1, &prunable, 1, error);
-    if (code < 0 || prunable <= 0)
-        return code < 0 ? code : 0;
-    code = sfs_sqlite_run(connection, SFS_SQL_ENTRIES_PRUNE, error, 2, kept, most);
-    *ret_more = code == 0 && sqlite3_changes(connection->db) >= most;
-    return code;
-}

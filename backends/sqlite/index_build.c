@@ -259,7 +259,7 @@ int sfs_sqlite_index_prune(struct sfs_sqlite_transaction *transaction, struct sf
     if (code)
         return code;
     int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_INDEX_ENDED,
-                                    &transaction->state.kept_contents, 1, &id, 1, error);
+                                    &transaction->state.kept, 1, &id, 1, error);
     if (found <= 0)
         return found;
     code =

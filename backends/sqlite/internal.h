@@ -87,39 +87,10 @@ struct sfs_sqlite_options {
 
 /* What a lease needs; the numbers are in the file, in lease.contents. */
 enum sfs_sqlite_lease_kind {
-    SFS_SQLITE_LEASE_FEED = 0,     /* that something changed, of every change after its sequence */
-    SFS_SQLITE_LEASE_SNAPSHOT = 1, /* the state at its sequence, with values */
-    SFS_SQLITE_LEASE_ONWARD = 2,   /* every state from its sequence on, which others must keep: the
-                                    * opening that has it itself keeps what its snapshots need */
-};
-
-/* The state that a snapshot is of, or several are. */
-struct sfs_sqlite_position {
-    int64_t sequence;
-    bool living; /* one of them has not expired */
-};
-
-/* What leases are at: snapshots, ascending, each state once, and the first of feeds and of what is
- * held onward (-1: there is none). */
-struct sfs_sqlite_positions {
-    struct sfs_sqlite_position *snapshots;
-    size_t count;
-    size_t capacity;
-    int64_t feed;
-    int64_t onward;
-};
-
-/* How far a sweep has come within one commit that is too large for one step. Good only while the
- * counters in the file are as they were then. */
-struct sfs_sqlite_sweep {
-    bool tentative; /* of a transaction that has not been committed */
-    int64_t released;
-    int64_t history_from;
-    int64_t history_at; /* the commit, and the last of its names that was looked at */
-    struct sfs_buffer history_name;
-    int64_t garbage_from;
-    int64_t garbage_at; /* the commit, and the last content of it; 0: none */
-    int64_t garbage_content;
+    SFS_SQLITE_LEASE_FEED = 0, /* that something changed, of every change after its sequence */
+    SFS_SQLITE_LEASE_SNAPSHOTS =
+        1, /* every state from its sequence on, with values: others keep all
+            * of that, the opening that has it what its snapshots need */
 };
 
 struct sfs_sqlite_memo; /* memo.c */
@@ -160,9 +131,6 @@ struct sfs_sqlite {
     int turn;                              /* the log, for turns among processes; -1: not open */
     int files[3];      /* database, log, its index, as opened (files.c); -1: not open */
     _Atomic bool lost; /* one of them was not under its name when it was last looked at */
-
-    struct sfs_sqlite_positions held, kept; /* positions.c; whoever holds the write connection */
-    struct sfs_sqlite_sweep sweep;
 
     struct sfs_sqlite_memo *memo; /* NULL: there is none */
     int64_t plenty_until;         /* so long the disk is not full (transaction.c), monotonic */
@@ -307,19 +275,11 @@ struct sfs_sqlite_state {
     int64_t keys;
     int64_t records;
     int64_t bytes;
-    int64_t kept;          /* no lease is older than this */
-    int64_t kept_contents; /* no snapshot is */
-    int64_t whole;         /* every change after this has its row in history */
-    /* Rows of history of the commits (from, to] may have become superfluous in between, and so may
-     * garbage; `released` counts how often that was said. */
-    int64_t history_from;
-    int64_t history_to;
-    int64_t garbage_from;
-    int64_t garbage_to;
-    int64_t released;
+    int64_t kept;    /* no snapshot is older than this */
+    int64_t whole;   /* every change after this has its row in history */
     int64_t indexes; /* the commit that last changed the set of indexes, 0: never */
 };
-#define SFS_SQLITE_STATE_COLUMNS 16
+#define SFS_SQLITE_STATE_COLUMNS 10
 
 struct sfs_sqlite_transaction {
     struct sfs_sqlite *store;
@@ -328,20 +288,16 @@ struct sfs_sqlite_transaction {
     int64_t used;    /* pages of the database at the beginning, without free ones */
     int64_t now;     /* sfs_sqlite_clock() at the beginning: leases end by it */
     int64_t present; /* the sequence number at the beginning */
-    /* Positions of living leases, -1: there is none. Of others than the open lease of this
-     * opening's snapshots: */
-    int64_t others_oldest; /* of snapshots, and of what is held onward */
-    int64_t others_newest; /* of snapshots alone */
-    int64_t others_onward; /* the first from which on every state is held */
-    int64_t feed;          /* of the feed that is furthest behind */
-    /* The open lease, and what of it is needed: where `exact`, the snapshots that this opening
-     * knows, else every state from it on. */
-    int64_t own_row; /* 0: there is none */
+    /* Sequence numbers of living leases, -1: there is none. */
+    int64_t others;  /* the oldest of the snapshots of other openings */
+    int64_t feed;    /* the feed that is furthest behind */
+    int64_t own_row; /* the lease of this opening's snapshots, 0: there is none */
     int64_t own;     /* -1 also where it has expired */
+    /* Where `exact`, the snapshots that this opening has are known; else each from `own` on may be
+     * one of them. */
     bool exact;
     int64_t own_oldest;
     int64_t own_newest;
-    int64_t given_row; /* the exact lease that ends with the commit, 0: none */
     /* What follows from all of it for what the transaction changes: */
     int64_t oldest; /* snapshot; nobody needs what is before */
     int64_t newest; /* and what was put behind this one */
@@ -372,19 +328,16 @@ int sfs_sqlite_transact(struct sfs_sqlite *store, sfs_sqlite_work *work, void *c
 int sfs_sqlite_transact_held(struct sfs_sqlite *store, sfs_sqlite_work *work, void *context,
                              struct sfs_error *error);
 
-/* --- leases seen by writers (positions.c) --- */
+/* --- leases seen by writers (lease.c) --- */
 
 /* Reads the leases: what the transaction's writes must keep. */
-int sfs_sqlite_positions_read(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
+int sfs_sqlite_leases_read(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
 /* The same from what is known of them, where it is now known better. */
-void sfs_sqlite_positions_combine(struct sfs_sqlite_transaction *transaction);
-/* Ends leases that have expired, finds out what has become superfluous since the transaction began,
- * and moves the marks on. */
-int sfs_sqlite_positions_settle(struct sfs_sqlite_transaction *transaction,
-                                struct sfs_error *error);
-void sfs_sqlite_positions_free(struct sfs_sqlite *store);
+void sfs_sqlite_leases_combine(struct sfs_sqlite_transaction *transaction);
+/* Ends leases that have expired, and moves the marks on, up to which everything can be removed. */
+int sfs_sqlite_leases_settle(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
 /* With `contents` whether the state at `sequence` is there: the present one, or that of a snapshot
- * that lives; without whether every change since is known. */
+ * of this opening; without whether every change since is known. */
 bool sfs_sqlite_is_kept(const struct sfs_sqlite_transaction *transaction, int64_t sequence,
                         bool contents);
 /* Whether a snapshot may still see what was there from the commit `begun` on. */
@@ -396,13 +349,10 @@ static inline bool sfs_sqlite_is_needed(const struct sfs_sqlite_transaction *tra
 
 /* --- what no lease needs (prune.c) --- */
 
-/* Before a transaction: what a step before it had swept may have been rolled back. */
-void sfs_sqlite_prune_begin(struct sfs_sqlite *store);
 /* Removes in small transactions what no lease needs, until done or `budget_ms` are over. */
 int sfs_sqlite_prune(struct sfs_sqlite *store, int64_t budget_ms, struct sfs_error *error);
 /* One bounded step inside a transaction. */
 int sfs_sqlite_prune_step(struct sfs_sqlite_transaction *transaction, struct sfs_error *error);
-void sfs_sqlite_prune_free(struct sfs_sqlite *store);
 
 /* --- one batch (apply.c, content.c, patch.c) --- */
 
@@ -501,11 +451,7 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
  * same in all processes of the machine. An engine with a server would answer with the server's
  * clock here. */
 int64_t sfs_sqlite_clock(const struct sfs_sqlite *store);
-/* One that lives until `expires` (sfs_sqlite_clock()); its id, which is that of the last lease in
- * the transaction's counters, is never used again. */
-int sfs_sqlite_lease_put(struct sfs_sqlite_transaction *transaction, int64_t id, int64_t sequence,
-                         enum sfs_sqlite_lease_kind kind, int64_t expires, struct sfs_error *error);
-/* The same with a new id. */
+/* One that lives until `expires` (sfs_sqlite_clock()), with an id that is never used again. */
 int sfs_sqlite_lease_add(struct sfs_sqlite_transaction *transaction, int64_t sequence,
                          enum sfs_sqlite_lease_kind kind, int64_t expires, int64_t *ret_id,
                          struct sfs_error *error);

@@ -56,8 +56,6 @@ static void free_store(struct sfs_sqlite *store)
     sfs_index_set_unref(store->indexes);
     sfs_sqlite_index_known_clear(&store->known);
     sfs_sqlite_pool_free(store);
-    sfs_sqlite_positions_free(store);
-    sfs_sqlite_prune_free(store);
     free(store->uri);
     free(store->path);
     free(store);

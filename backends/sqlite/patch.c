@@ -63,8 +63,8 @@ static int end_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, stru
     int code = sfs_sqlite_run(connection, SFS_SQL_CHUNK_END, error, 4, chunk->content, chunk->part,
                               chunk->begun, sequence);
     return code ? code
-                : sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 5, ended, chunk->content,
-                                 chunk->part, chunk->begun, chunk->since);
+                : sfs_sqlite_run(connection, SFS_SQL_GARBAGE_ADD, error, 4, ended, chunk->content,
+                                 chunk->part, chunk->begun);
 }
 
 /* Gives the chunk this data: in place, or as a new version. */

@@ -19,22 +19,19 @@
  *          row that is the first for no lease is not written, or is swept. It is the change feed
  *          too: after `whole` every change has its row.
  * lease    what snapshots and feeds still need, until it expires. `contents` 0, a feed: the rows
- *          of all changes after `sequence`; 1, a snapshot: the state at `sequence`; 2: every
- *          state from there on, for the young snapshots of one opening, which itself knows
- *          better. `owner` (owner.c) is the process that holds it, so that a dead one's can be
- *          removed.
- * garbage  contents (part -1) and parts that were a record's from the commit `since` on and until
- *          the commit `ended`; removed when no snapshot is in between. `ended` 0: nobody needs
- *          it. Large values are always removed through it, in bounded steps.
+ *          of all changes after `sequence`; 1, the snapshots of one opening: every state from
+ *          `sequence` on, unless the opening itself knows better. `owner` (owner.c) is the process
+ *          that holds it, so that a dead one's can be removed.
+ * garbage  contents (part -1) and parts that were a record's until the commit `ended`; removed when
+ *          no snapshot is older. `ended` 0: nobody needs it. Large values are always removed through
+ *          it, in bounded steps.
  * stage    contents on their way that no record refers to yet, and the process that writes them.
  * index_definition  one row an index (index.h). entry: one for each key and index, with the
  *          record's number, so that the record need not be looked up by its name; visible to
  *          versions v with begun <= v < ended, as parts are. entry_ended has only those that are
  *          not current.
  * state    one row of counters. `indexes`: the commit that last changed the set of indexes.
- *          `kept` and `kept_contents`: nobody needs what is before. `history_from` …
- *          `garbage_to`: the commits in between which something may be superfluous since leases
- *          ended; prune.c sweeps there.
+ *          `kept`: no snapshot is older; what is before it and `whole` nobody needs.
  *
  * Numbers of contents and blocks come from one counter and are never used again, so a content is
  * either a block or a set of chunks, and `chunked` says which.
@@ -78,10 +75,7 @@ static const struct object {
      "CREATE TABLE state(id INTEGER PRIMARY KEY CHECK(id = 0), sequence INTEGER NOT NULL,"
      " last_id INTEGER NOT NULL, last_content INTEGER NOT NULL, last_lease INTEGER NOT NULL,"
      " keys INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-     " kept INTEGER NOT NULL, kept_contents INTEGER NOT NULL, whole INTEGER NOT NULL DEFAULT 0,"
-     " history_from INTEGER NOT NULL DEFAULT 0, history_to INTEGER NOT NULL DEFAULT 0,"
-     " garbage_from INTEGER NOT NULL DEFAULT 0, garbage_to INTEGER NOT NULL DEFAULT 0,"
-     " released INTEGER NOT NULL DEFAULT 0, indexes INTEGER NOT NULL DEFAULT 0)"},
+     " kept INTEGER NOT NULL, whole INTEGER NOT NULL, indexes INTEGER NOT NULL DEFAULT 0)"},
     {"table", "record", "record",
      "CREATE TABLE record(id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, " RECORD_ATTRIBUTES
      ", begun INTEGER NOT NULL DEFAULT 0, data BLOB, expires INTEGER)"},
@@ -101,7 +95,7 @@ static const struct object {
      " contents INTEGER NOT NULL, expires INTEGER NOT NULL, owner TEXT)"},
     {"table", "garbage", "garbage",
      "CREATE TABLE garbage(ended INTEGER, content INTEGER, part INTEGER, begun INTEGER,"
-     " since INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID"},
+     " PRIMARY KEY(ended, content, part, begun)) WITHOUT ROWID"},
     {"table", "stage", "stage",
      "CREATE TABLE stage(content INTEGER PRIMARY KEY, expires INTEGER NOT NULL, owner TEXT)"},
     {"table", "index_definition", "index_definition",
@@ -122,7 +116,7 @@ static const struct object {
 static const char rows[] =
     "INSERT INTO meta VALUES('created_by', 'storefs'), ('schema', '" VERSION_TEXT "');"
     "INSERT INTO state(id, sequence, last_id, last_content, last_lease, keys, records, bytes,"
-    " kept, kept_contents) VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+    " kept, whole) VALUES(0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
     "PRAGMA application_id = " TEXT_OF(APPLICATION_ID) ";"
     "PRAGMA user_version = " VERSION_TEXT ";";
 /* clang-format on */

@@ -42,10 +42,6 @@
 #define IS_LAST(ROW)                                                                               \
     "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
     " AND n.sequence > " ROW ".sequence)"
-#define IS_GONE(ROW)                                                                               \
-    "(" ROW                                                                                        \
-    ".existed AND " IS_LAST(ROW) " AND NOT EXISTS(SELECT 1 FROM record WHERE record.name = " ROW   \
-                                 ".name))"
 #define IS_FIRST                                                                                   \
     " AND NOT EXISTS(SELECT 1 FROM history AS p WHERE p.name = history.name"                       \
     " AND p.sequence > ?3 AND p.sequence < history.sequence)"
@@ -64,27 +60,21 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_PAGE_SIZE] = "PRAGMA page_size",
     [SFS_SQL_STATE_READ] =
         "SELECT sequence, last_id, last_content, last_lease, keys, records, bytes,"
-        " kept, kept_contents, whole, history_from, history_to, garbage_from, garbage_to, released,"
-        " indexes FROM state",
+        " kept, whole, indexes FROM state",
     [SFS_SQL_STATE_WRITE] =
         "UPDATE state SET sequence = ?1, last_id = ?2, last_content = ?3,"
-        " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8,"
-        " kept_contents = ?9, whole = ?10, history_from = ?11, history_to = ?12,"
-        " garbage_from = ?13, garbage_to = ?14, released = ?15",
+        " last_lease = ?4, keys = ?5, records = ?6, bytes = ?7, kept = ?8, whole = ?9",
     [SFS_SQL_SEQUENCE] = "SELECT sequence FROM state",
     [SFS_SQL_TOTALS] = "SELECT keys, records, bytes FROM state",
 
-    [SFS_SQL_LEASE_POSITIONS] =
-        "SELECT sequence, contents, expires > ?1, lease FROM lease ORDER BY sequence",
+    [SFS_SQL_LEASES] = "SELECT sequence, contents, expires > ?1, lease FROM lease",
     [SFS_SQL_LEASE_ADD] = "INSERT INTO lease(lease, sequence, contents, expires, owner)"
                           " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SFS_SQL_LEASE_RENEW] = "UPDATE lease SET expires = ?2, sequence = max(sequence, ?3)"
                             " WHERE lease = ?1 AND expires > ?4 RETURNING 1",
-    /* Of a snapshot at ?3: the lease of all young ones, and one of its own. */
-    [SFS_SQL_LEASE_ANCHOR] =
-        "SELECT kept_contents, state.sequence, o.expires, e.expires FROM state"
-        " LEFT JOIN lease AS o ON o.lease = ?1 AND o.contents = 2 AND o.sequence <= ?3"
-        " LEFT JOIN lease AS e ON e.lease = ?2 AND e.contents = 1 AND e.sequence = ?3",
+    /* Of a snapshot at ?2. */
+    [SFS_SQL_LEASE_ANCHOR] = "SELECT kept, state.sequence, expires FROM state LEFT JOIN lease"
+                             " ON lease = ?1 AND contents AND lease.sequence <= ?2",
     [SFS_SQL_LEASE_DROP] = "DELETE FROM lease WHERE lease = ?1",
     [SFS_SQL_LEASE_DROP_OWNER] = "DELETE FROM lease WHERE owner = ?1",
     [SFS_SQL_LEASE_DROP_LAPSED] = "DELETE FROM lease WHERE expires <= ?1",
@@ -119,8 +109,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_RANGE_BLOCKS_REMOVE] = "DELETE FROM block WHERE block IN (SELECT content FROM record"
                                     " WHERE " IN_RANGE " AND NOT chunked AND content IS NOT NULL"
                                     " AND begun > ?3)",
-    [SFS_SQL_RANGE_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun, since)"
-                              " SELECT iif(begun <= ?4, ?3, 0), content, -1, 0, begun FROM record"
+    [SFS_SQL_RANGE_GARBAGE] = "INSERT INTO garbage(ended, content, part, begun)"
+                              " SELECT iif(begun <= ?4, ?3, 0), content, -1, 0 FROM record"
                               " WHERE " IN_RANGE " AND content IS NOT NULL"
                               " AND (chunked OR begun <= ?4)",
     [SFS_SQL_RANGE_LONGEST] = "SELECT " COLUMNS ", NULL FROM record WHERE " IN_RANGE
@@ -151,8 +141,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_CHUNKS_NEW_REMOVE] =
         "DELETE FROM chunk WHERE content = ?1 AND part >= ?2 AND begun = ?3",
     [SFS_SQL_CHUNKS_GARBAGE] =
-        "INSERT INTO garbage(ended, content, part, begun, since)"
-        " SELECT iif(max(begun, ?4) <= ?5, ?3, 0), content, part, begun, max(begun, ?4) FROM chunk"
+        "INSERT INTO garbage(ended, content, part, begun)"
+        " SELECT iif(max(begun, ?4) <= ?5, ?3, 0), content, part, begun FROM chunk"
         " WHERE content = ?1 AND part >= ?2 AND ended = " FOREVER,
     [SFS_SQL_CHUNKS_END] = "UPDATE chunk SET ended = ?3 WHERE content = ?1 AND part >= ?2"
                            " AND ended = " FOREVER,
@@ -201,29 +191,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "DELETE FROM history WHERE sequence <= ?1 AND (sequence, name) <= (SELECT sequence, name"
         " FROM history WHERE sequence <= ?1 ORDER BY sequence, name LIMIT 1 OFFSET ?2 - 1)",
     [SFS_SQL_HISTORY_PRUNE_ALL] = "DELETE FROM history WHERE sequence <= ?1",
-    [SFS_SQL_HISTORY_SWEEP_END] =
-        "SELECT sequence, name FROM history WHERE (sequence, name) > (?1, ?2) AND sequence <= ?3"
-        " ORDER BY sequence, name LIMIT 1 OFFSET ?4 - 1",
-    /* ?5: also the last row of a name that is gone. */
-    [SFS_SQL_HISTORY_SWEEP] =
-        "DELETE FROM history WHERE (sequence, name) > (?1, ?2) AND (sequence, name) <= (?3, ?4)"
-        " AND NOT " SFS_SQLITE_HISTORY_NEEDED("history") " AND (?5 OR NOT " IS_GONE("history") ")",
-    /* Where that row goes, so does one before it that says that the name was not there. */
-    [SFS_SQL_HISTORY_SWEEP_ABSENT] =
-        "DELETE FROM history WHERE NOT existed AND (sequence, name) IN (SELECT (SELECT"
-        " max(p.sequence) FROM history AS p WHERE p.name = h.name AND p.sequence < h.sequence),"
-        " h.name FROM history AS h WHERE (h.sequence, h.name) > (?1, ?2)"
-        " AND (h.sequence, h.name) <= (?3, ?4) AND " IS_GONE(
-            "h") " AND NOT " SFS_SQLITE_HISTORY_NEEDED("h") ")",
-    [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun, since)"
-                            " VALUES(?1, ?2, ?3, ?4, ?5)",
-    [SFS_SQL_GARBAGE_SWEEP_END] =
-        "SELECT ended, content FROM garbage WHERE (ended, content) > (?1, ?2) AND ended <= ?3"
-        " ORDER BY ended, content LIMIT 1 OFFSET ?4 - 1",
-    /* What is not needed gets in front of all others. */
-    [SFS_SQL_GARBAGE_SWEEP] =
-        "UPDATE OR REPLACE garbage SET ended = 0 WHERE (ended, content) > (?1, ?2)"
-        " AND (ended, content) <= (?3, ?4) AND NOT " SFS_SQLITE_GARBAGE_NEEDED,
+    [SFS_SQL_GARBAGE_ADD] = "INSERT OR IGNORE INTO garbage(ended, content, part, begun)"
+                            " VALUES(?1, ?2, ?3, ?4)",
     [SFS_SQL_GARBAGE_READ] = "SELECT ended, content, part, begun FROM garbage WHERE ended <= ?1"
                              " ORDER BY ended, content, part, begun LIMIT 1",
     [SFS_SQL_GARBAGE_REMOVE] = "DELETE FROM garbage WHERE ended = ?1 AND content = ?2 AND part = ?3"
@@ -235,9 +204,12 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
     [SFS_SQL_CHUNK_REMOVE_ODD] = "DELETE FROM chunk WHERE content = ?1 AND"
                                  " (typeof(part) <> 'integer' OR typeof(begun) <> 'integer')",
     [SFS_SQL_PRUNABLE] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence <= ?1),"
-                         " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2)",
-    [SFS_SQL_KEPT_BEHIND] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence > ?1)"
-                            " OR EXISTS(SELECT 1 FROM garbage WHERE ended > ?1)",
+                         " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2),"
+                         " EXISTS(SELECT 1 FROM entry WHERE ended <= ?2 AND ended < " FOREVER ")",
+    [SFS_SQL_KEPT_BEHIND] =
+        "SELECT EXISTS(SELECT 1 FROM history WHERE sequence > ?1)"
+        " OR EXISTS(SELECT 1 FROM garbage WHERE ended > ?1)"
+        " OR EXISTS(SELECT 1 FROM entry WHERE ended > ?1 AND ended < " FOREVER ")",
 
     /* Who owns rows beside ?2, and whether some of them are over. */
     [SFS_SQL_OWNERS] =
@@ -300,8 +272,6 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "DELETE FROM entry WHERE index_id = ?1 AND ended = " FOREVER " AND begun > ?2",
     [SFS_SQL_ENTRIES_END] =
         "UPDATE OR REPLACE entry SET ended = ?2 WHERE index_id = ?1 AND ended = " FOREVER,
-    [SFS_SQL_ENTRIES_PRUNABLE] =
-        "SELECT EXISTS(SELECT 1 FROM entry WHERE ended <= ?1 AND ended < " FOREVER ")",
     [SFS_SQL_ENTRIES_PRUNE] = "DELETE FROM entry WHERE (index_id, entry_key, entry_name, ended) IN"
                               " (SELECT index_id, entry_key, entry_name, ended FROM entry"
                               " WHERE ended <= ?1 AND ended < " FOREVER " LIMIT ?2)",

@@ -24,7 +24,7 @@ enum sfs_sqlite_sql {
     SFS_SQL_TOTALS,
 
     /* leases */
-    SFS_SQL_LEASE_POSITIONS,
+    SFS_SQL_LEASES,
     SFS_SQL_LEASE_ADD,
     SFS_SQL_LEASE_RENEW,
     SFS_SQL_LEASE_ANCHOR,
@@ -86,12 +86,7 @@ enum sfs_sqlite_sql {
     SFS_SQL_HISTORY_FEED,
     SFS_SQL_HISTORY_PRUNE_SOME,
     SFS_SQL_HISTORY_PRUNE_ALL,
-    SFS_SQL_HISTORY_SWEEP_END,
-    SFS_SQL_HISTORY_SWEEP_ABSENT,
-    SFS_SQL_HISTORY_SWEEP,
     SFS_SQL_GARBAGE_ADD,
-    SFS_SQL_GARBAGE_SWEEP_END,
-    SFS_SQL_GARBAGE_SWEEP,
     SFS_SQL_GARBAGE_READ,
     SFS_SQL_GARBAGE_REMOVE,
     SFS_SQL_GARBAGE_REMOVE_FIRST,
@@ -131,7 +126,6 @@ enum sfs_sqlite_sql {
     SFS_SQL_ENTRY_COPY,
     SFS_SQL_ENTRIES_REMOVE,
     SFS_SQL_ENTRIES_END,
-    SFS_SQL_ENTRIES_PRUNABLE,
     SFS_SQL_ENTRIES_PRUNE,
     SFS_SQL_ENTRIES_ENDED,
     SFS_SQL_KEYS_AT,
@@ -182,23 +176,6 @@ enum sfs_sqlite_sql {
 #define SFS_SQLITE_BARE_KEY 5
 #define SFS_SQLITE_BARE_COUNT 6
 #define SFS_SQLITE_COLUMN_BEGUN 19 /* in SFS_SQL_RECORD_FIND */
-
-/*
- * Whether a snapshot needs a row of history: it is between what the row shows and what came then. A
- * row of a name that was free shows what came with the row before of that name. What is behind an
- * open lease (`contents` 2) is removed only when that has moved on.
- */
-#define SFS_SQLITE_HISTORY_SEEN(ROW)                                                               \
-    "EXISTS(SELECT 1 FROM lease WHERE contents = 1 AND lease.sequence < " ROW ".sequence"          \
-    " AND lease.sequence >= CASE WHEN " ROW ".existed THEN " ROW ".revision ELSE coalesce("        \
-    "(SELECT max(p.sequence) FROM history AS p WHERE p.name = " ROW ".name"                        \
-    " AND p.sequence < " ROW ".sequence), 0) END)"
-#define SFS_SQLITE_HISTORY_NEEDED(ROW)                                                             \
-    "(EXISTS(SELECT 1 FROM lease WHERE contents = 2 AND lease.sequence < " ROW                     \
-    ".sequence) OR " SFS_SQLITE_HISTORY_SEEN(ROW) ")"
-#define SFS_SQLITE_GARBAGE_NEEDED                                                                  \
-    "EXISTS(SELECT 1 FROM lease WHERE contents AND lease.sequence < garbage.ended"                 \
-    " AND (contents = 2 OR lease.sequence >= garbage.since))"
 
 const char *sfs_sqlite_sql_text(enum sfs_sqlite_sql sql);
 

@@ -335,8 +335,8 @@ static int abandon(struct sfs_sqlite_transaction *transaction, const struct stag
                                     1, &gone, 1, error);
     if (found <= 0)
         return found;
-    int code = sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 5, (int64_t)0,
-                              stage->content, (int64_t)-1, (int64_t)0, (int64_t)0);
+    int code = sfs_sqlite_run(transaction->connection, SFS_SQL_GARBAGE_ADD, error, 4, (int64_t)0,
+                              stage->content, (int64_t)-1, (int64_t)0);
     return code ? code : 1;
 }
 

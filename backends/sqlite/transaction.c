@@ -43,14 +43,8 @@ static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_err
         .records = row[5],
         .bytes = row[6],
         .kept = row[7],
-        .kept_contents = row[8],
-        .whole = row[9],
-        .history_from = row[10],
-        .history_to = row[11],
-        .garbage_from = row[12],
-        .garbage_to = row[13],
-        .released = row[14],
-        .indexes = row[15],
+        .whole = row[8],
+        .indexes = row[9],
     };
     return 0;
 }
@@ -58,11 +52,9 @@ static int read_state(struct sfs_sqlite_transaction *transaction, struct sfs_err
 static int write_state(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     const struct sfs_sqlite_state *state = &transaction->state;
-    return sfs_sqlite_run(transaction->connection, SFS_SQL_STATE_WRITE, error, 15, state->sequence,
+    return sfs_sqlite_run(transaction->connection, SFS_SQL_STATE_WRITE, error, 9, state->sequence,
                           state->last_id, state->last_content, state->last_lease, state->keys,
-                          state->records, state->bytes, state->kept, state->kept_contents,
-                          state->whole, state->history_from, state->history_to, state->garbage_from,
-                          state->garbage_to, state->released);
+                          state->records, state->bytes, state->kept, state->whole);
 }
 
 struct pages {
@@ -182,9 +174,8 @@ int sfs_sqlite_begin(struct sfs_sqlite *store, bool durable,
     transaction.present = transaction.state.sequence;
     if (code == 0)
         sfs_sqlite_others_before(store, transaction.present);
-    sfs_sqlite_prune_begin(store);
     if (code == 0)
-        code = sfs_sqlite_positions_read(&transaction, error);
+        code = sfs_sqlite_leases_read(&transaction, error);
     if (code != 0) {
         sfs_sqlite_rollback(&transaction);
         return code;
@@ -202,14 +193,7 @@ void sfs_sqlite_rollback(struct sfs_sqlite_transaction *transaction)
 
 int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
-    int code = 0;
-    if (transaction->given_row != 0) {
-        transaction->leases_changed = true;
-        code = sfs_sqlite_run(transaction->connection, SFS_SQL_LEASE_DROP, error, 1,
-                              transaction->given_row);
-    }
-    if (code == 0)
-        code = sfs_sqlite_prune_step(transaction, error);
+    int code = sfs_sqlite_prune_step(transaction, error);
     if (code == 0)
         code = write_state(transaction, error);
     if (code == 0)
@@ -224,7 +208,6 @@ int sfs_sqlite_commit(struct sfs_sqlite_transaction *transaction, struct sfs_err
         return code;
     }
     sfs_sqlite_others_own(transaction->store, transaction->state.sequence, true);
-    transaction->store->sweep.tentative = false;
     return 0;
 }
 

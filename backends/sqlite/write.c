@@ -190,12 +190,10 @@ static int execute(struct sfs_sqlite_transaction *transaction, struct sfs_sqlite
         *changed = true;
         state->sequence++;
         /* History that was not written must not be promised to a later batch of the same group. */
-        if (transaction->logged < 0)
-            state->kept = state->sequence;
         if (transaction->logged < INT64_MAX)
             state->whole = state->sequence;
         if (transaction->newest < 0)
-            state->kept_contents = state->sequence;
+            state->kept = state->sequence;
     }
     request->sequence = state->sequence;
     return 0;
@@ -376,10 +374,8 @@ static bool process_together(struct sfs_sqlite *store, struct sfs_sqlite_request
         return true;
     }
     uint64_t released = count == 1 ? group[0]->released : 0;
-    code = sfs_sqlite_pool_begin_commit(&transaction, released, &error);
-    if (code != 0)
-        sfs_sqlite_rollback(&transaction);
-    bool stands = code == 0 && execute_all(&transaction, group, count, &changed);
+    sfs_sqlite_pool_begin_commit(&transaction, released);
+    bool stands = execute_all(&transaction, group, count, &changed);
     if (stands)
         code = commit_group(&transaction, group, count, durable, changed, &error);
     bool committed = stands && code == 0 && changed && !(count == 1 && group[0]->code != 0);

@@ -93,10 +93,10 @@ unit_tests += tests/unit/test_sqlite_bounds
 tests_unit_test_sqlite_bounds_SOURCES = tests/unit/test_sqlite_bounds.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_bounds_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_bounds_LDFLAGS = $(AM_LDFLAGS) $(own_clock)
-unit_tests += tests/unit/test_sqlite_positions
-tests_unit_test_sqlite_positions_SOURCES = tests/unit/test_sqlite_positions.c \
+unit_tests += tests/unit/test_sqlite_openings
+tests_unit_test_sqlite_openings_SOURCES = tests/unit/test_sqlite_openings.c \
 	tests/unit/sqlite_fixture.h
-tests_unit_test_sqlite_positions_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_sqlite_openings_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 unit_tests += tests/unit/test_sqlite_format
 tests_unit_test_sqlite_format_SOURCES = tests/unit/test_sqlite_format.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_format_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a SQLite store keeps for snapshots and feeds: always all that they need, against a model
- * that remembers every state, and never more than that once the sweep has come round. Also files of
- * the format before.
+ * that remembers every state, and soon nothing that is before all of them.
  */
 #include <time.h>
 
@@ -26,7 +25,7 @@ struct version {
 
 struct world {
     struct fixture *fixture;
-    struct sfs_storage *stores[2]; /* two openings of the file, which sweep both */
+    struct sfs_storage *stores[2]; /* two openings of the file, which prune both */
     struct version *versions[KEYS];
     size_t counts[KEYS];
     uint64_t sequence;
@@ -119,51 +118,40 @@ static void expect_state(const struct world *world, struct sfs_storage *store, u
 
 /* --- what a store may keep at the most --- */
 
-/* The first change of a key after a sequence number, or 0. */
-static uint64_t first_after(const struct world *world, size_t key, uint64_t sequence)
+/* Of the oldest snapshot and feed, or of all that was. */
+static uint64_t oldest_position(const struct world *world)
 {
-    for (size_t i = 0; i < world->counts[key]; i++) {
-        if (world->versions[key][i].sequence > sequence)
-            return world->versions[key][i].sequence;
-    }
-    return 0;
-}
-
-static bool is_wanted(const struct world *world, size_t key, uint64_t changed)
-{
+    uint64_t oldest = world->sequence;
     for (size_t i = 0; i < SNAPSHOTS; i++) {
-        if (world->snapshots[i] && first_after(world, key, world->begun[i]) == changed)
-            return true;
+        if (world->snapshots[i] && world->begun[i] < oldest)
+            oldest = world->begun[i];
     }
-    return false;
+    for (size_t i = 0; i < FEEDS; i++) {
+        if (world->feeds[i] && world->read[i] < oldest)
+            oldest = world->read[i];
+    }
+    return oldest;
 }
 
-static long long rows_wanted(const struct world *world)
-{
-    long long feed = number_in(world->fixture, "SELECT coalesce(min(sequence), 1 << 60) FROM lease"
-                                               " WHERE NOT contents");
-    long long rows = 0;
-    for (size_t key = 0; key < KEYS; key++) {
-        for (size_t i = 0; i < world->counts[key]; i++) {
-            uint64_t changed = world->versions[key][i].sequence;
-            rows += (long long)changed > feed || is_wanted(world, key, changed);
-        }
-    }
-    return rows;
-}
-
-/* Soon there is nothing that nobody can see: when those who were young have leases of their own. */
+/* Soon there is nothing that is before all of them. (The lease of a feed may be behind it.) */
 static void expect_bounds(const struct world *world)
 {
-    char sql[100];
-    eventually(world->fixture, "SELECT count(*) FROM lease WHERE contents = 2", 0);
-    snprintf(sql, sizeof(sql), "SELECT count(*) > %lld FROM history", rows_wanted(world));
+    char sql[200];
+    uint64_t oldest = oldest_position(world);
+    long long leased =
+        number_in(world->fixture, "SELECT coalesce(min(sequence), 1 << 60) FROM lease"
+                                  " WHERE NOT contents");
+    leased = (long long)oldest < leased ? (long long)oldest : leased;
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM history WHERE sequence <= %lld", leased);
     eventually(world->fixture, sql, 0);
-    eventually(world->fixture, "SELECT history_from < history_to FROM state", 0);
-    eventually(world->fixture,
-               "SELECT count(*) FROM garbage WHERE NOT EXISTS(SELECT 1 FROM lease"
-               " WHERE contents AND sequence >= since AND sequence < ended)",
-               0);
+    oldest = world->sequence;
+    for (size_t i = 0; i < SNAPSHOTS; i++) {
+        if (world->snapshots[i] && world->begun[i] < oldest)
+            oldest = world->begun[i];
+    }
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM garbage WHERE ended <= %lld",
+             (long long)oldest);
+    eventually(world->fixture, sql, 0);
     expect_healthy(world->stores[0]);
 }
 
@@ -380,7 +368,7 @@ static void test_random(void **state)
     end_world(&world);
 }
 
-/* --- commits that are larger than a step of the sweep --- */
+/* --- commits that are larger than a step of their removal --- */
 
 static void put_many(struct sfs_storage *store, int count, const char *value)
 {
@@ -413,24 +401,27 @@ static void test_large_commits(void **state)
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 4 * MANY);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), MANY);
     expect(middle, "many/05999", longer("first"));
-    close_store(middle);
-    for (int i = 0; i < MANY / 8; i++)
-        set(fixture->store, "a", longer("2"));
-    eventually(fixture, "SELECT count(*) FROM history", 3 * MANY + 1);
-    eventually(fixture, "SELECT count(*) FROM garbage", 1);
-    expect(young, "many/05999", longer("second"));
     expect(old, "many/00000", NULL);
     expect(old, "a", longer("1"));
+    close_store(old);
+    for (int i = 0; i < MANY / 8; i++)
+        set(fixture->store, "a", longer("2"));
+    /* What was before the snapshot in the middle, of which "a" has changed since. */
+    eventually(fixture, "SELECT count(*) FROM history", 3 * MANY + 1);
+    close_store(middle);
+    eventually(fixture, "SELECT count(*) FROM history", 2 * MANY + 1);
+    eventually(fixture, "SELECT count(*) FROM garbage", 1);
+    expect(young, "many/05999", longer("second"));
+    expect(young, "a", longer("1"));
     expect_healthy(fixture->store);
-    close_store(young);
     must(sfs_clear(fixture->store, &error), &error);
     for (int i = 0; i < MANY / 8; i++)
         set(fixture->store, "a", longer("3"));
-    /* What came and went leaves no trace; the old snapshot needs "a" alone. */
-    expect(old, "a", longer("1"));
-    expect(old, "other/00000", NULL);
-    eventually(fixture, "SELECT count(*) FROM history", 1);
-    close_store(old);
+    /* What came and went leaves no trace. */
+    eventually(fixture, "SELECT count(*) FROM history", MANY + 1);
+    expect(young, "a", longer("1"));
+    expect(young, "other/00000", NULL);
+    close_store(young);
     for (int i = 0; i < MANY / 8; i++)
         set(fixture->store, "a", longer("4"));
     eventually(fixture, "SELECT count(*) FROM history", 0);
@@ -458,9 +449,9 @@ static void test_hot_keys(void **state)
     close_store(snapshot);
 }
 
-/* A lease on every state from some point on keeps all of them; what is over when it ends goes, and
- * what a snapshot needs stays. */
-static void test_states_held_onward(void **state)
+/* The lease of another opening is on every state from some point on: all of them are kept, until it
+ * and all that is older has ended. This opening's own snapshot needs one. */
+static void test_states_of_others(void **state)
 {
     struct fixture *fixture = *state;
     struct sfs_storage *snapshot = NULL;
@@ -470,7 +461,7 @@ static void test_states_held_onward(void **state)
     must(sfs_snapshot(fixture->store, 0, &snapshot, &error), &error);
     set(fixture->store, "a", longer("1"));
     snprintf(sql, sizeof(sql),
-             "INSERT INTO lease(lease, sequence, contents, expires) VALUES(1000, 2, 2, %lld)",
+             "INSERT INTO lease(lease, sequence, contents, expires) VALUES(1000, 2, 1, %lld)",
              (long long)(sfs_clock_monotonic() + 300 * SFS_NS_PER_SECOND));
     run_in(fixture, sql);
     for (int i = 0; i < 10; i++) {
@@ -482,16 +473,16 @@ static void test_states_held_onward(void **state)
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 21);
     expect_healthy(fixture->store);
     let_pass(400000);
-    /* The snapshot, which is young no more, gets a lease of its one state. */
-    eventually(fixture, "SELECT count(*) FROM lease WHERE contents = 2 AND lease <> 1000", 0);
-    set(fixture->store, "a", longer("3"));
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 1);
     for (int i = 0; i < 5; i++)
-        set(fixture->store, "a", longer("4"));
-    assert_int_equal(number_in(fixture, "SELECT count(*) FROM garbage"), 1);
+        set(fixture->store, "a", longer("3"));
+    assert_int_equal(number_in(fixture, "SELECT count(*) FROM history"), 31);
     expect(snapshot, "a", longer("0"));
     expect_healthy(fixture->store);
     close_store(snapshot);
+    set(fixture->store, "a", longer("4"));
+    eventually(fixture, "SELECT count(*) FROM history", 0);
+    eventually(fixture, "SELECT count(*) FROM garbage", 0);
+    expect_healthy(fixture->store);
 }
 
 /* --- a feed that nobody reads --- */
@@ -520,7 +511,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_random, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_commits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hot_keys, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_states_held_onward, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_states_of_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_feed_is_given_up, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
