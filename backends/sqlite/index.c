@@ -243,7 +243,7 @@ void sfs_sqlite_snapshot_indexes_free(struct sfs_sqlite_snapshot_indexes *indexe
 }
 
 /* Adds the inexact ones among the entries that the snapshot sees and that have ended since. Those
- * that begun since are counted too: it is an upper bound, and 0 only where there are none. */
+ * that began since are counted too: it is an upper bound, and 0 only where there are none. */
 static int add_inexact(struct sfs_sqlite_connection *connection, const struct sfs_index *index,
                        int64_t sequence, int64_t *inexact, struct sfs_error *error)
 {

@@ -72,7 +72,7 @@ void sfs_sqlite_index_forget(struct sfs_sqlite_run *run)
 
 /* --- single entries --- */
 
-/* ?4 the commit, ?5 the newest snapshot: what begun after it nobody needs, and it is changed in
+/* ?4 the commit, ?5 the newest snapshot: what began after it nobody needs, and it is changed in
  * place. */
 static int begin(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql, const struct sfs_index *index,
                  struct sfs_bytes key, struct sfs_bytes name, sqlite3_stmt **ret_statement,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases: rows that keep history. Here is what writers see of them, and those of feeds, one a feed.
- * That lives a tenth longer than it is asked for, so that renewing it only when a tenth has passed
- * still gives its whole time after each use. Those of snapshots are in pool.c.
+ * Leases: rows that keep history. Here is what writers see of them, and the leases of feeds, one a
+ * feed; those of snapshots are in pool.c. A feed's lease lives a tenth longer than it is asked for,
+ * so that renewing it only when a tenth has passed still gives its whole time after each use.
  *
- * What is before all leases is removed. What is put in place of something no snapshot needs is
- * changed in place, and leaves nothing to be removed.
+ * What no snapshot needs is changed in place; what is before all leases is removed (prune.c).
  */
 #include "backends/sqlite/internal.h"
 

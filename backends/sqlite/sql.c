@@ -257,7 +257,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "DELETE FROM entry WHERE (index_id, entry_key, entry_name, ended) IN"
         " (SELECT index_id, entry_key, entry_name, ended FROM entry WHERE index_id = ?1 LIMIT ?2)",
     [SFS_SQL_INDEX_FORGET] = "DELETE FROM index_definition WHERE index_id = ?1",
-    /* Of entries that are current: ?4 is the commit, and no snapshot needs what begun after ?5. */
+    /* Of entries that are current: ?4 is the commit, and no snapshot needs what began after ?5. */
     [SFS_SQL_ENTRY_ADD] =
         "INSERT OR IGNORE INTO entry(index_id, entry_key, entry_name, ended, begun, record_id)"
         " SELECT ?1, ?2, ?3, " FOREVER ", ?4, id FROM record WHERE name = ?3",
