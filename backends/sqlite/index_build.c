@@ -244,29 +244,25 @@ int sfs_sqlite_index_abandon(struct sfs_sqlite_transaction *transaction, const c
     return code;
 }
 
-/* No entry of it is left. */
-static int forget(struct sfs_sqlite_transaction *transaction, int64_t id, struct sfs_error *error)
-{
-    return sfs_sqlite_run(transaction->connection, SFS_SQL_INDEX_FORGET, error, 1, id);
-}
-
 int sfs_sqlite_index_prune(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
+    struct sfs_sqlite_connection *connection = transaction->connection;
     int64_t id;
     if (transaction->state.indexes <= 0)
         return 0;
     int code = sfs_sqlite_index_abandon(transaction, NULL, error);
     if (code)
         return code;
-    int found = sfs_sqlite_integers(transaction->connection, SFS_SQL_INDEX_ENDED,
-                                    &transaction->state.kept, 1, &id, 1, error);
+    int found = sfs_sqlite_integers(connection, SFS_SQL_INDEX_ENDED, &transaction->state.kept, 1,
+                                    &id, 1, error);
     if (found <= 0)
         return found;
-    code =
-        sfs_sqlite_run(transaction->connection, SFS_SQL_INDEX_PRUNE, error, 2, id, (int64_t)PRUNE);
+    code = sfs_sqlite_run(connection, SFS_SQL_INDEX_PRUNE_SOME, error, 2, id, (int64_t)PRUNE);
     if (code)
         return code;
     transaction->more_garbage = true;
-    return sqlite3_changes(transaction->connection->db) < PRUNE ? forget(transaction, id, error)
-                                                                : 0;
+    if (sqlite3_changes(connection->db) > 0)
+        return 0;
+    code = sfs_sqlite_run(connection, SFS_SQL_INDEX_PRUNE_ALL, error, 1, id);
+    return code ? code : sfs_sqlite_run(connection, SFS_SQL_INDEX_FORGET, error, 1, id);
 }

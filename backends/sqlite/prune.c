@@ -122,11 +122,15 @@ static int prune_history(struct sfs_sqlite_transaction *transaction, struct sfs_
 static int prune_entries(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = transaction->connection;
-    int64_t most = row_budget(transaction);
-    int code =
-        sfs_sqlite_run(connection, SFS_SQL_ENTRIES_PRUNE, error, 2, transaction->state.kept, most);
-    transaction->more_garbage |= code == 0 && sqlite3_changes(connection->db) >= most;
-    return code;
+    int64_t kept = transaction->state.kept;
+    int code = sfs_sqlite_run(connection, SFS_SQL_ENTRIES_PRUNE_SOME, error, 2, kept,
+                              row_budget(transaction));
+    if (code != 0)
+        return code;
+    if (sqlite3_changes(connection->db) == 0)
+        return sfs_sqlite_run(connection, SFS_SQL_ENTRIES_PRUNE_ALL, error, 1, kept);
+    transaction->more_garbage = true;
+    return 0;
 }
 
 static int prune_before_all(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)

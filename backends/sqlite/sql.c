@@ -34,6 +34,8 @@
 #define TAKEN_BARE " AND storefs_row(size, entry_name, type, type_set, " VALUE ", entry_key)"
 #define ASCENDING " ORDER BY entry_key, entry_name"
 #define BACKWARD IN_KEYS " ORDER BY entry_key DESC, entry_name DESC"
+/* By the index of those that are not current. */
+#define ENDED_BY(COMMIT) "ended <= " COMMIT " AND ended < " FOREVER
 #define THIS_ENTRY "index_id = ?1 AND entry_key = ?2 AND entry_name = ?3 AND ended = " FOREVER
 /* A pre-image has its value only where a snapshot, of which ?N is the newest, sees it. */
 #define HISTORY_ADD "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ", expires, data)"
@@ -205,7 +207,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                                  " (typeof(part) <> 'integer' OR typeof(begun) <> 'integer')",
     [SFS_SQL_PRUNABLE] = "SELECT EXISTS(SELECT 1 FROM history WHERE sequence <= ?1),"
                          " EXISTS(SELECT 1 FROM garbage WHERE ended <= ?2),"
-                         " EXISTS(SELECT 1 FROM entry WHERE ended <= ?2 AND ended < " FOREVER ")",
+                         " EXISTS(SELECT 1 FROM entry WHERE " ENDED_BY("?2") ")",
     [SFS_SQL_KEPT_BEHIND] =
         "SELECT EXISTS(SELECT 1 FROM history WHERE sequence > ?1)"
         " OR EXISTS(SELECT 1 FROM garbage WHERE ended > ?1)"
@@ -253,9 +255,12 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                               " WHERE ready IS NULL AND ended IS NULL"
                               " AND (owner = ?2 OR expires <= ?3)",
     [SFS_SQL_INDEX_ENDED] = "SELECT index_id FROM index_definition WHERE ended <= ?1 LIMIT 1",
-    [SFS_SQL_INDEX_PRUNE] =
-        "DELETE FROM entry WHERE (index_id, entry_key, entry_name, ended) IN"
-        " (SELECT index_id, entry_key, entry_name, ended FROM entry WHERE index_id = ?1 LIMIT ?2)",
+    /* As with history. (With `IN` SQLite would go through all entries of the index.) */
+    [SFS_SQL_INDEX_PRUNE_SOME] =
+        "DELETE FROM entry WHERE index_id = ?1 AND (entry_key, entry_name, ended) <="
+        " (SELECT entry_key, entry_name, ended FROM entry WHERE index_id = ?1"
+        " ORDER BY entry_key, entry_name, ended LIMIT 1 OFFSET ?2 - 1)",
+    [SFS_SQL_INDEX_PRUNE_ALL] = "DELETE FROM entry WHERE index_id = ?1",
     [SFS_SQL_INDEX_FORGET] = "DELETE FROM index_definition WHERE index_id = ?1",
     /* Of entries that are current: ?4 is the commit, and no snapshot needs what began after ?5. */
     [SFS_SQL_ENTRY_ADD] =
@@ -272,10 +277,12 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "DELETE FROM entry WHERE index_id = ?1 AND ended = " FOREVER " AND begun > ?2",
     [SFS_SQL_ENTRIES_END] =
         "UPDATE OR REPLACE entry SET ended = ?2 WHERE index_id = ?1 AND ended = " FOREVER,
-    [SFS_SQL_ENTRIES_PRUNE] = "DELETE FROM entry WHERE (index_id, entry_key, entry_name, ended) IN"
-                              " (SELECT index_id, entry_key, entry_name, ended FROM entry"
-                              " WHERE ended <= ?1 AND ended < " FOREVER " LIMIT ?2)",
-    [SFS_SQL_ENTRIES_ENDED] = "SELECT entry_key FROM entry WHERE index_id = ?1 AND ended > ?8"
+    [SFS_SQL_ENTRIES_PRUNE_SOME] = "DELETE FROM entry WHERE " ENDED_BY(
+        "?1") " AND (ended, index_id, entry_key, entry_name) <="
+              " (SELECT ended, index_id, entry_key, entry_name FROM entry WHERE " ENDED_BY(
+                  "?1") " ORDER BY ended, index_id, entry_key, entry_name LIMIT 1 OFFSET ?2 - 1)",
+    [SFS_SQL_ENTRIES_PRUNE_ALL] = "DELETE FROM entry WHERE " ENDED_BY("?1"),
+    [SFS_SQL_ENTRIES_ENDED] = "SELECT entry_key FROM entry WHERE +index_id = ?1 AND ended > ?8"
                               " AND ended < " FOREVER " AND begun <= ?8",
     [SFS_SQL_KEYS_AT] =
         "SELECT keys + (SELECT coalesce(sum((existed AND kind = 0) - EXISTS(SELECT 1 FROM record"

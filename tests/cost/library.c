@@ -158,6 +158,19 @@ static void query(struct place *place, unsigned i)
     must_be(count_rows(place, cursor, KEYS) == FOUND, "query: rows");
 }
 
+/* On a snapshot, after one of the keys that it finds has changed. */
+static void query_earlier(struct place *place, unsigned i)
+{
+    char key[32], value[160];
+    struct place earlier = *place;
+    must(place, sfs_snapshot(place->store, 0, &earlier.store, &place->error), "snapshot");
+    must(place,
+         sfs_set(place->store, key_of(KEYS - 1, key), value_of(KEYS + i + 1, value), &place->error),
+         "set");
+    query(&earlier, i);
+    must(place, sfs_close(earlier.store, &place->error), "close");
+}
+
 static void commit_at(struct place *place, unsigned i, enum sfs_isolation isolation)
 {
     const struct sfs_transaction_options options = {.isolation = isolation};
@@ -203,6 +216,7 @@ static const struct path {
     {"get_absent", get_absent, 190, 0, NULL},
     {"get_again", get_again, 190, 0, NULL},
     {"query", query, 3, 0, NULL},
+    {"query_earlier", query_earlier, 10, SFS_CAN_SNAPSHOT, "n"},
     {"query_indexed", query, 10, 0, "n"},
     {"scan", scan, 5, 0, NULL},
     {"set", set, 10, 0, NULL},
