@@ -296,8 +296,10 @@ static int read_present(struct sfs_sqlite_hold *hold, int64_t *ret_sequence,
     sfs_sqlite_reader_give(connection);
     if (found < 0)
         return found;
-    if (found == 0 || (hold->row != 0 && row[2] <= sfs_sqlite_clock(hold->store)))
+    if (found == 0 || (hold->row != 0 && row[2] <= sfs_sqlite_clock(hold->store))) {
+        sfs_sqlite_pool_forget(hold->store, hold->row);
         return expired(hold, error);
+    }
     *ret_sequence = row[1];
     return 0;
 }
@@ -378,14 +380,11 @@ int sfs_sqlite_hold_take(struct sfs_sqlite *store, uint64_t lease_ms,
         if (!share_row(store, ret_hold)) {
             code = add_row(store, ret_hold, &failure);
         } else {
-            int64_t row = ret_hold->row;
             code = take_shared(ret_hold, &failure);
             if (code != 0)
                 sfs_sqlite_hold_drop(ret_hold);
-            if (code == SFS_E_EXPIRED) { /* the row was gone already: take another */
-                sfs_sqlite_pool_forget(store, row);
+            if (code == SFS_E_EXPIRED) /* the row was gone already, or its short time is over */
                 code = 1;
-            }
         }
     } while (code == 1);
     if (code == SFS_E_NO_SPACE && lease_ms == 0)
