@@ -58,6 +58,12 @@ struct rule {
 /* In no state, or removed by nobody. */
 #define ODD_ENTRIES                                                                                \
     "ended <> 9223372036854775807 AND (begun >= ended OR ended > (SELECT sequence FROM state))"
+/* What is no number is above all numbers, and would set a counter back to 0. */
+#define LAST_CONTENT                                                                               \
+    "max((SELECT coalesce(max(block), 0) FROM block),"                                             \
+    " (SELECT coalesce(max(content), 0) FROM chunk WHERE typeof(content) = 'integer'))"
+#define LAST_REVISION                                                                              \
+    "(SELECT coalesce(max(revision), 0) FROM record WHERE typeof(revision) = 'integer')"
 #define ODD_EXPIRY "typeof(expires) NOT IN ('null', 'integer')"
 
 /* In this order: what one repair leaves over, the next finds. */
@@ -118,16 +124,12 @@ static const struct rule rules[] = {
     {"SELECT NULL, last_id FROM state WHERE last_id < (SELECT coalesce(max(id), 0) FROM record)",
      "the counter of record numbers is behind: it says %lld", false,
      "UPDATE state SET last_id = (SELECT max(id) FROM record)"},
-    {"SELECT NULL, last_content FROM state WHERE last_content <"
-     " max((SELECT coalesce(max(block), 0) FROM block), (SELECT coalesce(max(content), 0) FROM "
-     "chunk))",
+    {"SELECT NULL, last_content FROM state WHERE last_content < " LAST_CONTENT,
      "the counter of values is behind: it says %lld", false,
-     "UPDATE state SET last_content = max((SELECT coalesce(max(block), 0) FROM block),"
-     " (SELECT coalesce(max(content), 0) FROM chunk))"},
-    {"SELECT NULL, sequence FROM state WHERE sequence <"
-     " (SELECT coalesce(max(revision), 0) FROM record)",
+     "UPDATE state SET last_content = " LAST_CONTENT},
+    {"SELECT NULL, sequence FROM state WHERE sequence < " LAST_REVISION,
      "the counter of commits is behind: it says %lld", false,
-     "UPDATE state SET sequence = (SELECT max(revision) FROM record)"},
+     "UPDATE state SET sequence = " LAST_REVISION},
     {"SELECT NULL, count(*) FROM history WHERE " FORGOTTEN_HISTORY " HAVING count(*) > 0",
      "%lld earlier records are kept that nobody needs", false,
      "DELETE FROM history WHERE " FORGOTTEN_HISTORY},

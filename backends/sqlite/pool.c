@@ -308,7 +308,7 @@ static int read_present(struct sfs_sqlite_hold *hold, int64_t *ret_sequence,
 static int settle(struct sfs_sqlite_hold *hold, struct sfs_error *error)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;
-    for (;;) {
+    for (int64_t reached = 0;;) { /* a commit that was there before the present one is read */
         int64_t sequence = 0;
         int code = read_present(hold, &sequence, error);
         if (code != 0)
@@ -317,14 +317,20 @@ static int settle(struct sfs_sqlite_hold *hold, struct sfs_error *error)
         bool settled = !hold->expired && sequence >= pool->floor;
         if (settled)
             note_settled(pool, hold, sequence);
+        bool back = sequence < reached;
         while (!settled && pool->ahead)
             pthread_cond_wait(&pool->settled, &pool->mutex);
+        reached = pool->floor;
         bool over = hold->expired;
         pthread_mutex_unlock(&pool->mutex);
         if (over)
             return expired(hold, error);
         if (settled)
             return 0;
+        if (back)
+            return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
+                            "%s is damaged: its last commit is %lld, and was %lld; check it",
+                            hold->store->path, (long long)sequence, (long long)reached);
     }
 }
 

@@ -280,6 +280,7 @@ static void test_contradictions(void **state)
         "UPDATE history SET sequence = -sequence",
         "UPDATE history SET existed = 1, content = 99, chunked = 1, size = 5",
         "UPDATE state SET last_content = 1, last_id = 1, sequence = 1",
+        "UPDATE record SET revision = x'00'",
         "INSERT INTO garbage(ended, content, part, begun) SELECT 0, content, -1, 0 FROM record "
         "WHERE content",
         "INSERT OR IGNORE INTO stage SELECT content, 0, 'x' FROM record WHERE content",
