@@ -10,9 +10,10 @@
  * a state (a commit, or a move of the row) first raises the floor, and who has read a smaller
  * number reads again. While there is a hold that has begun before a commit and is not settled, the
  * commit keeps the present state as a whole instead: so nobody waits for more than one.
- * - Nothing of this is believed by a reader: each read checks in its own read transaction that the
- *   row is there and that the file still promises what the snapshot needs. So one that has no row,
- *   because the disk is full, is as good for as long as its state is the present one.
+ * - A reader checks in its own read transaction that the row is there and that the file still
+ *   promises what the snapshot needs, and then that the hold is still in the list, and not given
+ *   up by the commit that it sees: this opening's commits keep nothing for such ones. One that has
+ *   no row, because the disk is full, is as good for as long as its state is the present one.
  */
 #include "backends/sqlite/internal.h"
 
@@ -246,14 +247,15 @@ int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error)
     return code;
 }
 
-/* From the commit on that gives it up, also before that call returns. */
-static bool is_given_up(const struct sfs_sqlite_hold *hold, int64_t sequence)
+/* Whether this opening has kept the hold's state up to `sequence`, the state of the caller's read
+ * transaction: a commit drops it after the hold has left the list, or gives it up itself. */
+static bool has_kept(const struct sfs_sqlite_hold *hold, int64_t sequence)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;
     pthread_mutex_lock(&pool->mutex);
-    bool given_up = hold->gone_at != 0 && sequence >= hold->gone_at;
+    bool kept = !hold->expired && (hold->gone_at == 0 || sequence < hold->gone_at);
     pthread_mutex_unlock(&pool->mutex);
-    return given_up;
+    return kept;
 }
 
 int sfs_sqlite_hold_anchor(const struct sfs_sqlite_hold *hold,
@@ -273,7 +275,7 @@ int sfs_sqlite_hold_anchor(const struct sfs_sqlite_hold *hold,
     bool present = sequence == hold->sequence;
     bool leased = found == 1 && hold->sequence >= sqlite3_column_int64(anchor, 0) &&
                   sqlite3_column_int64(anchor, 2) > sfs_sqlite_clock(hold->store);
-    if ((leased && !is_given_up(hold, sequence)) || (hold->row == 0 && present)) {
+    if ((leased && has_kept(hold, sequence)) || (hold->row == 0 && present)) {
         *ret_present = present;
         *ret_anchor = anchor;
         return 0;
