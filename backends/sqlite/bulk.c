@@ -251,6 +251,19 @@ static int check_known(const struct bulk *bulk, int64_t sequence, bool values,
                     (long long)transaction->state.whole);
 }
 
+/* Goes on behind the name in the statement's row: history may have many rows of it. */
+static int seek_behind(sqlite3_stmt *statement, struct sfs_buffer *position,
+                       struct sfs_error *error)
+{
+    position->size = 0;
+    if (sfs_buffer_add(position, sfs_sqlite_column(statement, 1)) != 0 ||
+        sfs_buffer_byte(position, '\0') != 0)
+        return sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
+    sqlite3_reset(statement);
+    sfs_sqlite_bind(statement, 1, sfs_buffer_bytes(position));
+    return 0;
+}
+
 /*
  * Compares the state at `sequence` with the present one; a name that was made and deleted since is
  * the same in both. A range without bounds is asked for by filters, which judge values: these must
@@ -262,6 +275,7 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
     struct bulk bulk = bulk_of(base, range);
     bool all = range.from.size == 0 && range.to.size == 0;
     sqlite3_stmt *statement;
+    struct sfs_buffer position = {0};
     int code = check_known(&bulk, (int64_t)sequence, all, error);
     if (code == 0)
         code = sfs_sqlite_statement(bulk.connection,
@@ -279,9 +293,12 @@ int sfs_sqlite_changed(struct sfs_apply_run *base, struct sfs_range range, uint6
     while ((code = sfs_sqlite_step(bulk.connection, statement, error)) == 1) {
         code = visit_row(&bulk, statement, all ? SFS_WANT_VALUE : SFS_WANT_RECORD, sequence, visit,
                          context, error);
+        if (code == 0 && !all)
+            code = seek_behind(statement, &position, error);
         if (code != 0)
             break;
     }
     sqlite3_reset(statement);
+    sfs_buffer_free(&position);
     return code;
 }

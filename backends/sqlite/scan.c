@@ -14,6 +14,7 @@
 #define FETCH_LEAST 4
 #define FETCH_BYTES ((uint64_t)1024 * 1024) /* of values */
 #define MERGE_ROWS 4096                     /* looked at in one fetch, whether they show or not */
+#define ROWS_PASSED 8                       /* of one name, then it is quicker to seek */
 
 struct scan {
     struct sfs_cursor cursor;
@@ -58,6 +59,7 @@ static int set_behind(struct scan *scan, struct sfs_bytes name, struct sfs_error
     return code;
 }
 
+/* The statement, from the position on. */
 static int prepare(struct scan *scan, struct sfs_sqlite_connection *connection,
                    enum sfs_sqlite_sql sql, sqlite3_stmt **ret_statement, struct sfs_error *error)
 {
@@ -122,6 +124,7 @@ static int read_present(struct scan *scan, struct sfs_sqlite_connection *connect
 
 /* One of the two streams of rows, both in the order of names. */
 struct stream {
+    enum sfs_sqlite_sql sql;
     sqlite3_stmt *statement;
     bool there; /* it stands on a row */
     struct sfs_bytes name;
@@ -145,17 +148,21 @@ static bool shows(const struct scan *scan, sqlite3_stmt *row)
            (!(scan->want & SFS_WANT_KEYS) || sqlite3_column_int(row, kind) == SFS_KIND_VALUE);
 }
 
-/* Leaves the name that the position is behind of: in both streams, and all its rows in history. */
+/* Leaves the name that the position is behind of, and all its rows, of which history may have many:
+ * one for each write. */
 static int leave_name(struct scan *scan, struct sfs_sqlite_connection *connection,
-                      struct stream *streams, int *rows, struct sfs_error *error)
+                      struct stream *stream, int *rows, struct sfs_error *error)
 {
     struct sfs_bytes name = sfs_bytes(scan->position.data, scan->position.size - 1);
     int code = 0;
-    for (int i = 0; i < 2; i++) {
-        while (code == 0 && streams[i].there && sfs_bytes_equal(streams[i].name, name)) {
-            code = advance(&streams[i], connection, error);
-            ++*rows;
+    for (int i = 0; code == 0 && stream->there && sfs_bytes_equal(stream->name, name); i++) {
+        if (i == ROWS_PASSED) {
+            sqlite3_reset(stream->statement);
+            code = prepare(scan, connection, stream->sql, &stream->statement, error);
         }
+        if (code == 0)
+            code = advance(stream, connection, error);
+        ++*rows;
     }
     return code;
 }
@@ -178,8 +185,8 @@ static int merge(struct scan *scan, struct sfs_sqlite_connection *connection,
         code = set_behind(scan, first->name, error);
         if (code == 0 && (!old || shows(scan, history->statement)))
             code = add_row(scan, connection, first->statement, &more, error);
-        if (code == 0)
-            code = leave_name(scan, connection, streams, &rows, error);
+        for (int i = 0; code == 0 && i < 2; i++)
+            code = leave_name(scan, connection, &streams[i], &rows, error);
     }
     return code;
 }
@@ -187,13 +194,12 @@ static int merge(struct scan *scan, struct sfs_sqlite_connection *connection,
 static int read_merged(struct scan *scan, struct sfs_sqlite_connection *connection,
                        struct sfs_error *error)
 {
-    static const enum sfs_sqlite_sql sql[2] = {SFS_SQL_SCAN, SFS_SQL_HISTORY_SCAN};
-    struct stream streams[2] = {{0}, {0}};
+    struct stream streams[2] = {{.sql = SFS_SQL_SCAN}, {.sql = SFS_SQL_HISTORY_SCAN}};
     sqlite3_stmt *anchor = NULL;
     bool present = false;
     int code = sfs_sqlite_hold_anchor(scan->view.hold, connection, &anchor, &present, error);
     for (int i = 0; i < (present ? 1 : 2) && code == 0; i++) {
-        code = prepare(scan, connection, sql[i], &streams[i].statement, error);
+        code = prepare(scan, connection, streams[i].sql, &streams[i].statement, error);
         if (code == 0)
             code = advance(&streams[i], connection, error);
     }

@@ -41,6 +41,11 @@
 #define HISTORY_ADD "INSERT OR IGNORE INTO history(sequence, existed, " COLUMNS ", expires, data)"
 #define SEEN(NEWEST) "iif(revision <= " NEWEST ", data, NULL)"
 #define IN_RANGE "name >= ?1 AND name < ?2"
+/* Rows of history behind AT in the order of names. Those up to AT are passed over in the index
+ * alone (in one statement over the table SQLite seeks each before it looks at its number). */
+#define BY_NAME(AT)                                                                                \
+    " FROM (SELECT name AS n, sequence AS s FROM history) CROSS JOIN history"                      \
+    " ON sequence = s AND name = n WHERE n >= ?1 AND n < ?2 AND s > " AT " ORDER BY n, s"
 #define IS_LAST(ROW)                                                                               \
     "NOT EXISTS(SELECT 1 FROM history AS n WHERE n.name = " ROW ".name"                            \
     " AND n.sequence > " ROW ".sequence)"
@@ -88,8 +93,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
                      " AND (kind = 0 OR NOT ?3) ORDER BY name LIMIT ?4",
     [SFS_SQL_HISTORY_GET] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
                             " WHERE name = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 1",
-    [SFS_SQL_HISTORY_SCAN] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
-                             " WHERE " IN_RANGE " AND sequence > ?5 ORDER BY name, sequence",
+    [SFS_SQL_HISTORY_SCAN] = "SELECT " COLUMNS ", " VALUE ", existed, sequence" BY_NAME("?5"),
     [SFS_SQL_RECORD_FIND] = "SELECT " COLUMNS ", " VALUE ", begun FROM record WHERE name = ?1",
     [SFS_SQL_RECORD_PLACE] = "SELECT content, chunked, begun FROM record WHERE id = ?1",
     [SFS_SQL_RECORD_VALUE] = "SELECT data FROM record WHERE id = ?1",
@@ -177,9 +181,8 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
         "DELETE FROM history WHERE " IN_RANGE " AND NOT existed"
         " AND EXISTS(SELECT 1 FROM record WHERE record.name = history.name AND revision > ?3)"
         " AND " IS_LAST("history"),
-    /* Each name's first row behind ?3: how it was then. */
-    [SFS_SQL_HISTORY_CHANGED] = "SELECT " COLUMNS ", NULL, existed, sequence FROM history"
-                                " WHERE " IN_RANGE " AND sequence > ?3" IS_FIRST " ORDER BY name",
+    /* Rows behind ?3, each name's first first: how it was then. */
+    [SFS_SQL_HISTORY_CHANGED] = "SELECT " COLUMNS ", NULL, existed, sequence" BY_NAME("?3"),
     [SFS_SQL_HISTORY_CHANGED_ALL] = "SELECT " COLUMNS ", " VALUE ", existed, sequence FROM history"
                                     " WHERE sequence > ?3" IS_FIRST " ORDER BY sequence, name",
     [SFS_SQL_HISTORY_FEED] =

@@ -89,6 +89,11 @@ tests_unit_test_sqlite_turns_SOURCES = tests/unit/test_sqlite_turns.c tests/unit
 tests_unit_test_sqlite_turns_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_owners_SOURCES = tests/unit/test_sqlite_owners.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_owners_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+# Steps of SQLite are counted.
+unit_tests += tests/unit/test_sqlite_behind
+tests_unit_test_sqlite_behind_SOURCES = tests/unit/test_sqlite_behind.c tests/unit/sqlite_fixture.h \
+	tests/conformance/counted.c tests/conformance/counted.h
+tests_unit_test_sqlite_behind_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 unit_tests += tests/unit/test_sqlite_bounds
 tests_unit_test_sqlite_bounds_SOURCES = tests/unit/test_sqlite_bounds.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_bounds_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
