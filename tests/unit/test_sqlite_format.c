@@ -416,6 +416,10 @@ static void test_expiry(void **state)
     expect_healthy(fixture->store);
     run_in(fixture, "UPDATE record SET expires = 'soon' WHERE name = x'63';"
                     "UPDATE history SET expires = 0.5 WHERE name = CAST('d/a' AS BLOB)");
+    /* Salvage loses no record for it. */
+    struct sfs_storage *saved = open_with(fixture, "", SFS_OPEN_SALVAGE);
+    expect(saved, "c", longer("2"));
+    close_store(saved);
     expect_findings(fixture->store, true, 2);
     expect_healthy(fixture->store);
     expect_text_in(fixture, EXPIRING "(SELECT * FROM record ORDER BY name)", "e/b2");
