@@ -116,8 +116,8 @@ void sfs_sqlite_pool_end_commit(struct sfs_sqlite_transaction *transaction, uint
 
 /* --- the lease of the snapshots (pool_lease.c) --- */
 
-/* Moves the lease on to the oldest snapshot, or to the present, and makes it last twice as long as
- * the longest of them; or drops it where nobody has used it for `linger`. EXPIRED … */
+/* Moves the lease on to the oldest snapshot, or to the present, and makes it last at least twice as
+ * long as the longest of them; or drops it where nobody has used it for `linger`. EXPIRED … */
 int sfs_sqlite_pool_change_row(struct sfs_sqlite *store, int64_t linger, struct sfs_error *error);
 /* Does that where it is due. 1 it did, 0 there was nothing to do, or an error; *ret_again: when to
  * look again. */

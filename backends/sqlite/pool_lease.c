@@ -29,7 +29,13 @@ static void take_back(struct sfs_sqlite_pool *pool, struct change *change)
     *change = (struct change){.linger = change->linger};
 }
 
-/* Decides and publishes what becomes of the row; nothing where there is none. Under the mutex. */
+static int64_t larger(int64_t one, int64_t other)
+{
+    return one > other ? one : other;
+}
+
+/* Decides and publishes what becomes of the row; nothing where there is none. Its time is never
+ * made shorter: a hold that begins now has found it long enough. Under the mutex. */
 static int prepare(struct sfs_sqlite_transaction *transaction, struct change *change,
                    struct sfs_error *error)
 {
@@ -39,7 +45,7 @@ static int prepare(struct sfs_sqlite_transaction *transaction, struct change *ch
         .row = pool->row,
         .linger = change->linger,
         .sequence = pool->oldest ? pool->oldest->sequence : transaction->state.sequence,
-        .expires = survey.longest > 0 ? transaction->now + 2 * survey.longest : pool->expires,
+        .expires = larger(pool->expires, transaction->now + 2 * survey.longest),
         .prepared = true,
         .floor_before = pool->floor};
     if (change->row == 0)

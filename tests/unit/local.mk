@@ -83,8 +83,15 @@ unit_tests += tests/unit/test_sqlite_turns
 tests_unit_test_sqlite_leases_SOURCES = tests/unit/test_sqlite_leases.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_leases_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 # Threads cannot be started at times.
-tests_unit_test_sqlite_leases_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create $(own_clock) \
-	-Wl,--wrap=sfs_sqlite_near_take,--wrap=sfs_sqlite_feeds_notify
+tests_unit_test_sqlite_leases_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create \
+	-Wl,--wrap=sfs_sqlite_feeds_notify $(own_clock)
+unit_tests += tests/unit/test_sqlite_holds
+tests_unit_test_sqlite_holds_SOURCES = tests/unit/test_sqlite_holds.c tests/unit/sqlite_fixture.h
+tests_unit_test_sqlite_holds_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
+tests_unit_test_sqlite_holds_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create $(own_clock) \
+	-Wl,--wrap=sfs_sqlite_near_take,--wrap=sfs_sqlite_reader_give \
+	-Wl,--wrap=sfs_sqlite_writer_enter,--wrap=sfs_sqlite_lease_renew \
+	-Wl,--wrap=sfs_sqlite_pool_end_commit
 tests_unit_test_sqlite_turns_SOURCES = tests/unit/test_sqlite_turns.c tests/unit/sqlite_fixture.h
 tests_unit_test_sqlite_turns_LDADD = libstorefs.la $(CMOCKA_LIBS) $(SQLITE_LIBS)
 tests_unit_test_sqlite_owners_SOURCES = tests/unit/test_sqlite_owners.c tests/unit/sqlite_fixture.h

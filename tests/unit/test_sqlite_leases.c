@@ -38,28 +38,6 @@ void __wrap_sfs_sqlite_feeds_notify(struct sfs_sqlite *store)
     __real_sfs_sqlite_feeds_notify(store);
 }
 
-/* Where a reader is stopped: it has looked at the time of its snapshot, and not yet at the file. */
-static _Thread_local void (*before_reading)(void *context);
-static _Thread_local void *before_reading_context;
-
-struct sfs_sqlite_connection;
-int __real_sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
-                                struct sfs_sqlite_connection **ret_connection,
-                                struct sfs_error *error);
-int __wrap_sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
-                                struct sfs_sqlite_connection **ret_connection,
-                                struct sfs_error *error);
-int __wrap_sfs_sqlite_near_take(struct sfs_sqlite *store, uint64_t number,
-                                struct sfs_sqlite_connection **ret_connection,
-                                struct sfs_error *error)
-{
-    void (*stop)(void *context) = before_reading;
-    before_reading = NULL;
-    if (stop)
-        stop(before_reading_context);
-    return __real_sfs_sqlite_near_take(store, number, ret_connection, error);
-}
-
 static struct sfs_storage *snapshot_of(struct sfs_storage *store, uint64_t lease_ms)
 {
     struct sfs_error error = {0};
@@ -219,40 +197,6 @@ static void test_durations(void **state)
     close_store(brief);
     close_store(lasting);
     close_store(other);
-}
-
-struct stopped {
-    struct sfs_storage *store;
-    struct sfs_storage *snapshot;
-};
-
-/* Another thread finds the snapshot's time over, and the next commit keeps nothing for it. */
-static void end_and_overwrite(void *context)
-{
-    const struct stopped *stopped = context;
-    let_pass(130000);
-    assert_int_equal(read_code(stopped->snapshot, "a"), SFS_E_EXPIRED);
-    set(stopped->store, "a", "2");
-}
-
-/* A snapshot ends between a reader's look at its time and its look at the file, where an older one
- * of the same opening keeps the lease as it is. */
-static void test_ended_under_a_reader(void **state)
-{
-    struct fixture *fixture = *state;
-    set(fixture->store, "a", "0");
-    struct sfs_storage *old = snapshot_of(fixture->store, 6000000);
-    set(fixture->store, "a", "1");
-    struct sfs_storage *brief = snapshot_of(fixture->store, 100000);
-    expect(brief, "a", "1");
-    struct stopped stopped = {fixture->store, brief};
-    before_reading_context = &stopped;
-    before_reading = end_and_overwrite;
-    assert_int_equal(read_code(brief, "a"), SFS_E_EXPIRED);
-    assert_null(before_reading);
-    expect(old, "a", "0");
-    close_store(brief);
-    close_store(old);
 }
 
 /* A long use is many short ones: the row is renewed before it ends. */
@@ -466,7 +410,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_overlapping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_durations, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_ended_under_a_reader, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renewal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_row_taken_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_alone, set_up, tear_down),
