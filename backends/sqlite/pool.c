@@ -284,13 +284,16 @@ int sfs_sqlite_hold_anchor(const struct sfs_sqlite_hold *hold,
     return expired(hold, error);
 }
 
-/* The present sequence number, and whether the row is there: from one read transaction. EXPIRED. */
+/* The present sequence number, and whether the row is there: from one read transaction. EXPIRED.
+ * (The time is that before it: afterwards the row may have been renewed, and what it had be over.)
+ */
 static int read_present(struct sfs_sqlite_hold *hold, int64_t *ret_sequence,
                         struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection;
     const int64_t arguments[] = {hold->row, INT64_MAX};
     int64_t row[3];
+    int64_t now = sfs_sqlite_clock(hold->store);
     int code = sfs_sqlite_near_take(hold->store, 0, &connection, error);
     if (code != 0)
         return code;
@@ -298,7 +301,7 @@ static int read_present(struct sfs_sqlite_hold *hold, int64_t *ret_sequence,
     sfs_sqlite_reader_give(connection);
     if (found < 0)
         return found;
-    if (found == 0 || (hold->row != 0 && row[2] <= sfs_sqlite_clock(hold->store))) {
+    if (found == 0 || (hold->row != 0 && row[2] <= now)) {
         sfs_sqlite_pool_forget(hold->store, hold->row);
         return expired(hold, error);
     }

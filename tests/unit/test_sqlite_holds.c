@@ -244,12 +244,40 @@ static void test_lease_is_not_shortened(void **state)
     close_store(other);
 }
 
+/* Three times what a lease of 100 seconds has left, in use all the time: it is renewed. */
+static void use_for_long(void *context)
+{
+    const struct stopped *stopped = context;
+    for (int i = 0; i < 4; i++) {
+        let_pass(60000);
+        expect(stopped->snapshot, "a", "1");
+    }
+}
+
+/* Who has read when the lease ends looks at the clock only when it has long been renewed. */
+static void test_late_look_at_the_clock(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture->store, "a", "1");
+    struct sfs_storage *snapshot = snapshot_of(fixture->store, 100000);
+    struct stopped stopped = {fixture->store, snapshot, 0};
+    stop_at(AFTER_READING, use_for_long, &stopped);
+    struct sfs_storage *next = snapshot_of(fixture->store, 100000);
+    assert_null(stop.run);
+    expect(snapshot, "a", "1");
+    expect(next, "a", "1");
+    assert_int_equal(number_in(fixture, "SELECT last_lease FROM state"), 1);
+    close_store(next);
+    close_store(snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_ended_under_a_reader, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_given_up_under_a_reader, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lease_is_not_shortened, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_look_at_the_clock, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
