@@ -58,17 +58,15 @@ static void enlist(struct sfs_sqlite_pool *pool, struct sfs_sqlite_hold *hold)
     } while (find(pool, hold->number));
     struct sfs_sqlite_hold **chain = chain_of(pool, hold->number);
     hold->row = pool->row;
-    hold->used = sfs_clock_monotonic();
     hold->settled = false;
     hold->expired = false;
     hold->next = *chain;
     *chain = hold;
     pool->count++;
     pool->settling++;
-    sfs_sqlite_keeper_wake_by(hold->store, hold->used + hold->duration);
 }
 
-/* Its sequence number is known: nearly always it is the newest. */
+/* Its sequence number is known: nearly always it is the newest. Only now its time begins. */
 static void note_settled(struct sfs_sqlite_pool *pool, struct sfs_sqlite_hold *hold,
                          int64_t sequence)
 {
@@ -82,6 +80,8 @@ static void note_settled(struct sfs_sqlite_pool *pool, struct sfs_sqlite_hold *h
     hold->newer = older ? older->newer : pool->oldest;
     *(hold->older ? &hold->older->newer : &pool->oldest) = hold;
     *(hold->newer ? &hold->newer->older : &pool->newest) = hold;
+    hold->used = sfs_clock_monotonic();
+    sfs_sqlite_keeper_wake_by(hold->store, hold->used + hold->duration);
 }
 
 static void unlist(struct sfs_sqlite_pool *pool, struct sfs_sqlite_hold *hold)
@@ -108,7 +108,7 @@ static void unlist(struct sfs_sqlite_pool *pool, struct sfs_sqlite_hold *hold)
 
 static bool is_overdue(const struct sfs_sqlite_hold *hold, int64_t now)
 {
-    return now - hold->used > hold->duration;
+    return hold->settled && now - hold->used > hold->duration;
 }
 
 /* Calls for each hold of the pool what may take it out of the list. */
@@ -135,7 +135,7 @@ static void look_at(struct sfs_sqlite_pool *pool, struct sfs_sqlite_hold *hold, 
     }
     if (hold->duration > survey->longest)
         survey->longest = hold->duration;
-    if (hold->used + hold->duration < survey->deadline)
+    if (hold->settled && hold->used + hold->duration < survey->deadline)
         survey->deadline = hold->used + hold->duration;
 }
 
@@ -216,6 +216,19 @@ static bool is_due(const struct sfs_sqlite_pool *pool, const struct sfs_sqlite_h
     return !hold->expired && pool->expires < sfs_sqlite_clock(hold->store) + hold->duration;
 }
 
+/* Unless another thread did it while this one waited for the write connection. */
+static int renew(struct sfs_sqlite_hold *hold, struct sfs_error *error)
+{
+    struct sfs_sqlite_pool *pool = &hold->store->pool;
+    sfs_sqlite_writer_enter(hold->store, SFS_SQLITE_SINGLE);
+    pthread_mutex_lock(&pool->mutex);
+    bool due = is_due(pool, hold);
+    pthread_mutex_unlock(&pool->mutex);
+    int code = due ? sfs_sqlite_pool_change_row_held(hold->store, SFS_SQLITE_LINGER, error) : 0;
+    sfs_sqlite_writer_leave(hold->store);
+    return code;
+}
+
 int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error)
 {
     struct sfs_sqlite_pool *pool = &hold->store->pool;
@@ -235,7 +248,7 @@ int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error)
     if (!due)
         return 0;
     struct sfs_error failure;
-    int code = sfs_sqlite_pool_change_row(hold->store, SFS_SQLITE_LINGER, &failure);
+    int code = renew(hold, &failure);
     /* A lock that is held elsewhere does not end it; whether it still holds is seen when reading.
      */
     if (code == 0 || code == SFS_E_BUSY)
@@ -322,20 +335,20 @@ static int settle(struct sfs_sqlite_hold *hold, struct sfs_error *error)
         bool settled = !hold->expired && sequence >= pool->floor;
         if (settled)
             note_settled(pool, hold, sequence);
-        bool back = sequence < reached;
         while (!settled && pool->ahead)
             pthread_cond_wait(&pool->settled, &pool->mutex);
-        reached = pool->floor;
+        int64_t floor = pool->floor;
         bool over = hold->expired;
         pthread_mutex_unlock(&pool->mutex);
         if (over)
             return expired(hold, error);
         if (settled)
             return 0;
-        if (back)
+        if (sequence < reached)
             return sfs_fail(error, SFS_E_CORRUPT, SFS_SQLITE_ORIGIN,
                             "%s is damaged: its last commit is %lld, and was %lld; check it",
                             hold->store->path, (long long)sequence, (long long)reached);
+        reached = floor;
     }
 }
 

@@ -36,7 +36,7 @@ struct sfs_sqlite_hold {
                   * committed */
     int64_t sequence; /* the state */
     int64_t duration; /* nanoseconds, constant */
-    int64_t used;     /* monotonic */
+    int64_t used;     /* monotonic, once it is settled */
     bool settled;     /* its sequence number is known */
     bool expired;     /* then it is in no list */
     int64_t gone_at;  /* the commit that gives it up: it cannot be read in this state or a later one;
@@ -119,6 +119,9 @@ void sfs_sqlite_pool_end_commit(struct sfs_sqlite_transaction *transaction, uint
 /* Moves the lease on to the oldest snapshot, or to the present, and makes it last at least twice as
  * long as the longest of them; or drops it where nobody has used it for `linger`. EXPIRED … */
 int sfs_sqlite_pool_change_row(struct sfs_sqlite *store, int64_t linger, struct sfs_error *error);
+/* The same where the caller has entered the write connection already, and leaves it. */
+int sfs_sqlite_pool_change_row_held(struct sfs_sqlite *store, int64_t linger,
+                                    struct sfs_error *error);
 /* Does that where it is due. 1 it did, 0 there was nothing to do, or an error; *ret_again: when to
  * look again. */
 int sfs_sqlite_pool_tend(struct sfs_sqlite *store, int64_t linger, int64_t *ret_again);

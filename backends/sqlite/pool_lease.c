@@ -79,11 +79,11 @@ static int change_work(struct sfs_sqlite_transaction *transaction, void *context
     return sfs_sqlite_run(transaction->connection, SFS_SQL_LEASE_DROP, error, 1, change->row);
 }
 
-int sfs_sqlite_pool_change_row(struct sfs_sqlite *store, int64_t linger, struct sfs_error *error)
+int sfs_sqlite_pool_change_row_held(struct sfs_sqlite *store, int64_t linger,
+                                    struct sfs_error *error)
 {
     struct sfs_sqlite_pool *pool = &store->pool;
     struct change change = {.linger = linger};
-    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
     int code = sfs_sqlite_transact_held(store, change_work, &change, error);
     pthread_mutex_lock(&pool->mutex);
     int64_t row = change.row;
@@ -94,9 +94,16 @@ int sfs_sqlite_pool_change_row(struct sfs_sqlite *store, int64_t linger, struct 
         pool->expires = change.expires;
     }
     pthread_mutex_unlock(&pool->mutex);
-    sfs_sqlite_writer_leave(store);
     if (code == SFS_E_EXPIRED)
         sfs_sqlite_pool_forget(store, row);
+    return code;
+}
+
+int sfs_sqlite_pool_change_row(struct sfs_sqlite *store, int64_t linger, struct sfs_error *error)
+{
+    sfs_sqlite_writer_enter(store, SFS_SQLITE_SINGLE);
+    int code = sfs_sqlite_pool_change_row_held(store, linger, error);
+    sfs_sqlite_writer_leave(store);
     return code;
 }
 

@@ -271,6 +271,51 @@ static void test_late_look_at_the_clock(void **state)
     close_store(snapshot);
 }
 
+static void overtake(void *context)
+{
+    struct stopped *stopped = context;
+    let_pass(100000);
+    close_store(snapshot_of(stopped->store, 0)); /* looks whose time is over */
+    if (++stopped->code < 5)
+        stop_at(BEFORE_READING, overtake, stopped);
+}
+
+/* Its time is over before it has begun: as where it waits for a commit for longer. */
+static void test_time_begins_with_the_snapshot(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture->store, "a", "1");
+    struct sfs_storage *lasting = snapshot_of(fixture->store, 6000000);
+    struct stopped stopped = {fixture->store, NULL, 0};
+    stop_at(BEFORE_READING, overtake, &stopped);
+    struct sfs_storage *brief = snapshot_of(fixture->store, 50000);
+    stop.run = NULL;
+    assert_int_equal(stopped.code, 1);
+    expect(brief, "a", "1");
+    let_pass(60000);
+    assert_int_equal(read_code(brief, "a"), SFS_E_EXPIRED);
+    close_store(brief);
+    close_store(lasting);
+}
+
+/* Many readers find the lease due; one of them renews it. */
+static void test_one_renewal(void **state)
+{
+    struct fixture *fixture = *state;
+    set(fixture->store, "a", "1");
+    struct stopped stopped = {fixture->store, snapshot_of(fixture->store, 100000), 0};
+    let_pass(60000);
+    expect(stopped.snapshot, "a", "1");
+    let_pass(60000);
+    renewals = 0;
+    stop_at(BEFORE_WRITING, read_it, &stopped);
+    expect(stopped.snapshot, "a", "1");
+    assert_null(stop.run);
+    assert_int_equal(stopped.code, 0);
+    assert_int_equal(renewals, 1);
+    close_store(stopped.snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +323,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_given_up_under_a_reader, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lease_is_not_shortened, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_look_at_the_clock, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_time_begins_with_the_snapshot, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_renewal, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
