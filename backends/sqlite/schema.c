@@ -16,8 +16,8 @@
  *          A missing part, and what is behind the end of one's data, reads as zeros.
  * history  rows for names that a commit changed, with the record as it was before. For a lease at
  *          S the state of a name at S is in its first row with sequence > S, else in `record`; a
- *          row that is the first for no lease is not written, or is swept. It is the change feed
- *          too: after `whole` every change has its row.
+ *          row that cannot be the first for any lease is not written, and one that is before all
+ *          of them is removed. It is the change feed too: after `whole` every change has its row.
  * lease    what snapshots and feeds still need, until it expires. `contents` 0, a feed: the rows
  *          of all changes after `sequence`; 1, the snapshots of one opening: every state from
  *          `sequence` on, unless the opening itself knows better. `owner` (owner.c) is the process
