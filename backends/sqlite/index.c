@@ -244,33 +244,38 @@ void sfs_sqlite_snapshot_indexes_free(struct sfs_sqlite_snapshot_indexes *indexe
 
 /* Adds the inexact ones among the entries that the snapshot sees and that have ended since. Those
  * that began since are counted too: it is an upper bound, and 0 only where there are none. */
-static int add_inexact(struct sfs_sqlite_connection *connection, const struct sfs_index *index,
-                       int64_t sequence, int64_t *inexact, struct sfs_error *error)
+static int add_inexact(struct sfs_sqlite_connection *connection, const struct sfs_index_set *set,
+                       int64_t sequence, struct sfs_index_stats *stats, struct sfs_error *error)
 {
     sqlite3_stmt *row;
     int code = sfs_sqlite_statement(connection, SFS_SQL_ENTRIES_ENDED, &row, error);
     if (code)
         return code;
-    sqlite3_bind_int64(row, 1, (int64_t)index->id);
     sqlite3_bind_int64(row, 8, sequence);
-    while ((code = sfs_sqlite_step(connection, row, error)) == 1)
-        *inexact += !sfs_index_key_is_exact(sfs_sqlite_column(row, 0));
+    while ((code = sfs_sqlite_step(connection, row, error)) == 1) {
+        uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
+        bool inexact = !sfs_index_key_is_exact(sfs_sqlite_column(row, 1));
+        for (size_t i = 0; inexact && i < set->count; i++)
+            stats[i].inexact += set->indexes[i]->id == id;
+    }
     return code;
 }
 
 /* Makes the present numbers those of the snapshot, as far as they matter to queries. Each key has
- * an entry in each index. */
-static int go_back(struct sfs_sqlite_connection *connection, const struct sfs_index *index,
-                   int64_t sequence, struct sfs_sqlite_index_row *row, struct sfs_error *error)
+ * an entry in each index. What was kept since is gone through once for all indexes. */
+static int go_back(struct sfs_sqlite_connection *connection, const struct sfs_index_set *set,
+                   int64_t sequence, struct sfs_index_stats *stats, struct sfs_error *error)
 {
     const int64_t arguments[] = {0, 0, sequence};
-    int found = 1;
-    if (index->ready)
-        found =
-            sfs_sqlite_integers(connection, SFS_SQL_KEYS_AT, arguments, 3, &row->entries, 1, error);
-    int code = found < 0 ? found : add_inexact(connection, index, sequence, &row->inexact, error);
-    if (code == 0 && row->inexact > row->entries)
-        row->inexact = row->entries;
+    int64_t keys = 0;
+    int found = sfs_sqlite_integers(connection, SFS_SQL_KEYS_AT, arguments, 3, &keys, 1, error);
+    int code = found < 0 ? found : add_inexact(connection, set, sequence, stats, error);
+    for (size_t i = 0; code == 0 && i < set->count; i++) {
+        if (set->indexes[i]->ready)
+            stats[i].entries = (uint64_t)keys;
+        if (stats[i].inexact > stats[i].entries)
+            stats[i].inexact = stats[i].entries;
+    }
     return code;
 }
 
@@ -283,11 +288,11 @@ static int read_all_stats(struct sfs_sqlite_connection *connection, const struct
     for (size_t i = 0; code == 0 && i < set->count; i++) {
         struct sfs_sqlite_index_row row;
         code = sfs_sqlite_index_row(connection, set->indexes[i], &row, error);
-        if (code == 0 && !present)
-            code = go_back(connection, set->indexes[i], sequence, &row, error);
         if (code == 0)
             stats[i] = stats_of(set->indexes[i], &row);
     }
+    if (code == 0 && !present)
+        code = go_back(connection, set, sequence, stats, error);
     if (code) {
         free(stats);
         return code;

@@ -285,7 +285,7 @@ static const char *const texts[SFS_SQLITE_STATEMENTS] = {
               " (SELECT ended, index_id, entry_key, entry_name FROM entry WHERE " ENDED_BY(
                   "?1") " ORDER BY ended, index_id, entry_key, entry_name LIMIT 1 OFFSET ?2 - 1)",
     [SFS_SQL_ENTRIES_PRUNE_ALL] = "DELETE FROM entry WHERE " ENDED_BY("?1"),
-    [SFS_SQL_ENTRIES_ENDED] = "SELECT entry_key FROM entry WHERE +index_id = ?1 AND ended > ?8"
+    [SFS_SQL_ENTRIES_ENDED] = "SELECT index_id, entry_key FROM entry WHERE ended > ?8"
                               " AND ended < " FOREVER " AND begun <= ?8",
     [SFS_SQL_KEYS_AT] =
         "SELECT keys + (SELECT coalesce(sum((existed AND kind = 0) - EXISTS(SELECT 1 FROM record"

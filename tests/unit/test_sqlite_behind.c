@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a read costs beside an old snapshot must not grow with the number of writes of one key that
- * were made since. Another opening has the snapshot, so each write leaves a row of history. Steps
- * of SQLite's machine are counted.
+ * were made since; and what does, the numbers of the indexes, not with how many indexes there are.
+ * Another opening has the snapshot, so each write leaves a row of history. Steps of SQLite's
+ * machine are counted.
  */
+#include "storefs/index.h"
 #include "tests/conformance/counted.h"
 #include "tests/unit/sqlite_fixture.h"
 
@@ -93,10 +95,43 @@ static void test_steps(void **state)
     close_store(place.reader);
 }
 
+/* What the first look at an index of an old snapshot takes, where there are so many. */
+static unsigned long long steps_to_numbers(struct fixture *fixture, char indexes)
+{
+    struct place place = {.writer = fixture->store, .reader = open_again(fixture)};
+    struct sfs_error error = {0};
+    struct sfs_index_stats stats;
+    for (char name[] = "a"; name[0] < 'a' + indexes; name[0]++)
+        must(sfs_index_create(place.writer, sfs_string(name), NULL, NULL, &error), &error);
+    set(place.writer, "k050", "0");
+    assert_int_equal(sfs_snapshot(place.reader, 0, &place.old, NULL), 0);
+    write_often(&place, MANY / 4);
+    unsigned long long before = counted_calls()->steps;
+    must(sfs_index_stats(place.old, SFS_LITERAL("a"), &stats, &error), &error);
+    unsigned long long steps = counted_calls()->steps - before;
+    assert_int_equal(stats.entries, 1);
+    close_store(place.old);
+    close_store(place.reader);
+    return steps;
+}
+
+static void test_numbers_of_indexes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture *another = NULL;
+    assert_int_equal(set_up((void **)&another), 0);
+    unsigned long long one = steps_to_numbers(fixture, 1);
+    unsigned long long eight = steps_to_numbers(another, 8);
+    print_message("one index: %llu steps, eight: %llu\n", one, eight);
+    assert_true(eight < 4 * one); /* more entries have ended */
+    tear_down((void **)&another);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_steps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_numbers_of_indexes, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
