@@ -6,10 +6,10 @@
  *
  * - The row and what it keeps change only under the write connection (`ahead` too). No lock is held
  *   across I/O: what changes is published under the mutex before, and taken back if it fails.
- * - A hold is in the list before its sequence number is read, so the row stays. Whoever lets go of
- * a state (a commit, or a move of the row) first raises the floor, and who has read a smaller
- * number reads again. While there is a hold that has begun before a commit and is not settled, the
- * commit keeps the present state as a whole instead: so nobody waits for more than one.
+ * - A hold is in the list before its sequence number is read, so the row stays. A commit, or a move
+ *   of the row, that lets go of a state first raises the floor; a hold that has read a smaller
+ *   number reads again. While there is a hold that has begun before a commit and is not settled,
+ *   the commit keeps the present state as a whole instead: so nobody waits for more than one.
  * - A reader checks in its own read transaction that the row is there and that the file still
  *   promises what the snapshot needs, and then that the hold is still in the list, and not given
  *   up by the commit that it sees: this opening's commits keep nothing for such ones. One that has
@@ -249,9 +249,9 @@ int sfs_sqlite_hold_use(struct sfs_sqlite_hold *hold, struct sfs_error *error)
         return 0;
     struct sfs_error failure;
     int code = renew(hold, &failure);
-    /* A lock that is held elsewhere does not end it; whether it still holds is seen when reading.
-     */
-    if (code == 0 || code == SFS_E_BUSY)
+    /* A lock that is held elsewhere does not end it, nor does a full disk one that has begun;
+     * whether it still holds is seen when reading. */
+    if (code == 0 || code == SFS_E_BUSY || (code == SFS_E_NO_SPACE && hold->settled))
         return 0;
     if (code == SFS_E_EXPIRED)
         return expired(hold, error);

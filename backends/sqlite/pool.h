@@ -30,12 +30,12 @@ struct sfs_sqlite_transaction;
 /* A snapshot's part in the lease. Unless noted, the fields are the pool's, under its mutex. */
 struct sfs_sqlite_hold {
     struct sfs_sqlite *store;
-    uint64_t
-        number;  /* what sfs_snapshot_lease() tells; constant once it is taken, as the next two */
-    int64_t row; /* the lease; 0: the disk had no room for one, and it is good while nothing is
-                  * committed */
-    int64_t sequence; /* the state */
-    int64_t duration; /* nanoseconds, constant */
+    /* Constant once it is taken: what sfs_snapshot_lease() returns, the lease (0: the disk had no
+     * room for one, and it is good while nothing is committed), the state, and nanoseconds. */
+    uint64_t number;
+    int64_t row;
+    int64_t sequence;
+    int64_t duration;
     int64_t used;     /* monotonic, once it is settled */
     bool settled;     /* its sequence number is known */
     bool expired;     /* then it is in no list */
@@ -60,7 +60,8 @@ struct sfs_sqlite_pool {
     size_t count;
     size_t settling; /* of them are not settled */
     uint32_t last_number;
-    /* The lease, which changes only under the write connection too, as do the next three. */
+    /* The lease, which changes only under the write connection too, as do the next three. (But
+     * that it is gone from the file may be noted at any time.) */
     int64_t row;            /* 0: none */
     int64_t sequence;       /* what it keeps, according to the file */
     int64_t expires;        /* sfs_sqlite_clock() */

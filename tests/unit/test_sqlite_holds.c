@@ -88,6 +88,7 @@ void __wrap_sfs_sqlite_writer_enter(struct sfs_sqlite *store, enum sfs_sqlite_qu
 }
 
 static int renewals;
+static int renewal_fails; /* with this, if it is not 0 */
 
 int __real_sfs_sqlite_lease_renew(struct sfs_sqlite_transaction *transaction, int64_t id,
                                   int64_t sequence, int64_t expires, struct sfs_error *error);
@@ -98,6 +99,8 @@ int __wrap_sfs_sqlite_lease_renew(struct sfs_sqlite_transaction *transaction, in
 {
     renewals++;
     reach(RENEWING);
+    if (renewal_fails != 0)
+        return sfs_fail(error, renewal_fails, "test", "as asked for");
     return __real_sfs_sqlite_lease_renew(transaction, id, sequence, expires, error);
 }
 
@@ -316,6 +319,28 @@ static void test_one_renewal(void **state)
     close_store(stopped.snapshot);
 }
 
+/* What the file still keeps can be read, also where the lease cannot be renewed, as on a full disk;
+ * then not. */
+static void test_renewal_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sfs_storage *other = open_again(fixture);
+    set(other, "a", "1");
+    struct sfs_storage *snapshot = snapshot_of(fixture->store, 100000);
+    set(other, "a", "2");
+    renewal_fails = SFS_E_NO_SPACE;
+    for (int i = 0; i < 3; i++) {
+        let_pass(60000);
+        expect(snapshot, "a", "1");
+    }
+    let_pass(60000);
+    assert_int_equal(read_code(snapshot, "a"), SFS_E_EXPIRED);
+    renewal_fails = 0;
+    assert_int_equal(read_code(snapshot, "a"), SFS_E_EXPIRED);
+    close_store(snapshot);
+    close_store(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +350,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_look_at_the_clock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_time_begins_with_the_snapshot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_renewal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_renewal_fails, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
