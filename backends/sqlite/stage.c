@@ -12,7 +12,7 @@
 
 #include "util/clock.h"
 
-#define TURN ((size_t)1 << 20) /* bytes that are written while commits of others wait */
+#define TURN ((size_t)1 << 20) /* bytes in one transaction: others wait for its end */
 #define STAGE_LIFE (INT64_C(24) * 3600 * SFS_NS_PER_SECOND)
 
 struct stage {
@@ -137,8 +137,8 @@ static int spill(struct stage *stage, struct sfs_error *error)
     return 0;
 }
 
-static int read_content(struct stage *stage, int64_t offset, void *data, size_t size,
-                        struct sfs_error *error)
+static int read_part(struct stage *stage, int64_t offset, void *data, size_t size,
+                     struct sfs_error *error)
 {
     const struct sfs_sqlite_row row = {.content = stage->content, .chunked = true};
     struct sfs_sqlite_connection *connection;
@@ -153,6 +153,19 @@ static int read_content(struct stage *stage, int64_t offset, void *data, size_t 
                                            &there, 1, error);
     sfs_sqlite_reader_give(connection);
     return found < 0 ? found : found == 0 ? over(error) : 0;
+}
+
+/* In short read transactions, since the log cannot begin anew while one is open. */
+static int read_content(struct stage *stage, int64_t offset, char *data, size_t size,
+                        struct sfs_error *error)
+{
+    int code = 0;
+    for (size_t done = 0; done < size && code == 0; done += TURN) {
+        size_t left = size - done;
+        code =
+            read_part(stage, offset + (int64_t)done, data + done, left < TURN ? left : TURN, error);
+    }
+    return code;
 }
 
 /* Makes `part` the chunk that is held. */
