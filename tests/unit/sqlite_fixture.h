@@ -106,6 +106,22 @@ static inline void set(struct sfs_storage *store, const char *key, const char *v
     must(sfs_set(store, sfs_string(key), sfs_string(value), &error), &error);
 }
 
+static inline struct sfs_storage *snapshot_of(struct sfs_storage *store, uint64_t lease_ms)
+{
+    struct sfs_error error = {0};
+    struct sfs_storage *snapshot = NULL;
+    must(sfs_snapshot(store, lease_ms, &snapshot, &error), &error);
+    return snapshot;
+}
+
+static inline int read_code(struct sfs_storage *store, const char *key)
+{
+    const struct sfs_record *record = NULL;
+    int code = sfs_get(store, sfs_string(key), SFS_WANT_VALUE, &record, NULL);
+    sfs_record_unref(record);
+    return code;
+}
+
 /* The text with blanks behind it: a value that is too large for its record's row. One at a time. */
 static inline const char *longer(const char *text)
 {

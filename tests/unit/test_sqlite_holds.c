@@ -123,22 +123,6 @@ struct stopped {
     int code;
 };
 
-static struct sfs_storage *snapshot_of(struct sfs_storage *store, uint64_t lease_ms)
-{
-    struct sfs_error error = {0};
-    struct sfs_storage *snapshot = NULL;
-    must(sfs_snapshot(store, lease_ms, &snapshot, &error), &error);
-    return snapshot;
-}
-
-static int read_code(struct sfs_storage *store, const char *key)
-{
-    const struct sfs_record *record = NULL;
-    int code = sfs_get(store, sfs_string(key), SFS_WANT_VALUE, &record, NULL);
-    sfs_record_unref(record);
-    return code;
-}
-
 /* --- reads of a snapshot that ends --- */
 
 /* Another thread finds the snapshot's time over, and the next commit keeps nothing for it. */

@@ -38,22 +38,6 @@ void __wrap_sfs_sqlite_feeds_notify(struct sfs_sqlite *store)
     __real_sfs_sqlite_feeds_notify(store);
 }
 
-static struct sfs_storage *snapshot_of(struct sfs_storage *store, uint64_t lease_ms)
-{
-    struct sfs_error error = {0};
-    struct sfs_storage *snapshot = NULL;
-    must(sfs_snapshot(store, lease_ms, &snapshot, &error), &error);
-    return snapshot;
-}
-
-static int read_code(struct sfs_storage *store, const char *key)
-{
-    const struct sfs_record *record = NULL;
-    int code = sfs_get(store, sfs_string(key), SFS_WANT_VALUE, &record, NULL);
-    sfs_record_unref(record);
-    return code;
-}
-
 static int commit_under(struct sfs_storage *store, uint64_t lease)
 {
     struct sfs_batch *batch = new_batch();

@@ -18,14 +18,6 @@
 #define READERS 3
 #define LOOKS 100000
 
-static struct sfs_storage *snapshot_of(struct sfs_storage *store)
-{
-    struct sfs_error error = {0};
-    struct sfs_storage *snapshot = NULL;
-    must(sfs_snapshot(store, 0, &snapshot, &error), &error);
-    return snapshot;
-}
-
 static double seconds(void)
 {
     struct timespec now;
@@ -85,9 +77,9 @@ static long long churn(struct fixture *fixture, long long commits)
 {
     long long begin = number_in(fixture, "SELECT sequence FROM state"), at = begin;
     long long fewest = -1;
-    struct sfs_storage *held = snapshot_of(fixture->store);
+    struct sfs_storage *held = snapshot_of(fixture->store, 0);
     while (at < begin + commits) {
-        struct sfs_storage *next = snapshot_of(fixture->store);
+        struct sfs_storage *next = snapshot_of(fixture->store, 0);
         close_store(held);
         held = next;
         long long rows = number_in(fixture, "SELECT count(*) FROM history");
@@ -146,7 +138,7 @@ static void test_two_processes(void **state)
         write_without_end(fixture->path);
     }
     fixture->store = open_again(fixture);
-    struct sfs_storage *old = snapshot_of(fixture->store);
+    struct sfs_storage *old = snapshot_of(fixture->store, 0);
     assert_int_equal(write(go[1], "x", 1), 1);
     watch(fixture, old);
     int status;
@@ -194,18 +186,18 @@ static void test_moving_on(void **state)
         pthread_t threads[READERS];
         atomic_bool stop = false;
         set(other, "a", "first");
-        struct sfs_storage *first = snapshot_of(fixture->store);
+        struct sfs_storage *first = snapshot_of(fixture->store, 0);
         for (int i = 0; i < READERS; i++) {
             struct reading *reading = &readings[i];
             snprintf(reading->value, sizeof(reading->value), "%d/%d", round, i);
             set(other, "a", reading->value);
-            reading->snapshot = snapshot_of(fixture->store);
+            reading->snapshot = snapshot_of(fixture->store, 0);
             reading->stop = &stop;
             reading->wrong = &wrong;
             assert_int_equal(pthread_create(&threads[i], NULL, read_all_along, reading), 0);
         }
         for (double end = seconds() + 0.6; seconds() < end;) {
-            struct sfs_storage *passing = snapshot_of(fixture->store);
+            struct sfs_storage *passing = snapshot_of(fixture->store, 0);
             set(other, "a", "later");
             close_store(passing);
         }
@@ -238,17 +230,17 @@ static void test_one_row(void **state)
     struct fixture *fixture = *state;
     struct sfs_storage *other = open_again(fixture);
     set(other, "a", "1");
-    struct sfs_storage *one = snapshot_of(fixture->store);
+    struct sfs_storage *one = snapshot_of(fixture->store, 0);
     usleep(300000);
     set(other, "a", "2");
-    struct sfs_storage *two = snapshot_of(fixture->store);
+    struct sfs_storage *two = snapshot_of(fixture->store, 0);
     usleep(300000);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease"), 1);
     assert_int_equal(number_in(fixture, "SELECT sequence FROM lease"), 1);
     close_store(one);
     eventually(fixture, "SELECT sequence FROM lease", 2);
     expect(two, "a", "2");
-    struct sfs_storage *theirs = snapshot_of(other);
+    struct sfs_storage *theirs = snapshot_of(other, 0);
     assert_int_equal(number_in(fixture, "SELECT count(*) FROM lease"), 2);
     close_store(two);
     eventually(fixture, "SELECT count(*) FROM lease", 1);
@@ -317,7 +309,7 @@ static void test_nobody_starves(void **state)
     struct writing writings[READERS];
     pthread_t threads[READERS];
     atomic_bool stop = false;
-    struct sfs_storage *held = snapshot_of(fixture->store);
+    struct sfs_storage *held = snapshot_of(fixture->store, 0);
     for (int i = 0; i < READERS; i++) {
         writings[i] = (struct writing){fixture->store, i, &stop};
         assert_int_equal(pthread_create(&threads[i], NULL, write_all_along, &writings[i]), 0);
@@ -326,7 +318,7 @@ static void test_nobody_starves(void **state)
     int taken = 0;
     for (double end = seconds() + 2; seconds() < end; taken++) {
         double begin = seconds();
-        close_store(snapshot_of(fixture->store));
+        close_store(snapshot_of(fixture->store, 0));
         double took = seconds() - begin;
         longest = took > longest ? took : longest;
     }
