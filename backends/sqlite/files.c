@@ -100,6 +100,15 @@ int sfs_sqlite_checkpoint(const struct sfs_sqlite *store, sqlite3 *db, int mode,
     return SQLITE_BUSY;
 }
 
+int sfs_sqlite_file_sync(sqlite3 *db, int which)
+{
+    sqlite3_file *file = NULL;
+    int result = sqlite3_file_control(db, "main", which, &file);
+    if (result == SQLITE_OK && file && file->pMethods)
+        result = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return result;
+}
+
 int sfs_sqlite_files_single(const struct sfs_sqlite *store, struct sfs_error *error)
 {
     struct stat status;

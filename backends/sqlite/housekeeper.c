@@ -2,8 +2,8 @@
 /*
  * The housekeeper: a thread of the store that does what nobody should have to wait for. It tends
  * the lease of the snapshots (pool_lease.c), removes history and garbage, writes a long log into
- * the file, and looks for leases and stages of processes that are dead. It sleeps until there is
- * something to do, and looks about every two seconds. Where no thread can be had, whoever ends a
+ * the file, and looks for leases and stages of processes that are dead. It sleeps until it has
+ * something to do, and checks every two seconds. If no thread can be created, whoever ends a
  * snapshot does its work.
  */
 #include "backends/sqlite/index.h"
@@ -21,10 +21,9 @@
 #define PRUNE_MS 1000
 #define PRUNE_MS_WAITED_FOR 50
 #define LOG_LONG 4000     /* pages, then the log is written into the file */
-#define LOG_TOO_LONG                                                                               \
-    8000                  /* then nothing is staged, and readers are waited for, so that it can    \
-                           * begin anew */
-#define LOG_MOST 12000    /* then commits wait until it has begun anew, … */
+#define LOG_TOO_LONG 8000 /* then staging stops and readers are waited for, until it can restart   \
+                           */
+#define LOG_MOST 12000    /* then commits wait until it has restarted, … */
 #define LOG_STEP 1000     /* … each so many pages … */
 #define LOG_PATIENCE (250 * SFS_NS_PER_MS) /* … as long as this for readers */
 #define OWNERS 16         /* looked at in one sweep */
@@ -183,24 +182,16 @@ void sfs_sqlite_log_limit(struct sfs_sqlite_connection *connection)
     connection->hasty = false;
 }
 
-/* SQLite does so at the end of a checkpoint, but not where the log has grown meanwhile. */
-static int sync_file(const struct sfs_sqlite_connection *connection)
-{
-    sqlite3_file *file = NULL;
-    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    return result == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : result;
-}
-
 /* First beside the commits, then what they have added meanwhile while none is made, so that the
- * next can begin the log anew. The disk is waited for before, not while none can be made. */
+ * next can restart the log. The sync comes before that: it takes long, and commits go on. */
 static void shorten_log(struct sfs_sqlite *store)
 {
     struct sfs_sqlite_connection *connection;
     if (sfs_sqlite_reader_take(store, &connection, NULL) != 0)
         return;
     int result = sfs_sqlite_checkpoint(store, connection->db, SQLITE_CHECKPOINT_PASSIVE, NULL);
-    if (result == SQLITE_OK)
-        result = sync_file(connection);
+    if (result == SQLITE_OK) /* SQLite does so only where the log has not grown meanwhile */
+        result = sfs_sqlite_file_sync(connection->db, SQLITE_FCNTL_FILE_POINTER);
     sfs_sqlite_reader_give(connection);
     if (result != SQLITE_OK)
         return;

@@ -142,6 +142,9 @@ int sfs_sqlite_files_check(struct sfs_sqlite *store, struct sfs_error *error);
 /* As sqlite3_wal_checkpoint_v2(), and the only call of it: SQLITE_BUSY also where another log lies
  * beside the database. */
 int sfs_sqlite_checkpoint(const struct sfs_sqlite *store, sqlite3 *db, int mode, int *ret_log);
+/* Waits for the disk with one of the connection's files, SQLITE_FCNTL_FILE_POINTER or
+ * SQLITE_FCNTL_JOURNAL_POINTER; SQLite's result. */
+int sfs_sqlite_file_sync(sqlite3 *db, int which);
 /* INVALID if the database has several names. */
 int sfs_sqlite_files_single(const struct sfs_sqlite *store, struct sfs_error *error);
 /* As sfs_check_files(). */

@@ -269,10 +269,7 @@ static void note_synced(struct sfs_sqlite *store, int64_t sequence)
 static int sync_log(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = transaction->connection;
-    sqlite3_file *log = NULL;
-    int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-    if (result == SQLITE_OK && log && log->pMethods)
-        result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    int result = sfs_sqlite_file_sync(connection->db, SQLITE_FCNTL_JOURNAL_POINTER);
     if (result != SQLITE_OK)
         return sfs_sqlite_fail_at(NULL, connection->store->path, result, "write to disk", error);
     note_synced(connection->store, transaction->state.sequence);
