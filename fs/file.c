@@ -124,13 +124,14 @@ void fs_file_let_go(struct fs_file *file)
     pthread_mutex_unlock(&file->lock);
 }
 
-/* Whether the key is another record's now. A transaction's own changes are told by fs_files_renew. With the
- * lock held. */
+/* Whether the key is another record's now. A transaction's own changes are told by fs_files_renew.
+ * With the lock held. */
 static bool is_replaced(const struct fs_file *file, const struct sfs_record *record)
 {
     const struct sfs_record *known = file->record;
-    return known != NULL && known->attributes.id != record->attributes.id && known->revision < record->revision &&
-           !file->created && !file->unlinked && file->space == file->space->fs->space;
+    return known != NULL && known->attributes.id != record->attributes.id &&
+           known->revision < record->revision && !file->created && !file->unlinked &&
+           file->space == file->space->fs->space;
 }
 
 void fs_file_saw(struct fs_file *file, const struct sfs_record *record)
@@ -175,12 +176,14 @@ void fs_file_create(struct fs_file *file, const struct sfs_attributes *attribute
     pthread_mutex_unlock(&file->lock);
 }
 
-/* The kernel leaves them to an open that empties the file; all other changes it takes them from itself, and so:
- * that of a group only where the group may execute it. With the lock held. */
+/* The kernel leaves them to an open that empties the file; all other changes it takes them from
+ * itself, and so: that of a group only where the group may execute it. With the lock held. */
 static void drop_set_id(struct fs_file *file)
 {
     bool set = (file->pending_mask & SFS_ATTRIBUTE_MODE) != 0;
-    uint32_t mode = set ? file->pending.mode : file->record != NULL ? file->record->attributes.mode : 0;
+    uint32_t mode = set                    ? file->pending.mode
+                    : file->record != NULL ? file->record->attributes.mode
+                                           : 0;
     uint32_t bits = mode & S_ISUID;
     if (mode & S_IXGRP)
         bits |= mode & S_ISGID;
@@ -321,8 +324,9 @@ static int read_staged(struct fs_call *call, struct fs_file *file, uint64_t offs
     if (file->loaded)
         source = source_of(file, offset, data, size);
     pthread_mutex_unlock(&file->lock);
-    int code = source.staged ? sfs_stage_read(file->stage, source.from, data, source.size, &call->error)
-                             : 0;
+    int code = source.staged
+                   ? sfs_stage_read(file->stage, source.from, data, source.size, &call->error)
+                   : 0;
     fs_file_let_go(file);
     if (call->tree == FS_READS)
         fs_space_read(file->space);
@@ -331,8 +335,8 @@ static int read_staged(struct fs_call *call, struct fs_file *file, uint64_t offs
 }
 
 /* Some bytes, at least one; 0 bytes: it has changed meanwhile, and is to be looked at again. */
-static int read_some(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data, size_t size,
-                     size_t *ret_size, bool *ret_loaded)
+static int read_some(struct fs_call *call, struct fs_file *file, uint64_t offset, char *data,
+                     size_t size, size_t *ret_size, bool *ret_loaded)
 {
     struct source source = {0};
     pthread_mutex_lock(&file->lock);
@@ -355,8 +359,8 @@ static uint64_t size_of(struct fs_file *file)
     return size;
 }
 
-int fs_file_read(struct fs_call *call, struct fs_file *file, char *data, size_t size, uint64_t offset,
-                 size_t *ret_size)
+int fs_file_read(struct fs_call *call, struct fs_file *file, char *data, size_t size,
+                 uint64_t offset, size_t *ret_size)
 {
     size_t done = 0;
     bool loaded = true;
@@ -489,8 +493,8 @@ static int change_file(struct fs_call *call, struct fs_file *file, struct change
     return 0;
 }
 
-int fs_file_write(struct fs_call *call, struct fs_file *file, struct sfs_bytes data, uint64_t offset,
-                  bool append)
+int fs_file_write(struct fs_call *call, struct fs_file *file, struct sfs_bytes data,
+                  uint64_t offset, bool append)
 {
     struct change change = {.kind = append ? APPEND : WRITE, .offset = offset, .bytes = data};
     return change_file(call, file, &change);

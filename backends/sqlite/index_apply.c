@@ -89,7 +89,7 @@ static int begin(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql, const stru
     return 0;
 }
 
-/* Runs one of them: 1 it changed an entry, 0 there is none for it to change, or an error. */
+/* Runs one of them: 1 if it changed an entry, 0 if it found none, or an error. */
 static int change(struct sfs_sqlite_run *run, enum sfs_sqlite_sql sql,
                   const struct sfs_index *index, struct sfs_bytes key, struct sfs_bytes name,
                   struct sfs_error *error)

@@ -288,10 +288,10 @@ struct sfs_sqlite_transaction {
     int64_t used;    /* pages of the database at the beginning, without free ones */
     int64_t now;     /* sfs_sqlite_clock() at the beginning: leases end by it */
     int64_t present; /* the sequence number at the beginning */
-    /* Sequence numbers of living leases, -1: there is none. */
+    /* Sequence numbers of leases that have not expired; -1: none. */
     int64_t others;  /* the oldest of the snapshots of other openings */
     int64_t feed;    /* the feed that is furthest behind */
-    int64_t own_row; /* the lease of this opening's snapshots, 0: there is none */
+    int64_t own_row; /* the lease of this opening's snapshots; 0: none */
     int64_t own;     /* -1 also where it has expired */
     /* Where `exact`, the snapshots that this opening has are known; else each from `own` on may be
      * one of them. */

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* A feed that is so many commits behind is given up; it would keep history without bound. */
+/* A feed this many commits behind is given up, since it would keep history without bound. */
 #define FEED_BEHIND ((int64_t)1 << 20)
 
 /* --- seen by writers --- */

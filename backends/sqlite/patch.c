@@ -192,7 +192,8 @@ int sfs_sqlite_chunks_cut(struct sfs_sqlite_run *run, struct sfs_sqlite_place pl
 }
 
 /* Takes one chunk away: at once where only this batch knows it. */
-static int drop_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, struct sfs_error *error)
+static int drop_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk,
+                      struct sfs_error *error)
 {
     struct sfs_sqlite_connection *connection = connection_of(run);
     if (chunk->begun != (int64_t)run->run.sequence)
@@ -204,8 +205,8 @@ static int drop_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, str
 }
 
 /* Zeros in [from, to) of one chunk, which stays; `data` has room for it. */
-static int clear_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, int64_t from, int64_t to,
-                       char *data, struct sfs_error *error)
+static int clear_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, int64_t from,
+                       int64_t to, char *data, struct sfs_error *error)
 {
     int64_t end = to < chunk->size ? to : chunk->size;
     if (from >= end)
@@ -217,8 +218,8 @@ static int clear_chunk(struct sfs_sqlite_run *run, const struct chunk *chunk, in
     return set_chunk(run, chunk, sfs_bytes(data, (size_t)chunk->size), error);
 }
 
-int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place place, int64_t offset,
-                           int64_t size, struct sfs_error *error)
+int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place place,
+                           int64_t offset, int64_t size, struct sfs_error *error)
 {
     int64_t end = offset + size;
     int64_t arguments[] = {place.content, offset / SFS_SQLITE_CHUNK, (end - 1) / SFS_SQLITE_CHUNK};
@@ -226,8 +227,8 @@ int sfs_sqlite_chunks_zero(struct sfs_sqlite_run *run, struct sfs_sqlite_place p
     int found = 0;
     char *data = malloc((size_t)SFS_SQLITE_CHUNK);
     int code = data ? 0 : sfs_fail_memory(error, SFS_SQLITE_ORIGIN);
-    while (code == 0 && (found = sfs_sqlite_integers(connection_of(run), SFS_SQL_CHUNK_NEXT, arguments, 3,
-                                                     row, 4, error)) == 1) {
+    while (code == 0 && (found = sfs_sqlite_integers(connection_of(run), SFS_SQL_CHUNK_NEXT,
+                                                     arguments, 3, row, 4, error)) == 1) {
         struct chunk chunk = {.content = place.content, .part = row[0], .exists = true};
         fill_chunk(&chunk, row + 1, place);
         int64_t begin = chunk.part * SFS_SQLITE_CHUNK;

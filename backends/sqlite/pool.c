@@ -28,10 +28,10 @@ static int expired(const struct sfs_sqlite_hold *hold, struct sfs_error *error)
     if (hold->row == 0)
         return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
                         "%s has changed, and its disk has no space left to keep what it was while "
-                        "that is read: remove other files there, or begin anew",
+                        "that is read: remove other files there, or start again",
                         hold->store->path);
     return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
-                    "the snapshot of %s at %lld has expired; begin anew", hold->store->path,
+                    "the snapshot of %s at %lld has expired; start again", hold->store->path,
                     (long long)hold->sequence);
 }
 
@@ -447,7 +447,7 @@ int sfs_sqlite_pool_require(struct sfs_sqlite_transaction *transaction, uint64_t
     if (holds)
         return 0;
     return sfs_fail(error, SFS_E_EXPIRED, SFS_SQLITE_ORIGIN,
-                    "the snapshot that this change is based on has expired; begin anew");
+                    "the snapshot that this change is based on has expired; start again");
 }
 
 int64_t sfs_sqlite_pool_row(struct sfs_sqlite *store)

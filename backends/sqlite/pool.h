@@ -39,8 +39,7 @@ struct sfs_sqlite_hold {
     int64_t used;     /* monotonic, once it is settled */
     bool settled;     /* its sequence number is known */
     bool expired;     /* then it is in no list */
-    int64_t gone_at;  /* the commit that gives it up: it cannot be read in this state or a later one;
-                       * 0: none */
+    int64_t gone_at;  /* the commit that gives it up, from which on it cannot be read; 0: none */
     struct sfs_sqlite_hold *next;
     struct sfs_sqlite_hold *older; /* settled ones, by their sequence numbers */
     struct sfs_sqlite_hold *newer;

@@ -34,8 +34,8 @@ static int64_t larger(int64_t one, int64_t other)
     return one > other ? one : other;
 }
 
-/* Decides and publishes what becomes of the row; nothing where there is none. Its time is never
- * made shorter: a hold that begins now has found it long enough. Under the mutex. */
+/* Decides what becomes of the row, if there is one, and publishes that. Its time is never made
+ * shorter: a hold that begins now has found it long enough. Under the mutex. */
 static int prepare(struct sfs_sqlite_transaction *transaction, struct change *change,
                    struct sfs_error *error)
 {

@@ -3,8 +3,8 @@
 #define SFS_SQLITE_QUEUE_H
 
 /*
- * Who waits for the write connection (write.c). The queues take turns: whoever commits waits for
- * one piece of single work and one of staging at most, however many of each there are.
+ * The queues for the write connection (write.c). They take turns, so that a commit waits for at
+ * most one piece of single work and one of staging, however many are queued.
  */
 #include <stdbool.h>
 

@@ -22,17 +22,17 @@ struct scan {
     unsigned want;
     struct sfs_buffer from; /* the range; an empty `to` has no end */
     struct sfs_buffer to;
-    struct sfs_buffer position; /* the next fetch begins here */
+    struct sfs_buffer position;        /* the next fetch begins here */
     const struct sfs_record **records; /* room for a fetch; a look-up needs little */
     size_t room;
     size_t count;
     size_t at; /* the next to show; the one before is still the caller's */
     size_t fetch;
-    uint64_t bytes;   /* of the values fetched */
-    uint64_t commits; /* of the store when it was fetched … */
+    uint64_t bytes;                /* of the values fetched */
+    uint64_t commits;              /* of the store when it was fetched … */
     struct sfs_sqlite_stamp stamp; /* … and of the log */
-    bool exhausted;   /* nothing is behind what was fetched */
-    bool sought;      /* a seek within what was fetched, to `target`, and no step since */
+    bool exhausted;                /* nothing is behind what was fetched */
+    bool sought; /* a seek within what was fetched, to `target`, and no step since */
     struct sfs_buffer target;
 };
 
@@ -287,7 +287,8 @@ static int fetch(struct scan *scan, struct sfs_error *error)
         drop_records(scan);
     /* Who looks a path up asks for the record that it has found very soon. */
     else if (!scan->view.hold && scan->count > 0)
-        sfs_sqlite_memo_put(scan->view.store, &scan->stamp, scan->records[0]->name, scan->records[0]);
+        sfs_sqlite_memo_put(scan->view.store, &scan->stamp, scan->records[0]->name,
+                            scan->records[0]);
     return code;
 }
 
@@ -333,8 +334,8 @@ static int scan_next(struct sfs_cursor *cursor, const struct sfs_record **ret_re
     return 1;
 }
 
-/* Where among what was read last the record is that comes first from `name` on: a short way ahead, or back as
- * long as nobody has committed. `count`: it is not among it. */
+/* Where among what was read last the record is that comes first from `name` on: a short way ahead,
+ * or back as long as nobody has committed. `count`: it is not among it. */
 static size_t find_read(const struct scan *scan, struct sfs_bytes name)
 {
     struct sfs_sqlite_stamp now = sfs_sqlite_memo_stamp(scan->view.store);

@@ -23,8 +23,8 @@
  *          `sequence` on, unless the opening itself knows better. `owner` (owner.c) is the process
  *          that holds it, so that a dead one's can be removed.
  * garbage  contents (part -1) and parts that were a record's until the commit `ended`; removed when
- *          no snapshot is older. `ended` 0: nobody needs it. Large values are always removed through
- *          it, in bounded steps.
+ *          no snapshot is older. `ended` 0: nobody needs it. Large values are always removed
+ *          through it, in bounded steps.
  * stage    contents on their way that no record refers to yet, and the process that writes them.
  * index_definition  one row an index (index.h). entry: one for each key and index, with the
  *          record's number, so that the record need not be looked up by its name; visible to

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The text of every prepared statement. The tables are described in schema.c. Parameters are
- * numbered; ?9 asks for the value (else no block is read, and no value in its row by a listing), and
- * a range is [?1, ?2), ?2 being a bound above all names where it has no end.
+ * numbered; ?9 asks for the value (else no block is read, and no value in its row by a listing),
+ * and a range is [?1, ?2), ?2 being a bound above all names where it has no end.
  */
 #include "backends/sqlite/internal.h"
 

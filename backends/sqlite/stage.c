@@ -155,7 +155,7 @@ static int read_part(struct stage *stage, int64_t offset, void *data, size_t siz
     return found < 0 ? found : found == 0 ? over(error) : 0;
 }
 
-/* In short read transactions, since the log cannot begin anew while one is open. */
+/* In short read transactions, since the log cannot restart while one is open. */
 static int read_content(struct stage *stage, int64_t offset, char *data, size_t size,
                         struct sfs_error *error)
 {

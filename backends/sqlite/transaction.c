@@ -84,8 +84,8 @@ static int read_pages(struct sfs_sqlite_transaction *transaction, int64_t all,
  * gives back is refused while that room, and some for the next commits, is still free. Free pages
  * of the file count as well: what is written to them is written to the log first. (The file itself
  * has no holes, see connection.c: its size is the room that it has.) Where there is plenty of it,
- * nobody looks again for a moment. (SQLite would compile PRAGMA page_count and page_size again at their
- * next use, which guard.c denies: that is done here.)
+ * nobody looks again for a moment. (SQLite would compile PRAGMA page_count and page_size again at
+ * their next use, which guard.c denies: that is done here.)
  */
 static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_error *error)
 {
@@ -110,8 +110,8 @@ static int check_space(struct sfs_sqlite_transaction *transaction, struct sfs_er
     if (disk.f_blocks == 0)
         return 0;
     int64_t unwritten = pages.all * size - file.st_size;
-    int64_t wanted = (unwritten > 0 ? unwritten : 0) +
-                     (pages.used - transaction->used) * size + SPACE_KEPT;
+    int64_t wanted =
+        (unwritten > 0 ? unwritten : 0) + (pages.used - transaction->used) * size + SPACE_KEPT;
     double left = (double)disk.f_bavail * (double)disk.f_frsize - (double)wanted;
     if (left >= (double)PLENTY)
         transaction->store->plenty_until = now + PLENTY_LASTS;
